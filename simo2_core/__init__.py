@@ -1,0 +1,1 @@
+"""SIMO2: supervised contrastive pretraining of image encoders, on JAX and Flax NNX."""

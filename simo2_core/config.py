@@ -1,0 +1,425 @@
+"""The settings of a run, as frozen data that refuses early.
+
+`Config` is a tree of five sections. Every leaf is a `knob`: it carries its one-line description and, through
+its name, its command-line flag (`samples_per_class` is `--samples-per-class`), so the command line and the
+launcher are drawn from this file and can never disagree with it. Leaf names are unique in the whole tree.
+
+Host values only, standard library only: importing this file must stay instant.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from simo2_core.errors import ConfigError, did_you_mean
+
+FORMAT = 1
+"""Version of the JSON written by `Config.to_json`."""
+
+ENCODERS = ("yatcnn",)
+OPTIMIZERS = ("adam", "adamw", "sgd", "novograd", "rmsprop")
+SCHEDULES = ("constant", "cosine", "warmup_cosine", "exponential", "step", "linear", "polynomial")
+RESIZE_RULES = ("crop", "pad", "squash")
+
+
+def knob(default: Any, help: str, *, choices: tuple[str, ...] = (), aliases: tuple[str, ...] = ()) -> Any:
+    """A field of a section: its default, its one-line description, and what else describes it to a user."""
+    return field(default=default, metadata={"help": help, "choices": choices, "aliases": aliases})
+
+
+def _require(ok: bool, name: str, given: object, allowed: str, cure: str = "") -> None:
+    if not ok:
+        raise ConfigError(f"{name} is {given!r}; it must be {allowed}.{' ' + cure if cure else ''}")
+
+
+class _Section:
+    """What all sections share: each `knob` is checked for its type and its choices when it is made."""
+
+    def __post_init__(self) -> None:
+        hints = typing.get_type_hints(type(self))
+        for item in dataclasses.fields(self):  # type: ignore[arg-type]
+            if "help" not in item.metadata:
+                continue
+            value = getattr(self, item.name)
+            object.__setattr__(self, item.name, value := coerce(item.name, value, hints[item.name]))
+            choices = item.metadata["choices"]
+            if choices and value not in choices:
+                hint = did_you_mean(str(value), choices)
+                raise ConfigError(f"{item.name} is {value!r}; it must be one of {', '.join(choices)}.{hint}")
+        self.check()
+
+    def check(self) -> None:
+        """Raises ConfigError for a value that cannot work."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cadence:
+    """How often something happens: every so many steps, every so many seconds, or never.
+
+    Written as `500` (steps), `30s`, `5m`, `1h` or `never`.
+    """
+
+    steps: int = 0
+    seconds: float = 0.0
+
+    @classmethod
+    def parse(cls, text: str | int | Cadence) -> Cadence:
+        """Reads `500`, `30s`, `5m`, `1h` or `never`; raises ConfigError for anything else."""
+        if isinstance(text, Cadence):
+            return text
+        word = str(text).strip().lower()
+        if word in ("never", "0", "off"):
+            return cls()
+        unit = {"s": 1.0, "m": 60.0, "h": 3600.0}.get(word[-1:], 0.0)
+        number = word[:-1] if unit else word
+        try:
+            value = float(number) if unit else int(number)
+        except ValueError:
+            value = -1
+        if not math.isfinite(value) or value <= 0:
+            raise ConfigError(f"{text!r} is no cadence; write a number of steps (500), a time (30s, 5m, 1h) or never.")
+        return cls(seconds=float(value) * unit) if unit else cls(steps=int(value))
+
+    def __str__(self) -> str:
+        if self.steps:
+            return str(self.steps)
+        return f"{self.seconds:g}s" if self.seconds else "never"
+
+    def due(self, *, step: int, last_step: int, now: float, last_time: float) -> bool:
+        """Whether it is time, given when (step, seconds) it last happened."""
+        if self.steps:
+            return step // self.steps > last_step // self.steps
+        return bool(self.seconds) and step > last_step and now - last_time >= self.seconds
+
+    def steps_until(self, step: int) -> int | None:
+        """Steps from `step` to the next multiple, or None when it goes by time."""
+        return self.steps - step % self.steps if self.steps else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig(_Section):
+    """Which images, and how they are cut into train, validation and test."""
+
+    dataset: str = knob("digits", "digits, a TFDS name[/config], or the path of an image folder")
+    data_dir: str | None = knob(None, "where TFDS data sets live (default: TFDS_DATA_DIR or ~/tensorflow_datasets)")
+    train_split: str = knob("train", "the split to train on")
+    test_split: str | None = knob(
+        None, "the split read once, at the end; without one a stratified part of train is held out"
+    )
+    image_key: str | None = knob(None, "the image feature of a TFDS data set, where there are several")
+    label_key: str | None = knob(None, "the label feature of a TFDS data set, where there are several")
+    image_size: int = knob(0, "height and width in pixels that images are resized to; 0 keeps the data set's own")
+    channels: int = knob(0, "1 for grey, 3 for RGB; 0 keeps the data set's own")
+    resize: str = knob("crop", "how another aspect ratio is made square", choices=RESIZE_RULES)
+    test_fraction: float = knob(0.2, "share held out for test when the data set has no test split")
+    validation_fraction: float = knob(0.1, "share of train held out to choose the best checkpoint")
+    split_seed: int = knob(0, "seed of the held-out parts; the same for every --seed, so that runs compare")
+    strict: bool = knob(False, "refuse an image folder with unreadable files instead of skipping and counting them")
+
+    def check(self) -> None:
+        _require(self.image_size >= 0, "image_size", self.image_size, "0 or more pixels")
+        _require(self.channels in (0, 1, 3), "channels", self.channels, "0 (as stored), 1 (grey) or 3 (RGB)")
+        _require(0 < self.test_fraction < 0.9, "test_fraction", self.test_fraction, "above 0 and below 0.9")
+        _require(
+            0 < self.validation_fraction < 0.9,
+            "validation_fraction",
+            self.validation_fraction,
+            "above 0 and below 0.9",
+            "Validation chooses the best checkpoint, so it cannot be empty.",
+        )
+        _require(bool(self.dataset.strip()), "dataset", self.dataset, "a name or a path")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentConfig(_Section):
+    """Random changes to a training image, drawn on the device for each sample of each step."""
+
+    brightness: float = knob(0.2, "largest shift of brightness, as a share of full scale")
+    contrast: float = knob(0.2, "contrast is scaled by 1 ± at most this")
+    saturation: float = knob(0.2, "saturation is scaled by 1 ± at most this (RGB only)")
+    flip: bool = knob(False, "mirror left to right with probability one half; never for digits and letters")
+    shift: int = knob(0, "largest shift in pixels, in each direction, edges repeated")
+
+    def check(self) -> None:
+        for name in ("brightness", "contrast", "saturation"):
+            _require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "from 0 to 1")
+        _require(self.shift >= 0, "shift", self.shift, "0 or more pixels")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig(_Section):
+    """The encoder and its projection head."""
+
+    encoder: str = knob("yatcnn", "the encoder", choices=ENCODERS)
+    stem_width: int = knob(32, "channels after the 3×3 stem")
+    widths: tuple[int, ...] = knob((64, 128, 256, 512, 1024), "channels of each residual block, comma separated")
+    dropout: float = knob(0.2, "share of features dropped after each block while training")
+    embedding_size: int = knob(16, "D, the dimensions of the embedding that the loss sees")
+
+    def check(self) -> None:
+        _require(
+            self.embedding_size >= 2,
+            "embedding_size",
+            self.embedding_size,
+            "2 or more",
+            "In one dimension every pair of unit vectors is parallel, so no two classes can be orthogonal.",
+        )
+        _require(
+            len(self.widths) >= 1 and min(self.widths) >= 1,
+            "widths",
+            self.widths,
+            "one or more positive numbers",
+        )
+        _require(self.stem_width >= 1, "stem_width", self.stem_width, "1 or more")
+        _require(0 <= self.dropout < 1, "dropout", self.dropout, "at least 0 and below 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectiveConfig(_Section):
+    """The SIMO2 loss."""
+
+    orth_lean: float = knob(1 / 137, "α, the target of different-class pairs: 0 is orthogonal, 1 is equal")
+    epsilon: float = knob(1 / 137, "ε, added to the squared distance of a pair")
+
+    def check(self) -> None:
+        _require(
+            0 <= self.orth_lean < 0.5,
+            "orth_lean",
+            self.orth_lean,
+            "at least 0 and below 0.5",
+            "From 0.5 on, different classes are no longer pushed apart.",
+        )
+        _require(self.epsilon > 0, "epsilon", self.epsilon, "above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig(_Section):
+    """The optimiser, its learning rate over the steps, and the gradient clip before it."""
+
+    optimizer: str = knob("adam", "the optimiser", choices=OPTIMIZERS)
+    learning_rate: float = knob(3e-4, "the peak learning rate")
+    schedule: str = knob("constant", "how the learning rate changes over the steps", choices=SCHEDULES)
+    warmup_steps: int = knob(0, "steps of linear warm-up (warmup_cosine; 0 means a tenth of --steps)")
+    final_lr_fraction: float = knob(
+        0.0, "learning rate at the end, as a share of the peak (cosine, warmup_cosine, linear, polynomial)"
+    )
+    decay_rate: float = knob(0.5, "factor per --decay-steps (exponential, step)")
+    decay_steps: int = knob(0, "steps between decays (exponential, step; 0 means a fifth of --steps)")
+    power: float = knob(2.0, "exponent of the polynomial schedule")
+    momentum: float = knob(0.9, "momentum (sgd, rmsprop)")
+    weight_decay: float = knob(1e-4, "decoupled weight decay (adamw, novograd)")
+    gradient_clip: float = knob(1.0, "largest global norm of the gradient; 0 leaves it alone")
+
+    def check(self) -> None:
+        _require(0 < self.learning_rate < math.inf, "learning_rate", self.learning_rate, "above 0 and finite")
+        _require(self.warmup_steps >= 0, "warmup_steps", self.warmup_steps, "0 or more")
+        _require(0 <= self.final_lr_fraction <= 1, "final_lr_fraction", self.final_lr_fraction, "from 0 to 1")
+        _require(0 < self.decay_rate <= 1, "decay_rate", self.decay_rate, "above 0 and at most 1")
+        _require(self.decay_steps >= 0, "decay_steps", self.decay_steps, "0 or more")
+        _require(self.power > 0, "power", self.power, "above 0")
+        _require(0 <= self.momentum < 1, "momentum", self.momentum, "at least 0 and below 1")
+        _require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
+        _require(self.gradient_clip >= 0, "gradient_clip", self.gradient_clip, "0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(_Section):
+    """Everything that decides a run. Make one from a preset with `PRESETS[name].config` and `replace`."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    optim: OptimizerConfig = field(default_factory=OptimizerConfig)
+
+    preset: str = knob("", "the preset these settings began as")
+    steps: int = knob(400, "optimiser steps in all (one epoch of the original is one step)", aliases=("num_epochs",))
+    seed: int = knob(0, "decides weights, draws, augmentation and dropout")
+    batch_size: int = knob(320, "images a step; classes per batch is min(batch_size // k, classes)")
+    samples_per_class: int = knob(32, "k, the images of each class in a batch")
+    log_rate: int = knob(50, "steps between printed lines")
+    eval_every: Cadence = knob(
+        Cadence(seconds=10), "validation kNN and embedding snapshot: steps, a time such as 10s, or never"
+    )
+    plot_every: Cadence = knob(Cadence(seconds=60), "PNG plots while training: steps, a time such as 60s, or never")
+    checkpoint_every: Cadence = knob(Cadence(seconds=300), "checkpoints: steps, a time such as 5m, or never")
+    keep: int = knob(3, "newest checkpoints kept, besides the best")
+
+    def check(self) -> None:
+        _require(self.steps >= 1, "steps", self.steps, "1 or more")
+        _require(0 <= self.seed < 2**32, "seed", self.seed, "from 0 to 4294967295")
+        _require(
+            self.samples_per_class >= 2,
+            "samples_per_class",
+            self.samples_per_class,
+            "2 or more",
+            "The loss compares pairs inside a class: with one sample there is no pair.",
+        )
+        _require(
+            self.batch_size // self.samples_per_class >= 2,
+            "batch_size",
+            self.batch_size,
+            f"at least {2 * self.samples_per_class}, two classes of samples_per_class = {self.samples_per_class}",
+            f"Use --batch-size {2 * self.samples_per_class} or more, or a smaller --samples-per-class.",
+        )
+        _require(self.log_rate >= 1, "log_rate", self.log_rate, "1 or more")
+        _require(self.keep >= 1, "keep", self.keep, "1 or more")
+
+    def classes_per_batch(self, classes: int) -> int:
+        """How many of a data set's `classes` are drawn for each batch."""
+        return min(self.batch_size // self.samples_per_class, classes)
+
+    def replace(self, changes: Mapping[str, Any]) -> Config:
+        """A copy with leaves changed by name, wherever in the tree they live; raises ConfigError for an unknown one."""
+        known = {leaf.name: leaf for leaf in leaves()}
+        grouped: dict[str, dict[str, Any]] = {}
+        for name, value in changes.items():
+            if name not in known:
+                raise ConfigError(f"{name!r} is no setting.{did_you_mean(name, known)}")
+            grouped.setdefault(known[name].section, {})[name] = value
+        top = grouped.pop("", {})
+        sections = {name: dataclasses.replace(getattr(self, name), **values) for name, values in grouped.items()}
+        return dataclasses.replace(self, **sections, **top)
+
+    def get(self, name: str) -> Any:
+        """The value of the leaf `name`, wherever in the tree it lives."""
+        leaf = next(leaf for leaf in leaves() if leaf.name == name)
+        return getattr(getattr(self, leaf.section) if leaf.section else self, name)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready dict, versioned; `from_json` gives the same Config back."""
+        return {"format": FORMAT, **_plain(self)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Config:
+        """Reads what `to_json` wrote; raises ConfigError for a newer format, an unknown or an unfit setting."""
+        if not isinstance(data, Mapping):
+            raise ConfigError(f"a config must be a JSON object, not {type(data).__name__}.")
+        found = data.get("format", None)
+        if not isinstance(found, int) or found > FORMAT:
+            raise ConfigError(
+                f"the config has format {found!r}; this simo2 reads formats up to {FORMAT}. Update simo2."
+            )
+        return cast(
+            Config, _read_section(cls, {key: value for key, value in data.items() if key != "format"}, "config")
+        )
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One setting, as the command line and the launcher see it."""
+
+    name: str
+    section: str
+    """The name of the section's field in `Config`, empty for the top level."""
+    type: Any
+    help: str
+    choices: tuple[str, ...]
+    aliases: tuple[str, ...]
+    default: Any
+
+    @property
+    def flag(self) -> str:
+        """`samples_per_class` as `--samples-per-class`."""
+        return "--" + self.name.replace("_", "-")
+
+    def parse(self, text: str) -> Any:
+        """Reads a value as a user types it; raises ConfigError when it is of the wrong kind or out of choice."""
+        return coerce(self.name, text, self.type)
+
+
+def leaves(section: type = Config, prefix: str = "") -> Iterator[Leaf]:
+    """Every setting of the tree, sections in the order of `Config`."""
+    hints = typing.get_type_hints(section)
+    for item in dataclasses.fields(section):
+        if "help" in item.metadata:
+            meta = item.metadata
+            yield Leaf(
+                item.name,
+                prefix,
+                hints[item.name],
+                meta["help"],
+                meta["choices"],
+                meta["aliases"],
+                item.default,
+            )
+        else:
+            yield from leaves(hints[item.name], item.name)
+
+
+def coerce(name: str, value: Any, kind: Any) -> Any:
+    """`value` as the type `kind` of a setting, reading text where it is text; raises ConfigError otherwise."""
+    if isinstance(kind, types.UnionType):
+        if value is None or (isinstance(value, str) and value.strip().lower() in ("", "none")):
+            return None
+        kind = next(arg for arg in typing.get_args(kind) if arg is not type(None))
+    try:
+        if kind is Cadence:
+            return Cadence.parse(value)
+        if kind is bool:
+            return _read_bool(value)
+        if kind is int:
+            if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+                raise ValueError
+            return int(value)
+        if kind is float:
+            if isinstance(value, bool):
+                raise ValueError
+            return _read_float(value)
+        if typing.get_origin(kind) is tuple:
+            items = value.split(",") if isinstance(value, str) else list(value)
+            return tuple(coerce(name, item, int) for item in items)
+    except (TypeError, ValueError, OverflowError, ZeroDivisionError):
+        words = {int: "a whole number", float: "a number", bool: "true or false"}
+        raise ConfigError(
+            f"{name} is {value!r}; it must be {words.get(kind, 'whole numbers, comma separated')}."
+        ) from None
+    if not isinstance(value, str):
+        raise ConfigError(f"{name} is {value!r}; it must be text.")
+    return value
+
+
+def _read_bool(value: Any) -> bool:
+    word = str(value).strip().lower()
+    if word in ("true", "yes", "on", "1"):
+        return True
+    if word in ("false", "no", "off", "0"):
+        return False
+    raise ValueError
+
+
+def _read_float(value: Any) -> float:
+    if isinstance(value, str) and value.count("/") == 1:  # 1/137 is how the papers write it
+        top, bottom = value.split("/")
+        return float(top) / float(bottom)
+    return float(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Cadence):
+        return str(value)
+    if dataclasses.is_dataclass(value):
+        return {item.name: _plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _read_section(section: Any, data: Any, where: str) -> Any:
+    if not isinstance(data, Mapping):
+        raise ConfigError(f"{where} must be a JSON object, not {type(data).__name__}.")
+    hints = typing.get_type_hints(section)
+    names = {item.name for item in dataclasses.fields(section)}
+    for key in data:
+        if key not in names:
+            raise ConfigError(f"{where} has the unknown setting {key!r}.{did_you_mean(str(key), names)}")
+    values = {}
+    for key, value in data.items():
+        kind = hints[key]
+        nested = isinstance(kind, type) and issubclass(kind, _Section)
+        values[key] = _read_section(kind, value, f"{where}.{key}") if nested else value
+    return section(**values)

@@ -1,0 +1,66 @@
+"""What every source of images becomes: uint8 images sorted by class, cut into train, validation and test.
+
+The images of a split lie in one array, sorted by class, in memory or mapped from disk. A part is then a run of
+rows in each class block, so holding out validation copies nothing, and drawing a sample of class c is
+`offsets[c] + floor(u * counts[c])`, on the host and on the device alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A part of a data set: for each of C classes, the rows [offsets[c], offsets[c] + counts[c]) of `images`."""
+
+    images: NDArray[np.uint8]
+    """(N, H, W, ch), sorted by class; may be a memory map, and may hold rows of other parts as well."""
+    offsets: NDArray[np.int64]
+    """(C,) first row of each class."""
+    counts: NDArray[np.int64]
+    """(C,) rows of each class."""
+
+    def __len__(self) -> int:
+        return int(self.counts.sum())
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """(len(self),) rows of `images` that belong to this part, in class order."""
+        blocks = [np.arange(o, o + n) for o, n in zip(self.offsets, self.counts, strict=True)]
+        return np.concatenate(blocks) if blocks else np.zeros(0, np.int64)
+
+    @property
+    def labels(self) -> NDArray[np.int32]:
+        """(len(self),) class of each of `rows`."""
+        return np.repeat(np.arange(len(self.counts), dtype=np.int32), self.counts)
+
+    def gather(self) -> NDArray[np.uint8]:
+        """(len(self), H, W, ch) the images of `rows`: a copy."""
+        return self.images[self.rows]
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A data set ready to train on."""
+
+    name: str
+    class_names: tuple[str, ...]
+    train: Part
+    validation: Part
+    test: Part
+    mean: NDArray[np.float32]
+    """(ch,) mean of the training part in [0, 1], computed in float64."""
+    std: NDArray[np.float32]
+    """(ch,) standard deviation of the training part in [0, 1], never 0."""
+    fingerprint: str
+    """Changes whenever an image, a label or the cut into parts does."""
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width, channels."""
+        _, height, width, channels = self.train.images.shape
+        return height, width, channels

@@ -1,0 +1,57 @@
+"""What can go wrong, as a small tree. Every message is one line: what was given, what is allowed, the cure.
+
+Simo2Error                 exit code 1: failed
+├── ConfigError            exit code 2: a setting that cannot work; refused before anything starts
+├── DataError              exit code 4: a data set that is missing, unreadable or unfit
+├── DivergedError          exit code 3: a loss or gradient that is not finite; the last good state is kept
+└── RunError               exit code 1: a run directory that cannot be found, written or owned
+    ├── RunLockedError     another live process owns the run
+    └── CheckpointError    a checkpoint that is missing, damaged or of another format
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class Simo2Error(Exception):
+    """The root: anything that simo2 says to its user in one line instead of a traceback."""
+
+    exit_code = 1
+
+
+class ConfigError(Simo2Error):
+    """A setting that cannot work."""
+
+    exit_code = 2
+
+
+class DataError(Simo2Error):
+    """A data set that is missing, unreadable or unfit."""
+
+    exit_code = 4
+
+
+class DivergedError(Simo2Error):
+    """Training met a loss or gradient that is not finite."""
+
+    exit_code = 3
+
+
+class RunError(Simo2Error):
+    """A run directory that cannot be found, written or owned."""
+
+
+class RunLockedError(RunError):
+    """Another live process owns the run."""
+
+
+class CheckpointError(RunError):
+    """A checkpoint that is missing, damaged or of another format."""
+
+
+def did_you_mean(given: str, allowed: Iterable[str], *, at_most: int = 3) -> str:
+    """Returns ` Did you mean …?` for a name nearly right, or an empty string."""
+    near = difflib.get_close_matches(given.lower(), list(allowed), n=at_most, cutoff=0.5)
+    return f" Did you mean {' or '.join(near)}?" if near else ""

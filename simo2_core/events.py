@@ -1,0 +1,260 @@
+"""What a run says while it happens: frozen host values, each with a JSON form of one line.
+
+`train()` yields these, the sinks write them to `events.jsonl`, the command line prints them, the console draws
+them and the tests assert on them. `from_json(to_json(event)) == event` for every event. Numbers that are not
+finite are written as the strings "NaN", "Infinity" and "-Infinity", since JSON has no such numbers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import time as clock
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from simo2_core.errors import RunError
+
+VERSION = 1
+"""Version of the JSON form, written as `"v"` in each line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something that happened at `step`: the number of optimiser steps taken so far."""
+
+    kind: ClassVar[str] = ""
+    """The word in `"event"` of the JSON form."""
+
+    step: int = 0
+    time: float = field(default_factory=clock.time, compare=True)
+    """Seconds since 1970-01-01 UTC."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The event as a JSON-ready dict: `event`, `v`, then its fields."""
+        body = {item.name: _encode(getattr(self, item.name)) for item in dataclasses.fields(self)}
+        return {"event": self.kind, "v": VERSION, **body}
+
+    def to_line(self) -> str:
+        """The event as one line of JSON, no newline."""
+        return json.dumps(self.to_json(), separators=(",", ":"), allow_nan=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStarted(Event):
+    """The first event of every start of a run, a resumed one included (`step` > 0)."""
+
+    kind: ClassVar[str] = "run_started"
+    run: str
+    """Path of the run directory."""
+    steps: int
+    """The step at which the run will be finished."""
+    parameters: int
+    """Trainable numbers in encoder and projection head."""
+    class_names: tuple[str, ...]
+    classes_per_batch: int
+    samples_per_class: int
+    embedding_size: int
+    train_images: int
+    validation_images: int
+    test_images: int
+    device: str
+    """For people: kind and number of devices."""
+    raw_pixels_knn: float
+    """Validation kNN on raw pixels, in [0, 1]: what the encoder has to beat."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compiled(Event):
+    """The training call was compiled."""
+
+    kind: ClassVar[str] = "compiled"
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepsLogged(Event):
+    """The steps of one call, each of them: `step` is the first, counted from 1; the tuples have one number a step.
+
+    `total`, `same`, `mean` and `diff` are the sums of the loss as published; `total` is what was minimised.
+    """
+
+    kind: ClassVar[str] = "steps"
+    total: tuple[float, ...]
+    same: tuple[float, ...]
+    mean: tuple[float, ...]
+    diff: tuple[float, ...]
+    grad_norm: tuple[float, ...]
+    """Global norm of the gradient before clipping."""
+    learning_rate: tuple[float, ...]
+    steps_per_second: float
+    images_per_second: float
+    data_wait: float
+    """Share of the call's time spent waiting for data, in [0, 1]."""
+
+    @property
+    def last_step(self) -> int:
+        """The last step of the call, counted from 1."""
+        return self.step + len(self.total) - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluated(Event):
+    """The encoder as it was after `step`, measured on validation while training, or on test once at the end.
+
+    Accuracies are kNN (cosine, k=20, weights exp(cos/0.07)) against the training part, in [0, 1].
+    """
+
+    kind: ClassVar[str] = "evaluated"
+    split: str
+    """`validation` or `test`."""
+    images: int
+    """How many images of that split were classified."""
+    knn_representation: float
+    knn_projection: float
+    knn_raw_pixels: float
+    effective_rank: float
+    """exp of the entropy of the singular values of the projection (RankMe), from 1 to D."""
+    same_class_cosine: float
+    """Mean signed cosine of same-class pairs of the projection."""
+    different_class_cosine: float
+    """Mean absolute cosine of different-class pairs of the projection."""
+    largest_class_cosine: float
+    """The signed cosine, of those between two class means, that is largest in absolute value."""
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddingSnapshot(Event):
+    """The validation embedding after `step` was written to `path`, relative to the run directory."""
+
+    kind: ClassVar[str] = "embedding_snapshot"
+    path: str
+    images: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointSaved(Event):
+    """The whole state after `step` is on disk at `path`, relative to the run directory."""
+
+    kind: ClassVar[str] = "checkpoint_saved"
+    path: str
+    best: bool
+    """Whether its validation kNN is the best so far."""
+    seconds: float
+    """How long training waited for it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlotSaved(Event):
+    """A picture is on disk at `path`, relative to the run directory."""
+
+    kind: ClassVar[str] = "plot_saved"
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WarningRaised(Event):
+    """Something the user should know, with its cure."""
+
+    kind: ClassVar[str] = "warning"
+    code: str
+    """A stable word to match on, such as `collapse`."""
+    message: str
+    cure: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlApplied(Event):
+    """A command from outside took effect before `step` + 1."""
+
+    kind: ClassVar[str] = "control"
+    command: str
+    """`pause`, `resume`, `checkpoint`, `plot`, `embed` or `stop`."""
+    source: str
+    """Who asked, for people: `keyboard`, `signal SIGTERM`, `attach pid 4711`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFinished(Event):
+    """The last event of a start."""
+
+    kind: ClassVar[str] = "finished"
+    reason: str
+    """`completed`, `stopped`, `interrupted`, `diverged` or `failed`."""
+    message: str
+    checkpoint: str | None
+    """The newest checkpoint, relative to the run directory."""
+    seconds: dict[str, float]
+    """Time of this start by part: `compile`, `train`, `evaluate`."""
+
+
+KINDS: Mapping[str, type[Event]] = {
+    cls.kind: cls
+    for cls in (RunStarted, Compiled, StepsLogged, Evaluated, EmbeddingSnapshot, CheckpointSaved, PlotSaved,
+                WarningRaised, ControlApplied, RunFinished)
+}  # fmt: skip
+"""Every event by its `kind`."""
+
+
+def from_json(data: Any) -> Event:
+    """Reads what `Event.to_json` gave. Raises RunError for what is no event of a version this simo2 reads."""
+    if not isinstance(data, Mapping):
+        raise RunError(f"an event must be a JSON object, not {type(data).__name__}.")
+    version = data.get("v")
+    if not isinstance(version, int) or version > VERSION:
+        raise RunError(f"an event has version {version!r}; this simo2 reads versions up to {VERSION}. Update simo2.")
+    kind = KINDS.get(str(data.get("event")))
+    if kind is None:
+        raise RunError(f"{data.get('event')!r} is no event that this simo2 knows.")
+    hints = typing.get_type_hints(kind)
+    values: dict[str, Any] = {}
+    for item in dataclasses.fields(kind):
+        if item.name not in data:
+            raise RunError(f"the {kind.kind} event has no {item.name!r}.")
+        try:
+            values[item.name] = _decode(data[item.name], hints[item.name])
+        except (TypeError, ValueError, OverflowError):
+            raise RunError(f"the {kind.kind} event has an unfit {item.name!r}: {data[item.name]!r:.80}.") from None
+    return kind(**values)
+
+
+def from_line(line: str | bytes) -> Event:
+    """Reads one line of `events.jsonl`; raises RunError when it is torn or no event."""
+    try:
+        data = json.loads(line)
+    except (ValueError, RecursionError):
+        raise RunError(f"a line of the event log is not JSON: {line!r:.80}.") from None
+    return from_json(data)
+
+
+def _encode(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, tuple):
+        return [_encode(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _encode(item) for key, item in value.items()}
+    return value
+
+
+def _decode(value: Any, kind: Any) -> Any:
+    origin = typing.get_origin(kind)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise ValueError
+        return tuple(_decode(item, typing.get_args(kind)[0]) for item in value)
+    if origin is dict:
+        return {str(key): _decode(item, typing.get_args(kind)[1]) for key, item in dict(value).items()}
+    if kind is float:
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise ValueError
+        return float(value)
+    if kind == str | None:
+        return None if value is None else _decode(value, str)
+    if type(value) is not kind:
+        raise ValueError
+    return value

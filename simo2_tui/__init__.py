@@ -1,0 +1,1 @@
+"""The terminal console of simo2: command line and screens."""
