@@ -1,0 +1,111 @@
+"""Commands to a running trainer: from the keyboard, from signals, and through files from another process.
+
+The trainer asks between two calls, so a command takes effect within about a quarter of a second. A command from
+another process is a small JSON file in the run's `control/` folder, whole or absent, read once and removed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+from simo2_core.errors import ConfigError
+from simo2_core.run.files import write_whole
+
+COMMANDS = ("pause", "resume", "checkpoint", "plot", "embed", "stop")
+
+_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Command:
+    """What is asked, and by whom, for people."""
+
+    command: str
+    source: str
+
+
+class Control:
+    """The trainer's inbox. Every method may be called from any thread; `send` also from a signal handler."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """Listens to this process, and to the `control/` folder of a run where one is given."""
+        self._folder = folder
+        # deque.append is atomic: a lock here could deadlock against the very thread that a signal interrupts
+        self._queue: deque[Command] = deque()
+        self._paused = threading.Event()
+
+    def send(self, command: str, source: str) -> None:
+        """Asks for `command`, one of COMMANDS; raises ConfigError for another word."""
+        if command not in COMMANDS:
+            raise ConfigError(f"{command!r} is no command; it must be one of {', '.join(COMMANDS)}.")
+        self._queue.append(Command(command, source))
+
+    def take(self) -> list[Command]:
+        """Everything asked since the last call, in order; each command is handed out once."""
+        self._read_folder()
+        taken = []
+        while self._queue:
+            command = self._queue.popleft()
+            if command.command == "pause":
+                self._paused.set()
+            elif command.command in ("resume", "stop"):
+                self._paused.clear()
+            taken.append(command)
+        return taken
+
+    @property
+    def paused(self) -> bool:
+        """Whether the last word was `pause`."""
+        return self._paused.is_set()
+
+    def wait_while_paused(self) -> None:
+        """Blocks while paused. Pausing is not pulling: whoever iterates over `train` calls this between events."""
+        while self._paused.is_set():
+            self._read_folder()
+            if any(command.command in ("resume", "stop") for command in list(self._queue)):
+                return  # the trainer takes the command and says so in an event
+            time.sleep(_POLL_SECONDS)
+
+    def _read_folder(self) -> None:
+        if self._folder is None:
+            return
+        try:
+            names = sorted(path for path in self._folder.iterdir() if path.suffix == ".json")
+        except OSError:
+            return
+        for path in names:
+            command = read_command(path)
+            with contextlib.suppress(OSError):
+                path.unlink()
+            if command is not None:
+                self._queue.append(command)
+
+
+def read_command(path: Path) -> Command | None:
+    """The command in a control file, or None when the file holds none."""
+    try:
+        data = json.loads(path.read_bytes()[:4096])
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(data, dict) or data.get("command") not in COMMANDS:
+        return None
+    return Command(data["command"], str(data.get("source", "outside"))[:100])
+
+
+def send_command(folder: Path, command: str, source: str) -> None:
+    """Leaves `command` in the `control/` folder of a run that another process owns.
+
+    Raises:
+        ConfigError: the word is no command.
+        OSError: the folder cannot be written.
+    """
+    if command not in COMMANDS:
+        raise ConfigError(f"{command!r} is no command; it must be one of {', '.join(COMMANDS)}.")
+    name = f"{time.time_ns():020d}-{threading.get_native_id()}.json"
+    write_whole(folder / name, json.dumps({"command": command, "source": source}).encode())

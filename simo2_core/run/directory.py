@@ -1,0 +1,219 @@
+"""One folder a run. Everything that a screen, a plot or a resumed run needs can be read back from it.
+
+runs/NAME/
+  config.json        resolved settings, versioned, with what else decides the numbers
+  events.jsonl       one event a line, appended
+  checkpoints/STEP/  the whole state
+  embeddings/STEP.npz
+  plots/*.png
+  train.log          for people
+  control/           commands from outside
+  lock               held by the owner process for as long as it lives
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from simo2_core.config import Config
+from simo2_core.errors import ConfigError, RunError, RunLockedError
+from simo2_core.events import Event, from_line
+from simo2_core.run.files import disk_error, write_whole
+
+_FOLDERS = ("checkpoints", "embeddings", "plots", "control")
+_NAME = re.compile(r"[\w][\w.+=@-]*")
+
+
+class RunDirectory:
+    """The folder of a run: where its files are, and who owns it."""
+
+    def __init__(self, path: Path) -> None:
+        """Names the folder; reads and makes nothing. See `create`, `open` and `find_run`."""
+        self.path = path
+        self.config_path = path / "config.json"
+        self.events_path = path / "events.jsonl"
+        self.checkpoints = path / "checkpoints"
+        self.embeddings = path / "embeddings"
+        self.plots = path / "plots"
+        self.control = path / "control"
+        self.log_path = path / "train.log"
+
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.path.name
+
+    @classmethod
+    def create(
+        cls, run_dir: Path, name: str | None, config: Config, facts: Mapping[str, Any] | None = None
+    ) -> RunDirectory:
+        """Makes `run_dir/name`, or a name of preset and time when none is given, and writes its `config.json`.
+
+        Args:
+            facts: what else decides the numbers (data fingerprint, package versions), stored beside the settings.
+
+        Raises:
+            ConfigError: the name is no folder name.
+            RunError: the name is taken, or the disk is full or read-only.
+        """
+        if name is not None and not _NAME.fullmatch(name):
+            raise ConfigError(f"name is {name!r}; it must be letters, digits, '.', '_', '-', not beginning with '-'.")
+        run = cls(_make_folder(run_dir, name, config.preset or "run"))
+        try:
+            for folder in _FOLDERS:
+                (run.path / folder).mkdir()
+            run.write_config(config, facts or {})
+        except OSError as error:
+            raise disk_error("making the run directory", run.path, error) from error
+        return run
+
+    @classmethod
+    def open(cls, path: Path) -> RunDirectory:
+        """An existing run; raises RunError when `path` is not one."""
+        run = cls(path)
+        if not run.config_path.is_file():
+            raise RunError(f"{path} is no run directory: it has no config.json. List the runs with: simo2 runs.")
+        return run
+
+    def write_config(self, config: Config, facts: Mapping[str, Any]) -> None:
+        """Writes the settings and the facts beside them."""
+        text = json.dumps({"config": config.to_json(), "facts": dict(facts)}, indent=2)
+        write_whole(self.config_path, text.encode())
+
+    def _read_config(self) -> dict[str, Any]:
+        try:
+            data = json.loads(self.config_path.read_bytes())
+        except OSError as error:
+            raise disk_error("reading", self.config_path, error) from error
+        except (ValueError, RecursionError) as error:
+            raise RunError(
+                f"{self.config_path} is damaged ({error}). Copy it from a run with the same settings."
+            ) from None
+        if not isinstance(data, dict):
+            raise RunError(f"{self.config_path} is damaged: no JSON object. Copy it from a run with the same settings.")
+        return data
+
+    @property
+    def config(self) -> Config:
+        """The settings; raises RunError or ConfigError when they cannot be read."""
+        try:
+            return Config.from_json(self._read_config().get("config"))  # type: ignore[arg-type]
+        except ConfigError as error:
+            raise RunError(f"{self.config_path}: {error}") from error
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What else decides the numbers: data fingerprint, package versions."""
+        facts = self._read_config().get("facts")
+        return facts if isinstance(facts, dict) else {}
+
+    def events(self) -> Iterator[Event]:
+        """Every event so far, in order. A torn last line is passed over; raises RunError for damage elsewhere."""
+        try:
+            file = self.events_path.open("rb")
+        except FileNotFoundError:
+            return
+        with file:
+            for number, line in enumerate(file, start=1):
+                if not line.endswith(b"\n"):
+                    return
+                try:
+                    yield from_line(line)
+                except RunError as error:
+                    raise RunError(f"{self.events_path} line {number}: {error}") from None
+
+    @contextlib.contextmanager
+    def own(self) -> Iterator[None]:
+        """Holds the run for this process; the kernel lets go of it when the process dies, however it dies.
+
+        Raises:
+            RunLockedError: another live process owns it; the message names its process and host.
+        """
+        path = self.path / "lock"
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise disk_error("locking", path, error) from error
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                owner = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "another process"
+                raise RunLockedError(
+                    f"{self.path} belongs to {owner}, which is still running. "
+                    f"Watch it with: simo2 attach {self.path}. Or stop it first."
+                ) from None
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def owned(self) -> bool:
+        """Whether a live process owns the run now."""
+        try:
+            descriptor = os.open(self.path / "lock", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+
+def _make_folder(run_dir: Path, name: str | None, prefix: str) -> Path:
+    stem = name or f"{prefix}-{time.strftime('%Y%m%d-%H%M%S')}"
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        for attempt in range(1, 1000):
+            path = run_dir / (stem if attempt == 1 else f"{stem}-{attempt}")
+            try:
+                path.mkdir()
+                return path
+            except FileExistsError:
+                if name:
+                    raise RunError(
+                        f"{path} exists already. Give another --name, or continue it with: simo2 train --resume {path}."
+                    ) from None
+    except OSError as error:
+        raise disk_error("making the run directory", run_dir / stem, error) from error
+    raise RunError(f"{run_dir} holds too many runs called {stem}. Give a --name.")
+
+
+def list_runs(run_dir: Path) -> list[RunDirectory]:
+    """Every run under `run_dir`, the newest first."""
+    try:
+        found = [RunDirectory(path) for path in run_dir.iterdir() if (path / "config.json").is_file()]
+    except OSError:
+        return []
+    return sorted(found, key=lambda run: (run.config_path.stat().st_mtime, run.name), reverse=True)
+
+
+def find_run(text: str, run_dir: Path) -> RunDirectory:
+    """The run that a user means: `latest`, a run's name or path, or a path inside a run, such as a checkpoint.
+
+    Raises:
+        RunError: there is none.
+    """
+    if text == "latest":
+        runs = list_runs(run_dir)
+        if not runs:
+            raise RunError(f"{run_dir} holds no runs yet. Start one with: simo2 train --preset digits.")
+        return runs[0]
+    for start in (Path(text), run_dir / text):
+        for path in (start, *list(start.absolute().parents)[:2]):
+            if start.exists() and (path / "config.json").is_file():
+                return RunDirectory.open(path)
+    raise RunError(f"{text!r} is no run, and {run_dir} has none of that name. List the runs with: simo2 runs.")

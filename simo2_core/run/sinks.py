@@ -1,0 +1,169 @@
+"""Who writes down what a run says."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from simo2_core.errors import RunError
+from simo2_core.events import (
+    CheckpointSaved,
+    Compiled,
+    ControlApplied,
+    Evaluated,
+    Event,
+    PlotSaved,
+    RunFinished,
+    RunStarted,
+    StepsLogged,
+    WarningRaised,
+    from_line,
+)
+from simo2_core.run.control import Control
+from simo2_core.run.directory import RunDirectory
+from simo2_core.run.files import disk_error, write_whole
+
+
+class EventLog:
+    """Appends events to `events.jsonl`: whole lines only, and none lost to a disk that is full for a while."""
+
+    def __init__(self, path: Path) -> None:
+        """Opens the log for appending and cuts off a torn last line; raises RunError when it cannot."""
+        self._path = path
+        self._pending: list[bytes] = []
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._end = _end_of_last_line(self._file)
+            os.ftruncate(self._file, self._end)
+        except OSError as error:
+            raise disk_error("opening", path, error) from error
+
+    def write(self, event: Event) -> OSError | None:
+        """Appends one event. When the disk refuses, the line waits for the next call and the error is returned."""
+        self._pending.append(event.to_line().encode() + b"\n")
+        try:
+            data = b"".join(self._pending)
+            done = 0
+            while done < len(data):
+                done += os.pwrite(self._file, data[done:], self._end + done)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file, self._end)
+            return error
+        self._end += len(data)
+        self._pending.clear()
+        return None
+
+    def sync(self) -> None:
+        """Makes what was written survive a power cut."""
+        with contextlib.suppress(OSError):
+            os.fsync(self._file)
+
+    def close(self) -> None:
+        """Closes the file."""
+        self.sync()
+        os.close(self._file)
+
+
+def _end_of_last_line(descriptor: int) -> int:
+    end = os.fstat(descriptor).st_size
+    while end > 0:
+        start = max(0, end - 65536)
+        cut = os.pread(descriptor, end - start, start).rfind(b"\n")
+        if cut >= 0:
+            return start + cut + 1
+        end = start
+    return 0
+
+
+def rewind(run: RunDirectory, step: int) -> None:
+    """Drops what the log says of steps after `step`, so that a run resumed there says everything once."""
+    if not run.events_path.exists():
+        return
+    kept = []
+    for line in run.events_path.read_bytes().splitlines(keepends=True):
+        try:
+            event = from_line(line) if line.endswith(b"\n") else None
+        except RunError:
+            continue  # a damaged line is worth less than a run that continues
+        last = event.last_step if isinstance(event, StepsLogged) else event.step if event else step + 1
+        if last <= step:
+            kept.append(line)
+    write_whole(run.events_path, b"".join(kept))
+
+
+def record(
+    events: Iterable[Event], run: RunDirectory, control: Control, *, say: Callable[[str], None] | None = None
+) -> Iterator[Event]:
+    """Passes events on after writing them to the run's `events.jsonl` and `train.log`; blocks while paused.
+
+    Args:
+        say: also gets each line that `train.log` gets.
+    """
+    log = EventLog(run.events_path)
+    refused = False
+    try:
+        for event in events:
+            error = log.write(event)
+            if isinstance(event, CheckpointSaved):
+                log.sync()
+            if error and not refused:
+                warning = WarningRaised(
+                    step=event.step,
+                    code="disk",
+                    message=str(disk_error("writing", run.events_path, error)),
+                    cure="Training goes on; the lines are kept in memory and written when there is room.",
+                )
+                log.write(warning)
+                yield warning
+            refused = error is not None
+            line = describe(event)
+            if line:
+                _append_text(run.log_path, line)
+                if say:
+                    say(line)
+            yield event
+            control.wait_while_paused()
+    finally:
+        log.close()
+
+
+def _append_text(path: Path, line: str) -> None:
+    with contextlib.suppress(OSError), path.open("a", encoding="utf-8") as file:
+        file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
+
+
+def describe(event: Event) -> str:
+    """The event as one plain line for people; empty for events that are better drawn than told."""
+    match event:
+        case RunStarted():
+            at = f"resumed at step {event.step} of {event.steps}" if event.step else f"{event.steps} steps"
+            return (
+                f"run {event.run}: {at}, {event.parameters:,} parameters, "
+                f"{event.classes_per_batch} classes x {event.samples_per_class} samples, D {event.embedding_size}, "
+                f"{event.train_images:,} training, {event.validation_images:,} validation, "
+                f"{event.test_images:,} test images, on {event.device}"
+            )
+        case Compiled():
+            return f"compiled in {event.seconds:.1f} s"
+        case Evaluated():
+            return (
+                f"step {event.step} {event.split} kNN@20: representation {event.knn_representation:.2%}, "
+                f"projection {event.knn_projection:.2%}, raw pixels {event.knn_raw_pixels:.2%} "
+                f"({event.images:,} images); effective rank {event.effective_rank:.1f}"
+            )
+        case CheckpointSaved():
+            return f"step {event.step} checkpoint {event.path}{' (best so far)' if event.best else ''}"
+        case PlotSaved():
+            return f"step {event.step} plot {event.path}"
+        case WarningRaised():
+            return f"step {event.step} warning {event.code}: {event.message} {event.cure}"
+        case ControlApplied():
+            return f"step {event.step} {event.command}, asked by {event.source}"
+        case RunFinished():
+            return f"step {event.step} {event.reason}: {event.message}"
+        case _:
+            return ""
