@@ -5,7 +5,6 @@ from __future__ import annotations
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
-from jax.typing import DTypeLike
 
 from simo2_core.config import ModelConfig
 from simo2_core.errors import ConfigError
