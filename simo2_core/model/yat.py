@@ -55,7 +55,8 @@ class YatConv(nnx.Module):
         patch_npq1 = _patch_square(x_nhwc.astype(dot_npqo.dtype), kernel.shape[:2], self.strides, self.padding)
         kernel_o = jnp.square(kernel.astype(dot_npqo.dtype)).sum(axis=(0, 1, 2))
         distance_npqo = jnp.maximum(patch_npq1 + kernel_o[None, None, None, :] - 2 * dot_npqo, 0)
-        return self.alpha[...] * jnp.square(dot_npqo) / (distance_npqo + self.epsilon)
+        y_npqo: Array = self.alpha[...] * jnp.square(dot_npqo) / (distance_npqo + self.epsilon)
+        return y_npqo
 
 
 def _patch_square(x_nhwc: Array, size: tuple[int, ...], strides: tuple[int, int], padding: str) -> Array:
