@@ -62,4 +62,6 @@ class YatConv(nnx.Module):
 def _patch_square(x_nhwc: Array, size: tuple[int, ...], strides: tuple[int, int], padding: str) -> Array:
     """‖x‖² of each patch, (n, p, q, 1): a sum over channels, then a box sum of one channel."""
     square_nhw1 = jnp.square(x_nhwc).sum(axis=-1, keepdims=True)
-    return jax.lax.reduce_window(square_nhw1, 0.0, jax.lax.add, (1, *size, 1), (1, *strides, 1), padding)
+    window, steps = (1, *size, 1), (1, *strides, 1)
+    box_npq1: Array = jax.lax.reduce_window(square_nhw1, 0.0, jax.lax.add, window, steps, padding)
+    return box_npq1
