@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import queue
 import socket
@@ -17,20 +18,21 @@ from simo2_core.data.placement import disk_free, human_bytes
 from simo2_core.errors import DataError
 
 _ATTEMPTS = 4
-_BLOCK = 1 << 18
+_BLOCK = 1 << 14
+"""Bytes read at once: what a broken connection loses at most."""
 _LOOK_UP_SECONDS = 5.0
 
 
 class DownloadFailed(DataError):
-    """A file cannot be had from its host."""
+    """A file cannot be had from its host, so it has to be fetched by hand."""
 
 
 @dataclass(eq=False)
 class Downloads:
     """The files that a builder asks for.
 
-    TFDS asks for all files of a data set before it waits for one, so by the time the first fails all are known,
-    and one message can name everything that has to be fetched by hand.
+    TFDS asks for all files of a data set before it waits for one, so by the time a failure comes back to it all
+    are known, and one message can name everything that has to be fetched by hand.
     """
 
     folder: Path
@@ -45,12 +47,12 @@ class Downloads:
     _told: float = 0.0
 
     def want(self, url: str) -> None:
-        """Notes that `url` will be downloaded; raises DownloadFailed when the disk is too small for all so far."""
+        """Notes that `url` will be downloaded; raises DataError when the disk is too small for all so far."""
         info = self.known.get(url)
         self._wanted[url] = int(info.size) if info else 0
         missing = sum(self._wanted.values()) - sum(self._done.values())
         if 2 * missing > disk_free(self.folder):  # the archive, and about as much again for what is made from it
-            raise DownloadFailed(
+            raise DataError(
                 f"about {human_bytes(2 * missing)} are needed in {self.folder}, which has "
                 f"{human_bytes(disk_free(self.folder))} free. Free some space, or choose another disk with --data-dir."
             )
@@ -63,21 +65,27 @@ class Downloads:
         """
         partial = self.folder / "partial" / hashlib.sha256(url.encode()).hexdigest()[:24]
         partial.parent.mkdir(parents=True, exist_ok=True)
-        self._look_up(url)
-        name = ""
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                name = self._transfer(url, partial)
-                break
-            except OSError as error:  # requests' errors are OSErrors too
-                if attempt == _ATTEMPTS or not _passing(error):
-                    raise DownloadFailed(f"{_in_words(url, error)} {self.by_hand()}") from None
-                if self.stopped.wait(attempt):
-                    raise
-        self._check(url, partial)
+        try:
+            self._look_up(url)
+            name = self._try_hard(url, partial)
+            self._check(url, partial)
+        except DataError:
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # TFDS has made it for this file alone
+            raise
         target = folder / name
         partial.replace(target)
         return target
+
+    def _try_hard(self, url: str, partial: Path) -> str:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return self._transfer(url, partial)
+            except OSError as error:  # requests' errors are OSErrors too
+                if attempt == _ATTEMPTS or not _passing(error):
+                    raise DownloadFailed(_in_words(url, error)) from None
+                self.stopped.wait(attempt / 2)
+        raise AssertionError("the last attempt returns or raises")
 
     def _look_up(self, url: str) -> None:
         """Asks for the host's address first: without a network the transfer itself would only fail after minutes."""
@@ -99,7 +107,7 @@ class Downloads:
         except queue.Empty:
             reached = False
         if not reached:
-            raise DownloadFailed(f"cannot reach {parts.hostname}: no network, or no such host. {self.by_hand()}")
+            raise DownloadFailed(f"cannot reach {parts.hostname}: no network, or no such host.")
 
     def _transfer(self, url: str, partial: Path) -> str:
         import requests
@@ -124,7 +132,7 @@ class Downloads:
                 file.seek(have)
                 for block in response.iter_content(_BLOCK):
                     if self.stopped.is_set():
-                        raise DownloadFailed("stopped")
+                        raise DataError("stopped.")
                     file.write(block)
                     have += len(block)
                     self._tell(url, have)
@@ -150,8 +158,7 @@ class Downloads:
             path.unlink()
             raise DownloadFailed(
                 f"{url} gave {human_bytes(size)} that are not the file TFDS knows ({human_bytes(int(info.size))}): its "
-                "checksum differs. The transfer was damaged, or the file was replaced at its source; try once more. "
-                f"{self.by_hand()}"
+                "checksum differs. The transfer was damaged, or the file was replaced at its source; try once more."
             )
 
     def by_hand(self) -> str:
@@ -161,9 +168,11 @@ class Downloads:
             info = self.known.get(url)
             if info is not None and info.filename:
                 named.append(f"{info.filename} ({human_bytes(size)}) from {url}")
-        if not named:
-            return "Try again later."
-        return f"Or fetch elsewhere and put into {self.folder / 'manual'}: {'; '.join(named)}; then prepare again."
+        return (
+            f"Or fetch elsewhere and put into {self.folder / 'manual'}: {'; '.join(named)}; then prepare again."
+            if named
+            else "Try again later."
+        )
 
 
 def _passing(error: OSError) -> bool:

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any, TextIO
 
-from simo2_core.data.download import Downloads
+from simo2_core.data.download import DownloadFailed, Downloads
 from simo2_core.data.tfds_without_tf import install
 from simo2_core.errors import DataError, did_you_mean
 
@@ -74,9 +74,11 @@ def prepare_here(name: str, data_dir: Path, out: TextIO) -> Path:
     _count_examples(out)
     try:
         builder.download_and_prepare(
-            download_config=tfds.download.DownloadConfig(try_download_gcs=False, max_simultaneous_downloads=4),
+            download_config=tfds.download.DownloadConfig(try_download_gcs=False),
             file_format="array_record",
         )
+    except DownloadFailed as error:
+        raise DataError(f"{error} {downloads.by_hand()}") from error
     except DataError:
         raise
     except Exception as error:  # TFDS has no tree of errors to choose from
