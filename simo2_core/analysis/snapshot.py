@@ -33,7 +33,7 @@ def snapshot_steps(run: RunDirectory) -> list[int]:
 def read_snapshot(path: Path) -> Snapshot:
     """Reads a snapshot; no code in the file is run. Raises RunError when it is missing, damaged or something else."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             embedding, labels = file["embedding"], file["labels"]
             names = tuple(str(name) for name in file["class_names"].ravel())
             step = int(file["step"])

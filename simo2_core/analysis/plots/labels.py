@@ -17,12 +17,15 @@ from simo2_core.analysis.plots.style import Theme, blend
 _AROUND = ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (-1, 1), (1, -1), (-1, -1), (0, 1.7), (0, -1.7))
 """Places tried for a name beside its point, in its own widths and heights."""
 
+_OWN = 0.6
+"""Share of the points around a class's densest one that must be its own; half would be met by chance among three."""
+
 
 def class_points(points: NDArray[np.float64], labels: Labels) -> dict[int, NDArray[np.float64]]:
     """Where each class that keeps to itself has its name: the point where it is densest.
 
-    Not the mean: a class in two groups has nothing at its mean. A class has no place of its own when, around its
-    densest point, fewer than half of the points nearest to it are its own.
+    Not the mean: a class in two groups has nothing at its mean. A class has no place of its own when too few of the
+    points around its densest point are its own.
 
     Args:
         points: (n, 2).
@@ -34,12 +37,12 @@ def class_points(points: NDArray[np.float64], labels: Labels) -> dict[int, NDArr
     found = {}
     for label in np.unique(labels):
         mine = points[labels == label]
-        near = int(np.clip(len(mine) // 3, 1, 25))
+        near = int(np.clip(len(mine) // 2, 1, 40))
         distance = np.linalg.norm(mine[:, None, :] - mine[None, :, :], axis=2)
         reach = np.partition(distance, min(near, len(mine) - 1), axis=1)[:, min(near, len(mine) - 1)]
         place = mine[int(np.argmin(reach))]
         around = np.argsort(np.linalg.norm(points - place, axis=1), kind="stable")[: near + 1]
-        if 2 * np.count_nonzero(labels[around] == label) > len(around):
+        if np.mean(labels[around] == label) > _OWN:
             found[int(label)] = (float(reach.min()), place)
     return {label: place for label, (_, place) in sorted(found.items(), key=lambda item: (item[1][0], item[0]))}
 
