@@ -1,0 +1,187 @@
+"""What a run would trip over, said before it starts: the same list for the command line and the launcher."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simo2_core.config import Config
+from simo2_core.data.dataset import Dataset
+from simo2_core.data.placement import Machine, choose_placement, human_bytes
+
+Severity = Literal["error", "warning", "info"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing to know before a run: `error` cannot start, `warning` can, `info` is a decision explained."""
+
+    severity: Severity
+    code: str
+    """A stable word to match on."""
+    message: str
+    cure: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DatasetFacts:
+    """What must be known of a data set to judge a run; of a preset that is not on disk yet, what is expected."""
+
+    classes: int
+    image_shape: tuple[int, int, int]
+    images: int
+    """Of all parts together."""
+    splits: tuple[str, ...] = ()
+    """What the source offers; empty when unknown."""
+    train_counts: NDArray[np.int64] | None = None
+    """(C,) training images of each class, or None while unknown."""
+    unlabelled: int = 0
+    """Images of the named splits whose label is negative."""
+    to_write: int = 0
+    """Bytes that the cache on disk does not hold yet."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of all decoded images."""
+        return self.images * math.prod(self.image_shape)
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> DatasetFacts:
+        """The facts of a data set that is loaded."""
+        return cls(
+            classes=len(dataset.class_names),
+            image_shape=dataset.image_shape,
+            images=len(dataset.train) + len(dataset.validation) + len(dataset.test),
+            train_counts=dataset.train.counts,
+        )
+
+
+def preflight(config: Config, facts: DatasetFacts, machine: Machine) -> list[Finding]:
+    """Judges `config` against its data and the machine; errors first, then warnings, then what was decided."""
+    findings = [
+        *_splits(config, facts),
+        *_classes(config, facts),
+        *_class_sizes(config, facts),
+        *_dimensions(config, facts),
+        *_image_size(config, facts),
+        *_room(facts, machine),
+    ]
+    return sorted(findings, key=lambda finding: ("error", "warning", "info").index(finding.severity))
+
+
+def _splits(config: Config, facts: DatasetFacts) -> list[Finding]:
+    findings = []
+    for flag, split in (("--train-split", config.data.train_split), ("--test-split", config.data.test_split)):
+        # an expression such as train[:10%] or train+validation is the source's to judge
+        if facts.splits and split and split.isidentifier() and split not in facts.splits:
+            held_out = " Or leave it out: a stratified part of train is held out." if flag == "--test-split" else ""
+            findings.append(
+                Finding(
+                    "error",
+                    "split-missing",
+                    f"{config.data.dataset} has no split {split!r}; it has {', '.join(facts.splits)}.",
+                    f"Choose one with {flag}.{held_out}",
+                )
+            )
+    if facts.unlabelled:
+        findings.append(
+            Finding(
+                "error",
+                "unlabelled",
+                f"{facts.unlabelled:,} images of {config.data.dataset} have no label (a negative one).",
+                "The loss builds its pairs from labels: choose labelled splits with --train-split and --test-split.",
+            )
+        )
+    return findings
+
+
+def _classes(config: Config, facts: DatasetFacts) -> list[Finding]:
+    drawn = config.classes_per_batch(facts.classes)
+    if facts.classes < 2 or drawn < 2:
+        return [
+            Finding(
+                "error",
+                "few-classes",
+                f"a batch would hold {drawn} of {facts.classes} classes; the loss compares at least 2.",
+                "Use a data set with more classes."
+                if facts.classes < 2
+                else f"Use --batch-size {2 * config.samples_per_class} or more.",
+            )
+        ]
+    if drawn < facts.classes:
+        return [
+            Finding(
+                "info",
+                "classes-per-batch",
+                f"each batch draws {drawn} of {facts.classes} classes, {config.samples_per_class} images each.",
+                f"For all of them use --batch-size {facts.classes * config.samples_per_class}.",
+            )
+        ]
+    return []
+
+
+def _class_sizes(config: Config, facts: DatasetFacts) -> list[Finding]:
+    k = config.samples_per_class
+    if facts.train_counts is None or not len(facts.train_counts) or facts.train_counts.min() >= k:
+        return []
+    smallest = int(facts.train_counts.min())
+    below = int((facts.train_counts < k).sum())
+    return [
+        Finding(
+            "warning",
+            "k-over-class",
+            f"samples_per_class is {k}, but {below} of {facts.classes} classes have fewer training images "
+            f"(the smallest {smallest}): draws are with replacement, so a batch repeats images.",
+            f"Use --samples-per-class {max(2, smallest)}, or accept it: augmentation makes the repeats differ.",
+        )
+    ]
+
+
+def _dimensions(config: Config, facts: DatasetFacts) -> list[Finding]:
+    dims, classes = config.model.embedding_size, facts.classes
+    if classes <= dims:
+        return []
+    floor = (classes - dims) / (dims * (classes - 1))
+    return [
+        Finding(
+            "warning",
+            "welch",
+            f"{classes} classes cannot be orthogonal in {dims} dimensions: "
+            f"by Welch's bound the mean squared cosine of class pairs stays at {floor:.4f} or above.",
+            f"Use --embedding-size {classes} or more for orthogonal classes.",
+        )
+    ]
+
+
+def _image_size(config: Config, facts: DatasetFacts) -> list[Finding]:
+    halvings = len(config.model.widths) - 1
+    side = min(facts.image_shape[:2])
+    if halvings and side < 2**halvings:
+        return [
+            Finding(
+                "warning",
+                "image-size",
+                f"images of {side} pixels are halved up to {halvings} times by {halvings + 1} blocks.",
+                "Use fewer --widths or a larger --image-size.",
+            )
+        ]
+    return []
+
+
+def _room(facts: DatasetFacts, machine: Machine) -> list[Finding]:
+    placement = choose_placement(facts.size, facts.to_write, machine)
+    findings = [Finding("info", "placement", placement.why)]
+    if placement.where == "stream":
+        findings.append(
+            Finding(
+                "warning",
+                "disk",
+                f"the cache needs {human_bytes(facts.to_write)}, its disk has {human_bytes(machine.disk_free)} free.",
+                "Free some space, move the cache with SIMO2_CACHE=/other/disk, or use a smaller --image-size.",
+            )
+        )
+    return findings

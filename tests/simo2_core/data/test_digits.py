@@ -1,0 +1,45 @@
+"""The embedded default, as every run sees it."""
+
+import dataclasses
+
+import numpy as np
+
+from simo2_core.config import DataConfig
+from simo2_core.data.load import load_dataset
+
+
+def test_digits_are_whole_and_cut_without_overlap() -> None:
+    data = load_dataset(DataConfig(dataset="digits"))
+    assert data.image_shape == (8, 8, 1)
+    assert data.class_names == tuple("0123456789")
+    assert (len(data.train), len(data.validation), len(data.test)) == (1295, 143, 359)
+    rows = np.concatenate([data.train.rows, data.validation.rows, data.test.rows])
+    assert sorted(rows.tolist()) == list(range(1797))
+    assert data.train.images.dtype == np.uint8
+    assert data.train.images.max() == 255
+
+
+def test_images_keep_their_labels() -> None:
+    from sklearn.datasets import load_digits
+
+    bundled = load_digits()
+    known = {np.rint(image * 255 / 16).astype(np.uint8).tobytes(): t for image, t in zip(
+        bundled.images, bundled.target, strict=True)}  # fmt: skip
+    data = load_dataset(DataConfig(dataset="digits"))
+    for part in (data.train, data.validation, data.test):
+        assert [known[image.tobytes()] for image in part.gather()] == part.labels.tolist()
+
+
+def test_statistics_are_of_the_training_part_alone() -> None:
+    data = load_dataset(DataConfig(dataset="digits"))
+    pixels = data.train.gather().astype(np.float64) / 255
+    np.testing.assert_allclose(data.mean, [pixels.mean()], rtol=1e-6)
+    np.testing.assert_allclose(data.std, [pixels.std()], rtol=1e-6)
+
+
+def test_the_fingerprint_follows_the_cut_and_nothing_else() -> None:
+    config = DataConfig(dataset="digits")
+    first = load_dataset(config).fingerprint
+    assert first == load_dataset(config).fingerprint
+    assert first != load_dataset(dataclasses.replace(config, split_seed=1)).fingerprint
+    assert first != load_dataset(dataclasses.replace(config, validation_fraction=0.2)).fingerprint

@@ -1,0 +1,108 @@
+"""Every finding appears when it should, and not when it should not."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from simo2_core.config import Config, DataConfig
+from simo2_core.data.load import load_dataset
+from simo2_core.data.placement import Machine, Placement, choose_placement, disk_free, human_bytes, look_at_machine
+from simo2_core.data.preflight import DatasetFacts, preflight
+from simo2_core.presets import PRESETS
+
+ROOMY = Machine(device="test", device_free=10**12, disk_free=10**12)
+FACTS = DatasetFacts(classes=10, image_shape=(32, 32, 3), images=1000, train_counts=np.full(10, 100))
+
+
+def codes(config: Config, facts: DatasetFacts = FACTS, machine: Machine = ROOMY) -> dict[str, str]:
+    return {finding.code: finding.severity for finding in preflight(config, facts, machine)}
+
+
+def test_a_run_that_fits_gets_its_placement_explained_and_nothing_else() -> None:
+    digits = PRESETS["digits"].config
+    facts = DatasetFacts.of(load_dataset(digits.data))
+    assert facts.images == 1797
+    assert codes(digits, facts) == {"placement": "info"}
+
+
+def test_a_missing_split_is_an_error_that_names_the_others() -> None:
+    config = Config().replace({"test_split": "test"})
+    facts = dataclasses.replace(FACTS, splits=("train", "validation"))
+    (finding,) = (f for f in preflight(config, facts, ROOMY) if f.severity == "error")
+    assert finding.code == "split-missing"
+    assert "train, validation" in finding.message
+    assert codes(config.replace({"test_split": "validation[:50%]"}), facts) == {"placement": "info"}
+
+
+def test_unlabelled_images_are_an_error() -> None:
+    assert codes(Config(), dataclasses.replace(FACTS, unlabelled=100_000))["unlabelled"] == "error"
+
+
+def test_a_single_class_is_an_error() -> None:
+    assert codes(Config(), dataclasses.replace(FACTS, classes=1))["few-classes"] == "error"
+
+
+def test_more_samples_than_images_of_a_class_is_a_warning_with_the_number_to_use() -> None:
+    facts = dataclasses.replace(FACTS, train_counts=np.array([100] * 9 + [9]))
+    (finding,) = (f for f in preflight(Config(), facts, ROOMY) if f.severity == "warning")
+    assert finding.code == "k-over-class"
+    assert "--samples-per-class 9" in finding.cure
+    assert "k-over-class" not in codes(Config().replace({"samples_per_class": 9}), facts)
+
+
+def test_more_classes_than_dimensions_quotes_welch() -> None:
+    facts = dataclasses.replace(FACTS, classes=100, train_counts=None)
+    (finding,) = (f for f in preflight(Config(), facts, ROOMY) if f.code == "welch")
+    assert f"{(100 - 16) / (16 * 99):.4f}" in finding.message
+    assert "welch" not in codes(Config().replace({"embedding_size": 100}), facts)
+
+
+def test_part_of_the_classes_in_a_batch_is_said() -> None:
+    facts = dataclasses.replace(FACTS, classes=11, train_counts=None)
+    assert codes(Config(), facts)["classes-per-batch"] == "info"
+    assert "classes-per-batch" not in codes(Config(), FACTS)
+
+
+def test_a_disk_too_small_for_the_cache_warns_and_streams() -> None:
+    machine = dataclasses.replace(ROOMY, disk_free=10)
+    facts = dataclasses.replace(FACTS, to_write=FACTS.size)
+    assert codes(Config(), facts, machine)["disk"] == "warning"
+    assert codes(Config(), FACTS, machine) == {"placement": "info"}
+
+
+def test_errors_come_first() -> None:
+    facts = dataclasses.replace(FACTS, classes=100, splits=("a",), train_counts=np.full(100, 2))
+    severities = [finding.severity for finding in preflight(Config(), facts, ROOMY)]
+    assert severities == sorted(severities, key=["error", "warning", "info"].index)
+    assert len(set(severities)) == 3
+
+
+@pytest.mark.parametrize(
+    ("size", "to_write", "where"),
+    [(50, 0, "device"), (51, 0, "host"), (51, 1000, "host"), (51, 1001, "stream"), (1, 1001, "stream")],
+)
+def test_placement_goes_by_half_of_the_device_and_the_disk(size: int, to_write: int, where: str) -> None:
+    placement = choose_placement(size, to_write, Machine(device="", device_free=100, disk_free=1000))
+    assert isinstance(placement, Placement)
+    assert placement.where == where
+
+
+def test_the_machine_is_looked_at(tmp_path: Path) -> None:
+    machine = look_at_machine(tmp_path / "not" / "there" / "yet")
+    assert machine.device_free > 10**6
+    assert machine.disk_free == pytest.approx(disk_free(tmp_path), rel=0.05)
+
+
+def test_sizes_for_people() -> None:
+    sizes = [0, 999, 1000, 99_949, 999_499, 999_600, 1.43e9, 193e9, 2e12]
+    assert [human_bytes(size) for size in sizes] == [
+        "0 bytes", "999 bytes", "1.0 kB", "99.9 kB", "999 kB", "1.0 MB", "1.4 GB", "193 GB", "2.0 TB",
+    ]  # fmt: skip
+
+
+def test_the_config_default_is_small_enough_for_its_images() -> None:
+    facts = dataclasses.replace(FACTS, image_shape=(8, 8, 1))
+    assert codes(Config(), facts)["image-size"] == "warning"
+    assert "image-size" not in codes(Config(data=DataConfig()), FACTS)
