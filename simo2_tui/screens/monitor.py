@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import events
@@ -17,6 +18,7 @@ from simo2_tui.screens.layout import size_class
 from simo2_tui.session.base import Session, state_of
 from simo2_tui.session.snapshot import Projector, Snapshot, read_snapshot
 from simo2_tui.widgets.charts import CurveChart
+from simo2_tui.widgets.curve import Series
 from simo2_tui.widgets.embedding_views import ClassLegend, HeatMap, ScatterPlot
 from simo2_tui.widgets.text import Lines, LogView
 
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
 
 PANES = ("loss", "accuracy", "gradient", "speed", "scatter")
 """What the keys 1 to 5 show."""
+
+
+MATRIX_FROM = 40
+"""Rows from which on the class similarity has room below the cloud; the embedding screen has it always."""
 
 
 class MonitorScreen(Screen[None]):
@@ -77,8 +83,15 @@ class MonitorScreen(Screen[None]):
         yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
-        titles = {"loss": "1 loss", "accuracy": "2 validation kNN and rank", "gradient": "3 gradient",
-                  "speed": "4 throughput", "cloud": "5 embedding", "heat": "class similarity", "log": "log"}  # fmt: skip
+        titles = {
+            "loss": "1 loss",
+            "accuracy": "2 validation kNN and rank",
+            "gradient": "3 gradient",
+            "speed": "4 throughput",
+            "cloud": "5 embedding",
+            "heat": "class similarity",
+            "log": "log",
+        }
         for name, title in titles.items():
             self.query_one(f"#{name}").border_title = title
         self._apply_pane()
@@ -89,6 +102,8 @@ class MonitorScreen(Screen[None]):
         kind = size_class(event.size.width, event.size.height)
         for name in ("wide", "medium", "narrow", "tiny"):
             self.set_class(name == kind, f"-{name}")
+        self.set_class(event.size.height < MATRIX_FROM, "-short")
+        self._draw_again()
 
     def poll(self) -> None:
         """Draws what is new. Called a few times a second, and after every key that changes the picture."""
@@ -114,7 +129,7 @@ class MonitorScreen(Screen[None]):
         newest, limit, flags = float(history.step), history.total_steps, readings.flags(history)
         unit = readings.UNITS[self._unit]
         epsilon = self.session.config.objective.epsilon
-        shown = {
+        shown: dict[str, Callable[[], list[Series]]] = {
             "loss": lambda: readings.loss_series(history, unit, epsilon),
             "accuracy": lambda: readings.accuracy_series(history),
             "gradient": lambda: readings.gradient_series(history),
@@ -151,6 +166,10 @@ class MonitorScreen(Screen[None]):
         for index in range(len(PANES)):
             self.set_class(index == self._pane, f"-pane-{index + 1}")
         self.set_class(self._solo, "-solo")
+        self._draw_again()
+
+    def _draw_again(self) -> None:
+        """Once the new layout has given every pane its size: a hidden pane has none, and was not drawn."""
         self._drawn = -1
         self.call_after_refresh(self.poll)
 

@@ -61,9 +61,9 @@ def accuracy_series(history: History) -> list[Series]:
     start = history.start
     rank_limit = min(start.embedding_size, len(start.class_names)) if start else 1
     return [
-        Series("kNN representation", x, column_of(rows, "knn_representation") * 100, 2, True, "%"),
-        Series("projection", x, column_of(rows, "knn_projection") * 100, 0, True, "%"),
-        Series("raw pixels", x, column_of(rows, "knn_raw_pixels") * 100, MUTED, False, "%"),
+        Series("kNN", x, column_of(rows, "knn_representation") * 100, 2, True, "%"),
+        Series("proj", x, column_of(rows, "knn_projection") * 100, 0, True, "%"),
+        Series("raw", x, column_of(rows, "knn_raw_pixels") * 100, MUTED, False, "%"),
         Series("rank", x, column_of(rows, "effective_rank") / max(1, rank_limit) * 100, 1, True, "%"),
     ]
 
@@ -95,8 +95,10 @@ def status_spans(session: Session, width: int, glyphs: Glyphs, *, link: str = ""
     state = state_of(session)
     total, step = history.total_steps, history.step
     lamp = "●" if glyphs.braille else "*"
-    mode = "" if session.owned_here else " (read-only)" if session.read_only else " (attached)"
-    spans: list[Span] = [(f"{lamp} {state}{mode}", TONE.get(state, TEXT))]
+    mode = "" if session.owned_here else " (replay)" if not session.alive else " (attached)"
+    mode = " (read-only)" if session.read_only and session.alive else mode
+    said = "owner died" if state == "dead" else state
+    spans: list[Span] = [(f"{lamp} {said}{mode}", TONE.get(state, TEXT))]
     if total:
         spans.append((f"  {step:,}/{total:,} ", TEXT))
         spans += bar(step / total, max(6, min(24, width // 8)), glyphs)

@@ -100,7 +100,9 @@ class FollowSession:
         if self.read_only:
             raise RunError("this screen was opened with --read-only and cannot command the run.")
         if not self.alive:
-            raise RunError(f"nobody is training {self._run.name}. Continue it with: simo2 train --resume {self._run.path}")
+            raise RunError(
+                f"nobody is training {self._run.name}. Continue it with: simo2 train --resume {self._run.path}"
+            )
         try:
             send_command(self._run.control, word, f"attach pid {os.getpid()} on {socket.gethostname()}")
         except OSError as error:

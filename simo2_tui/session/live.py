@@ -15,6 +15,7 @@ from simo2_core.config import Config
 from simo2_core.errors import Simo2Error
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
+from simo2_core.run.sinks import record
 from simo2_tui.session.history import History
 
 
@@ -78,7 +79,6 @@ class LiveSession:
 
     def _train(self) -> None:
         try:
-            from simo2_core.run.sinks import record
             from simo2_core.train.trainer import train  # seconds of jax: not before the first screen is drawn
 
             with self._run.own():

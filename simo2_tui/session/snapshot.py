@@ -30,7 +30,7 @@ class Snapshot:
         sums_cd = np.zeros((classes, self.z_nd.shape[1]))
         np.add.at(sums_cd, self.labels_n, np.nan_to_num(self.z_nd.astype(np.float64)))
         unit_cd = sums_cd / np.maximum(np.linalg.norm(sums_cd, axis=1, keepdims=True), 1e-12)
-        return unit_cd @ unit_cd.T
+        return np.asarray(unit_cd @ unit_cd.T)
 
     @cached_property
     def cosines(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -96,5 +96,5 @@ class Projector:
         if older is not None and older.shape == points_n2.shape:
             left, _, right = np.linalg.svd(points_n2.T @ older)
             points_n2 = points_n2 @ (left @ right)
-        self._older_n2 = points_n2
-        return points_n2
+        self._older_n2 = np.asarray(points_n2)
+        return self._older_n2

@@ -53,7 +53,7 @@ def ticks(low: float, high: float, most: int) -> NDArray[np.float64]:
     """Round values in [low, high], at most `most` and a few."""
     step = tick_step(low, high, most)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return np.arange(first, last + 1) * step
+    return np.arange(first, last + 1, dtype=np.float64) * step
 
 
 def log_ticks(low: float, high: float, most: int) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ cells changed: only those travel over the link.
 
 from __future__ import annotations
 
+import itertools
 from functools import lru_cache
 
 import numpy as np
@@ -70,7 +71,7 @@ class Cells:
         edges = [0, *change.tolist(), self.width]
         segments = [
             Segment(text[a:b], base + _style(_colour(table, int(ink[a])), _colour(table, int(paper[a]))))
-            for a, b in zip(edges[:-1], edges[1:], strict=True)
+            for a, b in itertools.pairwise(edges)
         ]
         return Strip(segments, self.width)
 

@@ -72,6 +72,12 @@ class CurveChart(CellsView, can_focus=True):
         self._place()
         self.redraw()
 
+    def point_at(self, step: float | None) -> None:
+        """Puts the cursor at a step, or takes it away."""
+        if step != self._view.cursor:
+            self._view = replace(self._view, cursor=step)
+            self.redraw()
+
     def follow(self) -> None:
         """Shows all steps and follows the newest."""
         self._span = self._centre = None

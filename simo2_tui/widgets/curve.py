@@ -3,7 +3,7 @@
     ━ total 143  ━ same 2.31  ━ diff 131        one row: names and values, at the cursor or the newest
       10┈┈┈⠉⠢⡀┈┈┈┈┈┈┈┊┈┈┈┈┈
        1      ⠈⠒⠤⠤⣀⣀⣀⣊⣀⣀⣀⣀                   the curves, over a grid at the ticks
-        0     100     ▴200                     steps, with a flag where something happened
+        0     100      200                     steps; at the top, flags where something happened
 
 A value that is not finite is a mark in the column of its step: it is never dropped.
 """
@@ -60,11 +60,10 @@ class View:
 
 @dataclass(frozen=True)
 class Flag:
-    """Something that happened at `x`, drawn on the step axis."""
+    """Something that happened at `x`, drawn at the top of the chart, where curves are rare."""
 
     x: float
     ink: int
-    glyph: str = ""
 
 
 def smoothed(y: Array, steps: int) -> Array:
@@ -135,7 +134,8 @@ def render_curves(
     for flag in flags:
         if view.low <= flag.x <= view.high:
             column = gutter + int(dot_columns(np.array([flag.x]), x_range, columns * 2)[0]) // 2
-            cells.write(height - 1, column, flag.glyph or glyphs.flag, flag.ink)
+            if cells.glyphs[1, column] in (ord(" "), ord(glyphs.grid), ord(glyphs.flag)):
+                cells.write(1, column, glyphs.flag, flag.ink)
     if not any(len(item.x) for item in series):
         cells.write(1 + rows // 2, gutter + max(0, (columns - len(empty)) // 2), empty, MUTED)
     if view.cursor is not None and view.low <= view.cursor <= view.high:
@@ -223,12 +223,18 @@ def _legend(cells: Cells, series: Sequence[Series], view: View, glyphs: Glyphs) 
     column = 0
     if view.cursor is not None:
         column = cells.write(0, 0, f"@{view.cursor:.0f} ", ACCENT)
-    for item in series:
-        value = value_at(item, view.cursor, view.smooth)
-        text = "–" if value is None and glyphs.braille else "-" if value is None else axis.short(value) + item.unit
-        if column and column + len(item.name) + len(text) + 3 > cells.width:
+    values = [value_at(item, view.cursor, view.smooth) for item in series]
+    texts = [
+        "-" if value is None else axis.short(value) + item.unit for item, value in zip(series, values, strict=True)
+    ]
+    wide = column + sum(len(item.name) + len(text) + 5 for item, text in zip(series, texts, strict=True)) - 2
+    full = wide <= cells.width
+    for item, value, text in zip(series, values, texts, strict=True):
+        if column and column + len(item.name) + len(text) + 1 > cells.width:
             break
-        column = cells.write(0, column, glyphs.line + " ", item.ink)
-        column = cells.write(0, column, item.name + " ", MUTED)
+        if full:
+            column = cells.write(0, column, glyphs.line + " ", item.ink)
+        # Where the samples of the lines do not fit, the names take their colours.
+        column = cells.write(0, column, item.name + " ", MUTED if full else item.ink)
         broken = value is not None and not math.isfinite(value)
-        column = cells.write(0, column, text, ALERT if broken else TEXT) + 2
+        column = cells.write(0, column, text, ALERT if broken else TEXT) + (2 if full else 1)

@@ -14,6 +14,9 @@ from simo2_tui.widgets.heatmap import render_heatmap, render_histogram, similari
 from simo2_tui.widgets.scatter import render_legend, render_scatter
 from simo2_tui.widgets.view import CellsView
 
+NAMES_FROM = 20
+"""Rows from which on class names are written over the points: in less they would hide the points."""
+
 
 class ScatterPlot(CellsView, can_focus=True):
     """Points of the embedding in two dimensions."""
@@ -54,6 +57,7 @@ class ScatterPlot(CellsView, can_focus=True):
             height,
             isolate=self.isolated,
             dots=self._dots,
+            names=height >= NAMES_FROM,
             glyphs=self.glyphs,
         )
 

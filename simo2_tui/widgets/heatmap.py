@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simo2_tui.widgets.cells import Cells
-from simo2_tui.widgets.palette import ACCENT, DARK, FAINT, HEAT, HEAT_STEPS, MUTED, TEXT, UNICODE, Glyphs, class_ink
+from simo2_tui.widgets.palette import ACCENT, DARK, FAINT, HEAT, HEAT_STEPS, MUTED, TEXT, UNICODE, Glyphs
 
 DARK_FROM = 0.55
 """From this size on the colour of a cell is bright enough for dark digits."""
@@ -29,7 +29,9 @@ def short_cosine(value: float, width: int) -> str:
         text = f"{value:.2f}".replace("0.", ".", 1)
         return "0" if float(f"{value:.2f}") == 0 else text
     tenths = round(value * 10)
-    return "" if not tenths else f"{tenths:+d}".replace("+", "")[:width] if abs(tenths) < 10 else "-" * (value < 0) + "1"
+    return (
+        "" if not tenths else f"{tenths:+d}".replace("+", "")[:width] if abs(tenths) < 10 else "-" * (value < 0) + "1"
+    )
 
 
 def cell_size(classes: int, width: int, height: int, gutter: int) -> tuple[int, int]:
@@ -70,7 +72,8 @@ def render_heatmap(
     block = 1
     if not across:
         block = int(np.ceil(max(classes / max(1, width - gutter), classes / max(1, height - 2))))
-        across = down = 1
+        size = -(-classes // block)
+        across, down = (max(1, extent) for extent in cell_size(size, width, height - 1, gutter))
     shown = reduce_blocks(sorted_cc, block)
     _head(cells, sorted_cc, names, cursor, block)
     levels = heat_levels(shown)

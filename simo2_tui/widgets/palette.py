@@ -35,7 +35,7 @@ class Glyphs:
     broken: str
     """A value that is not finite."""
     flag: str
-    """An event on the step axis."""
+    """Something that happened at a step."""
     block: str
     bars: str
     """Eighths of a cell, from empty to full."""
@@ -43,8 +43,8 @@ class Glyphs:
     """The sample of a series in a legend."""
 
 
-UNICODE = Glyphs(True, "●▲■◆▼◼✚", "┈", "┊", "•", "✖", "▴", "█", " ▁▂▃▄▅▆▇█", "━")
-ASCII = Glyphs(False, "o^#+vx%", ".", "|", "*", "X", "^", "#", " ..--==##", "-")
+UNICODE = Glyphs(True, "●▲■◆▼◼✚", "┈", "┊", "•", "✖", "▾", "█", " ▁▂▃▄▅▆▇█", "━")
+ASCII = Glyphs(False, "o^#+vx%", ".", "|", "*", "X", "v", "#", " ..--==##", "-")
 
 
 def class_ink(label: int) -> int:

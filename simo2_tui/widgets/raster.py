@@ -6,8 +6,6 @@ step in a hundred thousand is always drawn.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,7 +15,7 @@ from simo2_tui.widgets.palette import Glyphs
 _BIT = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], np.uint8)
 """The braille bit of dot (row, column) in a cell; Unicode chart U+2800."""
 
-Numbers = NDArray[np.floating[Any]]
+Numbers = NDArray[np.float64]
 
 
 def _ascii_table() -> NDArray[np.uint32]:
@@ -46,7 +44,9 @@ class Raster:
         height, width = self.bits.shape
         return width * 2, height * 4
 
-    def line(self, x: Numbers, y: Numbers, x_range: tuple[float, float], y_range: tuple[float, float], ink: int) -> None:
+    def line(
+        self, x: Numbers, y: Numbers, x_range: tuple[float, float], y_range: tuple[float, float], ink: int
+    ) -> None:
         """Draws a curve; `x` (n,) ascends, and a value of `y` (n,) that is not finite leaves a gap."""
         columns, rows = self.dots
         if not (columns and rows):
@@ -98,12 +98,12 @@ class Raster:
 def dot_columns(x: Numbers, x_range: tuple[float, float], columns: int) -> NDArray[np.int64]:
     """(n,) dot column of each x inside the range."""
     scale = (columns - 1) / max(x_range[1] - x_range[0], 1e-300)
-    return np.clip(np.rint((x - x_range[0]) * scale), 0, columns - 1).astype(np.int64)
+    return np.asarray(np.clip(np.rint((x - x_range[0]) * scale), 0, columns - 1), np.int64)
 
 
 def _dot_rows(y: Numbers, y_range: tuple[float, float], rows: int) -> NDArray[np.int64]:
     share = (y - y_range[0]) / max(y_range[1] - y_range[0], 1e-300)
-    return rows - 1 - np.clip(np.rint(share * (rows - 1)), 0, rows - 1).astype(np.int64)
+    return np.asarray(rows - 1 - np.clip(np.rint(share * (rows - 1)), 0, rows - 1), np.int64)
 
 
 def column_extents(
@@ -117,7 +117,7 @@ def column_extents(
     low = np.full(columns, np.nan)
     high = np.full(columns, np.nan)
     first, last = np.searchsorted(x, x_range[0], "left"), np.searchsorted(x, x_range[1], "right")
-    x, y = x[max(0, first - 1) : last + 1], y[max(0, first - 1) : last + 1].astype(np.float64)
+    x, y = x[max(0, first - 1) : last + 1], y[max(0, first - 1) : last + 1]
     finite = np.isfinite(y)
     part = np.cumsum(~finite)[finite]  # points of one unbroken stretch share a number
     x, y = x[finite], y[finite]

@@ -15,8 +15,19 @@ from simo2_tui.widgets.view import CellsView
 Span = tuple[str, int]
 """Text and its ink."""
 
-TONE = {"training": GOOD, "completed": GOOD, "compiling": ACCENT, "preparing": ACCENT, "paused": 1,
-        "stopping": 1, "stopped": ACCENT, "interrupted": 1, "diverged": ALERT, "failed": ALERT, "dead": ALERT}  # fmt: skip
+TONE = {
+    "training": GOOD,
+    "completed": GOOD,
+    "compiling": ACCENT,
+    "preparing": ACCENT,
+    "stopped": ACCENT,
+    "paused": 1,
+    "stopping": 1,
+    "interrupted": 1,
+    "diverged": ALERT,
+    "failed": ALERT,
+    "dead": ALERT,
+}
 """The ink of each state."""
 
 
@@ -116,7 +127,9 @@ class LogView(CellsView, can_focus=True):
             bad = " warning " in text or " diverged" in text or " failed" in text
             room = max(0, width - column)
             more = "…" if self.glyphs.braille else "~"
-            cells.write(row, column, text if len(text) <= room else text[: max(0, room - 1)] + more, 1 if bad else MUTED)
+            cells.write(
+                row, column, text if len(text) <= room else text[: max(0, room - 1)] + more, 1 if bad else MUTED
+            )
         return cells
 
     def action_scroll_by(self, lines: int) -> None:
