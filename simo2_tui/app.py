@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -21,7 +22,7 @@ from simo2_tui.screens.embedding import EmbeddingScreen
 from simo2_tui.screens.launcher import LauncherScreen
 from simo2_tui.screens.monitor import MonitorScreen
 from simo2_tui.screens.runs import RunsScreen
-from simo2_tui.session.base import Session, state_of, watched_file
+from simo2_tui.session.base import Session, watched_file
 from simo2_tui.session.follow import FollowSession
 from simo2_tui.session.live import LiveSession
 from simo2_tui.widgets.text import ago
@@ -59,6 +60,7 @@ class Console(App[int]):
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q,ctrl+c,ctrl+q", "quit", "quit", key_display="q"),
+        Binding("ctrl+z", "suspend_process", "suspend", show=False),
         Binding("question_mark", "help", "help", key_display="?"),
     ]
 
@@ -100,9 +102,11 @@ class Console(App[int]):
         self._words = ("", "")
         self._last = (time.monotonic(), 0, 0.0)
         self._watched = 0.0
+        self._turning: asyncio.AbstractEventLoop | None = None
         self.animation_level = "none"
 
     def on_mount(self) -> None:
+        self._turning = asyncio.get_running_loop()
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = self._theme_name
@@ -252,6 +256,16 @@ class Console(App[int]):
             self.notify("Stopping: the checkpoint is being written.", timeout=30)
         self._leaving = why
 
+    def leave_soon(self, result: int) -> None:
+        """Ends the screen; may be called from a signal handler."""
+        if self._turning is not None:
+            self._turning.call_soon_threadsafe(self.exit, result)
+
+    def stop_soon(self) -> None:
+        """Ends the screen once training, which was told to stop, has ended; may be called from a signal handler."""
+        if self._turning is not None:
+            self._turning.call_soon_threadsafe(self.stop, "signal")
+
     def action_help(self) -> None:
         """Shows all keys."""
         if not isinstance(self.screen, HelpScreen):
@@ -287,8 +301,3 @@ class Console(App[int]):
     def use_theme(self, name: str) -> None:
         """Changes the colours."""
         self.theme = name
-
-
-def state_words(session: Session) -> str:
-    """The state of a run for the line that is printed when the screen has gone."""
-    return state_of(session)

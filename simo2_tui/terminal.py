@@ -11,6 +11,7 @@ import os
 import select
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,13 +53,23 @@ class Link:
         self._gone = threading.Event()
         self.sent = 0
         """Bytes that the terminal has taken."""
-        self.waiting = False
-        """Whether a write is waiting for the terminal now."""
+        self._since: float | None = None
 
     @property
     def gone(self) -> bool:
         """Whether the terminal was given up, or has hung up."""
         return self._gone.is_set()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a write is waiting for the terminal now."""
+        return self._since is not None
+
+    @property
+    def stalled(self) -> bool:
+        """Whether the terminal has taken nothing for a second or more."""
+        since = self._since
+        return since is not None and time.monotonic() - since > 1.0
 
     def give_up(self) -> None:
         """Drops what is being written and everything after it."""
@@ -67,7 +78,7 @@ class Link:
     def write(self, text: str) -> int:
         """Writes all of `text`, or drops it when the terminal is gone."""
         data = memoryview(text.encode(self.encoding, errors="replace"))
-        self.waiting = True
+        self._since = time.monotonic()
         try:
             while data and not self._gone.is_set():
                 _, ready, _ = select.select([], [self._descriptor], [], WAIT_SECONDS)
@@ -75,11 +86,12 @@ class Link:
                     with contextlib.suppress(BlockingIOError):
                         count = os.write(self._descriptor, data[:4096])
                         self.sent += count
+                        self._since = time.monotonic()
                         data = data[count:]
         except (OSError, ValueError):
             self._gone.set()
         finally:
-            self.waiting = False
+            self._since = None
         return len(text)
 
     def flush(self) -> None:

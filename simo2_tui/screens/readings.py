@@ -102,7 +102,8 @@ def status_spans(session: Session, width: int, glyphs: Glyphs, *, link: str = ""
     if total:
         spans.append((f"  {step:,}/{total:,} ", TEXT))
         spans += bar(step / total, max(6, min(24, width // 8)), glyphs)
-        spans.append((f" {step * 100 // total}%", MUTED))
+        if sum(len(text) for text, _ in spans) + 5 <= width:
+            spans.append((f" {step * 100 // total}%", MUTED))
     elif session.run is not None:
         spans.append((f"  {session.run.name}", MUTED))
     rest: list[tuple[str, str]] = []
@@ -185,9 +186,8 @@ def plain_rows(session: Session, width: int, glyphs: Glyphs) -> Sequence[Sequenc
     history = session.history
     if not len(history.steps):
         return [*rows, value_spans(session, width, glyphs)]
-    eta = duration(history.seconds_left())
-    rate = f"{history.speed()[1]:,.0f}"
-    pairs = [("ETA", eta), ("img/s", rate), ("checkpoint", ago(history.checkpoint_age(time.time())))]
+    pairs = [("ETA", duration(history.seconds_left()))] if state_of(session) == "training" else []
+    pairs += [("img/s", f"{history.speed()[1]:,.0f}"), ("checkpoint", ago(history.checkpoint_age(time.time())))]
     pairs += value_pairs(history)
     row: list[Span] = []
     for name, value in pairs:
