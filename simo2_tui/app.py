@@ -125,6 +125,8 @@ class Console(App[int]):
             return
         if self.session is not None:
             self._look_after(self.session)
+        if not self.screen_stack:
+            return  # the app is closing
         poll = getattr(self.screen, "poll", None)
         if poll is not None:
             poll()
@@ -149,9 +151,7 @@ class Console(App[int]):
                 watched_file(session.run).touch()
             except OSError:
                 self._watched += 60  # a folder that cannot be written is not asked every five seconds
-        if self._leaving and not session.alive:
-            self.exit(CANCELLED if self._leaving == "signal" else LEFT)
-        elif not self._told and not session.alive and session.error is not None:
+        if not self._told and self._leaving is None and not session.alive and session.error is not None:
             self._told = True
             self._tell_failure(session, session.error)
 
@@ -254,7 +254,13 @@ class Console(App[int]):
         if self._leaving is None and why != "signal":
             self.session.command("stop")
             self.notify("Stopping: the checkpoint is being written.", timeout=30)
+        if self._leaving is None:
+            self.set_interval(0.1, self._leave_when_ended)
         self._leaving = why
+
+    def _leave_when_ended(self) -> None:
+        if self.session is not None and not self.session.alive:
+            self.exit(CANCELLED if self._leaving == "signal" else LEFT)
 
     def leave_soon(self, result: int) -> None:
         """Ends the screen; may be called from a signal handler."""

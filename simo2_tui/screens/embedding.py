@@ -123,7 +123,11 @@ class EmbeddingScreen(Screen[None]):
         scatter.show(points, snapshot.labels_n, snapshot.class_names)
         self.query_one("#legend", ClassLegend).show(snapshot.class_names, scatter.isolated)
         self.query_one("#heat", HeatMap).show(snapshot.similarity_cc, snapshot.class_names)
-        self.query_one("#histogram", CosineHistogram).show(*snapshot.cosines)
+        self.query_one("#histogram", CosineHistogram).show(
+            snapshot.cosines.same,
+            snapshot.cosines.different,
+            (snapshot.cosines.same_mean, snapshot.cosines.different_mean),
+        )
         self.query_one("#worst", Lines).show(lambda width, glyphs: _worst_rows(snapshot, glyphs))
         cloud = self.query_one("#cloud")
         place = f"{self._index + 1} of {len(self.session.history.snapshots)}" if self._index is not None else "newest"
@@ -201,19 +205,13 @@ class EmbeddingScreen(Screen[None]):
     def action_class(self, by: int) -> None:
         """Isolates the next or the previous class."""
         self.query_one("#scatter", ScatterPlot).action_class(by)
-        self._follow_class()
 
     def action_isolate(self) -> None:
         """Isolates a class, or shows all."""
         self.query_one("#scatter", ScatterPlot).action_isolate()
-        self._follow_class()
 
-    def _follow_class(self) -> None:
-        at = self._at()
-        snapshot = self._read(at) if at is not None else None
-        if snapshot is not None:
-            isolated = self.query_one("#scatter", ScatterPlot).isolated
-            self.query_one("#legend", ClassLegend).show(snapshot.class_names, isolated)
+    def on_scatter_plot_isolated(self, event: ScatterPlot.Isolated) -> None:
+        self.query_one("#legend", ClassLegend).show(event.class_names, event.label)
 
     def action_back(self) -> None:
         """Back to where it was opened."""

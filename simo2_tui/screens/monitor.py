@@ -228,6 +228,9 @@ class MonitorScreen(Screen[None]):
         else:
             cast("Console", self.app).leave_monitor()
 
+    def on_scatter_plot_isolated(self, event: ScatterPlot.Isolated) -> None:
+        self.query_one("#legend", ClassLegend).show(event.class_names, event.label)
+
     def on_input_changed(self, event: Input.Changed) -> None:
         self.query_one("#log", LogView).filter(event.value)
 

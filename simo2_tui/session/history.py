@@ -57,15 +57,10 @@ class Table:
         """(n,) the values of one column so far."""
         return self._rows[self._names[name], : self._count]
 
-    def cut(self, count: int) -> None:
-        """Keeps the first `count` rows."""
-        self._count = min(self._count, count)
-
 
 @dataclass
 class History:
-    """Written by one thread through `add`, read by the screen. Sequences only ever grow, except when a run that
-    was resumed says some steps again: then what came after the step of the restart is dropped first."""
+    """Written by one thread through `add`, read by the screen. Sequences only ever grow, until `reset`."""
 
     steps: Table = field(default_factory=lambda: Table(STEP_COLUMNS))
     calls: Table = field(default_factory=lambda: Table(CALL_COLUMNS))
@@ -112,7 +107,7 @@ class History:
                 self._add_steps(event)
             case RunStarted():
                 self.finished = None
-                self._drop_after(event.step)
+                self.test = None
                 self.starts.append(event)
             case Evaluated(split="test"):
                 self.test = event
@@ -148,13 +143,6 @@ class History:
         )
         speeds = (event.steps_per_second, event.images_per_second, event.data_wait)
         self.calls.extend(np.array([[event.last_step], *([speed] for speed in speeds), [event.time]], np.float64))
-
-    def _drop_after(self, step: int) -> None:
-        self.steps.cut(int(np.searchsorted(self.steps.column("step"), step, "right")))
-        self.calls.cut(int(np.searchsorted(self.calls.column("step"), step, "right")))
-        self.test = None
-        for name in ("evaluations", "snapshots"):
-            setattr(self, name, [item for item in getattr(self, name) if item.step <= step])
 
     @property
     def start(self) -> RunStarted | None:

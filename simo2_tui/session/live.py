@@ -83,7 +83,7 @@ class LiveSession:
 
             with self._run.own():
                 events = train(self.config, self._run, self._control)
-                for event in record(events, self._run, self._control):
+                for event in record(events, self._run):
                     self.history.add(event)
         except Simo2Error as error:
             self._error = error

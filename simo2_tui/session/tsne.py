@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_POINTS = 3000
+from simo2_core.analysis.reduce import sample_by_class, tsne_2d
+
+MOST_POINTS = 2000
 """Points that are laid out; the others are left off the picture (NaN)."""
 
 
@@ -54,13 +56,10 @@ class TsneJob:
 
 def lay_out(snapshot: Path, out: Path) -> None:
     """Writes the layout of the snapshot in `snapshot` to `out`."""
-    from sklearn.manifold import TSNE
-
     with np.load(snapshot, allow_pickle=False) as data:
-        z_nd = np.nan_to_num(data["embedding"].astype(np.float32))
-    rows = np.arange(len(z_nd))[:: max(1, -(-len(z_nd) // MOST_POINTS))]
-    perplexity = max(1.0, min(30.0, (len(rows) - 1) / 3))
-    layout = TSNE(2, perplexity=perplexity, init="pca", random_state=0).fit_transform(z_nd[rows])
+        z_nd, labels_n = np.nan_to_num(data["embedding"]), data["labels"]
+    rows = sample_by_class(labels_n, MOST_POINTS)
+    layout, _ = tsne_2d(z_nd[rows])
     points = np.full((len(z_nd), 2), np.nan)
     points[rows] = layout - layout.mean(axis=0)
     np.save(out, points)

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from textual.binding import Binding, BindingType
+from textual.message import Message
 
 from simo2_tui.widgets.cells import Cells
 from simo2_tui.widgets.heatmap import render_heatmap, render_histogram, similarity_order
@@ -25,9 +26,16 @@ class ScatterPlot(CellsView, can_focus=True):
         Binding("n", "class(1)", "next class", show=False),
         Binding("p", "class(-1)", "previous class", show=False),
         Binding("i", "isolate", "isolate", show=False),
-        Binding("b", "dots", "markers or dots", show=False),
+        Binding("b", "toggle_dots", "markers or dots", show=False),
     ]
     HELP = "n p class · i isolate it · b markers or braille dots"
+
+    class Isolated(Message):
+        """Another class is shown alone, or all are again (None)."""
+
+        def __init__(self, class_names: Sequence[str], label: int | None) -> None:
+            super().__init__()
+            self.class_names, self.label = class_names, label
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
@@ -62,16 +70,21 @@ class ScatterPlot(CellsView, can_focus=True):
         )
 
     def action_class(self, by: int) -> None:
+        """Isolates the class last chosen, then the next or previous ones."""
         if self._names:
             self._class = (self._class + by) % len(self._names) if self._isolated else self._class
-            self._isolated = True
-            self.redraw()
+            self._isolate(True)
 
     def action_isolate(self) -> None:
-        self._isolated = bool(self._names) and not self._isolated
-        self.redraw()
+        """Shows the chosen class alone, or all."""
+        self._isolate(bool(self._names) and not self._isolated)
 
-    def action_dots(self) -> None:
+    def _isolate(self, isolated: bool) -> None:
+        self._isolated = isolated
+        self.redraw()
+        self.post_message(self.Isolated(self._names, self.isolated))
+
+    def action_toggle_dots(self) -> None:
         self._dots = not self._dots
         self.redraw()
 
@@ -147,14 +160,12 @@ class CosineHistogram(CellsView):
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
-        self._same: NDArray[np.float64] = np.zeros(0)
-        self._different: NDArray[np.float64] = np.zeros(0)
+        self._groups: list[tuple[str, NDArray[np.int64], float, int]] = []
 
-    def show(self, same: NDArray[np.float64], different: NDArray[np.float64]) -> None:
-        """Takes the cosines of the pairs."""
-        self._same, self._different = same, different
+    def show(self, same: NDArray[np.int64], different: NDArray[np.int64], means: tuple[float, float]) -> None:
+        """Takes the counts of pairs in equal bins over [-1, 1], and the mean cosine of each kind."""
+        self._groups = [("same class", same, means[0], 2), ("different class", different, means[1], 6)]
         self.redraw()
 
     def draw(self, width: int, height: int) -> Cells:
-        groups = [("same class", self._same, 2), ("different class", self._different, 6)]
-        return render_histogram(groups if len(self._same) else [], width, height, glyphs=self.glyphs)
+        return render_histogram(self._groups, width, height, glyphs=self.glyphs)

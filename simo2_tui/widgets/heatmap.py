@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simo2_tui.widgets.cells import Cells
-from simo2_tui.widgets.palette import ACCENT, DARK, FAINT, HEAT, HEAT_STEPS, MUTED, TEXT, UNICODE, Glyphs
+from simo2_tui.widgets.palette import ACCENT, DARK, HEAT, HEAT_STEPS, MUTED, TEXT, UNICODE, Glyphs
 
 DARK_FROM = 0.55
 """From this size on the colour of a cell is bright enough for dark digits."""
@@ -135,45 +135,38 @@ def _column_names(cells: Cells, names: Sequence[str], gutter: int, across: int, 
 
 
 def render_histogram(
-    groups: Sequence[tuple[str, NDArray[np.float64], int]],
-    width: int,
-    height: int,
-    *,
-    low: float = -1.0,
-    high: float = 1.0,
-    glyphs: Glyphs = UNICODE,
+    groups: Sequence[tuple[str, NDArray[np.int64], float, int]], width: int, height: int, *, glyphs: Glyphs = UNICODE
 ) -> Cells:
-    """Draws (name, values, ink) one above the other, each scaled to its own fullest bin, from `low` to `high`.
+    """Draws (name, counts, mean, ink) one above the other, each scaled to its own fullest column, from -1 to +1.
 
-    Values that are not finite are counted beside the name, not dropped in silence.
+    `counts` (b,) lie in equally wide bins over [-1, 1]; a column that holds any pair shows at least an eighth.
     """
     cells = Cells(width, height)
-    if not groups or width < 8 or height < 2:
+    if not groups or width < 8 or height < 3:
         return cells
     each = max(2, (height - 1) // len(groups))
-    for index, (name, values, ink) in enumerate(groups):
+    for index, (name, counts, mean, ink) in enumerate(groups):
         top = index * each
-        finite = values[np.isfinite(values)]
         column = cells.write(top, 0, glyphs.line + " ", ink)
         column = cells.write(top, column, name, MUTED)
-        if len(finite):
-            column = cells.write(top, column, f"  mean {finite.mean():+.2f}", TEXT)
-        if len(finite) < len(values):
-            cells.write(top, column, f"  {len(values) - len(finite)} not finite", ink)
-        counts, _ = np.histogram(finite, bins=width, range=(low, high))
-        rows = min(each - 1, height - 1 - top - 1)
-        eighths = counts / max(1, counts.max()) * rows * 8
-        eighths = np.where(counts > 0, np.maximum(np.ceil(eighths), 1), 0).astype(int)
+        cells.write(top, column, f"  mean {mean:+.2f}" if mean == mean else "  none", TEXT)
+        rows = min(each - 1, height - 2 - top)
+        in_columns = _to_columns(counts, width)
+        eighths = np.ceil(in_columns / max(1e-9, float(in_columns.max())) * rows * 8).astype(int)
         for row in range(rows):
             level = np.clip(eighths - (rows - 1 - row) * 8, 0, 8)
-            codes = np.array([ord(char) for char in glyphs.bars], np.uint32)[level]
-            cells.glyphs[top + 1 + row, :] = codes
+            cells.glyphs[top + 1 + row, :] = np.array([ord(char) for char in glyphs.bars], np.uint32)[level]
             cells.ink[top + 1 + row, :] = ink
-    for value in (low, (low + high) / 2, high):
-        text = f"{value:+.0f}" if value else "0"
-        start = round((value - low) / (high - low) * (width - 1)) - (len(text) // 2)
-        cells.write(height - 1, min(max(0, start), width - len(text)), text, FAINT if value is None else MUTED)
+    for share, text in ((0.0, "-1"), (0.5, "0"), (1.0, "+1")):
+        start = round(share * (width - 1)) - len(text) // 2
+        cells.write(height - 1, min(max(0, start), width - len(text)), text, MUTED)
     return cells
+
+
+def _to_columns(counts: NDArray[np.int64], width: int) -> NDArray[np.float64]:
+    """(width,) the counts spread over columns: by differences of the cumulative count, so that none is lost."""
+    total = np.concatenate(([0], np.cumsum(counts)))
+    return np.diff(np.interp(np.linspace(0, len(counts), width + 1), np.arange(len(total)), total))
 
 
 def similarity_order(matrix_cc: NDArray[np.float64]) -> NDArray[np.int64]:
