@@ -43,6 +43,14 @@ class Part:
         return self.images[self.rows]
 
 
+@dataclass(frozen=True)
+class Skipped:
+    """A file that was left out because it cannot be read, and why."""
+
+    name: str
+    reason: str
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """A data set ready to train on."""
@@ -58,6 +66,10 @@ class Dataset:
     """(ch,) standard deviation of the training part in [0, 1], never 0."""
     fingerprint: str
     """Changes whenever an image, a label or the cut into parts does."""
+    skipped: tuple[Skipped, ...] = ()
+    """Files that could not be read, of all parts."""
+    empty_classes: tuple[str, ...] = ()
+    """Folders that would be classes but hold no image."""
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -3,52 +3,150 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simo2_core.config import DataConfig
+from simo2_core.data.cache import Entry, store_facts, stored_facts
 from simo2_core.data.dataset import Dataset, Part
+from simo2_core.data.progress import Report, silent
 from simo2_core.data.sources.digits import CLASS_NAMES, load_digits
-from simo2_core.data.split import class_order, cut_classes
+from simo2_core.data.sources.source import Source
+from simo2_core.data.split import Cut, class_order, cut_classes
 from simo2_core.data.statistics import channel_histogram, mean_and_std
 from simo2_core.errors import DataError
 
 
-def load_dataset(config: DataConfig) -> Dataset:
+def load_dataset(config: DataConfig, *, report: Report = silent, workers: int | None = None) -> Dataset:
     """The data set that `config` names, cut into train, validation and test.
+
+    `digits` lives in memory; everything else is decoded into the cache once and mapped from there. A TFDS data set
+    that is not on disk yet is prepared first, which may download it.
+
+    Args:
+        report: told how far preparing and decoding are; what it raises stops them.
+        workers: processes that decode; None for one per processor.
 
     Raises:
         DataError: it is missing, unreadable or unfit; the message names the cure.
     """
     if config.dataset == "digits":
-        images, labels = load_digits()
-        return _in_memory("digits", images, labels, CLASS_NAMES, config)
+        return _digits(config)
+    source = open_source(config, report=report)
+    return _from_source(source, config, report, workers)
+
+
+def open_source(config: DataConfig, *, report: Report = silent) -> Source:
+    """Where the images of `config` lie, preparing a TFDS data set that is not on disk yet.
+
+    Raises:
+        DataError: no folder and no data set of that name; the message has the nearest names.
+    """
+    from simo2_core.data.sources.folder import FolderSource
+
+    path = Path(config.dataset).expanduser()
+    if path.is_dir() or config.dataset.startswith((".", "/", "~")):
+        return FolderSource(path)
     raise DataError(f"there is no data set {config.dataset!r}.")
 
 
-def _in_memory(
-    name: str,
-    images: NDArray[np.uint8],
-    labels: NDArray[np.int32],
-    class_names: tuple[str, ...],
-    config: DataConfig,
-) -> Dataset:
-    order = class_order(labels, len(class_names), split_seed=config.split_seed)
+def _digits(config: DataConfig) -> Dataset:
+    images, labels = load_digits()
+    order = class_order(labels, len(CLASS_NAMES), split_seed=config.split_seed)
     images = np.ascontiguousarray(images[order])
-    counts = np.bincount(labels, minlength=len(class_names)).astype(np.int64)
-    cut = cut_classes(
+    counts = np.bincount(labels).astype(np.int64)
+    cut = _cut(counts, config, CLASS_NAMES, hold_out_test=True)
+    train, validation, test = _parts(images, counts, cut)
+    mean, std = mean_and_std(channel_histogram(train))
+    fingerprint = _fingerprint(hashlib.sha256(images.tobytes()).hexdigest(), counts, cut)
+    return Dataset("digits", CLASS_NAMES, train, validation, test, mean, std, fingerprint)
+
+
+def _from_source(source: Source, config: DataConfig, report: Report, workers: int | None) -> Dataset:
+    from simo2_core.data.build import cached_entry
+    from simo2_core.data.decode import Rule
+    from simo2_core.data.sources.folder import FolderSource
+
+    folder = isinstance(source, FolderSource)
+    entry = cached_entry(source, config.train_split, config, rule=None, report=report, workers=workers)
+    height, width, channels = entry.images.shape[1:]
+    rule = Rule(height=height, width=width, channels=channels, resize=config.resize)
+
+    def other(split: str) -> Entry:
+        return cached_entry(source, split, config, rule=rule, report=report, workers=workers)
+
+    test_split = config.test_split or ("test" if folder and "test" in source.splits else None)
+    tests = other(test_split) if test_split else None
+    # a folder called val beside one called test says which images validate; a split of TFDS has to be asked for
+    own_validation = folder and "validation" in source.splits and test_split != "validation"
+    validations = other("validation") if own_validation else None
+    names = entry.class_names
+    cut = _cut(entry.counts, config, names, hold_out_test=tests is None, hold_out_validation=validations is None)
+    train, validation, test = _parts(entry.images, entry.counts, cut)
+    if validations is not None:
+        validation = _whole(validations)
+    if tests is not None:
+        test = _whole(tests)
+    mean, std = _statistics(entry, cut, train)
+    used = [item for item in (entry, validations, tests) if item is not None]
+    return Dataset(
+        source.name,
+        names,
+        train,
+        validation,
+        test,
+        mean,
+        std,
+        _fingerprint(*(item.sha256 for item in used), *(item.counts for item in used), cut),
+        skipped=tuple(skipped for item in used for skipped in item.skipped),
+        empty_classes=source.empty_classes if isinstance(source, FolderSource) else (),
+    )
+
+
+def _cut(
+    counts: NDArray[np.int64],
+    config: DataConfig,
+    class_names: tuple[str, ...],
+    *,
+    hold_out_test: bool,
+    hold_out_validation: bool = True,
+) -> Cut:
+    return cut_classes(
         counts,
-        validation_fraction=config.validation_fraction,
-        test_fraction=config.test_fraction,
+        validation_fraction=config.validation_fraction if hold_out_validation else None,
+        test_fraction=config.test_fraction if hold_out_test else None,
         class_names=class_names,
     )
+
+
+def _parts(images: NDArray[np.uint8], counts: NDArray[np.int64], cut: Cut) -> tuple[Part, Part, Part]:
     starts = np.cumsum(counts) - counts
-    train = Part(images, starts, cut.train)
-    validation = Part(images, starts + cut.train, cut.validation)
-    test = Part(images, starts + cut.train + cut.validation, cut.test)
-    mean, std = mean_and_std(channel_histogram(train))
-    digest = hashlib.sha256(images.tobytes())
-    for array in (counts, cut.train, cut.validation, cut.test):
-        digest.update(array.tobytes())
-    return Dataset(name, class_names, train, validation, test, mean, std, digest.hexdigest())
+    return (
+        Part(images, starts, cut.train),
+        Part(images, starts + cut.train, cut.validation),
+        Part(images, starts + cut.train + cut.validation, cut.test),
+    )
+
+
+def _whole(entry: Entry) -> Part:
+    return Part(entry.images, np.cumsum(entry.counts) - entry.counts, entry.counts)
+
+
+def _statistics(entry: Entry, cut: Cut, train: Part) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    path = entry.path / f"train-{_fingerprint(cut)[:16]}.json"
+    histogram = np.array(stored_facts(path).get("histogram", ()), np.int64)
+    if histogram.shape != (train.images.shape[-1], 256):
+        histogram = channel_histogram(train)
+        store_facts(path, {"histogram": histogram.tolist()})
+    return mean_and_std(histogram)
+
+
+def _fingerprint(*what: str | NDArray[np.int64] | Cut) -> str:
+    digest = hashlib.sha256()
+    for item in what:
+        if isinstance(item, Cut):
+            item = np.concatenate([item.train, item.validation, item.test])
+        digest.update(item.encode() if isinstance(item, str) else item.tobytes())
+    return digest.hexdigest()

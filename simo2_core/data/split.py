@@ -21,7 +21,7 @@ class Cut:
     train: NDArray[np.int64]
     validation: NDArray[np.int64]
     test: NDArray[np.int64]
-    """All zero when the test images lie elsewhere."""
+    """All zero when its images lie elsewhere, as validation's when they do."""
 
 
 def class_order(labels: NDArray[np.integer], classes: int, *, split_seed: int) -> NDArray[np.int64]:
@@ -55,7 +55,7 @@ def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
 def cut_classes(
     counts: NDArray[np.integer],
     *,
-    validation_fraction: float,
+    validation_fraction: float | None,
     test_fraction: float | None,
     class_names: tuple[str, ...],
 ) -> Cut:
@@ -63,25 +63,27 @@ def cut_classes(
 
     Args:
         counts: (C,) images of each class.
-        validation_fraction: share of what is left after test.
+        validation_fraction: share of what is left after test, or None when validation images lie elsewhere.
         test_fraction: share held out for test, or None when there is a test split of its own.
 
     Raises:
         DataError: a class has fewer images than there are parts.
     """
-    needed = 2 if test_fraction is None else 3
+    parts = ["training"] + ["validation"] * (validation_fraction is not None) + ["test"] * (test_fraction is not None)
+    needed = len(parts)
     small = np.flatnonzero(counts < needed)
     if len(small):
         named = ", ".join(f"{class_names[c]!r} ({counts[c]})" for c in small[:3])
-        parts = "training and validation" if test_fraction is None else "training, validation and test"
         raise DataError(
             f"{len(small)} of {len(counts)} classes have fewer than {needed} images: {named}. "
-            f"Each needs one for {parts}: add images or remove the class."
+            f"Each needs one for {' and '.join(parts)}: add images or remove the class."
         )
     total = counts.astype(np.int64)
     test = np.zeros_like(total)
     if test_fraction is not None:
-        test = np.clip(np.rint(total * test_fraction).astype(np.int64), 1, total - 2)
+        test = np.clip(np.rint(total * test_fraction).astype(np.int64), 1, total - needed + 1)
     rest = total - test
-    validation = np.clip(np.rint(rest * validation_fraction).astype(np.int64), 1, rest - 1)
+    validation = np.zeros_like(total)
+    if validation_fraction is not None:
+        validation = np.clip(np.rint(rest * validation_fraction).astype(np.int64), 1, rest - 1)
     return Cut(train=rest - validation, validation=validation, test=test)

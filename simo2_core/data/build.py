@@ -1,0 +1,203 @@
+"""Builds an entry of the cache: decides the size of its images and decodes every record into its class-sorted row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simo2_core.config import DataConfig
+from simo2_core.data.cache import Entry, build_entry, entry_path, open_entry, require_room
+from simo2_core.data.dataset import Skipped
+from simo2_core.data.decode import Rule, UnreadableImage, backend, probe_image
+from simo2_core.data.pool import chunks, cpus, run_tasks
+from simo2_core.data.progress import Progress, Report
+from simo2_core.data.sources.source import Source, Split
+from simo2_core.data.split import class_order
+from simo2_core.data.worker import DecodeJob, DecodeTask
+from simo2_core.errors import DataError
+
+_PROBED = 64
+"""Images whose header is read to learn a size that the source does not declare."""
+_TASK = 500
+"""Images a task: long enough to hide its overhead, short enough for a smooth progress bar."""
+_WORTH_A_PROCESS = 2000
+"""Below so many images starting worker processes costs more than it saves."""
+
+
+def cached_entry(
+    source: Source, split: str, config: DataConfig, *, rule: Rule | None, report: Report, workers: int | None = None
+) -> Entry:
+    """The decoded images of a split, from the cache or built into it.
+
+    Args:
+        rule: the size that the training split has settled; None for the training split itself.
+        workers: processes that decode; None for one per processor.
+
+    Raises:
+        DataError: the split is missing, unlabelled or unreadable, or the disk is too small.
+    """
+    key = entry_key_of(source, split, config, rule)
+    entry = open_entry(entry_path(key))
+    if entry is None:
+        name = f"{source.name} {split}"
+        builder = _Builder(source, split, config, rule, report, workers)
+        entry = build_entry(key, builder.fill, waiting=lambda: report(Progress(stage="waiting", name=name)))
+    if config.strict and entry.skipped:
+        first = "; ".join(f"{item.name}: {item.reason}" for item in entry.skipped[:3])
+        raise DataError(
+            f"{len(entry.skipped)} files of {source.name} cannot be read ({first}). "
+            "Repair or remove them, or leave out --strict to skip them."
+        )
+    return entry
+
+
+def entry_key_of(source: Source, split: str, config: DataConfig, rule: Rule | None) -> Mapping[str, Any]:
+    """Everything that decides the bytes of an entry."""
+    return {
+        "name": source.name,
+        "split": split,
+        "identity": source.identity(split),
+        "features": [config.image_key, config.label_key],
+        "size": config.image_size if rule is None else [rule.height, rule.width],
+        "channels": config.channels if rule is None else rule.channels,
+        "resize": config.resize,
+        "decoder": backend(),
+        "order": config.split_seed,
+    }
+
+
+class _Builder:
+    """Fills the folder of an entry."""
+
+    def __init__(
+        self,
+        source: Source,
+        split: str,
+        config: DataConfig,
+        rule: Rule | None,
+        report: Report,
+        workers: int | None,
+    ) -> None:
+        self._source, self._split, self._config, self._rule = source, split, config, rule
+        self._report, self._workers = report, workers
+
+    def fill(self, folder: Path) -> tuple[NDArray[np.int64], tuple[str, ...], tuple[Skipped, ...]]:
+        """Writes images.npy; returns class sizes, class names and the files left out."""
+        split = self._source.split(self._split)
+        rule = self._rule or settle_rule(split, self._config, self._source.name)
+        classes = len(split.class_names)
+        order = labelled_order(split, self._config, self._source.name)
+        shape = (len(order), *rule.shape)
+        require_room(folder, int(np.prod(shape, dtype=np.int64)))
+        images = np.lib.format.open_memmap(folder / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
+        images.flush()
+        bad = self._decode(split, rule, order, folder / "images.npy")
+        counts = np.bincount(split.labels, minlength=classes).astype(np.int64)
+        if bad:
+            rows = np.array(sorted(row for row, _, _ in bad))
+            counts -= np.bincount(split.labels[order[rows]], minlength=classes)
+            _refuse_lost_classes(counts, split, self._source.name, bad)
+            _drop_rows(folder, rows)
+        skipped = tuple(Skipped(name, reason) for _, name, reason in sorted(bad, key=lambda item: item[1]))
+        return counts, split.class_names, skipped
+
+    def _decode(self, split: Split, rule: Rule, order: NDArray[np.int64], path: Path) -> list[tuple[int, str, str]]:
+        target = np.empty_like(order)
+        target[order] = np.arange(len(order))
+        # in the order of the source, so that the disk is read front to back; the rows written jump instead
+        tasks = [
+            DecodeTask(split.records.take(np.arange(begin, end)), target[begin:end])
+            for begin, end in chunks(len(order), _TASK)
+        ]
+        workers = self._workers
+        if workers is None:
+            workers = cpus() if len(order) >= _WORTH_A_PROCESS else 0
+        name, done, bad = f"{self._source.name} {split.name}", 0, []
+        self._report(Progress(stage="decode", name=name, done=0, total=len(order)))
+        for answer in run_tasks(DecodeJob(path, rule, split.transposed), tasks, workers):
+            bad += answer
+            done = min(done + _TASK, len(order))
+            self._report(Progress(stage="decode", name=name, done=done, total=len(order)))
+        return bad
+
+
+def labelled_order(split: Split, config: DataConfig, name: str) -> NDArray[np.int64]:
+    """`class_order` of a split; raises DataError when it is empty or has images without a label."""
+    if not len(split.records):
+        raise DataError(f"the split {split.name!r} of {name} is empty. Choose another with --train-split.")
+    unlabelled = int((split.labels < 0).sum())
+    if unlabelled:
+        raise DataError(
+            f"{unlabelled:,} of {len(split.labels):,} images of {name} {split.name!r} have no label. "
+            "The loss builds its pairs from labels: choose labelled splits with --train-split and --test-split."
+        )
+    return class_order(split.labels, len(split.class_names), split_seed=config.split_seed)
+
+
+def settle_rule(split: Split, config: DataConfig, name: str) -> Rule:
+    """The size and channels that all images get: those asked for, else the data set's own.
+
+    Raises:
+        DataError: the images have several sizes and none was asked for.
+    """
+    height, width, channels = split.own_shape
+    if config.image_size:
+        height = width = config.image_size
+    channels = config.channels or channels
+    if height is None or width is None or channels is None:
+        shapes = _probe(split, name)
+        channels = channels or max(shape[2] for shape in shapes)
+        sizes = {shape[:2] for shape in shapes}
+        if height is None or width is None:
+            if len(sizes) > 1:
+                smallest = min(min(size) for size in sizes)
+                raise DataError(
+                    f"the images of {name} have different sizes, the smallest side {smallest} pixels. "
+                    f"Say what to resize them to, for example --image-size {_friendly(smallest)}."
+                )
+            ((height, width),) = sizes
+    return Rule(height=height, width=width, channels=channels, resize=config.resize)
+
+
+def _friendly(side: int) -> int:
+    return max((size for size in (8, 16, 28, 32, 48, 64, 96, 128, 160, 224) if size <= side), default=side)
+
+
+def _probe(split: Split, name: str) -> list[tuple[int, int, int]]:
+    count = len(split.records)
+    rows = np.unique(np.linspace(0, count - 1, min(count, _PROBED)).astype(np.int64))
+    shapes, reason = [], ""
+    for data in split.records.take(rows).images():
+        try:
+            if not isinstance(data, OSError):
+                shapes.append(probe_image(data))
+        except UnreadableImage as error:
+            reason = f" ({error})"
+    if not shapes:
+        raise DataError(f"none of {len(rows)} images of {name} that were tried can be read{reason}. Check the files.")
+    return shapes
+
+
+def _refuse_lost_classes(counts: NDArray[np.int64], split: Split, name: str, bad: list[tuple[int, str, str]]) -> None:
+    lost = [split.class_names[c] for c in np.flatnonzero((counts == 0) & (np.bincount(
+        split.labels, minlength=len(counts)) > 0))]  # fmt: skip
+    if lost:
+        raise DataError(
+            f"no image of the class {lost[0]!r} of {name} can be read ({bad[0][1]}: {bad[0][2]}). "
+            "Repair its files or remove its folder."
+        )
+
+
+def _drop_rows(folder: Path, rows: NDArray[np.int64]) -> None:
+    """Rewrites images.npy without `rows`: rare, so it may cost a copy."""
+    old = np.load(folder / "images.npy", mmap_mode="r")
+    kept = np.delete(np.arange(len(old)), rows)
+    new = np.lib.format.open_memmap(folder / "kept.npy", mode="w+", dtype=np.uint8, shape=(len(kept), *old.shape[1:]))
+    for begin, end in chunks(len(kept), 4096):
+        new[begin:end] = old[kept[begin:end]]
+    new.flush()
+    (folder / "kept.npy").replace(folder / "images.npy")

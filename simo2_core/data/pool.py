@@ -1,0 +1,130 @@
+"""Runs a job's tasks on worker processes, each fed by a thread that waits for its answers."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, BinaryIO, cast
+
+from simo2_core.data.worker import Job
+from simo2_core.errors import DataError
+
+
+def cpus() -> int:
+    """Processors that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not Linux
+        return os.cpu_count() or 1
+
+
+class Worker:
+    """One worker process, as its parent sees it. Not for two threads at once."""
+
+    def __init__(self, job: Job) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
+        environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path))
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "simo2_core.data.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env=environment,
+            start_new_session=True,  # Ctrl+C is the parent's to handle
+        )
+        self._stdin = cast(BinaryIO, self._process.stdin)
+        self._stdout = cast(BinaryIO, self._process.stdout)
+        self._send(job)
+
+    def run(self, task: Any) -> Any:
+        """The answer to `task`; raises what the job raised, or DataError when the process has died."""
+        self._send(task)
+        try:
+            ok, answer = pickle.load(self._stdout)
+        except (EOFError, pickle.UnpicklingError, ValueError):
+            raise self._death() from None
+        if not ok:
+            raise answer
+        return answer
+
+    def _send(self, value: Any) -> None:
+        try:
+            pickle.dump(value, self._stdin, protocol=pickle.HIGHEST_PROTOCOL)
+            self._stdin.flush()
+        except (BrokenPipeError, ValueError):
+            raise self._death() from None
+
+    def _death(self) -> DataError:
+        code = self._process.wait()
+        self._errors.seek(0)
+        said = self._errors.read().decode(errors="replace").strip().splitlines()[-1:]
+        why = f"signal {-code}, often too little memory" if code < 0 else f"exit code {code}"
+        return DataError(f"a decoding process died ({why}{': ' + said[0] if said else ''}). Try again.")
+
+    def close(self) -> None:
+        """Ends the process, whatever it is doing."""
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._stdin, self._stdout, self._errors):
+            with contextlib.suppress(OSError):
+                stream.close()
+
+
+def run_tasks(job: Job, tasks: Sequence[Any], workers: int) -> Iterator[Any]:
+    """Yields the answers in the order in which they come; the first error ends it.
+
+    With `workers` of 0 the tasks run in this process: starting one costs more than decoding a thousand digits.
+    """
+    if not workers:
+        for task in tasks:
+            yield job.run(task)
+        return
+    answers: queue.Queue[tuple[bool, Any]] = queue.Queue()
+    waiting: queue.Queue[Any] = queue.Queue()
+    for task in tasks:
+        waiting.put(task)
+
+    def feed(worker: Worker) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                task = waiting.get_nowait()
+                try:
+                    answers.put((True, worker.run(task)))
+                except Exception as error:  # raised again by the consumer
+                    answers.put((False, error))
+                    return
+
+    crew = [Worker(job) for _ in range(min(workers, len(tasks)))]
+    threads = [threading.Thread(target=feed, args=(worker,), daemon=True) for worker in crew]
+    try:
+        for thread in threads:
+            thread.start()
+        for _ in range(len(tasks)):
+            ok, answer = answers.get()
+            if not ok:
+                raise answer
+            yield answer
+    finally:
+        _drain(waiting)
+        for worker in crew:
+            worker.close()
+        for thread in threads:
+            thread.join()
+
+
+def _drain(tasks: queue.Queue[Any]) -> None:
+    with contextlib.suppress(queue.Empty):
+        while True:
+            tasks.get_nowait()
+
+
+def chunks(count: int, size: int) -> Iterable[tuple[int, int]]:
+    """(begin, end) of runs of at most `size` of `count` items."""
+    return ((begin, min(begin + size, count)) for begin in range(0, count, size))

@@ -1,0 +1,184 @@
+"""Every kind of image becomes uint8 pixels of one size, or says why it cannot."""
+
+import contextlib
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from simo2_core.data.decode import Rule, UnreadableImage, decode_image, fitted_box, probe_image
+
+RGB = Rule(height=8, width=8, channels=3)
+GREY = Rule(height=8, width=8, channels=1)
+
+
+def file(image: Image.Image, format: str = "PNG", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+def flat(mode: str, colour: object, size: tuple[int, int] = (8, 8)) -> Image.Image:
+    return Image.new(mode, size, colour)
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (file(flat("RGB", (10, 20, 30))), (10, 20, 30)),
+        (file(flat("L", 77)), (77, 77, 77)),
+        (file(flat("1", 1)), (255, 255, 255)),
+        (file(flat("RGB", (200, 0, 0)).quantize(4)), (200, 0, 0)),
+        (file(flat("RGB", (200, 0, 0)).quantize(4), "GIF"), (200, 0, 0)),
+        (file(flat("RGBA", (10, 20, 30, 255))), (10, 20, 30)),
+        (file(flat("RGBA", (10, 20, 30, 0))), (255, 255, 255)),
+        (file(flat("LA", (40, 255))), (40, 40, 40)),
+        (file(flat("CMYK", (0, 0, 0, 0)), "TIFF"), (255, 255, 255)),
+        (file(flat("CMYK", (0, 255, 255, 0)), "TIFF"), (255, 0, 0)),
+        (file(Image.fromarray(np.full((8, 8), 257 * 90, np.uint16))), (90, 90, 90)),
+        (file(flat("RGB", (9, 9, 9)), "BMP"), (9, 9, 9)),
+        (file(flat("RGB", (9, 9, 9)), "WEBP", lossless=True), (9, 9, 9)),
+        (file(flat("RGB", (9, 9, 9)), "PPM"), (9, 9, 9)),
+    ],
+    ids=[
+        "rgb",
+        "grey",
+        "bilevel",
+        "palette",
+        "gif",
+        "rgba",
+        "transparent",
+        "grey-alpha",
+        "cmyk-white",
+        "cmyk-red",
+        "16-bit",
+        "bmp",
+        "webp",
+        "ppm",
+    ],
+)
+def test_every_mode_becomes_rgb_of_the_right_colour(data: bytes, expected: tuple[int, int, int]) -> None:
+    pixels = decode_image(data, RGB)
+    assert pixels.shape == (8, 8, 3)
+    assert pixels.dtype == np.uint8
+    np.testing.assert_array_equal(pixels, np.broadcast_to(expected, (8, 8, 3)))
+
+
+def test_a_cmyk_jpeg_keeps_its_colours() -> None:
+    red = decode_image(file(flat("CMYK", (0, 255, 255, 0)), "JPEG", quality=95), RGB)
+    np.testing.assert_allclose(red, np.broadcast_to((255, 0, 0), (8, 8, 3)), atol=3)
+
+
+def test_of_an_animation_the_first_frame_counts() -> None:
+    frames = [flat("RGB", (value, 0, 0)).quantize(4) for value in (50, 100, 150)]
+    data = file(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert decode_image(data, RGB)[0, 0].tolist() == [50, 0, 0]
+
+
+def test_grey_is_asked_for_and_given() -> None:
+    pixels = decode_image(file(flat("RGB", (255, 0, 0))), GREY)
+    assert pixels.shape == (8, 8, 1)
+    assert pixels[0, 0, 0] == 76  # ITU-R 601: 0.299 of 255
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF"])
+def test_the_picture_is_turned_upright(orientation: int, format: str) -> None:
+    upright = np.zeros((16, 8, 3), np.uint8)
+    upright[:8] = (200, 0, 0)  # red above, green below left, blue below right
+    upright[8:, :4], upright[8:, 4:] = (0, 200, 0), (0, 0, 200)
+    flips = Image.Transpose
+    undo = {2: flips.FLIP_LEFT_RIGHT, 3: flips.ROTATE_180, 4: flips.FLIP_TOP_BOTTOM, 5: flips.TRANSPOSE,
+            6: flips.ROTATE_90, 7: flips.TRANSVERSE, 8: flips.ROTATE_270}  # fmt: skip
+    stored = Image.fromarray(upright)
+    if orientation in undo:
+        stored = stored.transpose(undo[orientation])
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"quality": 100, "subsampling": 0} if format == "JPEG" else {}
+    data = file(stored, format, exif=exif, **options)
+    pixels = decode_image(data, Rule(height=16, width=8, channels=3)).astype(int)
+    assert np.abs(pixels - upright).max() <= 30
+    assert probe_image(data) == (16, 8, 3)
+
+
+def test_deep_grey_uses_the_whole_range() -> None:
+    ramp = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
+    pixels = decode_image(file(Image.fromarray(ramp)), GREY)[..., 0]
+    np.testing.assert_allclose(pixels, ramp / 257, atol=0.51)
+
+
+@pytest.mark.parametrize(("rule", "left", "middle"), [("crop", 255, 255), ("pad", 255, 255), ("squash", 0, 255)])
+def test_the_resize_rules_differ_as_they_say(rule: str, left: int, middle: int) -> None:
+    wide = np.zeros((20, 60, 3), np.uint8)
+    wide[:, 20:40] = 255  # white in the middle third
+    pixels = decode_image(file(Image.fromarray(wide)), Rule(height=20, width=20, channels=3, resize=rule))
+    assert pixels.shape == (20, 20, 3)
+    assert pixels[10, 10, 0] == middle
+    if rule == "pad":
+        assert pixels[0].max() == 0  # black bars above and below
+        assert pixels[10, 0, 0] == 0
+    else:
+        assert pixels[10, 0, 0] == left
+
+
+def test_shrinking_is_antialiased() -> None:
+    stripes = np.zeros((64, 64, 3), np.uint8)
+    stripes[:, ::2] = 255
+    for rule in ("crop", "pad", "squash"):
+        pixels = decode_image(file(Image.fromarray(stripes)), Rule(height=8, width=8, channels=3, resize=rule))
+        assert np.abs(pixels.astype(int) - 127).max() <= 20  # without, every pixel would be 0 or 255
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(1, 500), st.integers(1, 500), st.integers(1, 64), st.integers(1, 64))
+def test_the_cropped_box_has_the_wanted_shape_and_touches_two_sides(w: int, h: int, width: int, height: int) -> None:
+    left, top, right, bottom = fitted_box(w, h, Rule(height=height, width=width, channels=3))
+    assert 0 <= left < right <= w
+    assert 0 <= top < bottom <= h
+    assert (right - left) * height == pytest.approx((bottom - top) * width)
+    assert right - left == pytest.approx(w) or bottom - top == pytest.approx(h)
+
+
+def bomb() -> bytes:
+    """A PNG header that claims 60,000 × 60,000 pixels."""
+    body = b"IHDR" + struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    pixels = b"IDAT" + zlib.compress(bytes(100))
+    chunks = [
+        struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) for chunk in (body, pixels)
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty"),
+        (b"this is no picture at all", "not an image"),
+        (file(flat("RGB", "red", (64, 64)), "JPEG")[:400], "damaged|not an image"),
+        (file(flat("RGB", "red", (64, 64)))[:60], "damaged"),
+        (bytes(1000), "not an image"),
+        (bomb(), "pixels"),
+        (file(Image.fromarray(np.ones((8, 8), np.float32)), "TIFF"), "floating-point"),
+    ],
+    ids=["empty", "text", "truncated-jpeg", "truncated-png", "zeros", "bomb", "float"],
+)
+def test_what_cannot_be_read_says_why_in_one_line(data: bytes, reason: str) -> None:
+    with pytest.raises(UnreadableImage, match=reason) as caught:
+        decode_image(data, RGB)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 200
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 10**6), st.integers(0, 255), st.sampled_from(["JPEG", "PNG", "GIF", "WEBP", "TIFF"]))
+def test_a_flipped_byte_never_escapes_as_another_error(where: int, value: int, format: str) -> None:
+    data = bytearray(file(Image.linear_gradient("L").convert("RGB").resize((24, 24)), format))
+    data[where % len(data)] = value
+    with contextlib.suppress(UnreadableImage):
+        assert decode_image(bytes(data), RGB).shape == (8, 8, 3)
