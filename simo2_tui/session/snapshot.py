@@ -54,7 +54,7 @@ class Snapshot:
 def read_snapshot(path: Path) -> Snapshot | None:
     """The snapshot in a file, or None when it is gone or damaged: a screen then shows the one before."""
     try:
-        with np.load(path, allow_pickle=False) as data:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
             names = tuple(str(name) for name in data["class_names"])
             return Snapshot(int(data["step"]), data["embedding"], data["labels"].astype(np.int32), names)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):

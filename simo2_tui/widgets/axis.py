@@ -32,7 +32,7 @@ def tick_step(low: float, high: float, most: int) -> float:
 
 def round_range(low: float, high: float, most: int = 6) -> tuple[float, float]:
     """`low` and `high` moved outwards to ticks; never empty."""
-    if not high > low:
+    if not high - low > 1e-12 * max(1.0, abs(low), abs(high)):
         reach = max(abs(low) * 0.5, 0.5)
         low, high = low - reach, high + reach
     step = tick_step(low, high, most)
@@ -75,8 +75,12 @@ def short(value: float) -> str:
     if size == 0:
         return "0"
     if size < 1e-3 or size >= 1e15:
-        mantissa, exponent = f"{value:.1e}".split("e")
-        return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
+        for digits in (1, 0):
+            mantissa, exponent = f"{value:.{digits}e}".split("e")
+            text = f"{mantissa.removesuffix('.0')}e{int(exponent)}"
+            if len(text) <= 7:
+                break
+        return text
     if size < 1e3:
         return f"{value:.3g}"
     if size < 1e4:
