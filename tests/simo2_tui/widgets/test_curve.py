@@ -49,7 +49,7 @@ def test_a_spike_reaches_the_top_row_of_a_long_run():
     y = np.ones(100_000)
     y[70_000] = 100.0
     cells = render_curves([series(y)], View(high=100_000), 200, 60)
-    top = [row for row in range(1, 59) if (cells.glyphs[row, 7:] >= 0x2801).any()][0]
+    top = next(row for row in range(1, 59) if (cells.glyphs[row, 7:] >= 0x2801).any())
     assert top <= 2
 
 
