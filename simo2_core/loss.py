@@ -92,7 +92,8 @@ def _over_groups(one: Callable[[Array], T], x_gnd: Array) -> T:
     at_once = max(1, _ELEMENTS_AT_ONCE // points**2)
     if groups <= at_once:
         return jax.vmap(one)(x_gnd)
-    return jax.lax.map(one, x_gnd, batch_size=at_once if at_once > 1 else None)
+    every: T = jax.lax.map(one, x_gnd, batch_size=at_once if at_once > 1 else None)
+    return every
 
 
 def _group_cost(x_nd: Array, *, power: float, epsilon: float) -> Array:
