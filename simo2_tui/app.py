@@ -262,15 +262,17 @@ class Console(App[int]):
         if self.session is not None and not self.session.alive:
             self.exit(CANCELLED if self._leaving == "signal" else LEFT)
 
+    # A signal handler runs between any two lines, outside the app's own context: both of these only leave a message.
+
     def leave_soon(self, result: int) -> None:
         """Ends the screen; may be called from a signal handler."""
         if self._turning is not None:
-            self._turning.call_soon_threadsafe(self.exit, result)
+            self._turning.call_soon_threadsafe(self.call_later, self.exit, result)
 
     def stop_soon(self) -> None:
         """Ends the screen once training, which was told to stop, has ended; may be called from a signal handler."""
         if self._turning is not None:
-            self._turning.call_soon_threadsafe(self.stop, "signal")
+            self._turning.call_soon_threadsafe(self.call_later, self.stop, "signal")
 
     def action_help(self) -> None:
         """Shows all keys."""

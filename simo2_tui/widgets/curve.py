@@ -118,6 +118,9 @@ def render_curves(
     if columns < 2 or rows < 1:
         _legend(cells, series, view, glyphs)
         return cells
+    if not any(len(item.x) for item in series):
+        cells.write(1 + rows // 2, max(0, (width - len(empty)) // 2), empty, MUTED)
+        return cells
     y_range = value_range(series, view)
     _grid(cells, view, y_range, gutter, rows, glyphs)
     raster = Raster(columns, rows)
@@ -136,8 +139,6 @@ def render_curves(
             column = gutter + int(dot_columns(np.array([flag.x]), x_range, columns * 2)[0]) // 2
             if cells.glyphs[1, column] in (ord(" "), ord(glyphs.grid), ord(glyphs.flag)):
                 cells.write(1, column, glyphs.flag, flag.ink)
-    if not any(len(item.x) for item in series):
-        cells.write(1 + rows // 2, gutter + max(0, (columns - len(empty)) // 2), empty, MUTED)
     if view.cursor is not None and view.low <= view.cursor <= view.high:
         column = gutter + int(dot_columns(np.array([view.cursor]), x_range, columns * 2)[0]) // 2
         for row in range(1, 1 + rows):
