@@ -105,7 +105,7 @@ def build_entry(
     path = entry_path(key)
     try:
         (path.parent / "locks").mkdir(parents=True, exist_ok=True)
-        with _locked(path.parent / "locks" / path.name, waiting):
+        with lock(path.parent / "locks" / path.name, waiting):
             found = open_entry(path)
             if found is not None:
                 return found
@@ -219,7 +219,11 @@ def _seal(
 
 
 @contextlib.contextmanager
-def _locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
+def lock(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
+    """Holds the file `path` for this process alone, after calling `waiting` when another one has it.
+
+    The kernel lets go of it when the process dies, so a lock is never left behind.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         try:

@@ -16,7 +16,6 @@ from simo2_core.data.sources.digits import CLASS_NAMES, load_digits
 from simo2_core.data.sources.source import Source
 from simo2_core.data.split import Cut, class_order, cut_classes
 from simo2_core.data.statistics import channel_histogram, mean_and_std
-from simo2_core.errors import DataError
 
 
 def load_dataset(config: DataConfig, *, report: Report = silent, workers: int | None = None) -> Dataset:
@@ -49,7 +48,11 @@ def open_source(config: DataConfig, *, report: Report = silent) -> Source:
     path = Path(config.dataset).expanduser()
     if path.is_dir() or config.dataset.startswith((".", "/", "~")):
         return FolderSource(path)
-    raise DataError(f"there is no data set {config.dataset!r}.")
+    from simo2_core.data.prepare import find_or_prepare
+    from simo2_core.data.sources.tfds import TfdsSource
+
+    prepared = find_or_prepare(config.dataset, config.data_dir, report=report)
+    return TfdsSource(prepared, config.image_key, config.label_key, report)
 
 
 def _digits(config: DataConfig) -> Dataset:

@@ -1,0 +1,185 @@
+"""Records of a prepared TFDS data set, in array_record, tfrecord or parquet, without TensorFlow.
+
+A record is a serialized `tf.train.Example`; only its image or its label is taken out. Readers are opened where
+the records are read, once a process, and kept.
+"""
+
+from __future__ import annotations
+
+import functools
+import mmap
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simo2_core.errors import DataError
+
+FORMATS = ("array_record", "tfrecord", "parquet")
+"""What can be read here. TFDS also writes riegeli, whose reader needs TensorFlow."""
+
+_BATCH = 256
+"""Records asked for at once: array_record unpacks neighbours together."""
+
+Reader = Callable[[Sequence[int]], Sequence[bytes]]
+"""Gives the records of one file at some positions."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A run of records of one file: those from `skip` on, `take` of them."""
+
+    path: str
+    skip: int
+    take: int
+
+
+@dataclass(frozen=True, eq=False)
+class ShardRecords:
+    """The image of each record of `shards`, or of some `rows` of them."""
+
+    format: str
+    shards: tuple[Shard, ...]
+    image_key: str
+    rows: NDArray[np.int64] | None = None
+    """Positions in all shards laid end to end; None for every one."""
+
+    def __len__(self) -> int:
+        return sum(shard.take for shard in self.shards) if self.rows is None else len(self.rows)
+
+    def take(self, rows: NDArray[np.int64]) -> ShardRecords:
+        """Those of `rows`, in that order."""
+        return ShardRecords(self.format, self.shards, self.image_key, rows if self.rows is None else self.rows[rows])
+
+    def names(self) -> Sequence[str]:
+        """File and position of each record."""
+        return [f"{Path(path).name} record {position}" for path, positions in self._runs() for position in positions]
+
+    def images(self) -> Iterator[bytes | OSError]:
+        """The encoded image of each record."""
+        for record in self._raw():
+            yield image_of(record, self.image_key)
+
+    def labels(self, label_key: str) -> NDArray[np.int32]:
+        """(len(self),) label of each record."""
+        return np.fromiter((label_of(record, label_key) for record in self._raw()), np.int32, len(self))
+
+    def _raw(self) -> Iterator[bytes]:
+        for path, positions in self._runs():
+            read = open_shard(self.format, path)
+            for begin in range(0, len(positions), _BATCH):
+                yield from read(positions[begin : begin + _BATCH])
+
+    def _runs(self) -> Iterator[tuple[str, list[int]]]:
+        """Rows grouped by file, the order kept: path and the positions in it."""
+        starts = np.cumsum([0] + [shard.take for shard in self.shards])
+        rows = np.arange(len(self)) if self.rows is None else self.rows
+        if not len(rows):
+            return
+        which = np.searchsorted(starts, rows, side="right") - 1
+        for group in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(which)) + 1):
+            shard = self.shards[which[group[0]]]
+            yield shard.path, (rows[group] - starts[which[group[0]]] + shard.skip).tolist()
+
+
+@dataclass(frozen=True)
+class LabelJob:
+    """Reads the labels of records, for `pool.run_tasks`; a task is (first row, records)."""
+
+    label_key: str
+
+    def run(self, task: tuple[int, ShardRecords]) -> tuple[int, NDArray[np.int32]]:
+        """The first row, and the label of each record from it on."""
+        first, records = task
+        return first, records.labels(self.label_key)
+
+
+def image_of(record: bytes, key: str) -> bytes:
+    """The bytes stored under `key` of a serialized Example; raises DataError when there are none."""
+    values = _feature(record, key).bytes_list.value
+    if len(values) != 1:
+        raise DataError(f"a record has {len(values)} values under {key!r} instead of one image. Use --image-key.")
+    return bytes(values[0])
+
+
+def label_of(record: bytes, key: str) -> int:
+    """The integer stored under `key` of a serialized Example; raises DataError when there is none."""
+    values = _feature(record, key).int64_list.value
+    if len(values) != 1:
+        raise DataError(f"a record has {len(values)} values under {key!r} instead of one label. Use --label-key.")
+    return int(values[0])
+
+
+def _feature(record: bytes, key: str) -> Any:
+    try:
+        return _example_class().FromString(record).features.feature[key]
+    except Exception as error:  # protobuf's DecodeError is another class in each of its implementations
+        raise DataError(f"a record is damaged ({error}). Prepare the data set again: simo2 data prepare.") from None
+
+
+@functools.cache
+def _example_class() -> Any:
+    from tensorflow_datasets.proto import tf_example_pb2  # without TensorFlow this is a plain protobuf class
+
+    return tf_example_pb2.Example
+
+
+@functools.lru_cache(maxsize=1100)  # ImageNet has 1,024 shards; a reader costs a descriptor and a small buffer
+def open_shard(format: str, path: str) -> Reader:
+    """Random access to the records of one file; raises DataError when it is missing or damaged."""
+    try:
+        return {"array_record": _array_record, "tfrecord": _tfrecord, "parquet": _parquet}[format](path)
+    except DataError:
+        raise
+    except (OSError, ValueError, RuntimeError) as error:
+        raise DataError(f"{path} cannot be read: {error}. Prepare the data set again: simo2 data prepare.") from None
+
+
+def _array_record(path: str) -> Reader:
+    from array_record.python import array_record_module
+
+    # no read-ahead: rows are asked for by position
+    reader = array_record_module.ArrayRecordReader(path, options="readahead_buffer_size:0,max_parallelism:0")
+
+    def read(positions: Sequence[int]) -> Sequence[bytes]:
+        records: list[bytes] = reader.read(list(positions))
+        return records
+
+    return read
+
+
+def _tfrecord(path: str) -> Reader:
+    """The framing: length (u64), its checksum (u32), the record, its checksum (u32), all little endian."""
+    with Path(path).open("rb") as file:
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    begins, position = [], 0
+    while position < len(data):
+        begins.append(position)
+        if position + 12 <= len(data):
+            position += 16 + struct.unpack_from("<Q", data, position)[0]
+        if position > len(data) or begins[-1] + 12 > len(data):
+            raise DataError(
+                f"{path} ends in the middle of record {len(begins) - 1}. Copy it again, or prepare the data set again: "
+                "simo2 data prepare."
+            )
+
+    def read(positions: Sequence[int]) -> Sequence[bytes]:
+        sizes = [struct.unpack_from("<Q", data, begins[position])[0] for position in positions]
+        return [data[begins[p] + 12 : begins[p] + 12 + size] for p, size in zip(positions, sizes, strict=True)]
+
+    return read
+
+
+def _parquet(path: str) -> Reader:
+    from pyarrow import parquet
+
+    column = parquet.ParquetFile(path).read().column(0)  # TFDS writes one column of serialized Examples
+
+    def read(positions: Sequence[int]) -> Sequence[bytes]:
+        return [value.as_py() for value in column.take(list(positions))]
+
+    return read

@@ -1,0 +1,215 @@
+"""Every preset, read from real files of its TFDS builder, in each format, without TensorFlow."""
+
+import dataclasses
+import io
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from simo2_core.config import DataConfig
+from simo2_core.data.dataset import Dataset, Part
+from simo2_core.data.load import load_dataset, open_source
+from simo2_core.data.sources.class_names import readable_names
+from simo2_core.data.sources.prepared import TfdsName, data_dirs, find, find_all
+from simo2_core.data.sources.shards import image_of, label_of, open_shard
+from simo2_core.errors import DataError
+from simo2_core.presets import PRESETS
+from tests.simo2_core.data.tiny_tfds import as_tfrecord, colour_of, prepare_tiny
+
+NAMES = [name for name in PRESETS if name != "digits"]
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A data directory for each format with a tiny copy of every preset: 3 images a class in train, 1 elsewhere."""
+    shelves = {form: tmp_path_factory.mktemp(form) for form in ("array_record", "tfrecord")}
+    for name in NAMES:
+        preset = PRESETS[name]
+        sizes = {split: 3 if split == "train" else 1 for split in preset.splits}
+        folder = prepare_tiny(preset.config.data.dataset, shelves["array_record"], sizes)
+        as_tfrecord(folder, shelves["tfrecord"])
+    return shelves
+
+
+def small(config: DataConfig, data_dir: Path, **changes: Any) -> DataConfig:
+    return dataclasses.replace(config, data_dir=str(data_dir), **changes)
+
+
+def assert_colours(part: Part, channels: int) -> None:
+    seen = part.gather().reshape(len(part), -1, channels).mean(axis=1)
+    expected = np.array([colour_of(label, channels) for label in part.labels.tolist()])
+    assert np.abs(seen - expected).max() <= 4
+
+
+@pytest.mark.parametrize("form", ["array_record", "tfrecord"])
+@pytest.mark.parametrize("name", NAMES)
+def test_every_preset_reads_its_own_data_set(name: str, form: str, shelf: dict[str, Path]) -> None:
+    preset = PRESETS[name]
+    data = load_dataset(small(preset.config.data, shelf[form]), workers=0)
+    assert data.image_shape == preset.image_shape
+    assert len(data.class_names) == preset.classes
+    assert not data.skipped
+    for part in (data.train, data.validation, data.test):
+        assert part.counts.tolist() == [1 + (part is data.train and preset.test_images > 0)] * preset.classes
+        assert_colours(part, preset.image_shape[2])
+    assert not any(module.split(".")[0] == "tensorflow" for module in sys.modules)
+
+
+def test_class_names_are_words(shelf: dict[str, Path]) -> None:
+    for name in ("cifar10", "stl10", "imagenette", "imagenet2012", "emnist", "food101", "cars196"):
+        preset = PRESETS[name]
+        source = open_source(small(preset.config.data, shelf["array_record"]))
+        names = source.split("train").class_names
+        assert len(set(names)) == preset.classes
+        assert not any((word.isdigit() and len(word) > 1) or word.startswith("n0") for word in names), names[:5]
+
+
+def test_wordnet_ids_and_numbers_become_words_only_where_they_are_such() -> None:
+    assert readable_names("x", ("n01440764", "n02085620-Chihuahua", "n02099601_golden_retriever", "nothing")) == (
+        "tench", "Chihuahua", "golden retriever", "nothing")  # fmt: skip
+    assert readable_names("cifar10", tuple("0123456789"))[3] == "cat"
+    assert readable_names("cifar10", ("only", "two")) == ("only", "two")
+
+
+def test_both_formats_give_the_same_bytes(shelf: dict[str, Path]) -> None:
+    one, other = (load_dataset(small(PRESETS["dtd"].config.data, shelf[form])) for form in shelf)
+    assert one.fingerprint == other.fingerprint
+
+
+def test_parquet_is_read_as_well(tmp_path: Path, shelf: dict[str, Path]) -> None:
+    prepare_tiny("cifar10", tmp_path / "shelf", {"train": 3, "test": 1}, file_format="parquet")
+    parquet = load_dataset(small(PRESETS["cifar10"].config.data, tmp_path / "shelf"))
+    assert find_all(str(tmp_path / "shelf"))[0].format == "parquet"
+    assert parquet.fingerprint == load_dataset(small(PRESETS["cifar10"].config.data, shelf["tfrecord"])).fingerprint
+
+
+def test_emnist_is_stored_lying_and_read_upright(tmp_path: Path) -> None:
+    def corner(label: int, shape: tuple[int, int, int], format: str) -> bytes:
+        pixels = np.zeros(shape[:2], np.uint8)
+        pixels[0, 20:] = 200  # a bar in the first row, so in the first column of the upright letter
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, format)
+        return buffer.getvalue()
+
+    prepare_tiny("emnist/balanced", tmp_path, {"train": 2, "test": 1}, image=corner)
+    data = load_dataset(small(PRESETS["emnist"].config.data, tmp_path))
+    image = data.train.images[0, ..., 0]
+    assert image[20:, 0].tolist() == [200] * 8
+    assert image.sum() == 1600
+
+
+def test_the_segmentation_mask_is_not_taken_for_the_image(shelf: dict[str, Path]) -> None:
+    config = small(PRESETS["oxford_iiit_pet"].config.data, shelf["array_record"])
+    source = open_source(config)
+    assert source.split("train").own_shape[2] == 3
+    coarse = open_source(small(PRESETS["cifar100"].config.data, shelf["array_record"], label_key="coarse_label"))
+    assert len(coarse.split("train").class_names) == 20
+    with pytest.raises(DataError, match=r"no label feature 'lable'; it has: .*Did you mean label"):
+        open_source(dataclasses.replace(config, label_key="lable")).split("train")
+
+
+def test_split_expressions_are_understood(shelf: dict[str, Path]) -> None:
+    config = small(PRESETS["cifar10"].config.data, shelf["tfrecord"])
+    assert len(open_source(config).split("train[:50%]").records) == 15
+    flowers = open_source(small(PRESETS["oxford_flowers102"].config.data, shelf["array_record"]))
+    both = flowers.split("train+validation")
+    assert len(both.records) == len(both.labels) == 408
+    assert np.bincount(both.labels).tolist() == [4] * 102
+
+
+@pytest.mark.parametrize("split", ["trian", "train[:500%", "nothing"])
+def test_a_wrong_split_lists_the_right_ones(split: str, shelf: dict[str, Path]) -> None:
+    with pytest.raises(DataError, match="it has train, test"):
+        load_dataset(small(PRESETS["cifar10"].config.data, shelf["array_record"], train_split=split))
+
+
+def test_images_without_labels_are_refused(tmp_path: Path) -> None:
+    prepare_tiny("stl10", tmp_path, {"train": 2, "test": 1, "unlabelled": 5}, unlabelled="unlabelled")
+    with pytest.raises(DataError, match=r"50 of 50 images .* have no label"):
+        load_dataset(small(PRESETS["stl10"].config.data, tmp_path, train_split="unlabelled"))
+
+
+def test_older_versions_other_folders_and_no_config_are_found(
+    tmp_path: Path, shelf: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh = shelf["array_record"]
+    old = as_tfrecord(fresh / "cifar10" / "3.0.2", tmp_path / "old", version="2.9.10")
+    older = as_tfrecord(fresh / "cifar10" / "3.0.2", tmp_path / "old", version="2.9.9")
+    found = find(TfdsName.parse("cifar10"), str(tmp_path / "old"))
+    assert [item.path for item in found] == [old, older]
+    assert [item.version for item in find(TfdsName.parse("cifar10:2.9.9"), str(tmp_path / "old"))] == ["2.9.9"]
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "old"))
+    assert data_dirs(None)[0] == tmp_path / "old"
+    data = load_dataset(dataclasses.replace(PRESETS["cifar10"].config.data, data_dir=None))
+    assert data.class_names[3] == "cat"
+    assert [item.config for item in find(TfdsName.parse("emnist/balanced"), str(fresh))] == ["balanced"]
+    assert find(TfdsName.parse("emnist"), str(fresh)) == []  # its default config is byclass: 62 other classes
+    assert {item.full_name for item in find_all(str(fresh))} == {PRESETS[n].config.data.dataset for n in NAMES}
+
+
+def test_riegeli_alone_is_refused(tmp_path: Path, shelf: dict[str, Path]) -> None:
+    copy = as_tfrecord(shelf["array_record"] / "cifar10" / "3.0.2", tmp_path)
+    info = copy / "dataset_info.json"
+    info.write_text(info.read_text().replace("tfrecord", "riegeli"))
+    (prepared,) = find(TfdsName.parse("cifar10"), str(tmp_path))
+    assert not prepared.readable
+
+
+def test_a_torn_shard_is_named(tmp_path: Path, shelf: dict[str, Path]) -> None:
+    copy = as_tfrecord(shelf["array_record"] / "mnist" / "3.0.1", tmp_path)
+    (shard,) = copy.glob("*train*")
+    os.truncate(shard, shard.stat().st_size - 7)
+    with pytest.raises(DataError, match=r"mnist-train\.tfrecord.* ends in the middle of record 29"):
+        load_dataset(small(PRESETS["mnist"].config.data, tmp_path))
+    os.truncate(shard, shard.stat().st_size // 2 * 2 - 61)
+    with pytest.raises(DataError, match="ends in the middle"):
+        open_shard("tfrecord", str(shard))
+
+
+def test_a_record_that_is_none_is_named() -> None:
+    with pytest.raises(DataError, match="damaged"):
+        image_of(b"\xff\xff\xff\xff", "image")
+    with pytest.raises(DataError, match="--label-key"):
+        label_of(b"", "label")
+
+
+def test_several_shards_are_one_row_of_records(tmp_path: Path, shelf: dict[str, Path]) -> None:
+    from simo2_core.data.sources.shards import Shard, ShardRecords
+
+    paths = [str(path) for path in sorted((shelf["tfrecord"] / "cifar10" / "3.0.2").glob("*tfrecord*"))]
+    records = ShardRecords("tfrecord", (Shard(paths[0], 2, 5), Shard(paths[1], 10, 20)), "image")
+    every = list(records.images())
+    assert len(every) == len(records) == 25
+    rows = np.array([24, 4, 5, 0, 5])
+    assert list(records.take(rows).images()) == [every[row] for row in rows]
+    assert records.take(rows).names()[0].endswith("record 29")
+    assert records.take(rows).take(np.array([1])).labels("label") == records.labels("label")[4]
+
+
+def test_a_warm_start_needs_no_tfds(shelf: dict[str, Path]) -> None:
+    """Opening a cached data set must not even import TFDS."""
+    import subprocess
+
+    config = small(PRESETS["cifar10"].config.data, shelf["array_record"])
+    load_dataset(config)
+    script = (
+        "import sys, json; from simo2_core.config import *; from simo2_core.data.load import load_dataset\n"
+        f"d = load_dataset(DataConfig(dataset='cifar10', data_dir={config.data_dir!r}, test_split='test', "
+        "image_size=32, channels=3))\n"
+        "print(len(d.train), [m for m in sys.modules if m.split('.')[0] in ('tensorflow_datasets', 'jax')])"
+    )
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path))
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True)
+    assert run.stdout.split("\n")[0] == "20 []"
+
+
+def test_any_data_set_with_one_image_and_one_label_resolves(tmp_path: Path) -> None:
+    prepare_tiny("beans", tmp_path, {"train": 3, "test": 1})
+    data: Dataset = load_dataset(DataConfig(dataset="beans", data_dir=str(tmp_path), image_size=16, test_split="test"))
+    assert data.class_names == ("angular_leaf_spot", "bean_rust", "healthy")
+    assert_colours(data.test, 3)
