@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,11 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.widgets import Footer
 
+from simo2_core.analysis.geometry import mean_squared_cosine
 from simo2_core.events import EmbeddingSnapshot
+from simo2_core.loss_floor import welch_floor
 from simo2_tui.screens import readings
+from simo2_tui.screens.host import host_of
 from simo2_tui.screens.layout import size_class
 from simo2_tui.session.base import Session
 from simo2_tui.session.snapshot import Projector, Snapshot, read_snapshot
@@ -24,9 +27,6 @@ from simo2_tui.widgets.charts import CurveChart
 from simo2_tui.widgets.embedding_views import ClassLegend, CosineHistogram, HeatMap, ScatterPlot
 from simo2_tui.widgets.palette import ALERT, MUTED, TEXT, Glyphs
 from simo2_tui.widgets.text import Lines, Span
-
-if TYPE_CHECKING:
-    from simo2_tui.app import Console
 
 VIEWS = ("cloud", "heat", "cosines")
 """What the keys 1 to 3 show where not all fit."""
@@ -99,7 +99,7 @@ class EmbeddingScreen(Screen[None]):
 
     def poll(self) -> None:
         """Draws what is new."""
-        link, spent = cast("Console", self.app).cost_words()
+        link, spent = host_of(self).cost_words()
         self.query_one("#status", Lines).show(
             lambda width, glyphs: [readings.status_spans(self.session, width, glyphs, link=link, spent=spent)]
         )
@@ -221,8 +221,15 @@ class EmbeddingScreen(Screen[None]):
 
 
 def _worst_rows(snapshot: Snapshot, glyphs: Glyphs) -> list[list[Span]]:
-    """The class pairs furthest from orthogonal, one a row."""
-    rows: list[list[Span]] = [[("least orthogonal class pairs", MUTED)]]
+    """How orthogonal the classes are in all, and the pairs furthest from it, one a row."""
+    floor = welch_floor(len(snapshot.class_names), snapshot.z_nd.shape[1])
+    rows: list[list[Span]] = [
+        [
+            ("mean cos² of classes " if glyphs.braille else "mean cos^2 of classes ", MUTED),
+            (f"{mean_squared_cosine(snapshot.similarity_cc):.3f}", TEXT),
+            (f", at least {floor:.3f} (Welch)" if floor else ", 0 is possible", MUTED),
+        ]
+    ]
     for first, second, value in snapshot.confused_pairs(8):
         rows.append([(f"{value:+.2f} ", ALERT if abs(value) > 0.5 else TEXT), (f"{first[:14]} ", TEXT),
                      ("· " if glyphs.braille else "- ", MUTED), (second[:14], TEXT)])  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual import events
@@ -19,14 +19,12 @@ from simo2_core.config import Config
 from simo2_core.errors import ConfigError
 from simo2_core.presets import PRESETS, find_preset
 from simo2_core.run.directory import RunDirectory, list_runs
+from simo2_tui.screens.host import host_of
 from simo2_tui.screens.layout import size_class
 from simo2_tui.screens.readiness import find_out
 from simo2_tui.screens.settings import SettingsEditor
 from simo2_tui.session.summary import RunSummary, summarise
 from simo2_tui.widgets.text import ago
-
-if TYPE_CHECKING:
-    from simo2_tui.app import Console
 
 RECENT = 6
 
@@ -98,7 +96,7 @@ class LauncherScreen(Screen[None]):
 
     def show_recent(self) -> None:
         """Lists the newest runs under the run directory."""
-        self._recent = list_runs(cast("Console", self.app).run_dir)[:RECENT]
+        self._recent = list_runs(host_of(self).run_dir)[:RECENT]
         listing = self.query_one("#recent", OptionList)
         listing.clear_options()
         listing.add_options([Option(_run_row(summarise(run)), id=str(i)) for i, run in enumerate(self._recent)])
@@ -147,11 +145,11 @@ class LauncherScreen(Screen[None]):
         if event.option_list.id == "presets":
             self.action_start()
         elif event.option_list.id == "recent" and event.option_id is not None:
-            cast("Console", self.app).follow(self._recent[int(event.option_id)])
+            host_of(self).follow(self._recent[int(event.option_id)])
 
     def action_start(self) -> None:
         """Starts a run with the settings as they stand."""
-        cast("Console", self.app).start(self.config)
+        host_of(self).start(self.config)
 
     def action_filter(self) -> None:
         """Asks for a part of a setting's name."""

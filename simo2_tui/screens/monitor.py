@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from textual import events
 from textual.app import ComposeResult
@@ -14,6 +14,7 @@ from textual.widgets import Footer, Input
 
 from simo2_core.errors import Simo2Error
 from simo2_tui.screens import readings
+from simo2_tui.screens.host import host_of
 from simo2_tui.screens.layout import size_class
 from simo2_tui.session.base import Session, state_of
 from simo2_tui.session.snapshot import Projector, Snapshot, read_snapshot
@@ -21,9 +22,6 @@ from simo2_tui.widgets.charts import CurveChart
 from simo2_tui.widgets.curve import Series
 from simo2_tui.widgets.embedding_views import ClassLegend, HeatMap, ScatterPlot
 from simo2_tui.widgets.text import Lines, LogView
-
-if TYPE_CHECKING:
-    from simo2_tui.app import Console
 
 PANES = ("loss", "accuracy", "gradient", "speed", "scatter")
 """What the keys 1 to 5 show."""
@@ -107,7 +105,7 @@ class MonitorScreen(Screen[None]):
 
     def poll(self) -> None:
         """Draws what is new. Called a few times a second, and after every key that changes the picture."""
-        console = cast("Console", self.app)
+        console = host_of(self)
         session = self.session
         link, spent = console.cost_words()
         self.query_one("#status", Lines).show(
@@ -226,7 +224,7 @@ class MonitorScreen(Screen[None]):
         elif isinstance(focused, CurveChart) and focused.cursor is not None:
             focused.action_follow()
         else:
-            cast("Console", self.app).leave_monitor()
+            host_of(self).leave_monitor()
 
     def on_scatter_plot_isolated(self, event: ScatterPlot.Isolated) -> None:
         self.query_one("#legend", ClassLegend).show(event.class_names, event.label)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from simo2_core.events import RunStarted
+from simo2_core.loss_floor import loss_floor, pair_counts
 from simo2_tui.session.base import Session, state_of
 from simo2_tui.session.history import History, column_of
 from simo2_tui.widgets.axis import short
@@ -24,22 +24,6 @@ UNITS = ("sum", "per pair", "above floor")
 _COMPONENT_INK = {"total": TEXT, "same": 2, "mean": 1, "diff": 0}
 
 
-def pair_counts(start: RunStarted) -> dict[str, int]:
-    """How many pairs each component of the loss sums over."""
-    classes, k = start.classes_per_batch, start.samples_per_class
-    between = classes * (classes - 1) // 2
-    counts = {"same": classes * k * (k - 1) // 2, "mean": between, "diff": k * between}
-    return {"total": sum(counts.values()), **counts}
-
-
-def pair_floors(start: RunStarted, epsilon: float) -> dict[str, float]:
-    """The least that a pair of each component can cost, when the embedding has room for every class (D >= C)."""
-    counts = pair_counts(start)
-    floors = {"same": epsilon / (1 + epsilon), "mean": 1.0, "diff": 1.0}
-    total = sum(counts[name] * floor for name, floor in floors.items()) / max(1, counts["total"])
-    return {"total": total, **floors}
-
-
 def loss_series(history: History, unit: str, epsilon: float) -> list[Series]:
     """The four components over the steps."""
     x = history.steps.column("step")
@@ -48,8 +32,9 @@ def loss_series(history: History, unit: str, epsilon: float) -> list[Series]:
     for name, ink in _COMPONENT_INK.items():
         y = history.steps.column(name)[:count]
         if unit != "sum" and start is not None:
-            y = y / max(1, pair_counts(start)[name])
-            y = y - pair_floors(start, epsilon)[name] if unit == "above floor" else y
+            batch = (start.classes_per_batch, start.samples_per_class)
+            floor = getattr(loss_floor(*batch, epsilon=epsilon), name) if unit == "above floor" else 0.0
+            y = (y - floor) / max(1.0, getattr(pair_counts(*batch), name))
         series.append(Series(name, x[: len(y)], y, ink))
     return series
 

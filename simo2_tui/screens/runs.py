@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 import numpy as np
 from rich.text import Text
@@ -19,6 +19,7 @@ from simo2_core.config import leaves
 from simo2_core.errors import Simo2Error
 from simo2_core.events import StepsLogged
 from simo2_core.run.directory import RunDirectory, list_runs
+from simo2_tui.screens.host import host_of
 from simo2_tui.screens.layout import size_class
 from simo2_tui.screens.settings import show_value
 from simo2_tui.session.summary import RunSummary, summarise
@@ -26,9 +27,6 @@ from simo2_tui.widgets.charts import CurveChart
 from simo2_tui.widgets.curve import Series
 from simo2_tui.widgets.palette import ASCII, UNICODE
 from simo2_tui.widgets.text import ago
-
-if TYPE_CHECKING:
-    from simo2_tui.app import Console
 
 MOST_MARKED = 5
 
@@ -76,7 +74,7 @@ class RunsScreen(Screen[None]):
 
     def action_reload(self) -> None:
         """Reads the runs again."""
-        run_dir = cast("Console", self.app).run_dir
+        run_dir = host_of(self).run_dir
         self._summaries = [summarise(run) for run in list_runs(run_dir)]
         self.query_one("#heading", Static).update(
             Text.assemble((" runs ", "bold reverse"), f"  {len(self._summaries)} under {run_dir}", no_wrap=True)
@@ -143,7 +141,7 @@ class RunsScreen(Screen[None]):
         """Opens the run: live when somebody trains it, otherwise as a replay."""
         summary = self._current()
         if summary is not None:
-            cast("Console", self.app).follow(summary.run)
+            host_of(self).follow(summary.run)
 
 
 def settings_difference(runs: Sequence[RunDirectory]) -> Text:

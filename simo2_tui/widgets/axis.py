@@ -68,9 +68,9 @@ def log_ticks(low: float, high: float, most: int) -> NDArray[np.float64]:
 
 def short(value: float) -> str:
     """A number in at most seven characters: 0, 12.3, 45.6k, 4e-3, NaN, -Inf."""
+    value = float(f"{value:.3g}")  # rounding the largest of all numbers gives infinity: round before asking
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Inf" if value > 0 else "-Inf"
-    value = float(f"{value:.3g}")
     size = abs(value)
     if size == 0:
         return "0"
