@@ -1,8 +1,15 @@
 """Settings that every test runs under; child processes inherit them."""
 
 import os
+import tempfile
 
 # An accidental broadcast of (N,) against (N, M) is a bug that still gives numbers: refuse it everywhere.
 os.environ["JAX_NUMPY_RANK_PROMOTION"] = "raise"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.pop("SIMO2_DEBUG", None)
+
+# One cache for the whole suite, apart from the user's: what one test compiles, the next one finds.
+_CACHE = tempfile.TemporaryDirectory(prefix="simo2-tests-")
+os.environ["SIMO2_CACHE"] = _CACHE.name
+os.environ["JAX_COMPILATION_CACHE_DIR"] = f"{_CACHE.name}/compiled"
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simo2_core.cache_folder import cache_folder
 from simo2_core.data.dataset import Skipped
 from simo2_core.data.placement import disk_free, human_bytes
 from simo2_core.errors import DataError
@@ -48,13 +49,8 @@ class Entry:
 
 
 def cache_root() -> Path:
-    """`SIMO2_CACHE`, or the user's cache folder."""
-    given = os.environ.get("SIMO2_CACHE")
-    if given:
-        return Path(given).expanduser().absolute()
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("simo2", appauthor=False)) / "datasets"
+    """Where the entries lie."""
+    return cache_folder("datasets")
 
 
 def entry_path(key: Mapping[str, Any]) -> Path:

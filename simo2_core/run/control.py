@@ -39,6 +39,8 @@ class Control:
         # deque.append is atomic: a lock here could deadlock against the very thread that a signal interrupts
         self._queue: deque[Command] = deque()
         self._paused = threading.Event()
+        self._read_folder()
+        self._queue.clear()  # commands left for an earlier owner of the run
 
     def send(self, command: str, source: str) -> None:
         """Asks for `command`, one of COMMANDS; raises ConfigError for another word."""
@@ -65,7 +67,7 @@ class Control:
         return self._paused.is_set()
 
     def wait_while_paused(self) -> None:
-        """Blocks while paused. Pausing is not pulling: whoever iterates over `train` calls this between events."""
+        """Blocks while paused, until someone asks to resume or stop."""
         while self._paused.is_set():
             self._read_folder()
             if any(command.command in ("resume", "stop") for command in list(self._queue)):

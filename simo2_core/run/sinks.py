@@ -22,7 +22,6 @@ from simo2_core.events import (
     WarningRaised,
     from_line,
 )
-from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import disk_error, write_whole
 
@@ -95,18 +94,21 @@ def rewind(run: RunDirectory, step: int) -> None:
     write_whole(run.events_path, b"".join(kept))
 
 
-def record(
-    events: Iterable[Event], run: RunDirectory, control: Control, *, say: Callable[[str], None] | None = None
-) -> Iterator[Event]:
-    """Passes events on after writing them to the run's `events.jsonl` and `train.log`; blocks while paused.
+def record(events: Iterable[Event], run: RunDirectory, *, say: Callable[[str], None] | None = None) -> Iterator[Event]:
+    """Passes events on after writing them to the run's `events.jsonl` and `train.log`.
+
+    A resumed run begins again at its first event's step: what an earlier start logged of later steps is dropped.
 
     Args:
         say: also gets each line that `train.log` gets.
     """
-    log = EventLog(run.events_path)
+    log: EventLog | None = None
     refused = False
     try:
         for event in events:
+            if log is None:
+                rewind(run, event.step)
+                log = EventLog(run.events_path)
             error = log.write(event)
             if isinstance(event, CheckpointSaved):
                 log.sync()
@@ -126,9 +128,9 @@ def record(
                 if say:
                     say(line)
             yield event
-            control.wait_while_paused()
     finally:
-        log.close()
+        if log is not None:
+            log.close()
 
 
 def _append_text(path: Path, line: str) -> None:

@@ -1,0 +1,82 @@
+"""A trained encoder, frozen: images in, numpy out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpy.typing import NDArray
+
+from simo2_core.data.augment import normalise
+from simo2_core.data.dataset import Part
+from simo2_core.errors import DataError
+from simo2_core.model.network import Arrays, Network
+
+Embed = Callable[[Arrays, Arrays, Array, Array, Array], tuple[Array, Array]]
+
+
+def compile_embed(network: Network) -> Embed:
+    """The jitted (params, stats, images uint8 (n, H, W, ch), mean, std) -> (representation, embedding)."""
+
+    def embed(params: Arrays, stats: Arrays, images: Array, mean: Array, std: Array) -> tuple[Array, Array]:
+        representation, embedding = network.infer(params, stats, normalise(images, mean, std))
+        return representation.astype(jnp.float32), embedding.astype(jnp.float32)
+
+    return jax.jit(embed)
+
+
+class Encoder:
+    """An encoder with its weights and the statistics it was trained with."""
+
+    def __init__(
+        self,
+        embed: Embed,
+        params: Arrays,
+        stats: Arrays,
+        mean: NDArray[np.float32],
+        std: NDArray[np.float32],
+        image_shape: tuple[int, int, int],
+        *,
+        batch: int = 256,
+    ) -> None:
+        """See `simo2_core.load_encoder`. Images go through the device `batch` at a time."""
+        self._embed, self._params, self._stats = embed, params, stats
+        self._mean, self._std = jnp.asarray(mean), jnp.asarray(std)
+        self.image_shape = image_shape
+        self._batch = batch
+
+    def represent(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The pooled representation (N, F) of `images` (N, H, W, ch) uint8; raises DataError for another kind."""
+        return self.both(images)[0]
+
+    def embed(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The projection (N, D), unit rows, of `images` (N, H, W, ch) uint8; raises DataError for another kind."""
+        return self.both(images)[1]
+
+    def both(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The representation (N, F) and the projection (N, D) in one pass."""
+        images = np.asarray(images)
+        if images.ndim != 4 or images.shape[1:] != self.image_shape or images.dtype != np.uint8:
+            wanted = ", ".join(map(str, self.image_shape))
+            raise DataError(f"images are {images.dtype}{list(images.shape)}; this encoder takes uint8 [N, {wanted}].")
+        return self._stack(images[start : start + self._batch] for start in range(0, len(images), self._batch))
+
+    def part(self, part: Part) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The same for a part of a data set, read a batch at a time: a memory map is never copied whole."""
+        rows = part.rows
+        return self._stack(part.images[rows[start : start + self._batch]] for start in range(0, len(rows), self._batch))
+
+    def _stack(self, batches: Iterator[NDArray[np.uint8]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        pairs = []
+        for images in batches:
+            missing = self._batch - len(images)  # one shape, so one compilation
+            padded = np.concatenate([images, np.zeros((missing, *images.shape[1:]), np.uint8)]) if missing else images
+            out = self._embed(self._params, self._stats, jnp.asarray(padded), self._mean, self._std)
+            pairs.append(tuple(np.asarray(array)[: len(images)] for array in out))
+        if not pairs:
+            raise DataError("there are no images to embed.")
+        representations, embeddings = zip(*pairs, strict=True)
+        return np.concatenate(representations), np.concatenate(embeddings)

@@ -1,0 +1,16 @@
+"""Where simo2 keeps what it can make again: decoded data sets, compiled programs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def cache_folder(kind: str) -> Path:
+    """The folder for `kind` of things under `SIMO2_CACHE`, or under the user's cache folder; it may not exist yet."""
+    given = os.environ.get("SIMO2_CACHE")
+    if given:
+        return Path(given).expanduser().absolute() / kind
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("simo2", appauthor=False)) / kind

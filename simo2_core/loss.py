@@ -1,0 +1,158 @@
+"""The SIMO2 loss, through Gram matrices: no pair is ever gathered.
+
+For two vectors a and b let r = (a·b)² / (ε + ‖a−b‖²). A pair with target y costs (1 + r)^(1−2y), so
+
+    same = pairs of the k samples of one class, for each class,  y = 1   → 1/(1+r)
+    mean = pairs of the C class means (not normalised again),    y = α
+    diff = pairs of classes inside one of the k slots,           y = α
+
+summed, not averaged. Source: Bouhsine, El Aaroussi, Faysal, Wang, "SimO Loss", arXiv 2410.05233.
+
+Shape letters: C classes, k samples per class, D dimensions; g groups of n points whose pairs are summed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple, TypeVar
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+T = TypeVar("T")
+
+_HIGHEST = jax.lax.Precision.HIGHEST  # a distance is a difference of products: TF32 would lose it
+
+_ELEMENTS_AT_ONCE = 2**20
+"""Entries of Gram matrices that are held at once: 4 MB each in float32, so that they stay in a cache."""
+
+_BLOCK = 256
+"""Rows of a Gram matrix done at once, from the diagonal on: the matrix is symmetric, so half of it is skipped."""
+
+
+class Simo2Loss(NamedTuple):
+    """Scalars of the embeddings' dtype: `total = same + mean + diff`."""
+
+    total: Array
+    same: Array
+    mean: Array
+    diff: Array
+
+
+def simo2_loss(embeddings: Array, *, orth_lean: float = 1 / 137, epsilon: float = 1 / 137) -> Simo2Loss:
+    """The SIMO2 loss of a batch.
+
+    Values and first derivatives are finite for every finite input, identical rows and zero rows included. The
+    gradient is computed together with the value, as matrix products, so nothing of the size of a Gram matrix is
+    kept for the backward pass. Differentiable once.
+
+    Args:
+        embeddings: (C, k, D), C ≥ 1 classes of k ≥ 1 samples; unit rows for the loss as published. Less than
+            float32 is raised to float32.
+        orth_lean: α, the target of different-class pairs.
+        epsilon: ε > 0, added to each squared distance.
+
+    Raises:
+        ValueError: `embeddings` has not three dimensions.
+    """
+    if embeddings.ndim != 3:
+        raise ValueError(
+            f"embeddings have shape {embeddings.shape}; they must be (classes, samples per class, dimensions)"
+        )
+    z_ckd = embeddings.astype(jnp.promote_types(embeddings.dtype, jnp.float32))
+    orthogonal = 1 - 2 * float(orth_lean)
+    same = _sum_pairs(z_ckd, -1.0, float(epsilon))
+    mean = _sum_pairs(z_ckd.mean(axis=1)[None], orthogonal, float(epsilon))
+    diff = _sum_pairs(z_ckd.swapaxes(0, 1), orthogonal, float(epsilon))
+    return Simo2Loss(same + mean + diff, same, mean, diff)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1, 2))
+def _sum_pairs(x_gnd: Array, power: float, epsilon: float) -> Array:
+    """The sum of (1 + r)^power over the pairs of points inside each group."""
+    return _over_groups(partial(_group_cost, power=power, epsilon=epsilon), x_gnd).sum()
+
+
+def _forward(x_gnd: Array, power: float, epsilon: float) -> tuple[Array, Array]:
+    cost_g, gradient_gnd = _over_groups(partial(_group_gradient, power=power, epsilon=epsilon), x_gnd)
+    return cost_g.sum(), gradient_gnd
+
+
+def _backward(power: float, epsilon: float, gradient_gnd: Array, cotangent: Array) -> tuple[Array]:
+    return (gradient_gnd * cotangent,)
+
+
+_sum_pairs.defvjp(_forward, _backward)
+
+
+def _over_groups(one: Callable[[Array], T], x_gnd: Array) -> T:
+    groups, points, _ = x_gnd.shape
+    at_once = max(1, _ELEMENTS_AT_ONCE // points**2)
+    if groups <= at_once:
+        return jax.vmap(one)(x_gnd)
+    every: T = jax.lax.map(one, x_gnd, batch_size=at_once if at_once > 1 else None)
+    return every
+
+
+def _group_cost(x_nd: Array, *, power: float, epsilon: float) -> Array:
+    cost, (y_nd, lift_n) = jnp.zeros((), x_nd.dtype), _centre(x_nd)
+    for m, n in _blocks(x_nd.shape[0]):
+        cost += _pair_terms(y_nd[m], y_nd[n], lift_n[m], lift_n[n], power, epsilon)[0].sum()
+    return cost
+
+
+def _group_gradient(x_nd: Array, *, power: float, epsilon: float) -> tuple[Array, Array]:
+    """The cost and its gradient.
+
+    With c = (1+r)^p, q = 1/(ε+‖a−b‖²) and s = ∂c/∂r, a pair adds `2 s q (a·b) b − 2 s r q (a − b)` to the gradient
+    of a, and the same with a and b exchanged to that of b: two matrix products with the pair terms.
+    """
+    cost, gradient_nd = jnp.zeros((), x_nd.dtype), jnp.zeros_like(x_nd)
+    y_nd, lift_n = _centre(x_nd)
+    for m, n in _blocks(x_nd.shape[0]):
+        a_md, b_nd = x_nd[m], x_nd[n]
+        terms = _pair_terms(y_nd[m], y_nd[n], lift_n[m], lift_n[n], power, epsilon)
+        cost_mn, slope_mn, closeness_mn, r_mn, dot_mn = terms
+        pull_mn = 2 * slope_mn * closeness_mn * r_mn
+        mixed_mn = 2 * slope_mn * closeness_mn * dot_mn + pull_mn
+        a_gradient = jnp.matmul(mixed_mn, b_nd, precision=_HIGHEST) - pull_mn.sum(1, keepdims=True) * a_md
+        b_gradient = jnp.matmul(mixed_mn.T, a_md, precision=_HIGHEST) - pull_mn.sum(0)[:, None] * b_nd
+        cost += cost_mn.sum()
+        gradient_nd = gradient_nd.at[m].add(a_gradient).at[n].add(b_gradient)
+    return cost, gradient_nd
+
+
+def _blocks(points: int) -> list[tuple[slice, slice]]:
+    """Rows, and the columns from the diagonal on, of a symmetric matrix."""
+    return [(slice(start, min(start + _BLOCK, points)), slice(start, points)) for start in range(0, points, _BLOCK)]
+
+
+def _centre(x_nd: Array) -> tuple[Array, Array]:
+    """Rows less their mean, and what gives their products back: x_i·x_j = y_i·y_j + lift_i + lift_j.
+
+    A distance is a difference of products. Of rows that are nearly equal, only the centred ones keep its digits.
+    """
+    mean_d = x_nd.mean(axis=0)
+    y_nd = x_nd - mean_d[None, :]
+    return y_nd, jnp.matmul(y_nd, mean_d, precision=_HIGHEST) + jnp.square(mean_d).sum() / 2
+
+
+def _pair_terms(
+    a_md: Array, b_nd: Array, a_lift_m: Array, b_lift_n: Array, power: float, epsilon: float
+) -> tuple[Array, Array, Array, Array, Array]:
+    """For the pairs i < j of centred rows of `a_md`, which are the first rows of `b_nd`, and these: zero elsewhere.
+
+    Returns: (m, n) each: cost, ∂cost/∂r, 1/(ε+‖a−b‖²), r, a·b.
+    """
+    gram_mn = jnp.matmul(a_md, b_nd.T, precision=_HIGHEST)
+    square_m, square_n = jnp.square(a_md).sum(1), jnp.square(b_nd).sum(1)
+    distance_mn = jnp.maximum(square_m[:, None] + square_n[None, :] - 2 * gram_mn, 0)
+    dot_mn = gram_mn + a_lift_m[:, None] + b_lift_n[None, :]
+    closeness_mn = 1 / (epsilon + distance_mn)
+    r_mn = jnp.square(dot_mn) * closeness_mn
+    cost_mn = 1 / (1 + r_mn) if power == -1 else 1 + r_mn if power == 1 else jnp.exp(power * jnp.log1p(r_mn))
+    slope_mn = power * cost_mn / (1 + r_mn)
+    pair_mn = jnp.arange(a_md.shape[0])[:, None] < jnp.arange(b_nd.shape[0])[None, :]
+    return jnp.where(pair_mn, cost_mn, 0), jnp.where(pair_mn, slope_mn, 0), closeness_mn, r_mn, dot_mn

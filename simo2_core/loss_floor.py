@@ -1,0 +1,44 @@
+"""What the SIMO2 loss can come down to, by arithmetic alone: for charts that show a loss against its floor."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Components(NamedTuple):
+    """One number for each component of the loss."""
+
+    total: float
+    same: float
+    mean: float
+    diff: float
+
+
+def pair_counts(classes: int, samples_per_class: int) -> Components:
+    """How many pairs each component sums, for a batch of C classes of k samples.
+
+    Returns: C·k(k−1)/2 for same, C(C−1)/2 for mean, k·C(C−1)/2 for diff, and their sum.
+    """
+    same = classes * samples_per_class * (samples_per_class - 1) / 2
+    mean = classes * (classes - 1) / 2
+    return Components(same + mean + samples_per_class * mean, same, mean, samples_per_class * mean)
+
+
+def loss_floor(classes: int, samples_per_class: int, *, epsilon: float = 1 / 137) -> Components:
+    """The least value of each component for unit embeddings, reached when D ≥ C and orth_lean < 1/2.
+
+    A same-class pair costs 1/(1+r), least at r = 1/ε, when the two are equal: ε/(1+ε). A pair of classes costs
+    (1+r)^(1−2α), least at r = 0, when the two are orthogonal: 1.
+    """
+    pairs = pair_counts(classes, samples_per_class)
+    same = pairs.same * epsilon / (1 + epsilon)
+    return Components(same + pairs.mean + pairs.diff, same, pairs.mean, pairs.diff)
+
+
+def welch_floor(classes: int, dimensions: int) -> float:
+    """The least mean squared cosine between C directions in D dimensions: (C−D)/(D(C−1)), or 0 when C ≤ D.
+
+    Source: Welch, "Lower bounds on the maximum cross correlation of signals", 1974, for the mean instead of the
+    maximum.
+    """
+    return max(0.0, (classes - dimensions) / (dimensions * (classes - 1))) if classes > 1 else 0.0

@@ -1,0 +1,49 @@
+"""The model that is trained: an encoder and the projection head whose output the loss sees."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+
+from simo2_core.config import ModelConfig
+from simo2_core.errors import ConfigError
+from simo2_core.model.encoders import YatCNN
+
+
+class SimO2Model(nnx.Module):
+    """Encoder → representation → linear projection → unit embedding. No state of its own but its Params."""
+
+    def __init__(self, encoder: YatCNN, features: int, embedding_size: int, *, rngs: nnx.Rngs) -> None:
+        self.encoder = encoder
+        self.head = nnx.Linear(features, embedding_size, rngs=rngs)
+
+    def represent(self, images: Array, *, dropout_key: Array | None = None) -> Array:
+        """Normalised images (n, h, w, channels) to pooled features (n, f), float32."""
+        representation: Array = self.encoder(images, dropout_key=dropout_key)
+        return representation
+
+    def __call__(self, images: Array, *, dropout_key: Array | None = None) -> tuple[Array, Array]:
+        """Normalised images (n, h, w, channels) to (representation (n, f), unit embedding (n, D)), float32.
+
+        With `dropout_key` features are dropped, as decided by it alone.
+        """
+        representation = self.represent(images, dropout_key=dropout_key)
+        return representation, to_unit_rows(self.head(representation))
+
+
+def build_model(config: ModelConfig, in_channels: int, key: Array) -> SimO2Model:
+    """A new model, its weights decided by `key`."""
+    rngs = nnx.Rngs(params=key)
+    if config.encoder == "yatcnn":
+        encoder = YatCNN(in_channels, config.stem_width, config.widths, config.dropout, rngs=rngs)
+        return SimO2Model(encoder, config.widths[-1], config.embedding_size, rngs=rngs)
+    raise ConfigError(f"encoder is {config.encoder!r}, which has no implementation.")
+
+
+def to_unit_rows(x_nd: Array, *, smallest: float = 1e-12) -> Array:
+    """Divides each row by its norm, or by `smallest` if that is larger: a row of zeros stays, with gradient 0."""
+    square_n1 = jnp.square(x_nd).sum(axis=-1, keepdims=True)
+    zero_n1 = square_n1 <= smallest**2
+    norm_n1 = jnp.where(zero_n1, smallest, jnp.sqrt(jnp.where(zero_n1, 1.0, square_n1)))
+    return x_nd / norm_n1

@@ -1,0 +1,156 @@
+"""Linear convolution, in whichever form the backend is fast at.
+
+XLA's convolution is the fastest on an accelerator, and on a CPU for large maps. On a CPU two forms of the same sum
+beat it, forwards and backwards (2 cores, 3×3, 64 to 64 channels, batch 160; `tests/benchmarks/bench_conv.py`):
+
+    kernel 1×1                   one product over pixels          0.15 ms instead of 0.32 (32 to 32 at 4×4)
+    map no larger than kernel    one product over whole maps      0.45 ms instead of 8.1 (3×3 on 2×2)
+
+The second multiplies each image, flattened, with the matrix that the convolution is: (h*w*c, h'*w'*o), mostly copies
+of the kernel's taps. While the map has no more pixels than the kernel has taps, that is no more arithmetic than the
+convolution itself. Unrolled patches (im2col) tie with XLA at larger maps and take as many times the memory as the
+kernel has taps, so they are not used.
+
+Shape letters: n images, h×w map of c channels in, p×q map of o channels out; t taps of the kernel.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache, partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax import Array
+from jax.typing import DTypeLike
+from numpy.typing import NDArray
+
+_LAYOUT = ("NHWC", "HWIO", "NHWC")
+
+PADDINGS = ("SAME", "VALID")
+
+
+def convolve(x_nhwc: Array, kernel: Array, strides: tuple[int, int], padding: str) -> Array:
+    """Convolves (cross-correlates) images with a kernel, both of one dtype, accumulating in float32 or better.
+
+    The gradients are computed in the dtype of the inputs.
+
+    Args:
+        x_nhwc: (n, h, w, c) images.
+        kernel: (height, width, c, o).
+        strides: rows and columns between outputs.
+        padding: `SAME` (zeros around, ceil(h/stride) rows out) or `VALID`.
+
+    Returns: (n, p, q, o), float32, or float64 for float64 inputs.
+    """
+    if jnp.promote_types(x_nhwc.dtype, jnp.float32) == x_nhwc.dtype:
+        return _convolve(x_nhwc, kernel, strides, padding)
+    return _accumulate_in_float32(x_nhwc, kernel, strides, padding)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _accumulate_in_float32(x_nhwc: Array, kernel: Array, strides: tuple[int, int], padding: str) -> Array:
+    return _convolve(x_nhwc, kernel, strides, padding)
+
+
+def _forward(x_nhwc: Array, kernel: Array, strides: tuple[int, int], padding: str) -> tuple[Array, tuple[Array, Array]]:
+    return _convolve(x_nhwc, kernel, strides, padding), (x_nhwc, kernel)
+
+
+def _backward(
+    strides: tuple[int, int], padding: str, operands: tuple[Array, Array], cotangent: Array
+) -> tuple[Array, Array]:
+    # jax transposes a convolution only when operands and cotangent have one dtype
+    low = operands[0].dtype
+    _, transpose = jax.vjp(lambda x, k: _convolve(x, k, strides, padding, low), *operands)
+    x_cotangent, kernel_cotangent = transpose(cotangent.astype(low))
+    return x_cotangent, kernel_cotangent
+
+
+_accumulate_in_float32.defvjp(_forward, _backward)
+
+
+def _convolve(
+    x_nhwc: Array, kernel: Array, strides: tuple[int, int], padding: str, out: DTypeLike | None = None
+) -> Array:
+    out = jnp.promote_types(x_nhwc.dtype, jnp.float32) if out is None else out
+    _, height, width, _ = x_nhwc.shape
+    rows, columns, _, _ = kernel.shape
+    if jax.default_backend() == "cpu":
+        if rows == columns == 1:
+            strided = x_nhwc[:, :: strides[0], :: strides[1]]
+            return jnp.einsum("npqc,co->npqo", strided, kernel[0, 0], preferred_element_type=out)
+        if height * width <= rows * columns:
+            return _as_one_product(x_nhwc, kernel, strides, padding, out)
+    return jax.lax.conv_general_dilated(
+        x_nhwc, kernel, strides, padding, dimension_numbers=_LAYOUT, preferred_element_type=out
+    )
+
+
+def _as_one_product(x_nhwc: Array, kernel: Array, strides: tuple[int, int], padding: str, out: DTypeLike) -> Array:
+    n, height, width, c = x_nhwc.shape
+    rows, columns, _, o = kernel.shape
+    choice = taps((height, width), (rows, columns), strides, padding)
+    p, q = choice.shape[2:4]
+    # as a product, because the gradient of an indexed copy is a scatter, which is slow on a CPU
+    matrix = jnp.einsum("ipt,tco->icpo", choice.reshape(height * width, p * q, -1), kernel.reshape(-1, c, o))
+    flat = x_nhwc.reshape(n, -1)
+    y = jnp.matmul(flat, matrix.reshape(height * width * c, p * q * o), preferred_element_type=out)
+    return y.reshape(n, p, q, o)
+
+
+@lru_cache(maxsize=256)
+def taps(
+    size: tuple[int, int], kernel_size: tuple[int, int], strides: tuple[int, int], padding: str
+) -> NDArray[np.float32]:
+    """Which tap of a kernel joins which pixels.
+
+    Returns: (h, w, p, q, t) of zeros and ones: whether input pixel (h, w) meets output pixel (p, q) under tap t.
+    """
+    row_phi, column_phi = (_taps_of_a_line(*facts, padding) for facts in zip(size, kernel_size, strides, strict=True))
+    joint = np.einsum("hpt,wqs->hwpqts", row_phi, column_phi)
+    return np.ascontiguousarray(joint.reshape(*joint.shape[:4], -1), np.float32)
+
+
+def _taps_of_a_line(size: int, taps: int, stride: int, padding: str) -> NDArray[np.float32]:
+    """(size, outputs, taps) of zeros and ones."""
+    ((before, after),) = jax.lax.padtype_to_pads((size,), (taps,), (stride,), padding)
+    outputs = max(0, (size + before + after - taps) // stride + 1)
+    source = np.arange(outputs)[:, None] * stride - before + np.arange(taps)[None, :]
+    return (np.arange(size)[:, None, None] == source[None, :, :]).astype(np.float32)
+
+
+class Conv(nnx.Module):
+    """A linear convolution with Params `kernel` (HWIO) and, if asked for, `bias` (out_features,)."""
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        kernel_size: int | tuple[int, int],
+        *,
+        strides: int | tuple[int, int] = 1,
+        padding: str = "SAME",
+        use_bias: bool = True,
+        dtype: DTypeLike | None = None,
+        rngs: nnx.Rngs,
+    ) -> None:
+        """`dtype` is what the product is computed in: by default that of the input, float32 at least."""
+        shape = (*pair(kernel_size), in_features, out_features)
+        self.kernel = nnx.Param(nnx.initializers.lecun_normal()(rngs.params(), shape, jnp.float32))
+        self.bias = nnx.Param(jnp.zeros((out_features,), jnp.float32)) if use_bias else None
+        self.strides = pair(strides)
+        self.padding = padding
+        self.dtype = dtype
+
+    def __call__(self, x_nhwc: Array) -> Array:
+        """(n, h, w, in_features) to (n, p, q, out_features) of float32."""
+        dtype = self.dtype or jnp.promote_types(x_nhwc.dtype, jnp.float32)
+        y_npqo = convolve(x_nhwc.astype(dtype), self.kernel[...].astype(dtype), self.strides, self.padding)
+        return y_npqo if self.bias is None else y_npqo + self.bias[...][None, None, None, :]
+
+
+def pair(size: int | tuple[int, int]) -> tuple[int, int]:
+    """3 as (3, 3)."""
+    return (size, size) if isinstance(size, int) else size

@@ -1,0 +1,83 @@
+"""A model as pure functions of named arrays, so that training and checkpoints never meet NNX."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+from flax import nnx
+from jax import Array
+
+from simo2_core.config import ModelConfig
+from simo2_core.model.build import build_model
+
+Arrays = dict[str, Array]
+"""Arrays by path, such as `block0/conv/kernel`: a pytree that reads well in a checkpoint."""
+
+
+@dataclass(frozen=True)
+class _Packing:
+    """How named arrays become one kind of NNX state, and back."""
+
+    names: tuple[str, ...]
+    structure: Any
+
+    @classmethod
+    def of(cls, state: nnx.State[Any, Any]) -> tuple[_Packing, Arrays]:
+        paths, structure = jax.tree_util.tree_flatten_with_path(state)
+        named = {
+            jax.tree_util.keystr(path, simple=True, separator="/").removesuffix("/value"): leaf for path, leaf in paths
+        }
+        return cls(tuple(named), structure), named
+
+    def state(self, arrays: Arrays) -> Any:
+        return jax.tree.unflatten(self.structure, [arrays[name] for name in self.names])
+
+
+@dataclass(frozen=True)
+class Network:
+    """Encoder and projection head. `params` are trained; `stats` (batch norm, say) change without a gradient."""
+
+    graph: Any
+    packing: tuple[_Packing, _Packing]
+
+    @classmethod
+    def build(cls, config: ModelConfig, channels: int, key: Array) -> tuple[Network, Arrays, Arrays]:
+        """Returns the network with its first `params` and `stats`, both decided by `key`."""
+        return cls._split(build_model(config, channels, key))
+
+    @classmethod
+    def build_abstract(cls, config: ModelConfig, channels: int) -> tuple[Network, Any, Any]:
+        """The same with shapes and dtypes in place of arrays: nothing is drawn or computed."""
+        model = nnx.eval_shape(lambda: build_model(config, channels, jax.random.key(0)))
+        return cls._split(model)
+
+    @classmethod
+    def _split(cls, model: Any) -> tuple[Network, Any, Any]:
+        graph, params, stats = nnx.split(model, nnx.Param, ...)  # type: ignore[misc]
+        params_packing, params_named = _Packing.of(params)
+        stats_packing, stats_named = _Packing.of(stats)
+        return cls(graph, (params_packing, stats_packing)), params_named, stats_named
+
+    def train(self, params: Arrays, stats: Arrays, images: Array, dropout_key: Array) -> tuple[Array, Arrays]:
+        """One training pass over normalised `images` (N, H, W, ch).
+
+        Returns: (N, D) unit embeddings and the new `stats`.
+        """
+        model = self._merge(params, stats)
+
+        _, embedding = model(images, dropout_key=dropout_key)
+        _, _, new_stats = nnx.split(model, nnx.Param, ...)  # type: ignore[misc]
+        return embedding, _Packing.of(new_stats)[1]
+
+    def infer(self, params: Arrays, stats: Arrays, images: Array) -> tuple[Array, Array]:
+        """The (N, F) representation and (N, D) unit embedding of normalised `images` (N, H, W, ch), no dropout."""
+        model = self._merge(params, stats)
+
+        representation, embedding = model(images)
+        return representation, embedding
+
+    def _merge(self, params: Arrays, stats: Arrays) -> Any:
+        params_packing, stats_packing = self.packing
+        return nnx.merge(self.graph, params_packing.state(params), stats_packing.state(stats))

@@ -1,0 +1,40 @@
+"""Optimisers and learning-rate schedules: optax's own, by the names of the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import optax
+
+from simo2_core.config import OptimizerConfig
+
+
+def make_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransformation:
+    """The gradient clip, then the optimiser with its learning rate over `steps`."""
+    rate = learning_rate_schedule(config, steps)
+    makers: dict[str, Callable[[], optax.GradientTransformation]] = {
+        "adam": lambda: optax.adam(rate),
+        "adamw": lambda: optax.adamw(rate, weight_decay=config.weight_decay),
+        "sgd": lambda: optax.sgd(rate, momentum=config.momentum or None),
+        "novograd": lambda: optax.novograd(rate, weight_decay=config.weight_decay),
+        "rmsprop": lambda: optax.rmsprop(rate, momentum=config.momentum or None),
+    }
+    clip = optax.clip_by_global_norm(config.gradient_clip) if config.gradient_clip else optax.identity()
+    return optax.chain(clip, makers[config.optimizer]())
+
+
+def learning_rate_schedule(config: OptimizerConfig, steps: int) -> optax.Schedule:
+    """The learning rate at each step, counted from 0, of a run of `steps`."""
+    peak, final = config.learning_rate, config.learning_rate * config.final_lr_fraction
+    warmup = min(config.warmup_steps or max(1, steps // 10), max(0, steps - 1))
+    every = config.decay_steps or max(1, steps // 5)
+    makers: dict[str, Callable[[], optax.Schedule]] = {
+        "constant": lambda: optax.constant_schedule(peak),
+        "cosine": lambda: optax.cosine_decay_schedule(peak, steps, alpha=config.final_lr_fraction),
+        "warmup_cosine": lambda: optax.warmup_cosine_decay_schedule(0.0, peak, warmup, steps, end_value=final),
+        "exponential": lambda: optax.exponential_decay(peak, every, config.decay_rate),
+        "step": lambda: optax.exponential_decay(peak, every, config.decay_rate, staircase=True),
+        "linear": lambda: optax.linear_schedule(peak, final, steps),
+        "polynomial": lambda: optax.polynomial_schedule(peak, final, config.power, steps),
+    }
+    return makers[config.schedule]()

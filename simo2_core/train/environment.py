@@ -1,0 +1,66 @@
+"""The machine and the versions that a run meets: what decides its numbers, and what it can use again."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from simo2_core.cache_folder import cache_folder
+
+_PACKAGES = ("simo2", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scikit-learn")
+
+
+def keep_compiled_programs() -> None:
+    """Makes jax keep what it compiles in the user's cache folder, unless the user has chosen a place for it.
+
+    Each kind of processor has its own: a home folder may be shared by machines that cannot run each other's programs.
+    """
+    if jax.config.values["jax_compilation_cache_dir"] is None:
+        kind = hashlib.sha256(_processor().encode()).hexdigest()[:12]
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder("compiled") / kind))  # type: ignore[no-untyped-call]
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.machine() + platform.processor()
+    return platform.machine() + next((line for line in lines if line.startswith(("flags", "Features"))), "")
+
+
+def environment() -> dict[str, Any]:
+    """What a run's `config.json` says of where it ran: Python, packages, device, and the commit of a git checkout."""
+    versions = {}
+    for name in _PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    device = jax.devices()[0]
+    facts = {
+        "python": platform.python_version(),
+        "packages": versions,
+        "device": f"{device.platform} {device.device_kind}",
+    }
+    commit = _git_commit()
+    return {**facts, "git_commit": commit} if commit else facts
+
+
+def _git_commit() -> str | None:
+    """The commit of the checkout that this code runs from; None when it is installed, or git is absent."""
+    root = Path(__file__).parents[2]
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "--show-toplevel", "HEAD"],
+            cwd=root, capture_output=True, text=True, timeout=5, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    lines = found.stdout.split()
+    return lines[1] if len(lines) == 2 and Path(lines[0]) == root.resolve() else None

@@ -1,0 +1,119 @@
+"""What the encoder is worth right now: kNN and geometry, on validation while training, on test once at the end."""
+
+from __future__ import annotations
+
+import io
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simo2_core.analysis import geometry
+from simo2_core.analysis.embed import Encoder
+from simo2_core.analysis.metrics import knn_accuracy
+from simo2_core.data.dataset import Dataset, Part
+from simo2_core.events import EmbeddingSnapshot, Evaluated, WarningRaised
+from simo2_core.run.directory import RunDirectory
+from simo2_core.run.files import write_whole
+
+NEIGHBOURS = 20
+"""k of the kNN protocol: cosine, weights exp(cos/0.07)."""
+
+COLLAPSED_RANK = 1.5
+"""An effective rank below this is a collapse: the embedding is nearly one line."""
+
+OPPOSITE_COSINE = -0.9
+"""Two class means with a cosine below this have settled opposite, which the published loss allows."""
+
+
+def flatten_pixels(part: Part) -> NDArray[np.float32]:
+    """(n, H*W*ch) pixels in [0, 1]: the baseline that an encoder has to beat."""
+    return part.gather().reshape(len(part), -1).astype(np.float32) / np.float32(255)
+
+
+def raw_pixels_knn(dataset: Dataset, part: Part) -> float:
+    """kNN accuracy of `part` on raw pixels against the training part, in [0, 1]."""
+    return _knn(flatten_pixels(part), part, flatten_pixels(dataset.train), dataset)
+
+
+def _knn(queries: NDArray[np.float32], part: Part, bank: NDArray[np.float32], dataset: Dataset) -> float:
+    return float(
+        knn_accuracy(queries, part.labels, bank, dataset.train.labels, classes=len(dataset.class_names), k=NEIGHBOURS)
+    )
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One look at a split: the event, and the embedding it was computed from."""
+
+    event: Evaluated
+    embedding: NDArray[np.float32]
+    """(n, D) unit rows."""
+    labels: NDArray[np.int32]
+
+
+def evaluate(encoder: Encoder, dataset: Dataset, split: str, step: int, raw_pixels: float | None = None) -> Evaluation:
+    """Measures `split`, `validation` or `test`, against the training part as the bank.
+
+    Args:
+        raw_pixels: the raw-pixel accuracy where it is known already.
+    """
+    start = time.monotonic()
+    part = dataset.test if split == "test" else dataset.validation
+    bank_representation, bank_embedding = encoder.part(dataset.train)
+    representation, embedding = encoder.part(part)
+    pairs = geometry.cosine_distributions(embedding, part.labels)
+    event = Evaluated(
+        step=step,
+        split=split,
+        images=len(part),
+        knn_representation=_knn(representation, part, bank_representation, dataset),
+        knn_projection=_knn(embedding, part, bank_embedding, dataset),
+        knn_raw_pixels=raw_pixels_knn(dataset, part) if raw_pixels is None else raw_pixels,
+        effective_rank=geometry.effective_rank(embedding),
+        same_class_cosine=pairs.same_mean,
+        different_class_cosine=pairs.different_mean_abs,
+        largest_class_cosine=geometry.largest_class_cosine(
+            geometry.class_gram(embedding, part.labels, len(dataset.class_names))
+        ),
+        seconds=time.monotonic() - start,
+    )
+    return Evaluation(event, embedding, part.labels)
+
+
+def save_snapshot(run: RunDirectory, dataset: Dataset, evaluation: Evaluation) -> EmbeddingSnapshot:
+    """Writes the embedding to `embeddings/STEP.npz`; raises OSError when the disk refuses."""
+    step = evaluation.event.step
+    buffer = io.BytesIO()
+    arrays: dict[str, Any] = {
+        "embedding": evaluation.embedding,
+        "labels": evaluation.labels,
+        "class_names": np.array(dataset.class_names),
+        "step": np.int64(step),
+    }
+    np.savez_compressed(buffer, **arrays)
+    path = run.embeddings / f"{step}.npz"
+    write_whole(path, buffer.getvalue())
+    return EmbeddingSnapshot(step=step, path=str(path.relative_to(run.path)), images=len(evaluation.labels))
+
+
+def alarms(event: Evaluated, already: set[str]) -> list[WarningRaised]:
+    """What an evaluation warns of, each code once a run: `already` remembers."""
+    found = []
+    if event.effective_rank < COLLAPSED_RANK:
+        found.append(("collapse", f"the embedding has collapsed: effective rank {event.effective_rank:.2f}.",
+                      "Lower --learning-rate, or raise --samples-per-class."))  # fmt: skip
+    if event.same_class_cosine < 0:
+        found.append(("same_class_opposite",
+                      f"same-class pairs part (mean cosine {event.same_class_cosine:.2f}): the loss is blind to sign.",
+                      "Lower --learning-rate, or try another --seed."))  # fmt: skip
+    if event.largest_class_cosine < OPPOSITE_COSINE:
+        found.append(("classes_opposite",
+                      f"two class means are opposite, not orthogonal: cosine {event.largest_class_cosine:.2f}. "
+                      "The published loss allows it (a pair costs 1.25 there, against 1 when orthogonal).",
+                      "Nearest neighbours still work; do not read the embedding as orthogonal axes."))  # fmt: skip
+    new = [item for item in found if item[0] not in already]
+    already.update(code for code, _, _ in new)
+    return [WarningRaised(step=event.step, code=code, message=message, cure=cure) for code, message, cure in new]

@@ -1,0 +1,287 @@
+"""A run between two events: its state on the device, and everything that can be done with it there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from simo2_core.analysis.embed import Encoder, compile_embed
+from simo2_core.config import Config
+from simo2_core.data.dataset import Dataset
+from simo2_core.data.load import load_dataset
+from simo2_core.data.placement import look_at_machine
+from simo2_core.data.preflight import DatasetFacts, preflight
+from simo2_core.errors import CheckpointError, ConfigError, DivergedError
+from simo2_core.events import CheckpointSaved, Compiled, Event, RunFinished, RunStarted, StepsLogged, WarningRaised
+from simo2_core.optim import learning_rate_schedule, make_optimizer
+from simo2_core.run.directory import RunDirectory
+from simo2_core.run.files import disk_error
+from simo2_core.train.checkpoint import Checkpoints, Saved, find_checkpoint, list_steps, load, name_leaves, require_same
+from simo2_core.train.environment import environment, keep_compiled_programs
+from simo2_core.train.evaluate import Evaluation, alarms, evaluate, raw_pixels_knn, save_snapshot
+from simo2_core.train.plotting import Plotter
+from simo2_core.train.step import Data, TrainState, init_state, make_call
+
+CALL_SECONDS = 0.25
+"""How long a call should last: short enough that stop and pause feel instant, long enough to hide the host."""
+
+
+class Job:
+    """The state of a training run between two events."""
+
+    def __init__(self, config: Config, run: RunDirectory) -> None:
+        self.config, self.run = config, run
+        keep_compiled_programs()
+        self.data = load_dataset(config.data)
+        classes, channels = len(self.data.class_names), self.data.image_shape[-1]
+        self._findings = preflight(config, DatasetFacts.of(self.data), look_at_machine(run.path))
+        for finding in self._findings:
+            if finding.severity == "error":
+                raise ConfigError(f"{finding.message} {finding.cure}")
+        self.optimizer = make_optimizer(config.optim, config.steps)
+        schedule = learning_rate_schedule(config.optim, config.steps)
+        self._learning_rates = np.asarray(jax.jit(jax.vmap(schedule))(jnp.arange(config.steps)))
+        self.network, self.state = init_state(config, channels, self.optimizer)
+        self.batch_size = config.classes_per_batch(classes) * config.samples_per_class
+        self.step = 0
+        if list_steps(run.checkpoints):
+            self._restore(find_checkpoint(run.checkpoints, "latest"))
+        self.diverged = False
+        self._call = make_call(config, self.network, self.optimizer, classes)
+        self._embed = compile_embed(self.network)
+        self._on_device = place(self.data)
+        self._checkpoints = Checkpoints(run.checkpoints, keep=config.keep)
+        self._plotter = Plotter(run)
+        self._warned: set[str] = set()
+        self._evaluated: Evaluation | None = None
+        self._seconds_per_step = 0.0
+        self._saved_step = self.step if self.step else -1
+        self.seconds = {"compile": 0.0, "train": 0.0, "evaluate": 0.0}
+
+    # -- beginning
+
+    def begin(self) -> Iterator[Event]:
+        """Says what is about to be trained on what, and compiles it."""
+        self.run.write_config(
+            self.config, {**environment(), "data": self.data.name, "fingerprint": self.data.fingerprint}
+        )
+        start = time.monotonic()
+        self.raw_pixels = raw_pixels_knn(self.data, self.data.validation)
+        self.seconds["evaluate"] += time.monotonic() - start
+        devices = jax.devices()
+        yield RunStarted(
+            step=self.step,
+            run=str(self.run.path),
+            steps=self.config.steps,
+            parameters=sum(array.size for array in self.state.params.values()),
+            class_names=self.data.class_names,
+            classes_per_batch=self.batch_size // self.config.samples_per_class,
+            samples_per_class=self.config.samples_per_class,
+            embedding_size=self.config.model.embedding_size,
+            train_images=len(self.data.train),
+            validation_images=len(self.data.validation),
+            test_images=len(self.data.test),
+            device=f"{len(devices)} x {devices[0].device_kind}",
+            raw_pixels_knn=self.raw_pixels,
+        )
+        yield from self._advice()
+        start = time.monotonic()
+        self._compiled = self._call.lower(self.state, self._on_device, jnp.int32(0)).compile()  # type: ignore[attr-defined]
+        self._encoder().embed(self.data.train.images[:1])
+        seconds = time.monotonic() - start
+        self.seconds["compile"] += seconds
+        yield Compiled(step=self.step, seconds=seconds)
+
+    def _advice(self) -> Iterator[Event]:
+        for finding in self._findings:
+            if finding.severity == "warning":
+                yield WarningRaised(step=self.step, code=finding.code, message=finding.message, cure=finding.cure)
+
+    def _restore(self, checkpoint: Path) -> None:
+        arrays, meta = load(checkpoint)
+        expected = name_leaves(self.state)
+        require_same(arrays, expected, checkpoint)
+        if meta.get("fingerprint") != self.data.fingerprint:
+            raise CheckpointError(
+                f"{checkpoint} was trained on other images than {self.data.name} holds now "
+                f"(fingerprint {meta.get('fingerprint')!r}, now {self.data.fingerprint!r}). Start a new run."
+            )
+        structure = jax.tree.structure(self.state)
+        self.state = TrainState(*jax.tree.unflatten(structure, [jnp.asarray(arrays[name]) for name in expected]))
+        self.step = int(self.state.step)
+
+    # -- one call
+
+    def advance(self, at_most: int) -> StepsLogged:
+        """Runs about a quarter of a second of steps, and says what each of them measured."""
+        wanted = round(CALL_SECONDS / self._seconds_per_step) if self._seconds_per_step else 1
+        n = max(1, min(at_most, wanted))
+        start = time.monotonic()
+        self.state, rows, begun = self._compiled(self.state, self._on_device, jnp.int32(n))
+        measured, done = jax.device_get((rows, begun))
+        seconds = time.monotonic() - start
+        done = int(done)
+        self.seconds["train"] += seconds
+        self._seconds_per_step = seconds / done
+        first, self.step = self.step + 1, int(self.state.step)
+        self.diverged = self.step < first + done - 1
+        return StepsLogged(
+            step=first,
+            total=_floats(measured.total[:done]),
+            same=_floats(measured.same[:done]),
+            mean=_floats(measured.mean[:done]),
+            diff=_floats(measured.diff[:done]),
+            grad_norm=_floats(measured.grad_norm[:done]),
+            learning_rate=_floats(self._learning_rates[first - 1 : first - 1 + done]),
+            steps_per_second=done / seconds,
+            images_per_second=done * self.batch_size / seconds,
+            data_wait=0.0,
+        )
+
+    # -- what happens between calls
+
+    def _encoder(self) -> Encoder:
+        return Encoder(
+            self._embed, self.state.params, self.state.stats, self.data.mean, self.data.std, self.data.image_shape
+        )
+
+    def evaluate(self, split: str = "validation") -> Iterator[Event]:
+        """Evaluates the state; on validation, also writes the snapshot."""
+        start = time.monotonic()
+        known = self.raw_pixels if split == "validation" else None
+        evaluation = evaluate(self._encoder(), self.data, split, self.step, known)
+        self.seconds["evaluate"] += time.monotonic() - start
+        yield evaluation.event
+        if split == "validation":
+            self._evaluated = evaluation
+            try:
+                yield save_snapshot(self.run, self.data, evaluation)
+            except OSError as error:
+                yield from self._disk_alarm(str(disk_error("writing a snapshot into", self.run.embeddings, error)))
+            yield from alarms(evaluation.event, self._warned)
+
+    def save(self) -> Iterator[Event]:
+        """Begins to save the state, evaluated first so that the best checkpoint can be told."""
+        if self._saved_step == self.step:
+            return
+        if self._evaluated is None or self._evaluated.event.step != self.step:
+            yield from self.evaluate()
+        try:
+            saved = self._checkpoints.save(self.step, name_leaves(self.state), self._meta())
+            self._saved_step = self.step
+        except CheckpointError as error:
+            yield from self._disk_alarm(str(error))
+            return
+        yield from self._tell(saved)
+
+    def _meta(self) -> dict[str, Any]:
+        seen = self._evaluated.event if self._evaluated else None
+        score = seen.knn_representation if seen and seen.step == self.step else None
+        return {
+            "step": self.step,
+            "score": score,
+            "config": self.config.to_json(),
+            "class_names": list(self.data.class_names),
+            "image_shape": list(self.data.image_shape),
+            "mean": self.data.mean.tolist(),
+            "std": self.data.std.tolist(),
+            "fingerprint": self.data.fingerprint,
+        }
+
+    def plot(self) -> Iterator[Event]:
+        """Asks for pictures of the newest snapshot, made now if there is none of this step."""
+        if self._evaluated is None or self._evaluated.event.step != self.step:
+            yield from self.evaluate()
+        self._plotter.request(self.step)
+
+    def poll(self) -> Iterator[Event]:
+        """Says what finished behind the training: pictures, checkpoints."""
+        yield from self._plotter.poll()
+        try:
+            yield from self._tell(self._checkpoints.poll())
+        except CheckpointError as error:
+            self._saved_step = -1
+            yield from self._disk_alarm(str(error))
+
+    def _tell(self, saved: list[Saved]) -> Iterator[Event]:
+        for item in saved:
+            path = self.run.checkpoints.relative_to(self.run.path) / str(item.step)
+            yield CheckpointSaved(step=item.step, path=str(path), best=item.best, seconds=item.seconds)
+
+    def _disk_alarm(self, message: str) -> Iterator[Event]:
+        yield WarningRaised(step=self.step, code="disk", message=message, cure="Training goes on and will try again.")
+
+    # -- endings
+
+    def finish(self) -> Iterator[Event]:
+        """Evaluates and saves the last state, reads the test part, and draws the pictures."""
+        if self._evaluated is None or self._evaluated.event.step != self.step:
+            yield from self.evaluate()
+        yield from self._save_or_fail()
+        self._plotter.request(self.step)
+        yield from self.evaluate("test")
+        yield from self._plotter.finish()
+        yield self._finished("completed", f"{self.config.steps} steps done")
+
+    def finish_early(self, source: str) -> Iterator[Event]:
+        """Saves the state as it is, at once, and stops; the test part stays unread."""
+        yield from self._save_or_fail()
+        yield from self._plotter.poll()
+        interrupted = source.startswith("signal")
+        yield self._finished("interrupted" if interrupted else "stopped", f"at step {self.step}, asked by {source}")
+
+    def give_up(self) -> Iterator[Event]:
+        """Saves the last good state and raises DivergedError."""
+        message = (
+            f"the loss or its gradient was not finite at step {self.step + 1}; the state of step {self.step} is kept. "
+            "Lower --learning-rate first; then raise --epsilon; then look at the data."
+        )
+        yield WarningRaised(step=self.step, code="diverged", message=message, cure="")
+        yield from self._save_or_fail()
+        yield self._finished("diverged", message)
+        raise DivergedError(message)
+
+    def _save_or_fail(self) -> Iterator[Event]:
+        if self.step == 0:
+            return
+        try:
+            if self._saved_step != self.step:
+                yield from self._tell(self._checkpoints.save(self.step, name_leaves(self.state), self._meta()))
+                self._saved_step = self.step
+            yield from self._tell(self._checkpoints.wait())
+        except CheckpointError as error:
+            yield self._finished("failed", str(error))
+            raise
+
+    def _finished(self, reason: str, message: str) -> RunFinished:
+        steps = list_steps(self.run.checkpoints)
+        newest = f"{self.run.checkpoints.name}/{steps[-1]}" if steps else None
+        return RunFinished(
+            step=self.step, reason=reason, message=message, checkpoint=newest, seconds=dict(self.seconds)
+        )
+
+    def close(self) -> None:
+        """Lets go of threads and children."""
+        self._checkpoints.close()
+        self._plotter.close()
+
+
+def place(data: Dataset) -> Data:
+    """Puts the training part on the device, uint8."""
+    return Data(
+        images=jnp.asarray(data.train.images),
+        offsets=jnp.asarray(data.train.offsets, jnp.int32),
+        counts=jnp.asarray(data.train.counts, jnp.int32),
+        mean=jnp.asarray(data.mean),
+        std=jnp.asarray(data.std),
+    )
+
+
+def _floats(values: Any) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)

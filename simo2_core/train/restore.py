@@ -1,0 +1,56 @@
+"""A trained encoder, back from a run or a checkpoint."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+
+from simo2_core.analysis.embed import Encoder, compile_embed
+from simo2_core.config import Config
+from simo2_core.model.network import Network
+from simo2_core.run.directory import find_run
+from simo2_core.train.checkpoint import find_checkpoint, load, require_same
+
+
+def locate(text: str, run_dir: Path) -> Path:
+    """The checkpoint that a user means: a checkpoint itself, or the newest one of a run (path, name or `latest`).
+
+    Raises:
+        RunError: there is no such run, or it has no checkpoint.
+    """
+    run = find_run(text, run_dir)
+    for path in (Path(text), Path(text).parent):
+        if re.fullmatch(r"\d+", path.name) and path.parent.name == run.checkpoints.name and path.exists():
+            return find_checkpoint(run.checkpoints, path.name)
+    return find_checkpoint(run.checkpoints, "latest")
+
+
+def load_encoder(path: str | Path) -> Encoder:
+    """The encoder in a checkpoint, or in the newest checkpoint of a run.
+
+    Returns: an object with `represent(images)` (N, F), the pooled features, and `embed(images)` (N, D), the unit
+    projection, for uint8 images (N, H, W, ch).
+
+    Raises:
+        RunError: nothing of the kind is there, or it is damaged.
+    """
+    checkpoint = locate(str(path), Path("runs"))
+    arrays, meta = load(checkpoint)
+    config = Config.from_json(meta["config"])
+    height, width, channels = meta["image_shape"]
+    network, params, stats = Network.build_abstract(config.model, channels)
+    expected = {f"params/{name}": array for name, array in params.items()}
+    expected |= {f"stats/{name}": array for name, array in stats.items()}
+    found = {name: array for name, array in arrays.items() if name.startswith(("params/", "stats/"))}
+    require_same(found, expected, checkpoint)
+    return Encoder(
+        compile_embed(network),
+        {name: jnp.asarray(arrays[f"params/{name}"]) for name in params},
+        {name: jnp.asarray(arrays[f"stats/{name}"]) for name in stats},
+        np.asarray(meta["mean"], np.float32),
+        np.asarray(meta["std"], np.float32),
+        (height, width, channels),
+    )

@@ -1,0 +1,133 @@
+"""The training call: many optimiser steps in one dispatch, a pure function of state and data.
+
+    state, data, n  ->  state after n steps, what each of them measured
+
+Batch, augmentation and dropout of step i depend on (key, i) alone, so it does not matter how steps are cut into
+calls, or where a run was interrupted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array
+
+from simo2_core.config import Config
+from simo2_core.data.augment import augment
+from simo2_core.data.sampler import draw_batch
+from simo2_core.loss import simo2_loss
+from simo2_core.model.network import Arrays, Network
+
+MAX_STEPS = 512
+"""Most steps of one call: the room for what they measured. At 0.25 s a call that is 2,048 steps a second."""
+
+
+class TrainState(NamedTuple):
+    """Everything that the next step depends on, and all that a checkpoint holds."""
+
+    params: Arrays
+    stats: Arrays
+    opt_state: Any
+    key: Array
+    """(2,) uint32 key data: typed keys do not survive a checkpoint."""
+    step: Array
+    """() int32 steps taken."""
+
+
+class Data(NamedTuple):
+    """The training part on the device: `Part` of `simo2_core.data.dataset`, and its statistics."""
+
+    images: Array
+    """(N, H, W, ch) uint8, sorted by class."""
+    offsets: Array
+    """(C,) int32."""
+    counts: Array
+    """(C,) int32."""
+    mean: Array
+    """(ch,) float32."""
+    std: Array
+    """(ch,) float32."""
+
+
+class Measured(NamedTuple):
+    """One number a step, (MAX_STEPS,) float32 each; rows of steps not taken are NaN."""
+
+    total: Array
+    same: Array
+    mean: Array
+    diff: Array
+    grad_norm: Array
+
+
+def init_state(config: Config, channels: int, optimizer: optax.GradientTransformation) -> tuple[Network, TrainState]:
+    """The network and the state before the first step, both decided by `config.seed`."""
+    weights_key, run_key = jax.random.split(jax.random.key(config.seed))
+    network, params, stats = Network.build(config.model, channels, weights_key)
+    state = TrainState(params, stats, optimizer.init(params), jax.random.key_data(run_key), jnp.int32(0))
+    return network, state
+
+
+def make_step(
+    config: Config, network: Network, optimizer: optax.GradientTransformation, classes: int
+) -> Callable[[TrainState, Data], tuple[TrainState, Measured, Array]]:
+    """One step as a pure function: (state, data) -> (state, its measurements as scalars, whether they are finite).
+
+    When they are not, the state comes back as it was: the last good one is never overwritten.
+    """
+    classes_drawn, k = config.classes_per_batch(classes), config.samples_per_class
+
+    def step(state: TrainState, data: Data) -> tuple[TrainState, Measured, Array]:
+        key = jax.random.wrap_key_data(state.key)
+        augment_key, dropout_key = jax.random.split(jax.random.fold_in(jax.random.fold_in(key, 1), state.step))
+        rows = draw_batch(key, state.step, data.offsets, data.counts, classes_per_batch=classes_drawn,
+                          samples_per_class=k).rows  # fmt: skip
+        images = augment(augment_key, data.images[rows], config.augment, data.mean, data.std)
+
+        def loss_of(params: Arrays) -> tuple[Array, tuple[Any, Arrays]]:
+            z_nd, stats = network.train(params, state.stats, images, dropout_key)
+            z_ckd = z_nd.reshape(classes_drawn, k, -1)
+            loss = simo2_loss(z_ckd, orth_lean=config.objective.orth_lean, epsilon=config.objective.epsilon)
+            return loss.total, (loss, stats)
+
+        (_, (loss, stats)), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.params)
+        grad_norm = optax.tree.norm(gradient)
+        updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+        after = TrainState(optax.apply_updates(state.params, updates), stats, opt_state, state.key, state.step + 1)
+        finite = jnp.isfinite(loss.total) & jnp.isfinite(grad_norm)
+        kept = jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, state)
+        return kept, Measured(loss.total, loss.same, loss.mean, loss.diff, grad_norm), finite
+
+    return step
+
+
+def make_call(
+    config: Config, network: Network, optimizer: optax.GradientTransformation, classes: int
+) -> Callable[[TrainState, Data, Array], tuple[TrainState, Measured, Array]]:
+    """Up to MAX_STEPS steps as one jitted call: (state, data, n) -> (state, `Measured` rows, steps begun).
+
+    The state is donated. The number of steps is an argument, not a shape, so one compilation serves every n. A step
+    that is not finite is the last one begun, and leaves the state before it.
+    """
+    step = make_step(config, network, optimizer, classes)
+
+    def call(state: TrainState, data: Data, n: Array) -> tuple[TrainState, Measured, Array]:
+        empty = Measured(*(jnp.full((MAX_STEPS,), jnp.nan, jnp.float32) for _ in Measured._fields))
+
+        def more(carry: tuple[TrainState, Measured, Array, Array]) -> Array:
+            _, _, i, finite = carry
+            return (i < n) & finite
+
+        def body(carry: tuple[TrainState, Measured, Array, Array]) -> tuple[TrainState, Measured, Array, Array]:
+            state, rows, i, _ = carry
+            state, measured, finite = step(state, data)
+            rows = Measured(*(row.at[i].set(value) for row, value in zip(rows, measured, strict=True)))
+            return state, rows, i + 1, finite
+
+        state, rows, begun, _ = jax.lax.while_loop(more, body, (state, empty, jnp.int32(0), jnp.bool(True)))
+        return state, rows, begun
+
+    return jax.jit(call, donate_argnums=0)

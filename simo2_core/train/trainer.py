@@ -1,0 +1,92 @@
+"""The only training loop: a generator of events. The caller decides what to do with them.
+
+    for event in train(config, run, control):
+        ...
+
+The order inside is written once. At a stop between two calls, with n steps taken:
+
+    log       the steps of the call, before anything that could fail
+    evaluate  the state n, which is still on the device
+    snapshot  the embedding that the evaluation made
+    save      the state n; the copy to the host must be done before the next call donates it
+    call      steps n+1 …, in place of the state n
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from simo2_core.config import Cadence, Config
+from simo2_core.events import ControlApplied, Event
+from simo2_core.run.control import Control
+from simo2_core.run.directory import RunDirectory
+from simo2_core.train.job import Job
+from simo2_core.train.step import MAX_STEPS
+
+
+def train(config: Config, run: RunDirectory, control: Control) -> Iterator[Event]:
+    """Trains until `config.steps`, from the newest checkpoint in `run` or from the beginning, and says what happens.
+
+    Nothing happens between two events that are not asked for: not iterating is pausing. `control` can ask for a
+    checkpoint, an evaluation, plots, or a stop, which keeps a checkpoint. The test part is read once, at the end of
+    a completed run, with the weights of the last step.
+
+    Raises:
+        ConfigError, DataError: before anything starts.
+        DivergedError: a loss or gradient was not finite; the state before that step has been saved.
+        RunError: the last state could not be saved.
+    """
+    job = Job(config, run)
+    plan = _Plan(config, job.step)
+    try:
+        yield from job.begin()
+        while job.step < config.steps:
+            commands = control.take()
+            for command in commands:
+                yield ControlApplied(step=job.step, command=command.command, source=command.source)
+            asked = {command.command for command in commands}
+            if "stop" in asked:
+                yield from job.finish_early(next(c.source for c in commands if c.command == "stop"))
+                return
+            if control.paused:
+                control.wait_while_paused()
+                continue
+            if plan.due("evaluate", job.step) or "embed" in asked:
+                yield from job.evaluate()
+            if plan.due("plot", job.step) or "plot" in asked:
+                yield from job.plot()
+            if plan.due("checkpoint", job.step) or "checkpoint" in asked:
+                yield from job.save()
+            yield from job.poll()
+            yield job.advance(plan.steps_before_next(job.step))
+            if job.diverged:
+                yield from job.give_up()
+        yield from job.finish()
+    finally:
+        job.close()
+
+
+class _Plan:
+    """When evaluation, plots and checkpoints are due."""
+
+    def __init__(self, config: Config, step: int) -> None:
+        self._steps = config.steps
+        self._cadences: dict[str, Cadence] = {
+            "evaluate": config.eval_every,
+            "plot": config.plot_every,
+            "checkpoint": config.checkpoint_every,
+        }
+        self._last = {name: (step, time.monotonic()) for name in self._cadences}
+
+    def due(self, name: str, step: int) -> bool:
+        last_step, last_time = self._last[name]
+        now = time.monotonic()
+        if not self._cadences[name].due(step=step, last_step=last_step, now=now, last_time=last_time):
+            return False
+        self._last[name] = (step, now)
+        return True
+
+    def steps_before_next(self, step: int) -> int:
+        until = [cadence.steps_until(step) for cadence in self._cadences.values()]
+        return min(self._steps - step, *(steps for steps in until if steps is not None), MAX_STEPS)

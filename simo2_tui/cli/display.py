@@ -1,0 +1,253 @@
+"""How `simo2 train` shows a run: drawn for a terminal, told in lines for a pipe, or as JSON for a program."""
+
+from __future__ import annotations
+
+import json
+import sys
+from abc import ABC, abstractmethod
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from simo2_core.config import Config
+from simo2_core.events import Evaluated, Event, PlotSaved, RunFinished, RunStarted, StepsLogged, WarningRaised
+from simo2_core.loss_floor import loss_floor, pair_counts
+from simo2_core.run.directory import RunDirectory
+from simo2_core.run.sinks import describe
+
+PROTOCOL = "kNN@20: cosine, votes weighted exp(cos/0.07), neighbours from the training part"
+COMPONENTS = ("total", "same", "mean", "diff")
+
+
+class Display(ABC):
+    """Shows events one after another, then a summary. Use it as a context manager around the run."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.started: RunStarted | None = None
+        self.steps: StepsLogged | None = None
+        self.validation: Evaluated | None = None
+        self.test: Evaluated | None = None
+        self.finished: RunFinished | None = None
+        self.plots: dict[str, None] = {}
+
+    @property
+    def reason(self) -> str:
+        """How the run ended."""
+        return self.finished.reason if self.finished else "failed"
+
+    def show(self, event: Event) -> None:
+        """Takes in one event and draws it."""
+        match event:
+            case RunStarted():
+                self.started = event
+            case StepsLogged():
+                self.steps = event
+            case Evaluated(split="test"):
+                self.test = event
+            case Evaluated():
+                self.validation = event
+            case PlotSaved():
+                self.plots[event.path] = None
+            case RunFinished():
+                self.finished = event
+            case _:
+                pass
+        self.draw(event)
+
+    @abstractmethod
+    def draw(self, event: Event) -> None:
+        """Draws one event that has been taken in."""
+
+    @abstractmethod
+    def summary(self, run: RunDirectory) -> None:
+        """Says how it ended, after the last event."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+
+def make_display(config: Config, *, plain: bool, as_json: bool) -> Display:
+    """The display that suits where the output goes."""
+    if as_json:
+        return JsonDisplay(config)
+    return PlainDisplay(config) if plain else RichDisplay(config)
+
+
+def result(run: RunDirectory, test: Evaluated | None, finished: RunFinished | None) -> dict[str, Any]:
+    """The last line of `--json`: what the run came to."""
+    accuracies = ("knn_representation", "knn_projection", "knn_raw_pixels")
+    checkpoint = finished.checkpoint if finished else None
+    return {
+        "event": "result",
+        "reason": finished.reason if finished else "failed",
+        "step": finished.step if finished else 0,
+        "run": str(run.path),
+        "checkpoint": str(run.path / checkpoint) if checkpoint else None,
+        "test": {name: getattr(test, name) for name in accuracies} | {"images": test.images} if test else None,
+        "seconds": finished.seconds if finished else {},
+    }
+
+
+class JsonDisplay(Display):
+    """Events as JSON lines, the result as the last one."""
+
+    def draw(self, event: Event) -> None:
+        print(event.to_line(), flush=True)
+
+    def summary(self, run: RunDirectory) -> None:
+        print(json.dumps(result(run, self.test, self.finished)), flush=True)
+
+
+class PlainDisplay(Display):
+    """One line per log interval, and one for everything else that happens."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self._next = config.log_rate
+
+    def draw(self, event: Event) -> None:
+        if isinstance(event, StepsLogged):
+            while self._next <= event.last_step:
+                if self._next >= event.step:
+                    self._line(event, self._next)
+                self._next += self.config.log_rate
+        elif line := describe(event):
+            print(line, flush=True)
+
+    def _line(self, event: StepsLogged, step: int) -> None:
+        i = step - event.step
+        losses = " ".join(f"{name} {getattr(event, name)[i]:.4f}" for name in COMPONENTS)
+        print(
+            f"step {step}/{self.config.steps} loss {losses} grad-norm {event.grad_norm[i]:.3g} "
+            f"lr {event.learning_rate[i]:.2e} "
+            f"{event.steps_per_second:.1f} steps/s {event.images_per_second:,.0f} images/s",
+            flush=True,
+        )
+
+    def summary(self, run: RunDirectory) -> None:
+        for line in summary_lines(self, run):
+            print(line)
+        sys.stdout.flush()
+
+
+class RichDisplay(Display):
+    """A progress bar, the loss components against their floors, and what validation says."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self._console = Console()
+        self._progress = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TextColumn("ETA"),
+            TimeRemainingColumn(compact=True),
+            console=self._console,
+            expand=True,
+        )
+        self._task = self._progress.add_task(config.preset or config.data.dataset, total=config.steps, rate="compiling")
+        self._live = Live(self._render(), console=self._console, auto_refresh=False, transient=True)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def draw(self, event: Event) -> None:
+        match event:
+            case StepsLogged():
+                rate = f"{event.steps_per_second:.1f} steps/s {event.images_per_second:,.0f} images/s"
+                self._progress.update(self._task, completed=event.last_step, rate=rate)
+            case RunStarted():
+                self._progress.update(self._task, completed=event.step)
+                self._live.console.print(describe(event), highlight=False)
+            case WarningRaised():
+                self._live.console.print(Text(describe(event), style="yellow"))
+            case _:
+                pass
+        self._live.update(self._render(), refresh=True)
+
+    def _render(self) -> Group:
+        return Group(self._progress, self._losses(), self._quality())
+
+    def _losses(self) -> Table:
+        table = Table(box=None, padding=(0, 2), header_style="dim")
+        for column in ("loss", "sum", "per pair", "floor per pair"):
+            table.add_column(column, justify="left" if column == "loss" else "right")
+        if self.started and self.steps:
+            shape = (self.started.classes_per_batch, self.started.samples_per_class)
+            floor, pairs = loss_floor(*shape, epsilon=self.config.objective.epsilon), pair_counts(*shape)
+            for name in COMPONENTS:
+                value, count = getattr(self.steps, name)[-1], getattr(pairs, name)
+                table.add_row(name, f"{value:,.3f}", f"{value / count:.4f}", f"{getattr(floor, name) / count:.4f}")
+        return table
+
+    def _quality(self) -> Text:
+        if self.validation is None:
+            return Text("validation kNN: not measured yet", style="dim")
+        seen = self.validation
+        return Text(
+            f"validation kNN@20 {seen.knn_representation:.2%} (representation) {seen.knn_projection:.2%} (projection) "
+            f"against raw pixels {seen.knn_raw_pixels:.2%}; effective rank {seen.effective_rank:.1f}; step {seen.step}"
+        )
+
+    def summary(self, run: RunDirectory) -> None:
+        self._console.print()
+        if self.test:
+            table = Table(title=_test_title(self.test), title_justify="left", header_style="bold")
+            table.add_column("features")
+            table.add_column("kNN@20 accuracy", justify="right")
+            for name, accuracy in _accuracies(self.test):
+                table.add_row(name, f"{accuracy:.2%}")
+            self._console.print(table)
+            self._console.print(f"{PROTOCOL}.", style="dim")
+        for line in summary_lines(self, run, accuracies=False):
+            self._console.print(line, highlight=False, soft_wrap=True)
+
+
+def _test_title(test: Evaluated) -> str:
+    return f"Test: {test.images:,} images, read once, with the weights of step {test.step}"
+
+
+def _accuracies(test: Evaluated) -> list[tuple[str, float]]:
+    return [
+        ("representation (pooled features)", test.knn_representation),
+        ("projection (embedding)", test.knn_projection),
+        ("raw pixels (baseline)", test.knn_raw_pixels),
+    ]
+
+
+def summary_lines(display: Display, run: RunDirectory, *, accuracies: bool = True) -> list[str]:
+    """The end of a run in plain lines; all of it can be read again from the run's folder."""
+    lines = []
+    if display.test and accuracies:
+        lines.append(f"{_test_title(display.test)}. {PROTOCOL}:")
+        lines += [f"  {name}: {accuracy:.2%}" for name, accuracy in _accuracies(display.test)]
+    if display.finished:
+        seconds = ", ".join(f"{name} {value:.1f} s" for name, value in display.finished.seconds.items())
+        lines.append(f"Time: {seconds}")
+        if display.finished.checkpoint:
+            lines.append(f"Checkpoint: {run.path / display.finished.checkpoint}")
+    if display.plots:
+        lines.append(f"Plots: {', '.join(str(run.path / path) for path in sorted(display.plots))}")
+    if display.reason == "completed":
+        lines.append(f"Next: simo2 plot {run.path}")
+    elif display.finished and display.finished.checkpoint:
+        lines.append(f"Continue: simo2 train --resume {run.path}")
+    return lines

@@ -1,0 +1,94 @@
+"""The `simo2` command. Each command imports what it needs inside itself, so that `--help` is instant."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from simo2_core.errors import Simo2Error
+from simo2_tui.cli import plot, presets, train
+
+_EXIT_CODES = "Exit codes: 0 done, 1 failed, 2 usage, 3 diverged, 4 data, 130 interrupted but saved."
+
+
+# What Typer itself says (usage, exit) goes its own way. Typer brings its own copy of click since 0.29 and used the
+# installed one before, so the base class is found through Typer.
+_TYPER_SAYS: tuple[type[BaseException], ...] = (
+    typer.Exit,
+    typer.Abort,
+    *(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException"),
+)
+
+
+class _Commands(TyperGroup):
+    """Turns what goes wrong into one line and the right exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except _TYPER_SAYS:
+            raise
+        except KeyboardInterrupt:
+            _say("interrupted.")
+            raise typer.Exit(130) from None
+        except BrokenPipeError:  # the reader of a pipe has enough: `simo2 … | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
+        except Exception as error:
+            if os.environ.get("SIMO2_DEBUG"):
+                raise
+            if isinstance(error, Simo2Error):
+                _say(str(error))
+                raise typer.Exit(error.exit_code) from None
+            line = " ".join(str(error).split())[:300]
+            _say(f"unexpected {type(error).__name__}: {line} (simo2 --debug … shows where).")
+            raise typer.Exit(1) from None
+
+
+def _say(line: str) -> None:
+    print(f"simo2: {line}", file=sys.stderr)
+
+
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "token_normalize_func": lambda name: name.replace("_", "-"),
+    },
+    epilog=_EXIT_CODES,
+)
+
+
+@app.callback()
+def _global(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of what goes wrong.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """Train image encoders with the SIMO2 contrastive loss, and watch the embedding form."""
+    if debug:
+        os.environ["SIMO2_DEBUG"] = "1"
+    if version:
+        from importlib.metadata import version as installed
+
+        print(f"simo2 {installed('simo2')}")
+        raise typer.Exit
+
+
+app.command("train", epilog=_EXIT_CODES)(train.train_command)
+app.command("presets")(presets.presets_command)
+app.command("plot")(plot.plot_command)
+
+
+def main() -> None:
+    """The entry point of the `simo2` script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

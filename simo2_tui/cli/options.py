@@ -1,0 +1,72 @@
+"""Command-line options drawn from the settings of `simo2_core.config`: nothing is listed twice."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from simo2_core.config import Cadence, Config, Leaf, leaves
+from simo2_core.presets import find_preset
+
+RunDirOption = Annotated[
+    Path, typer.Option("--run-dir", help="The folder that holds the runs.", envvar="SIMO2_RUN_DIR")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON lines; the last one is the result.")]
+
+DEFAULT_RUN_DIR = Path("runs")
+
+_PANELS = {
+    "": "Run",
+    "data": "Data",
+    "augment": "Augmentation",
+    "model": "Model",
+    "objective": "Loss",
+    "optim": "Optimiser",
+}
+_NOT_FLAGS = {"preset"}
+_METAVARS: dict[Any, str] = {
+    bool: "TRUE|FALSE",
+    int: "INT",
+    float: "NUMBER",
+    tuple[int, ...]: "INTS",
+    Cadence: "CADENCE",
+}
+
+
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a Typer command an option for every setting; its `settings` keyword argument gets those that were given."""
+    offered = {leaf.name: leaf for leaf in leaves() if leaf.name not in _NOT_FLAGS}
+
+    def wrapped(**arguments: Any) -> None:
+        given = {name: arguments.pop(name) for name in offered}
+        settings = {name: offered[name].parse(text) for name, text in given.items() if text is not None}
+        command(**arguments, settings=settings)
+
+    # Typer reads the signature with its annotations evaluated, so it must be given types and not their names
+    own = inspect.signature(command, eval_str=True)
+    parameters = [parameter for name, parameter in own.parameters.items() if name != "settings"]
+    parameters += [_parameter(leaf) for leaf in offered.values()]
+    wrapped.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    wrapped.__doc__ = command.__doc__
+    return wrapped
+
+
+def _parameter(leaf: Leaf) -> inspect.Parameter:
+    flags = [leaf.flag, *("--" + alias.replace("_", "-") for alias in leaf.aliases)]
+    help = leaf.help + (f" [{'|'.join(leaf.choices)}]" if leaf.choices else "")
+    help = help.replace("[", r"\[")  # a bracket is markup to rich
+    metavar = _METAVARS.get(leaf.type, "TEXT")
+    option = typer.Option(*flags, help=help, rich_help_panel=_PANELS[leaf.section], show_default=False, metavar=metavar)
+    return inspect.Parameter(
+        leaf.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, option]
+    )
+
+
+def resolve(preset: str, settings: Mapping[str, Any]) -> Config:
+    """The preset's settings with the given ones in their place; raises ConfigError for what cannot work."""
+    return find_preset(preset).config.replace(settings)

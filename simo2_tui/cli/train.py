@@ -1,0 +1,102 @@
+"""`simo2 train`: a run without the console."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from simo2_core.errors import ConfigError
+from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, resolve, with_settings
+
+if TYPE_CHECKING:
+    from simo2_core.config import Config
+    from simo2_core.run.control import Control
+    from simo2_core.run.directory import RunDirectory
+
+INTERRUPTED = 130
+
+
+def _train(
+    *,
+    preset: Annotated[str, typer.Option(help="The data set and settings to begin with: see simo2 presets.")] = "digits",
+    resume: Annotated[
+        str | None,
+        typer.Option(metavar="RUN", help="Continue a run (latest, a name or a path) from its newest checkpoint."),
+    ] = None,
+    run_dir: RunDirOption = DEFAULT_RUN_DIR,
+    name: Annotated[str | None, typer.Option(help="Name of the run's folder; by default preset and time.")] = None,
+    plain: Annotated[bool, typer.Option("--plain", help="One line per log interval; the default when piped.")] = False,
+    as_json: JsonOption = False,
+    settings: Mapping[str, Any],
+) -> None:
+    """Train an encoder: `simo2 train --preset digits`.
+
+    Ctrl+C keeps a checkpoint and ends with exit code 130; a second Ctrl+C leaves at once.
+    """
+    if plain and as_json:
+        raise ConfigError("--plain and --json are given together; choose one of them.")
+    config, run = _resumed(resume, run_dir, name, settings) if resume else (resolve(preset, settings), None)
+    run_training(config, run, run_dir=run_dir, name=name, plain=plain, as_json=as_json)
+
+
+train_command = with_settings(_train)
+
+
+def _resumed(text: str, run_dir: Path, name: str | None, settings: Mapping[str, Any]) -> tuple[Config, RunDirectory]:
+    from simo2_core.run.directory import find_run
+
+    if name is not None:
+        raise ConfigError("--name is given with --resume; a resumed run keeps its name.")
+    run = find_run(text, run_dir)
+    return run.config.replace(settings), run
+
+
+def run_training(
+    config: Config, run: RunDirectory | None, *, run_dir: Path, name: str | None, plain: bool, as_json: bool
+) -> None:
+    """Trains in this process, in a new run or an existing one, and shows it.
+
+    Raises:
+        typer.Exit: with 130 when the run was stopped before its end.
+    """
+    from simo2_core.run.control import Control
+    from simo2_core.run.directory import RunDirectory
+    from simo2_core.run.sinks import record
+    from simo2_tui.cli.display import make_display
+
+    display = make_display(config, plain=plain or not sys.stdout.isatty(), as_json=as_json)
+    run = run or RunDirectory.create(run_dir, name, config)
+    with run.own():
+        control = Control(run.control)
+        listen(control)
+        with display:
+            from simo2_core.train.trainer import train  # seconds of jax: not before the settings are known to work
+
+            for event in record(train(config, run, control), run):
+                display.show(event)
+        display.summary(run)
+    if display.reason != "completed":
+        raise typer.Exit(INTERRUPTED)
+
+
+def listen(control: Control) -> None:
+    """Makes signals ask the trainer to stop and save; a second Ctrl+C leaves at once."""
+
+    def stop(number: int, _frame: object) -> None:
+        if number == signal.SIGINT and asked:
+            os.write(2, b"\x1b[?25h\nsimo2: left at once; the newest whole checkpoint is what counts.\n")
+            os._exit(INTERRUPTED)
+        asked.append(number)
+        if number == signal.SIGINT:
+            os.write(2, b"\nsimo2: stopping and saving; Ctrl+C again leaves at once.\n")
+        control.send("stop", f"signal {signal.Signals(number).name}")
+
+    asked: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, stop)

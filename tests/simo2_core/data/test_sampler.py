@@ -1,0 +1,57 @@
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+from simo2_core.data.sampler import draw_batch
+
+COUNTS = np.array([5, 1, 40, 7, 300], np.int32)
+OFFSETS = np.concatenate([[0], np.cumsum(COUNTS)[:-1]]).astype(np.int32)
+KEY = jax.random.key(7)
+
+
+@partial(jax.jit, static_argnums=(1, 2))
+def draws(steps: jax.Array, classes: int, k: int) -> tuple[jax.Array, jax.Array]:
+    one = partial(draw_batch, classes_per_batch=classes, samples_per_class=k)
+    return jax.vmap(lambda step: one(KEY, step, jnp.asarray(OFFSETS), jnp.asarray(COUNTS)))(steps)
+
+
+def test_exactly_k_of_each_class_drawn_and_no_class_twice() -> None:
+    rows, classes = map(np.asarray, draws(jnp.arange(200), 3, 6))
+    assert rows.shape == (200, 18)
+    assert classes.shape == (200, 3)
+    of_row = np.searchsorted(OFFSETS, rows, side="right") - 1
+    np.testing.assert_array_equal(of_row, np.repeat(classes, 6, axis=1))
+    assert all(len(set(batch)) == 3 for batch in classes.tolist())
+
+
+def test_rows_are_uniform_within_a_class_and_classes_are_uniform() -> None:
+    rows, classes = map(np.asarray, draws(jnp.arange(4000), 2, 8))
+    assert stats.chisquare(np.bincount(classes.ravel(), minlength=5)).pvalue > 1e-3
+    for c in (0, 2, 4):
+        seen = rows[(rows >= OFFSETS[c]) & (rows < OFFSETS[c] + COUNTS[c])] - OFFSETS[c]
+        assert stats.chisquare(np.bincount(seen, minlength=COUNTS[c])).pvalue > 1e-3
+
+
+def test_a_batch_depends_on_key_and_step_alone() -> None:
+    arguments = {"classes_per_batch": 5, "samples_per_class": 4}
+    at = [np.asarray(draw_batch(KEY, step, OFFSETS, COUNTS, **arguments).rows) for step in (11, 11, 12)]
+    jitted, _ = draws(jnp.arange(11, 12), 5, 4)
+    np.testing.assert_array_equal(at[0], at[1])
+    np.testing.assert_array_equal(at[0], np.asarray(jitted)[0])
+    assert (at[0] != at[2]).any()
+    other = np.asarray(draw_batch(jax.random.key(8), 11, OFFSETS, COUNTS, **arguments).rows)
+    assert (other != at[0]).any()
+
+
+@pytest.mark.parametrize("count", [2**24 + 1, 2**30])
+def test_every_row_of_a_huge_class_can_be_reached(count: int) -> None:
+    rows = draw_batch(KEY, 0, jnp.zeros(2, jnp.int32), jnp.full(2, count, jnp.int32), classes_per_batch=2,
+                      samples_per_class=4096).rows  # fmt: skip
+    found = np.asarray(rows)
+    assert found.min() >= 0
+    assert found.max() < count
+    assert (found % 2 == 1).any(), "a float32 draw gives even rows only, this far out"

@@ -1,0 +1,141 @@
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from simo2_core.errors import ConfigError, RunError, RunLockedError
+from simo2_core.events import PlotSaved
+from simo2_core.presets import PRESETS
+from simo2_core.run.directory import RunDirectory, find_run, list_runs
+from simo2_core.run.files import write_whole
+from simo2_core.run.sinks import EventLog
+
+CONFIG = PRESETS["digits"].config
+
+
+def test_a_run_keeps_its_settings_and_facts(tmp_path: Path) -> None:
+    run = RunDirectory.create(tmp_path, "one", CONFIG, {"fingerprint": "abc"})
+    again = RunDirectory.open(run.path)
+    assert again.config == CONFIG
+    assert again.facts == {"fingerprint": "abc"}
+    assert {"checkpoints", "embeddings", "plots", "control"} <= {path.name for path in run.path.iterdir()}
+
+
+def test_two_starts_in_the_same_second_get_two_names(tmp_path: Path) -> None:
+    names = {RunDirectory.create(tmp_path, None, CONFIG).name for _ in range(3)}
+    assert len(names) == 3
+    assert all(name.startswith("digits-") for name in names)
+
+
+def test_a_taken_name_is_refused_with_the_cure(tmp_path: Path) -> None:
+    RunDirectory.create(tmp_path, "one", CONFIG)
+    with pytest.raises(RunError, match="--resume"):
+        RunDirectory.create(tmp_path, "one", CONFIG)
+
+
+@pytest.mark.parametrize("name", ["", "-x", "a/b", "..", "a b", "a\nb", "."])
+def test_a_name_that_is_no_folder_name_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match="name is"):
+        RunDirectory.create(tmp_path, name, CONFIG)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_in_the_way_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="--run-dir"):
+        RunDirectory.create(tmp_path / "file" / "runs", None, CONFIG)
+
+
+def test_find_run_takes_a_name_a_path_a_checkpoint_or_latest(tmp_path: Path) -> None:
+    old = RunDirectory.create(tmp_path, "old", CONFIG)
+    new = RunDirectory.create(tmp_path, "new", CONFIG)
+    os.utime(old.config_path, (1, 1))
+    checkpoint = old.checkpoints / "400"
+    checkpoint.mkdir()
+    assert find_run("latest", tmp_path).path == new.path
+    assert find_run("old", tmp_path).path == old.path
+    assert find_run(str(old.path), Path("elsewhere")).path == old.path
+    assert find_run(str(checkpoint), Path("elsewhere")).path.samefile(old.path)
+    assert [run.name for run in list_runs(tmp_path)] == ["new", "old"]
+    for wrong in ("nothing", str(tmp_path)):
+        with pytest.raises(RunError):
+            find_run(wrong, tmp_path)
+
+
+def test_latest_of_no_runs_says_how_to_start_one(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="simo2 train"):
+        find_run("latest", tmp_path / "runs")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"config": {"format": 1, "steps": 0}}', "[" * 100_000])
+def test_a_damaged_config_is_a_run_error(tmp_path: Path, text: str) -> None:
+    run = RunDirectory.create(tmp_path, "one", CONFIG)
+    run.config_path.write_text(text)
+    with pytest.raises(RunError, match=r"config\.json"):
+        _ = run.config
+
+
+def test_a_torn_last_line_is_passed_over_and_cut_off(tmp_path: Path) -> None:
+    run = RunDirectory.create(tmp_path, "one", CONFIG)
+    first, second = PlotSaved(step=1, path="a"), PlotSaved(step=2, path="b")
+    run.events_path.write_text(first.to_line() + "\n" + second.to_line()[:20])
+    assert list(run.events()) == [first]
+    log = EventLog(run.events_path)
+    log.write(second)
+    log.close()
+    assert list(run.events()) == [first, second]
+
+
+def test_damage_inside_the_log_names_the_line(tmp_path: Path) -> None:
+    run = RunDirectory.create(tmp_path, "one", CONFIG)
+    run.events_path.write_text("nonsense\n" + PlotSaved(path="a").to_line() + "\n")
+    with pytest.raises(RunError, match="line 1"):
+        list(run.events())
+
+
+_HOLD = """
+import sys, time
+from pathlib import Path
+from simo2_core.run.directory import RunDirectory
+with RunDirectory.open(Path(sys.argv[1])).own():
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_one_owner_and_a_dead_one_is_taken_over(tmp_path: Path) -> None:
+    run = RunDirectory.create(tmp_path, "one", CONFIG)
+    child = subprocess.Popen([sys.executable, "-c", _HOLD, str(run.path)], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "held\n"
+    assert run.owned()
+    with pytest.raises(RunLockedError, match=f"process {child.pid} on "), run.own():
+        pass
+    child.kill()
+    child.communicate()
+    assert not run.owned()
+    with run.own():
+        assert run.owned()
+
+
+def _write_for_ever(path: Path) -> None:
+    for i in range(10**9):
+        write_whole(path, json.dumps({"i": i, "pad": "x" * 50_000}).encode())
+
+
+def test_a_file_is_whole_whenever_its_writer_is_killed(tmp_path: Path) -> None:
+    path = tmp_path / "file.json"
+    for wait in (0.05, 0.11, 0.17):
+        writer = multiprocessing.get_context("spawn").Process(target=_write_for_ever, args=(path,))
+        writer.start()
+        while not path.exists():
+            time.sleep(0.01)
+        time.sleep(wait)
+        writer.kill()
+        writer.join()
+        assert len(json.loads(path.read_bytes())["pad"]) == 50_000

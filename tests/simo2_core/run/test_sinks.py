@@ -1,0 +1,64 @@
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from simo2_core.events import CheckpointSaved, Event, PlotSaved, RunFinished, StepsLogged, WarningRaised
+from simo2_core.presets import PRESETS
+from simo2_core.run.directory import RunDirectory
+from simo2_core.run.sinks import describe, record
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDirectory:
+    return RunDirectory.create(tmp_path, "one", PRESETS["digits"].config)
+
+
+def _steps(first: int, count: int) -> StepsLogged:
+    row = (1.0,) * count
+    return StepsLogged(step=first, total=row, same=row, mean=row, diff=row, grad_norm=row, learning_rate=row,
+                       steps_per_second=1, images_per_second=1, data_wait=0)  # fmt: skip
+
+
+def test_what_is_recorded_can_be_read_back(run: RunDirectory) -> None:
+    events: list[Event] = [_steps(1, 3), PlotSaved(step=3, path="plots/pca.png")]
+    said: list[str] = []
+    assert list(record(events, run, say=said.append)) == events
+    assert list(run.events()) == events
+    assert said == ["step 3 plot plots/pca.png"]
+    assert "plots/pca.png" in run.log_path.read_text()
+
+
+def test_a_resumed_run_says_every_step_once(run: RunDirectory) -> None:
+    list(record([_steps(1, 3), CheckpointSaved(step=3, path="c", best=False, seconds=0), _steps(4, 3)], run))
+    resumed = [PlotSaved(step=3, path="first"), _steps(4, 2)]
+    list(record(resumed, run))
+    steps = [step for event in run.events() if isinstance(event, StepsLogged)
+             for step in range(event.step, event.last_step + 1)]  # fmt: skip
+    assert steps == [1, 2, 3, 4, 5]
+
+
+def test_a_disk_that_is_full_for_a_while_loses_no_line(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, full = os.pwrite, [True]
+
+    def pwrite(descriptor: int, data: bytes, offset: int) -> int:
+        if full[0]:
+            real(descriptor, data[:7], offset)  # a full disk takes a part, then refuses
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(descriptor, data, offset)
+
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    seen: list[Event] = []
+    for event in record([_steps(1, 1), _steps(2, 1), _steps(3, 1)], run):
+        seen.append(event)
+        assert not full[0] or list(run.events()) == []
+        full[0] = not (isinstance(event, StepsLogged) and event.step == 2) and full[0]
+    warnings = [event for event in seen if isinstance(event, WarningRaised)]
+    assert [warning.code for warning in warnings] == ["disk"]
+    assert [event.step for event in run.events() if isinstance(event, StepsLogged)] == [1, 2, 3]
+
+
+def test_the_end_is_told_in_one_line() -> None:
+    line = describe(RunFinished(step=9, reason="completed", message="done", checkpoint=None, seconds={}))
+    assert line == "step 9 completed: done"

@@ -1,0 +1,110 @@
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simo2_core.config import Cadence, Config, ModelConfig, leaves
+from simo2_core.errors import ConfigError
+from simo2_core.presets import PRESETS, find_preset
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_survives_json(name: str) -> None:
+    config = PRESETS[name].config
+    assert Config.from_json(json.loads(json.dumps(config.to_json()))) == config
+    assert config.preset == name
+
+
+def test_leaf_names_are_unique_and_every_leaf_can_be_set_by_name() -> None:
+    names = [leaf.name for leaf in leaves()]
+    assert len(set(names)) == len(names)
+    config = Config()
+    for leaf in leaves():
+        assert config.get(leaf.name) == leaf.default
+        assert config.replace({leaf.name: leaf.default}) == config
+
+
+def test_replace_changes_the_leaf_wherever_it_lives() -> None:
+    config = Config().replace({"embedding_size": 5, "steps": "7", "epsilon": "1/137", "widths": "8,16"})
+    assert (config.model.embedding_size, config.steps, config.model.widths) == (5, 7, (8, 16))
+    assert config.objective.epsilon == 1 / 137
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"samples_per_class": 1}, "samples_per_class is 1; it must be 2 or more"),
+        ({"batch_size": 40}, "Use --batch-size 64 or more"),
+        ({"embedding_size": 1}, "embedding_size is 1; it must be 2 or more"),
+        ({"embeding_size": 8}, "Did you mean embedding_size"),
+        ({"optimizer": "adm"}, "Did you mean adam"),
+        ({"learning_rate": float("nan")}, "learning_rate is nan"),
+        ({"steps": "4.5"}, "steps is '4.5'; it must be a whole number"),
+        ({"steps": True}, "steps is True"),
+        ({"flip": "maybe"}, "flip is 'maybe'; it must be true or false"),
+        ({"eval_every": "3x"}, "'3x' is no cadence"),
+        ({"widths": "8,,"}, "widths is ''"),
+        ({"epsilon": "1/0"}, "epsilon is '1/0'"),
+        ({"dataset": " "}, "dataset is ' '"),
+    ],
+)
+def test_what_cannot_work_is_refused_with_its_name(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Config().replace(changes)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_newer_or_unknown_config_is_refused() -> None:
+    good = Config().to_json()
+    for bad in ({**good, "format": 99}, {**good, "stepz": 3}, {**good, "model": 3}, {}, 3):
+        with pytest.raises(ConfigError):
+            Config.from_json(bad)  # type: ignore[arg-type]
+
+
+@given(st.recursive(st.none() | st.booleans() | st.floats() | st.text() | st.integers(), st.lists, max_leaves=4))
+def test_any_json_value_of_a_setting_is_read_or_refused(value: object) -> None:
+    data = Config().to_json()
+    for name in ("steps", "eval_every", "widths", "flip", "learning_rate", "dataset"):
+        section = next(leaf.section for leaf in leaves() if leaf.name == name)
+        (data[section] if section else data)[name] = value
+        try:
+            Config.from_json(data)
+        except ConfigError:
+            data = Config().to_json()
+
+
+def test_an_unknown_preset_names_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="Did you mean digits"):
+        find_preset("digit")
+
+
+def test_classes_per_batch_is_the_original_rule() -> None:
+    config = Config().replace({"batch_size": 320, "samples_per_class": 32})
+    assert config.classes_per_batch(100) == 10
+    assert config.classes_per_batch(4) == 4
+
+
+def test_sections_are_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        ModelConfig().dropout = 0.5  # type: ignore[misc]
+
+
+@given(st.one_of(st.integers(1, 10**9).map(str), st.integers(1, 9999).map(lambda n: f"{n}s"), st.just("never")))
+def test_cadence_reads_what_it_writes(text: str) -> None:
+    cadence = Cadence.parse(text)
+    assert Cadence.parse(str(cadence)) == cadence
+
+
+def test_cadence_is_due_by_steps_by_time_or_never() -> None:
+    every = Cadence.parse("100")
+    assert every.due(step=200, last_step=150, now=0, last_time=0)
+    assert not every.due(step=199, last_step=150, now=9e9, last_time=0)
+    assert every.steps_until(150) == 50
+    timed = Cadence.parse("2m")
+    assert timed.due(step=1, last_step=0, now=120, last_time=0)
+    assert not timed.due(step=1, last_step=0, now=119, last_time=0)
+    assert not timed.due(step=1, last_step=1, now=999, last_time=0), "nothing has happened since"
+    assert not Cadence.parse("never").due(step=10**9, last_step=0, now=9e9, last_time=0)

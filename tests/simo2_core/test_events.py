@@ -1,0 +1,78 @@
+import contextlib
+import dataclasses
+import json
+import math
+import typing
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simo2_core.errors import RunError
+from simo2_core.events import KINDS, Event, StepsLogged, from_json, from_line
+
+_VALUES: dict[Any, st.SearchStrategy[Any]] = {
+    int: st.integers(0, 2**53),
+    float: st.floats(allow_nan=False),
+    str: st.text(),
+    bool: st.booleans(),
+    str | None: st.none() | st.text(),
+    tuple[float, ...]: st.lists(st.floats(allow_nan=False)).map(tuple),
+    tuple[str, ...]: st.lists(st.text()).map(tuple),
+    dict[str, float]: st.dictionaries(st.text(), st.floats(allow_nan=False)),
+}
+
+
+def _any_event() -> st.SearchStrategy[Event]:
+    def of(kind: type[Event]) -> st.SearchStrategy[Event]:
+        hints = typing.get_type_hints(kind)
+        return st.builds(kind, **{item.name: _VALUES[hints[item.name]] for item in dataclasses.fields(kind)})
+
+    return st.sampled_from(sorted(KINDS)).flatmap(lambda name: of(KINDS[name]))
+
+
+@given(_any_event())
+def test_every_event_survives_a_line_of_strict_json(event: Event) -> None:
+    line = event.to_line()
+    assert "\n" not in line
+    json.loads(line, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
+    assert from_line(line) == event
+
+
+def _steps(total: tuple[float, ...]) -> StepsLogged:
+    rest = dict.fromkeys(("same", "mean", "diff", "grad_norm", "learning_rate"), (0.0,) * len(total))
+    return StepsLogged(step=5, total=total, **rest, steps_per_second=1, images_per_second=1, data_wait=0)
+
+
+def test_numbers_that_are_not_finite_survive() -> None:
+    event = from_line(_steps((math.nan, math.inf, -math.inf)).to_line())
+    assert isinstance(event, StepsLogged)
+    assert math.isnan(event.total[0])
+    assert event.total[1:] == (math.inf, -math.inf)
+    assert event.last_step == 7
+
+
+def test_the_line_of_steps_is_what_outsiders_rely_on() -> None:
+    data = json.loads(_steps((1.0, 2.0)).to_line())
+    assert (data["event"], data["step"], data["total"]) == ("steps", 5, [1.0, 2.0])
+
+
+@given(st.binary())
+def test_any_bytes_are_an_event_or_a_run_error(line: bytes) -> None:
+    with pytest.raises(RunError):
+        from_line(line)
+
+
+@given(_any_event(), st.data())
+def test_a_damaged_field_is_an_event_or_a_run_error(event: Event, data: st.DataObject) -> None:
+    body = event.to_json()
+    field = data.draw(st.sampled_from(sorted(body)))
+    body[field] = data.draw(st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.text()))
+    with contextlib.suppress(RunError):
+        assert isinstance(from_json(body), Event)
+
+
+def test_a_newer_version_is_refused() -> None:
+    with pytest.raises(RunError, match="Update simo2"):
+        from_json({**_steps((1.0,)).to_json(), "v": 99})

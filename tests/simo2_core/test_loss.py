@@ -1,0 +1,146 @@
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from simo2_core import loss as loss_module
+from simo2_core.loss import Simo2Loss, simo2_loss
+
+GOLDEN = np.load(Path(__file__).parent / "golden" / "simo2_loss.npz")
+CASES = sorted({name.split("/")[0] for name in GOLDEN})
+
+Rows = NDArray[np.float64]
+
+
+def simo2_by_pairs(z_ckd: Rows, orth_lean: float, epsilon: float) -> tuple[float, float, float, float]:
+    """The definition, a pair at a time."""
+
+    def cost(a: Rows, b: Rows, y: float) -> float:
+        r = np.dot(a, b) ** 2 / (epsilon + np.sum((a - b) ** 2))
+        return float((1 + r) ** (1 - 2 * y))
+
+    classes, k, _ = z_ckd.shape
+    means = z_ckd.mean(axis=1)
+    same = sum(cost(z_ckd[c, i], z_ckd[c, j], 1) for c in range(classes) for i in range(k) for j in range(i + 1, k))
+    mean = sum(cost(means[a], means[b], orth_lean) for a in range(classes) for b in range(a + 1, classes))
+    diff = sum(
+        cost(z_ckd[a, i], z_ckd[b, i], orth_lean)
+        for i in range(k)
+        for a in range(classes)
+        for b in range(a + 1, classes)
+    )
+    return same + mean + diff, same, mean, diff
+
+
+def value_and_gradient(z: Rows, dtype: type, orth_lean: float, epsilon: float) -> tuple[Simo2Loss, Rows]:
+    def total(z_ckd: jax.Array) -> tuple[jax.Array, Simo2Loss]:
+        loss = simo2_loss(z_ckd, orth_lean=orth_lean, epsilon=epsilon)
+        return loss.total, loss
+
+    (_, loss), gradient = jax.jit(jax.value_and_grad(total, has_aux=True))(jnp.asarray(z, dtype))
+    return loss, np.asarray(gradient, np.float64)
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(("dtype", "rtol"), [(jnp.float32, 1e-5), (jnp.float64, 1e-10)])
+def test_agrees_with_the_golden_values_and_gradients(case: str, dtype: type, rtol: float) -> None:
+    orth_lean, epsilon = map(float, GOLDEN[f"{case}/orth_lean_epsilon"])
+    with jax.enable_x64(dtype == jnp.float64):
+        loss, gradient = value_and_gradient(GOLDEN[f"{case}/embeddings"], dtype, orth_lean, epsilon)
+        same, mean, diff, total = GOLDEN[f"{case}/same_mean_diff_total"]
+        np.testing.assert_allclose([*map(float, loss)], [total, same, mean, diff], rtol=rtol)
+    expected = GOLDEN[f"{case}/grad"]
+    np.testing.assert_allclose(gradient, expected, rtol=rtol, atol=rtol * np.abs(expected).max())
+
+
+def _embeddings(seed: int, shape: tuple[int, int, int], spread: float = 1.0) -> Rows:
+    draw = np.random.default_rng(seed)
+    z = draw.normal(size=shape) * spread + draw.normal(size=shape[-1])
+    return np.asarray(z / np.linalg.norm(z, axis=-1, keepdims=True))
+
+
+SHAPES = st.sampled_from([(2, 2, 2), (4, 3, 5), (3, 4, 2)])  # each new shape is a compilation
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 99), SHAPES, st.floats(0, 0.49), st.floats(1e-3, 1))
+def test_agrees_with_a_loop_over_pairs(
+    seed: int, shape: tuple[int, int, int], orth_lean: float, epsilon: float
+) -> None:
+    z = _embeddings(seed, shape)
+    with jax.disable_jit():
+        found = simo2_loss(jnp.asarray(z, jnp.float32), orth_lean=orth_lean, epsilon=epsilon)
+    np.testing.assert_allclose([*map(float, found)], simo2_by_pairs(z, orth_lean, epsilon), rtol=2e-4)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 99), SHAPES)
+def test_what_theory_says_of_permutations_and_rotations(seed: int, shape: tuple[int, int, int]) -> None:
+    draw = np.random.default_rng(seed)
+    z = _embeddings(seed, shape)
+    rotation = np.linalg.qr(draw.normal(size=(shape[-1], shape[-1])))[0]
+    relabelled = z[draw.permutation(shape[0])]
+    shuffled = np.stack([rows[draw.permutation(shape[1])] for rows in z])
+
+    def loss(rows: Rows) -> NDArray[np.float64]:
+        return np.array([*map(float, simo2_loss(jnp.asarray(rows, jnp.float32)))])
+
+    np.testing.assert_allclose(loss(relabelled), loss(z), rtol=1e-3)
+    np.testing.assert_allclose(loss(z @ rotation), loss(z), rtol=1e-3)
+    np.testing.assert_allclose(loss(-z), loss(z), rtol=1e-5)
+    np.testing.assert_allclose(loss(shuffled)[1:3], loss(z)[1:3], rtol=1e-3)  # only diff pairs by slot
+    slots = draw.permutation(shape[1])  # the same shuffle in every class leaves diff alone as well
+    np.testing.assert_allclose(loss(z[:, slots]), loss(z), rtol=1e-3)
+
+
+@pytest.mark.parametrize("z", [np.zeros((3, 4, 5)), np.ones((3, 4, 5)), np.tile([1.0, 0, 0], (3, 4, 1)),
+                               np.concatenate([np.zeros((1, 4, 5)), np.ones((1, 4, 5))])])  # fmt: skip
+def test_finite_at_collapse_and_at_zero(z: Rows) -> None:
+    loss, gradient = value_and_gradient(z, jnp.float32, 1 / 137, 1 / 137)
+    assert np.isfinite([*map(float, loss)]).all()
+    assert np.isfinite(gradient).all()
+
+
+def test_half_precision_is_raised() -> None:
+    z = jnp.asarray(_embeddings(0, (3, 4, 8)), jnp.bfloat16)
+    assert simo2_loss(z).total.dtype == jnp.float32
+    assert jax.grad(lambda rows: simo2_loss(rows).total)(z).dtype == jnp.bfloat16
+
+
+@pytest.mark.parametrize(("elements", "block"), [(2**20, 3), (1, 256), (100, 4)])
+def test_blocks_and_groups_change_nothing(monkeypatch: pytest.MonkeyPatch, elements: int, block: int) -> None:
+    z = _embeddings(1, (11, 5, 7))
+    whole, whole_gradient = value_and_gradient(z, jnp.float32, 1 / 137, 1 / 137)
+    monkeypatch.setattr(loss_module, "_ELEMENTS_AT_ONCE", elements)
+    monkeypatch.setattr(loss_module, "_BLOCK", block)
+    cut, cut_gradient = value_and_gradient(z, jnp.float32, 1 / 137, 1 / 137)
+    np.testing.assert_allclose([*map(float, cut)], [*map(float, whole)], rtol=1e-5)
+    np.testing.assert_allclose(cut_gradient, whole_gradient, rtol=1e-4, atol=1e-4)
+
+
+def test_nothing_of_the_size_of_a_gram_matrix_is_kept() -> None:
+    z = jax.ShapeDtypeStruct((1000, 32, 64), jnp.float32)
+    total: Callable[[jax.Array], jax.Array] = lambda rows: simo2_loss(rows).total  # noqa: E731
+    memory = jax.jit(jax.value_and_grad(total)).lower(z).compile().memory_analysis()
+    if memory is None:
+        pytest.skip("this backend does not tell how much memory a program takes")
+    assert memory.temp_size_in_bytes < 20e9 / 25, "the pair gather takes 20 GB"
+
+
+def test_a_batch_that_is_not_grouped_is_refused() -> None:
+    with pytest.raises(ValueError, match="samples per class"):
+        simo2_loss(jnp.zeros((6, 4)))
+
+
+def test_partial_application_keeps_the_settings() -> None:
+    z = jnp.asarray(_embeddings(2, (3, 3, 4)), jnp.float32)
+    lean = partial(simo2_loss, orth_lean=0.25)
+    assert float(lean(z).same) == float(simo2_loss(z).same)
+    assert float(lean(z).diff) != float(simo2_loss(z).diff)

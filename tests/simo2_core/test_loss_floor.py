@@ -1,0 +1,27 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from simo2_core.loss import simo2_loss
+from simo2_core.loss_floor import loss_floor, pair_counts, welch_floor
+
+
+def test_orthogonal_classes_of_equal_samples_reach_the_floor() -> None:
+    z_ckd = np.repeat(np.eye(5, 8)[:, None], 4, axis=1)
+    np.testing.assert_allclose([*map(float, simo2_loss(jnp.asarray(z_ckd, jnp.float32)))], loss_floor(5, 4), rtol=1e-5)
+
+
+def test_pairs_are_counted_as_the_loss_counts_them() -> None:
+    nothing_alike = simo2_loss(jnp.zeros((5, 4, 8)))  # r = 0, so every pair costs 1
+    np.testing.assert_allclose([*map(float, nothing_alike)], pair_counts(5, 4), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("classes", "dimensions", "floor"), [(3, 2, 0.25), (10, 16, 0), (1, 4, 0), (4, 3, 1 / 9)])
+def test_the_welch_floor_by_hand(classes: int, dimensions: int, floor: float) -> None:
+    assert welch_floor(classes, dimensions) == pytest.approx(floor)
+
+
+def test_three_lines_at_sixty_degrees_meet_the_welch_floor() -> None:
+    angles = np.pi * np.arange(3) / 3
+    gram = np.cos(angles[:, None] - angles[None, :])
+    assert np.mean(gram[~np.eye(3, dtype=bool)] ** 2) == pytest.approx(welch_floor(3, 2))

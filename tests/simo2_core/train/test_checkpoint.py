@@ -1,0 +1,103 @@
+import gc
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from simo2_core.errors import CheckpointError
+from simo2_core.train.checkpoint import (
+    Checkpoints,
+    best_step,
+    find_checkpoint,
+    list_steps,
+    load,
+    name_leaves,
+    read_meta,
+    require_same,
+)
+
+ARRAYS = {"params/a": jnp.arange(6.0).reshape(2, 3), "step": jnp.int32(7), "key": jnp.array([1, 2], jnp.uint32)}
+
+
+def _save(folder: Path, scores: dict[int, float | None], keep: int = 3) -> None:
+    checkpoints = Checkpoints(folder, keep=keep)
+    for step, score in scores.items():
+        checkpoints.save(step, ARRAYS, {"score": score})
+    checkpoints.wait()
+    checkpoints.close()
+
+
+def test_what_is_saved_comes_back_bit_for_bit(tmp_path: Path) -> None:
+    _save(tmp_path, {7: 0.5})
+    arrays, meta = load(tmp_path / "7")
+    assert meta["score"] == 0.5
+    assert set(arrays) == set(ARRAYS)
+    for name, array in ARRAYS.items():
+        assert arrays[name].dtype == array.dtype
+        np.testing.assert_array_equal(arrays[name], array)
+
+
+def test_the_newest_and_the_best_are_kept_and_found(tmp_path: Path) -> None:
+    _save(tmp_path, {1: 0.1, 2: 0.9, 3: 0.9, 4: 0.2, 5: None, 6: 0.3}, keep=2)
+    assert list_steps(tmp_path) == [3, 5, 6]
+    assert best_step(tmp_path) == 3
+    assert find_checkpoint(tmp_path, "latest").name == "6"
+    assert find_checkpoint(tmp_path, "best").name == "3"
+    assert find_checkpoint(tmp_path, "5").name == "5"
+    with pytest.raises(CheckpointError, match="it has 3, 5, 6"):
+        find_checkpoint(tmp_path, "4")
+
+
+def test_no_checkpoint_is_said(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="holds no checkpoint"):
+        find_checkpoint(tmp_path)
+
+
+def test_an_unfinished_save_is_not_seen(tmp_path: Path) -> None:
+    _save(tmp_path, {1: 0.1})
+    (tmp_path / "2.orbax-checkpoint-tmp").mkdir()
+    assert list_steps(tmp_path) == [1]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 99}', "{}"])
+def test_damaged_or_newer_meta_is_refused(tmp_path: Path, text: str) -> None:
+    _save(tmp_path, {1: 0.1})
+    (tmp_path / "1" / "meta" / "metadata").write_text(text)
+    with pytest.raises(CheckpointError, match="1 "):
+        read_meta(tmp_path / "1")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # orbax drops its readers unawaited
+def test_a_missing_part_is_a_checkpoint_error(tmp_path: Path) -> None:
+    _save(tmp_path, {1: 0.1})
+    for path in (tmp_path / "1" / "state").rglob("*"):
+        if path.is_file() and path.name != "_METADATA":
+            path.write_bytes(b"")
+    with pytest.raises(CheckpointError, match="damaged"):
+        load(tmp_path / "1")
+    gc.collect()
+
+
+def test_nothing_is_dropped_or_reshaped_in_silence() -> None:
+    here = Path("runs/x/checkpoints/1")
+    require_same(ARRAYS, ARRAYS, here)
+    with pytest.raises(CheckpointError, match="lacks the array 'step'"):
+        require_same({k: v for k, v in ARRAYS.items() if k != "step"}, ARRAYS, here)
+    with pytest.raises(CheckpointError, match="has the array 'extra'"):
+        require_same({**ARRAYS, "extra": jnp.zeros(1)}, ARRAYS, here)
+    with pytest.raises(CheckpointError, match=r"params/a.*float32\[2, 3\]"):
+        require_same({**ARRAYS, "params/a": jnp.zeros((3, 2))}, ARRAYS, here)
+
+
+def test_leaves_are_named_by_their_path() -> None:
+    assert set(name_leaves({"a": [1, 2], "b": {"c": 3}})) == {"a/0", "a/1", "b/c"}
+
+
+def test_a_full_disk_is_told_with_the_bytes_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoints = Checkpoints(tmp_path)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 10})())
+    with pytest.raises(CheckpointError, match=r"needs 0\.0 MB"):
+        checkpoints.save(1, ARRAYS, {})
+    checkpoints.close()
+    assert list_steps(tmp_path) == []

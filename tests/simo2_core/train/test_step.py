@@ -1,0 +1,68 @@
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from simo2_core.config import Config
+from simo2_core.data.load import load_dataset
+from simo2_core.optim import make_optimizer
+from simo2_core.presets import PRESETS
+from simo2_core.train.job import place
+from simo2_core.train.step import Data, TrainState, init_state, make_call
+
+TINY = PRESETS["digits"].config.replace(
+    {"widths": "8", "stem_width": 4, "samples_per_class": 3, "batch_size": 12, "steps": 8, "shift": 1, "dropout": 0.3}
+)
+
+
+@pytest.fixture(scope="module")
+def data() -> Data:
+    return place(load_dataset(TINY.data))
+
+
+def run_calls(config: Config, data: Data, lengths: list[int]) -> tuple[TrainState, np.ndarray[Any, Any], Any]:
+    optimizer = make_optimizer(config.optim, config.steps)
+    network, state = init_state(config, 1, optimizer)
+    call = make_call(config, network, optimizer, 10)
+    totals = []
+    for n in lengths:
+        state, rows, begun = call(state, data, jnp.int32(n))
+        totals.append(np.asarray(rows.total)[: int(begun)])
+    return state, np.concatenate(totals), begun
+
+
+def test_it_does_not_matter_how_steps_are_cut_into_calls(data: Data) -> None:
+    whole, whole_totals, _ = run_calls(TINY, data, [8])
+    parts, parts_totals, _ = run_calls(TINY, data, [1, 5, 2])
+    np.testing.assert_array_equal(whole_totals, parts_totals)
+    jax.tree.map(np.testing.assert_array_equal, whole, parts)
+    assert int(whole.step) == 8
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_does_not(data: Data) -> None:
+    first, again = (run_calls(TINY, data, [3])[1] for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    assert (run_calls(TINY.replace({"seed": 1}), data, [3])[1] != first).all()
+
+
+def test_a_step_that_is_not_finite_leaves_the_last_good_state(data: Data) -> None:
+    config = TINY.replace({"learning_rate": 1e30, "gradient_clip": 0, "optimizer": "sgd", "schedule": "constant"})
+    state, totals, begun = run_calls(config, data, [8])
+    assert int(begun) < 8
+    assert not np.isfinite(totals[-1])
+    assert int(state.step) == int(begun) - 1
+    before, _, _ = run_calls(config, data, [int(begun) - 1]) if int(begun) > 1 else (state, None, None)
+    jax.tree.map(np.testing.assert_array_equal, state, before)
+
+
+def test_only_training_rows_are_ever_drawn(data: Data) -> None:
+    dataset = load_dataset(TINY.data)
+    held_out = np.setdiff1d(np.arange(len(dataset.train.images)), dataset.train.rows)
+    images = np.asarray(data.images).copy()
+    images[held_out] = 255 - images[held_out]
+    changed = data._replace(images=jnp.asarray(images))
+    np.testing.assert_array_equal(run_calls(TINY, data, [4])[1], run_calls(TINY, changed, [4])[1])
+    images[dataset.train.rows] = 255 - images[dataset.train.rows]
+    assert (run_calls(TINY, data._replace(images=jnp.asarray(images)), [4])[1] != run_calls(TINY, data, [4])[1]).any()

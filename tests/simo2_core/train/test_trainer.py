@@ -1,0 +1,178 @@
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from simo2_core.config import Config
+from simo2_core.errors import CheckpointError, ConfigError, DivergedError
+from simo2_core.events import (
+    CheckpointSaved,
+    Compiled,
+    ControlApplied,
+    EmbeddingSnapshot,
+    Evaluated,
+    Event,
+    PlotSaved,
+    RunFinished,
+    RunStarted,
+    StepsLogged,
+    WarningRaised,
+)
+from simo2_core.presets import PRESETS
+from simo2_core.run.control import Control
+from simo2_core.run.directory import RunDirectory
+from simo2_core.run.sinks import record
+from simo2_core.train.checkpoint import find_checkpoint, load
+from simo2_core.train.trainer import train
+
+TINY = PRESETS["digits"].config.replace(
+    {"widths": "8", "stem_width": 4, "samples_per_class": 3, "batch_size": 30, "steps": 12, "learning_rate": 1e-2,
+     "eval_every": "never", "plot_every": "never", "checkpoint_every": "never"}
+)  # fmt: skip
+
+
+def _run(tmp_path: Path, name: str, config: Config) -> tuple[RunDirectory, Control, Iterator[Event]]:
+    run = RunDirectory.create(tmp_path, name, config)
+    control = Control(run.control)
+    return run, control, record(train(config, run, control), run)
+
+
+def _totals(run: RunDirectory) -> dict[int, float]:
+    steps = [event for event in run.events() if isinstance(event, StepsLogged)]
+    pairs = [(event.step + i, total) for event in steps for i, total in enumerate(event.total)]
+    assert len(dict(pairs)) == len(pairs), "a step is told once"
+    return dict(pairs)
+
+
+def _state(run: RunDirectory, step: int) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]]:
+    return load(find_checkpoint(run.checkpoints, str(step)))[0]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDirectory, list[Event]]:
+    config = TINY.replace({"eval_every": "5", "checkpoint_every": "6"})
+    run, _, events = _run(tmp_path_factory.mktemp("runs"), "whole", config)
+    return run, list(events)
+
+
+def test_a_run_tells_everything_in_order(whole: tuple[RunDirectory, list[Event]]) -> None:
+    run, events = whole
+    assert isinstance(events[0], RunStarted)
+    assert isinstance(events[1], Compiled)
+    assert isinstance(events[-1], RunFinished)
+    assert events[-1].reason == "completed"
+    assert sorted(_totals(run)) == list(range(1, 13))
+    looks = [(event.split, event.step) for event in events if isinstance(event, Evaluated)]
+    assert looks == [("validation", 5), ("validation", 6), ("validation", 10), ("validation", 12), ("test", 12)]
+    assert [event.step for event in events if isinstance(event, CheckpointSaved)] == [6, 12]
+    assert list(run.events()) == events
+
+
+def test_everything_told_is_on_disk(whole: tuple[RunDirectory, list[Event]]) -> None:
+    run, events = whole
+    for event in events:
+        if isinstance(event, CheckpointSaved | EmbeddingSnapshot | PlotSaved):
+            assert (run.path / event.path).exists(), event
+        if isinstance(event, EmbeddingSnapshot):
+            with np.load(run.path / event.path) as file:
+                assert file["embedding"].shape == (event.images, 16)
+                np.testing.assert_allclose(np.linalg.norm(file["embedding"], axis=1), 1, rtol=1e-5)
+                assert len(file["class_names"]) == 10
+                assert file["step"] == event.step
+    assert run.facts["fingerprint"]
+    assert run.facts["packages"]["jax"]
+
+
+def test_it_learns(whole: tuple[RunDirectory, list[Event]]) -> None:
+    totals = _totals(whole[0])
+    assert np.mean([totals[i] for i in (10, 11, 12)]) < np.mean([totals[i] for i in (1, 2, 3)])
+
+
+@pytest.mark.parametrize("stop", [1, 6, 7])
+def test_a_run_that_was_stopped_resumes_bit_for_bit(
+    whole: tuple[RunDirectory, list[Event]], tmp_path: Path, stop: int
+) -> None:
+    run, control, events = _run(tmp_path, "parts", TINY.replace({"checkpoint_every": str(stop)}))
+    for event in events:
+        if isinstance(event, StepsLogged) and event.last_step >= stop:
+            control.send("stop", "test")
+    assert event.reason == "stopped"  # type: ignore[attr-defined]
+    assert event.step >= stop
+    list(record(train(TINY, run, control), run))
+    assert _totals(run) == _totals(whole[0])
+    mine, theirs = _state(run, 12), _state(whole[0], 12)
+    assert set(mine) == set(theirs)
+    for name in mine:
+        np.testing.assert_array_equal(mine[name], theirs[name], err_msg=name)
+
+
+def test_commands_are_done_and_said(tmp_path: Path) -> None:
+    run, control, events = _run(tmp_path, "asked", TINY.replace({"steps": 40}))
+    seen = []
+    for event in events:
+        seen.append(event)
+        if isinstance(event, StepsLogged) and event.step == 1:
+            for command in ("checkpoint", "embed", "pause", "resume"):
+                control.send(command, "test")
+    applied = [event.command for event in seen if isinstance(event, ControlApplied)]
+    assert applied == ["checkpoint", "embed", "pause", "resume"]
+    assert 1 in [event.step for event in seen if isinstance(event, EmbeddingSnapshot)]
+    assert 1 in [event.step for event in seen if isinstance(event, CheckpointSaved)]
+    assert run.path.exists()
+
+
+def test_a_stop_reads_no_test_image(tmp_path: Path) -> None:
+    _, control, events = _run(tmp_path, "stopped", TINY)
+    control.send("stop", "signal SIGTERM")
+    seen = list(events)
+    assert isinstance(seen[-1], RunFinished)
+    assert seen[-1].reason == "interrupted"
+    assert not [event for event in seen if isinstance(event, Evaluated)]
+
+
+def test_divergence_keeps_the_last_good_state(tmp_path: Path) -> None:
+    config = TINY.replace({"learning_rate": 1e30, "gradient_clip": 0, "optimizer": "sgd", "schedule": "constant"})
+    run, _, events = _run(tmp_path, "wild", config)
+    seen: list[Event] = []
+    with pytest.raises(DivergedError, match="Lower --learning-rate"):
+        seen.extend(itertools.chain(events))
+    logged = list(run.events())
+    assert isinstance(logged[-1], RunFinished)
+    assert logged[-1].reason == "diverged"
+    if logged[-1].step:
+        assert all(np.isfinite(array).all() for array in _state(run, logged[-1].step).values())
+
+
+def test_other_settings_cannot_resume_and_say_which_array(whole: tuple[RunDirectory, list[Event]]) -> None:
+    run, _ = whole
+    with pytest.raises(CheckpointError, match="float32"):
+        list(train(TINY.replace({"embedding_size": 8}), run, Control()))
+
+
+def test_other_images_cannot_resume(whole: tuple[RunDirectory, list[Event]]) -> None:
+    run, _ = whole
+    with pytest.raises(CheckpointError, match="other images"):
+        list(train(TINY.replace({"split_seed": 5}), run, Control()))
+
+
+def test_a_class_smaller_than_k_is_warned_of(tmp_path: Path) -> None:
+    _, control, events = _run(tmp_path, "large-k", TINY.replace({"samples_per_class": 140, "batch_size": 280}))
+    control.send("stop", "test")
+    codes = [event.code for event in events if isinstance(event, WarningRaised)]
+    assert codes == ["k-over-class"]
+
+
+def test_what_cannot_work_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    run = RunDirectory.create(tmp_path, "never", TINY)
+    with pytest.raises(ConfigError):
+        next(train(TINY.replace({"dataset": "digits", "batch_size": 5}), run, Control()))
+    assert not run.events_path.exists()
+
+
+def test_the_config_on_disk_is_the_one_that_ran(whole: tuple[RunDirectory, list[Event]]) -> None:
+    run, _ = whole
+    assert json.loads(run.config_path.read_text())["config"]["steps"] == 12
+    assert run.config.steps == 12
