@@ -58,7 +58,7 @@ def cached_entry(
 def entry_key_of(source: Source, split: str, config: DataConfig, rule: Rule | None) -> Mapping[str, Any]:
     """Everything that decides the bytes of an entry."""
     return {
-        "name": source.name,
+        "name": source.origin,
         "split": split,
         "identity": source.identity(split),
         "features": [config.image_key, config.label_key],

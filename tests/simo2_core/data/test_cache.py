@@ -195,11 +195,12 @@ def test_a_cache_that_cannot_be_written_is_said(
 
 
 def test_clear_removes_by_name_or_all(make_folder: MakeFolder) -> None:
-    load_dataset(config(make_folder(count=3, root="one")))
-    load_dataset(config(make_folder(count=3, root="two")))
-    assert clear(("one",))[0] == 1
+    one, two = make_folder(count=3, root="one"), make_folder(count=3, root="two")
+    load_dataset(config(one))
+    load_dataset(config(two))
+    assert clear((str(one),))[0] == 1
     (left,) = list_entries()
-    assert json.loads((left / "entry.json").read_text())["key"]["name"] == "two"
+    assert json.loads((left / "entry.json").read_text())["key"]["name"] == str(two)
     count, size = clear()
     assert count == 1
     assert size > 6 * 16 * 16 * 3
