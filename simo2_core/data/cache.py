@@ -33,6 +33,10 @@ FORMAT = 1
 """Version of the layout; part of every key."""
 
 
+class NoRoom(DataError):
+    """The disk of the cache is too small for an entry."""
+
+
 @dataclass(frozen=True, eq=False)
 class Entry:
     """A split as it lies in the cache."""
@@ -133,10 +137,10 @@ def build_entry(
 
 
 def require_room(path: Path, needed: int) -> None:
-    """Raises DataError when the disk of the cache has less than `needed` bytes free."""
+    """Raises NoRoom when the disk of the cache has less than `needed` bytes free."""
     free = disk_free(path)
     if needed > free:
-        raise DataError(
+        raise NoRoom(
             f"decoding needs {human_bytes(needed)} in {path}, which has {human_bytes(free)} free. "
             "Free some space, move the cache with SIMO2_CACHE=/other/disk, or use a smaller --image-size."
         )
