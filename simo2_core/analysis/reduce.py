@@ -5,14 +5,13 @@ Shape letters: n images, d dimensions, m images kept.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simo2_core.analysis.geometry import Floats, Labels
 from simo2_core.errors import DataError
-
-Floats = NDArray[np.floating[Any]]
 
 
 class Plane(NamedTuple):
@@ -89,7 +88,7 @@ def tsne_2d(points: Floats, *, perplexity: float = 30.0, seed: int = 0) -> tuple
     return np.asarray(found, np.float64), used
 
 
-def sample_by_class(labels: NDArray[np.integer[Any]], at_most: int, seed: int = 0) -> NDArray[np.int64]:
+def sample_by_class(labels: Labels, at_most: int, seed: int = 0) -> NDArray[np.int64]:
     """Rows to keep so that every class is shown: as evenly as the classes' sizes allow.
 
     Args:

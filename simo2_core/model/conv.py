@@ -6,10 +6,14 @@ beat it, forwards and backwards (2 cores, 3×3, 64 to 64 channels, batch 160; `t
     kernel 1×1                   one product over pixels          0.15 ms instead of 0.32 (32 to 32 at 4×4)
     map no larger than kernel    one product over whole maps      0.45 ms instead of 8.1 (3×3 on 2×2)
 
-The second multiplies each image, flattened, with the matrix that the convolution is: (h*w*c, h'*w'*o), mostly copies
+The second multiplies each image, flattened, with the matrix that the convolution is: (h*w*c, p*q*o), mostly copies
 of the kernel's taps. While the map has no more pixels than the kernel has taps, that is no more arithmetic than the
 convolution itself. Unrolled patches (im2col) tie with XLA at larger maps and take as many times the memory as the
 kernel has taps, so they are not used.
+
+The gradients of XLA's convolution are spelled out here in the one order of dimensions that it is fast at on a CPU.
+Those that jax derives come in another; XLA turns them round, but not inside a loop, where they take 20 to 40 times
+as long (https://github.com/jax-ml/jax/issues/12868), and training runs in a loop.
 
 Shape letters: n images, h×w map of c channels in, p×q map of o channels out; t taps of the kernel.
 """
@@ -28,8 +32,6 @@ from numpy.typing import NDArray
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 
-PADDINGS = ("SAME", "VALID")
-
 
 def convolve(x_nhwc: Array, kernel: Array, strides: tuple[int, int], padding: str) -> Array:
     """Convolves (cross-correlates) images with a kernel, both of one dtype, accumulating in float32 or better.
@@ -44,14 +46,26 @@ def convolve(x_nhwc: Array, kernel: Array, strides: tuple[int, int], padding: st
 
     Returns: (n, p, q, o), float32, or float64 for float64 inputs.
     """
-    if jnp.promote_types(x_nhwc.dtype, jnp.float32) == x_nhwc.dtype:
-        return _convolve(x_nhwc, kernel, strides, padding)
-    return _accumulate_in_float32(x_nhwc, kernel, strides, padding)
+    _, height, width, _ = x_nhwc.shape
+    rows, columns, _, _ = kernel.shape
+    if jax.default_backend() == "cpu":
+        if rows == columns == 1:
+            strided = x_nhwc[:, :: strides[0], :: strides[1]]
+            return jnp.einsum("npqc,co->npqo", strided, kernel[0, 0], preferred_element_type=_wide(x_nhwc))
+        if height * width <= rows * columns:
+            return _as_one_product(x_nhwc, kernel, strides, padding)
+    return _convolve(x_nhwc, kernel, strides, padding)
+
+
+def _wide(x: Array) -> DTypeLike:
+    return jnp.promote_types(x.dtype, jnp.float32)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _accumulate_in_float32(x_nhwc: Array, kernel: Array, strides: tuple[int, int], padding: str) -> Array:
-    return _convolve(x_nhwc, kernel, strides, padding)
+def _convolve(x_nhwc: Array, kernel: Array, strides: tuple[int, int], padding: str) -> Array:
+    return jax.lax.conv_general_dilated(
+        x_nhwc, kernel, strides, padding, dimension_numbers=_LAYOUT, preferred_element_type=_wide(x_nhwc)
+    )
 
 
 def _forward(x_nhwc: Array, kernel: Array, strides: tuple[int, int], padding: str) -> tuple[Array, tuple[Array, Array]]:
@@ -59,36 +73,33 @@ def _forward(x_nhwc: Array, kernel: Array, strides: tuple[int, int], padding: st
 
 
 def _backward(
-    strides: tuple[int, int], padding: str, operands: tuple[Array, Array], cotangent: Array
+    strides: tuple[int, int], padding: str, operands: tuple[Array, Array], gradient_npqo: Array
 ) -> tuple[Array, Array]:
-    # jax transposes a convolution only when operands and cotangent have one dtype
-    low = operands[0].dtype
-    _, transpose = jax.vjp(lambda x, k: _convolve(x, k, strides, padding, low), *operands)
-    x_cotangent, kernel_cotangent = transpose(cotangent.astype(low))
-    return x_cotangent, kernel_cotangent
+    """Along one dimension y[p] = Σ_t x[p*stride - before + t] k[t], and both gradients are sums of that form."""
+    x_nhwc, kernel = operands
+    gradient_npqo = gradient_npqo.astype(x_nhwc.dtype)
+    x_pads, kernel_pads = [], []
+    lines = zip(x_nhwc.shape[1:3], kernel.shape[:2], gradient_npqo.shape[1:3], strides, strict=True)
+    for size, taps, outputs, stride in lines:
+        ((before, _),) = jax.lax.padtype_to_pads((size,), (taps,), (stride,), padding)
+        last = (outputs - 1) * stride - before  # the input pixel under the first tap of the last output
+        x_pads.append((taps - 1 - before, size - 1 - last))
+        kernel_pads.append((before, taps - size + last))
+    x_gradient = jax.lax.conv_general_dilated(
+        gradient_npqo, kernel[::-1, ::-1].swapaxes(2, 3), (1, 1), x_pads, lhs_dilation=strides,
+        dimension_numbers=_LAYOUT,
+    )  # fmt: skip
+    kernel_gradient = jax.lax.conv_general_dilated(
+        x_nhwc.transpose(3, 1, 2, 0), gradient_npqo.transpose(1, 2, 0, 3), (1, 1), kernel_pads, rhs_dilation=strides,
+        dimension_numbers=_LAYOUT,
+    )  # fmt: skip
+    return x_gradient, kernel_gradient.transpose(1, 2, 0, 3)
 
 
-_accumulate_in_float32.defvjp(_forward, _backward)
+_convolve.defvjp(_forward, _backward)
 
 
-def _convolve(
-    x_nhwc: Array, kernel: Array, strides: tuple[int, int], padding: str, out: DTypeLike | None = None
-) -> Array:
-    out = jnp.promote_types(x_nhwc.dtype, jnp.float32) if out is None else out
-    _, height, width, _ = x_nhwc.shape
-    rows, columns, _, _ = kernel.shape
-    if jax.default_backend() == "cpu":
-        if rows == columns == 1:
-            strided = x_nhwc[:, :: strides[0], :: strides[1]]
-            return jnp.einsum("npqc,co->npqo", strided, kernel[0, 0], preferred_element_type=out)
-        if height * width <= rows * columns:
-            return _as_one_product(x_nhwc, kernel, strides, padding, out)
-    return jax.lax.conv_general_dilated(
-        x_nhwc, kernel, strides, padding, dimension_numbers=_LAYOUT, preferred_element_type=out
-    )
-
-
-def _as_one_product(x_nhwc: Array, kernel: Array, strides: tuple[int, int], padding: str, out: DTypeLike) -> Array:
+def _as_one_product(x_nhwc: Array, kernel: Array, strides: tuple[int, int], padding: str) -> Array:
     n, height, width, c = x_nhwc.shape
     rows, columns, _, o = kernel.shape
     choice = taps((height, width), (rows, columns), strides, padding)
@@ -96,7 +107,7 @@ def _as_one_product(x_nhwc: Array, kernel: Array, strides: tuple[int, int], padd
     # as a product, because the gradient of an indexed copy is a scatter, which is slow on a CPU
     matrix = jnp.einsum("ipt,tco->icpo", choice.reshape(height * width, p * q, -1), kernel.reshape(-1, c, o))
     flat = x_nhwc.reshape(n, -1)
-    y = jnp.matmul(flat, matrix.reshape(height * width * c, p * q * o), preferred_element_type=out)
+    y = jnp.matmul(flat, matrix.reshape(height * width * c, p * q * o), preferred_element_type=_wide(x_nhwc))
     return y.reshape(n, p, q, o)
 
 
@@ -118,7 +129,8 @@ def _taps_of_a_line(size: int, taps: int, stride: int, padding: str) -> NDArray[
     ((before, after),) = jax.lax.padtype_to_pads((size,), (taps,), (stride,), padding)
     outputs = max(0, (size + before + after - taps) // stride + 1)
     source = np.arange(outputs)[:, None] * stride - before + np.arange(taps)[None, :]
-    return (np.arange(size)[:, None, None] == source[None, :, :]).astype(np.float32)
+    met: NDArray[np.float32] = (np.arange(size)[:, None, None] == source[None, :, :]).astype(np.float32)
+    return met
 
 
 class Conv(nnx.Module):

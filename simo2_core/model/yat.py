@@ -55,10 +55,13 @@ class YatConv(nnx.Module):
         patch_npq1 = _patch_square(x_nhwc.astype(dot_npqo.dtype), kernel.shape[:2], self.strides, self.padding)
         kernel_o = jnp.square(kernel.astype(dot_npqo.dtype)).sum(axis=(0, 1, 2))
         distance_npqo = jnp.maximum(patch_npq1 + kernel_o[None, None, None, :] - 2 * dot_npqo, 0)
-        return self.alpha[...] * jnp.square(dot_npqo) / (distance_npqo + self.epsilon)
+        y_npqo: Array = self.alpha[...] * jnp.square(dot_npqo) / (distance_npqo + self.epsilon)
+        return y_npqo
 
 
 def _patch_square(x_nhwc: Array, size: tuple[int, ...], strides: tuple[int, int], padding: str) -> Array:
     """‖x‖² of each patch, (n, p, q, 1): a sum over channels, then a box sum of one channel."""
     square_nhw1 = jnp.square(x_nhwc).sum(axis=-1, keepdims=True)
-    return jax.lax.reduce_window(square_nhw1, 0.0, jax.lax.add, (1, *size, 1), (1, *strides, 1), padding)
+    window, steps = (1, *size, 1), (1, *strides, 1)
+    box_npq1: Array = jax.lax.reduce_window(square_nhw1, 0.0, jax.lax.add, window, steps, padding)
+    return box_npq1

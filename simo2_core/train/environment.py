@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import platform
 import subprocess
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ def keep_compiled_programs() -> None:
 
     Each kind of processor has its own: a home folder may be shared by machines that cannot run each other's programs.
     """
+    warnings.filterwarnings(
+        "ignore", message="Error (reading|writing) persistent compilation cache"
+    )  # it compiles anew
     if jax.config.values["jax_compilation_cache_dir"] is None:
         kind = hashlib.sha256(_processor().encode()).hexdigest()[:12]
         jax.config.update("jax_compilation_cache_dir", str(cache_folder("compiled") / kind))  # type: ignore[no-untyped-call]

@@ -38,9 +38,9 @@ def train(config: Config, run: RunDirectory, control: Control) -> Iterator[Event
         RunError: the last state could not be saved.
     """
     job = Job(config, run)
-    plan = _Plan(config, job.step)
     try:
         yield from job.begin()
+        plan = _Plan(config, job.step)  # after compiling, which is no time to count
         while job.step < config.steps:
             commands = control.take()
             for command in commands:

@@ -65,19 +65,24 @@ app = typer.Typer(
 )
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"simo2 {version('simo2')}")
+        raise typer.Exit
+
+
 @app.callback()
 def _global(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of what goes wrong.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
+    ] = False,
 ) -> None:
     """Train image encoders with the SIMO2 contrastive loss, and watch the embedding form."""
     if debug:
         os.environ["SIMO2_DEBUG"] = "1"
-    if version:
-        from importlib.metadata import version as installed
-
-        print(f"simo2 {installed('simo2')}")
-        raise typer.Exit
 
 
 app.command("train", epilog=_EXIT_CODES)(train.train_command)

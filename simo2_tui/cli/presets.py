@@ -34,12 +34,25 @@ def presets_command(as_json: JsonOption = False) -> None:
         print(json.dumps({"presets": len(rows)}))
         return
 
+    _print_table(rows)
+
+
+def _print_table(rows: list[dict[str, object]]) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title="Presets: simo2 train --preset NAME", title_justify="left", header_style="bold")
-    for column in rows[0]:
-        table.add_column(column, justify="right" if column in ("classes", "train", "D", "k", "batch", "lr") else "left")
+    console = Console()
+    wide = console.width >= 150  # below that, the two columns of prose go on a line of their own
+    prose = ("augmentation", "needs")
+    columns = [column for column in rows[0] if wide or column not in prose]
+    table = Table(title="Presets: simo2 train --preset NAME", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        right = column in ("classes", "train", "D", "k", "batch", "lr")
+        table.add_column(column, justify="right" if right else "left", no_wrap=column not in prose)
     for row in rows:
-        table.add_row(*(f"{value:,}" if isinstance(value, int) else f"{value}" for value in row.values()))
-    Console().print(table)
+        table.add_row(*(f"{row[column]:,}" if isinstance(row[column], int) else f"{row[column]}" for column in columns))
+    console.print(table)
+    if not wide:
+        for row in rows:
+            console.print(f"{row['name']}: {row['augmentation']}; needs {row['needs']}", highlight=False)

@@ -1,0 +1,154 @@
+"""The class-similarity heat map: which directions the classes took, the sign included."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.image import AxesImage
+from numpy.typing import NDArray
+
+from simo2_core.analysis.geometry import (
+    Floats,
+    Labels,
+    class_gram,
+    mean_squared_cosine,
+    most_confused_pairs,
+    welch_floor,
+)
+from simo2_core.analysis.plots.style import (
+    LIGHT,
+    Caption,
+    Theme,
+    clean_all,
+    dress,
+    luminance,
+    new_figure,
+    save,
+    signed,
+    signed_map,
+)
+
+_VALUED_CLASSES = 20
+"""Up to so many classes each cell holds its value and the classes keep their own order."""
+
+_NAMED_CLASSES = 150
+"""Up to so many classes each row has its name."""
+
+
+def block_order(gram: NDArray[np.float64]) -> NDArray[np.int64]:
+    """An order of the classes that puts those that share a line, in either sense, next to each other.
+
+    Average linkage on the distance 1 - |cosine|, leaves ordered so that neighbours are near (Bar-Joseph, Gifford and
+    Jaakkola, 2001), by scipy. Classes without images come last.
+
+    Args:
+        gram: (c, c) signed cosines, see `class_gram`.
+
+    Returns:
+        (c,) a permutation.
+    """
+    unknown = np.isnan(np.diag(gram))
+    known = np.flatnonzero(~unknown)
+    if len(known) > 2:
+        from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
+
+        apart = 1 - np.abs(gram[np.ix_(known, known)])[np.triu_indices(len(known), 1)]
+        apart = np.clip(np.round(apart, 12), 0, 1)  # rounding must not decide which of two equals comes first
+        tree = linkage(apart, method="average")
+        if len(known) <= 300:  # cubic in time: 1,000 classes would take minutes, and no eye would see it
+            tree = optimal_leaf_ordering(tree, apart)
+        known = known[leaves_list(tree)]
+    return np.concatenate([known, np.flatnonzero(unknown)]).astype(np.int64)
+
+
+def draw_similarity(
+    path: Path, embedding: Floats, labels: Labels, class_names: Sequence[str], caption: Caption, *, theme: Theme = LIGHT
+) -> Path:
+    """Draws the (c, c) signed cosines between class means; arguments and errors as for `draw_pca`.
+
+    Above 20 classes they are sorted into blocks by `block_order`.
+    """
+    classes, dimensions = len(class_names), int(np.shape(embedding)[1])
+    gram = class_gram(embedding, labels, classes)
+    names = clean_all(class_names)
+    notes = [describe_gram(gram, dimensions, names)]
+    order = np.arange(classes)
+    if classes > _VALUED_CLASSES:
+        order = block_order(gram)
+        notes.append("Classes are sorted so that those along one line, in either sense, are neighbours.")
+    if np.isnan(gram).any():
+        notes.append(f"Left blank, having no images: {int(np.isnan(np.diag(gram)).sum())} of {classes} classes.")
+    pitch = 0.52 if classes <= _VALUED_CLASSES else 0.15 if classes <= 60 else 0.115
+    side = max(3.2, pitch * classes) if classes <= _NAMED_CLASSES else 9.0
+    longest = max(len(name) for name in names) if classes <= _NAMED_CLASSES else 0
+    size = 8.5 if classes <= _VALUED_CLASSES else 7.0 if classes <= 60 else 5.4
+    margin = longest * size * 0.0088
+    # room for the names on two sides and for the scale
+    width, height = max(side * 1.06 + margin + 1.45, 6.4), side + margin + 0.45
+    figure = new_figure(width, height, theme, "Class similarity: signed cosine of class means", str(caption), *notes)
+    axes = figure.add_subplot()
+    dress(axes, theme, grid=False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    shown = gram[np.ix_(order, order)]
+    image = axes.imshow(shown, cmap=signed_map(theme), vmin=-1, vmax=1, interpolation="nearest", aspect="equal")
+    if classes <= _NAMED_CLASSES:
+        _name_rows(axes, [names[i] for i in order], size, longest)
+    else:
+        axes.set_xlabel(f"{classes:,} classes")
+        axes.set_ylabel(f"{classes:,} classes")
+        axes.set_xticks([])
+        axes.set_yticks([])
+    if classes <= _VALUED_CLASSES:
+        axes.set_xticks(np.arange(classes + 1) - 0.5, minor=True)
+        axes.set_yticks(np.arange(classes + 1) - 0.5, minor=True)
+        axes.grid(which="minor", color=theme.paper, linewidth=1.2)
+        _write_values(axes, image, shown, theme)
+    axes.tick_params(which="both", length=0)
+    bar = figure.colorbar(image, ax=axes, fraction=0.04, pad=0.02, ticks=[-1, -0.5, 0, 0.5, 1])
+    bar.ax.set_yticklabels(["−1 opposite", "−0.5", "0 orthogonal", "0.5", "1 the same"])
+    bar.ax.tick_params(labelsize=8, colors=theme.muted, length=2)
+    bar.outline.set_visible(False)
+    return save(figure, path)
+
+
+def describe_gram(gram: NDArray[np.float64], dimensions: int, names: Sequence[str]) -> str:
+    """How far from orthogonal, in words: the worst pair, and mean cos² beside the least that is possible."""
+    pairs = most_confused_pairs(gram, 1)
+    if not pairs:
+        return "There is no pair of classes to compare."
+    first, second, cosine = pairs[0]
+    floor = welch_floor(len(gram), dimensions)
+    possible = (
+        f"Welch's floor {floor:.4f} for {len(gram):,} classes in {dimensions} dimensions"
+        if floor > 0
+        else f"0 is possible: {len(gram):,} classes in {dimensions} dimensions"
+    )
+    return (
+        f"Furthest from orthogonal: {names[first]} and {names[second]}, {signed(cosine)}. "
+        f"Mean cos² of pairs {mean_squared_cosine(gram):.4f} ({possible})."
+    )
+
+
+def _name_rows(axes: Axes, names: list[str], size: float, longest: int) -> None:
+    places = np.arange(len(names))
+    axes.set_yticks(places, names, fontsize=size)
+    axes.set_xticks(places, names, fontsize=size)
+    if longest > 4:
+        axes.tick_params(axis="x", labelrotation=90)
+
+
+def _write_values(axes: Axes, image: AxesImage, shown: NDArray[np.float64], theme: Theme) -> None:
+    for row in range(len(shown)):
+        for column in range(len(shown)):
+            value = float(shown[row, column])
+            if not np.isfinite(value):
+                continue
+            dark = luminance(image.to_rgba(np.array([value]))[0]) < 0.25
+            axes.text(
+                column, row, signed(value), ha="center", va="center", fontsize=7.5,
+                color="#FFFFFF" if dark else "#101418",
+            )  # fmt: skip

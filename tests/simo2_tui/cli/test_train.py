@@ -1,0 +1,127 @@
+"""`simo2 train` as a user runs it: a process, its output, its exit code and its folder."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simo2_core.run.directory import RunDirectory
+
+pytestmark = pytest.mark.slow
+
+TINY = ["--widths", "8", "--stem-width", "4", "--samples-per-class", "4", "--batch-size", "40", "--plot-every", "never"]
+
+
+def start(*arguments: str, cwd: Path, **options: Any) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "simo2_tui.cli.main", *arguments],
+        cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": str(Path.cwd())}, **options,
+    )  # fmt: skip
+
+
+def simo2(*arguments: str, cwd: Path) -> tuple[int, str, str]:
+    process = start(*arguments, cwd=cwd)
+    out, err = process.communicate(timeout=240)
+    return process.returncode, out, err
+
+
+def test_json_ends_in_a_result_that_the_folder_confirms(tmp_path: Path) -> None:
+    code, out, err = simo2("train", *TINY, "--steps", "30", "--name", "one", "--json", cwd=tmp_path)
+    assert (code, err) == (0, "")
+    *events, result = map(json.loads, out.splitlines())
+    assert set(result["test"]) >= {"knn_representation", "knn_projection", "knn_raw_pixels"}
+    assert set(result["seconds"]) >= {"compile", "train", "evaluate"}
+    assert (tmp_path / result["run"] / "config.json").exists()
+    assert (tmp_path / result["checkpoint"]).is_dir()
+    run = RunDirectory.open(tmp_path / "runs" / "one")
+    assert [event.to_json() for event in run.events()] == events
+    test = [event for event in events if event["event"] == "evaluated" and event["split"] == "test"]
+    assert len(test) == 1, "test is read once"
+    assert test[0]["knn_representation"] == result["test"]["knn_representation"]
+    assert sorted(path.name for path in run.plots.iterdir()) != []
+
+
+def test_plain_prints_a_line_per_log_interval_and_a_summary(tmp_path: Path) -> None:
+    code, out, _ = simo2("train", *TINY, "--steps", "30", "--log-rate", "10", cwd=tmp_path)
+    assert code == 0
+    lines = out.splitlines()
+    assert [line.split()[1] for line in lines if " loss total " in line] == ["10/30", "20/30", "30/30"]
+    for words in ("raw pixels (baseline)", "Checkpoint: runs/", "Time: compile", "Next: simo2 plot", "kNN@20: cosine"):
+        assert words in out
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
+def test_a_signal_keeps_a_checkpoint_that_can_be_resumed_and_plotted(tmp_path: Path, number: signal.Signals) -> None:
+    process = start("train", *TINY, "--steps", "100000", "--name", "one", "--json", cwd=tmp_path)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if '"event":"steps"' in line and json.loads(line)["step"] > 3:
+            break
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    result = json.loads(out.splitlines()[-1])
+    assert result["reason"] == "interrupted"
+    assert result["test"] is None
+    assert Path(tmp_path / result["checkpoint"]).is_dir()
+    if number != signal.SIGINT:
+        return
+    code, _, err = simo2("plot", result["checkpoint"], cwd=tmp_path)
+    assert (code, err) == (0, "")
+    more = str(result["step"] + 20)
+    code, out, err = simo2("train", "--resume", "one", "--steps", more, "--json", cwd=tmp_path)
+    assert (code, err) == (0, "")
+    first = next(json.loads(line) for line in out.splitlines() if '"event":"steps"' in line)
+    assert first["step"] == result["step"] + 1
+
+
+def test_a_second_ctrl_c_leaves_at_once(tmp_path: Path) -> None:
+    process = start("train", *TINY, "--steps", "100000", "--name", "one", "--json", cwd=tmp_path)
+    assert process.stdout is not None
+    assert "run_started" in process.stdout.readline()  # it is compiling now, which cannot be interrupted
+    for _ in range(2):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+    process.communicate(timeout=20)
+    assert process.returncode == 130
+
+
+def test_a_read_only_run_directory_is_one_line(tmp_path: Path) -> None:
+    code, out, err = simo2("train", *TINY, "--run-dir", "/proc/simo2", cwd=tmp_path)
+    assert code == 1
+    assert out == ""
+    assert err.startswith("simo2: ")
+    assert err.count("\n") == 1
+
+
+def test_a_run_that_is_owned_is_refused_with_its_owner(tmp_path: Path) -> None:
+    process = start("train", *TINY, "--steps", "100000", "--name", "one", "--json", cwd=tmp_path)
+    assert process.stdout is not None
+    assert "run_started" in process.stdout.readline()
+    code, _, err = simo2("train", "--resume", "one", cwd=tmp_path)
+    assert code == 1
+    assert f"process {process.pid}" in err
+    process.kill()
+    process.communicate()
+
+
+def test_a_disk_that_fills_up_is_said_and_training_goes_on(tmp_path: Path) -> None:
+    def limit() -> None:
+        import resource
+
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write beyond the limit then fails, as on a full disk
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, 5_000))
+
+    process = start("train", *TINY, "--steps", "60", "--name", "one", "--plain", cwd=tmp_path, preexec_fn=limit)
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == 1, out + err
+    assert "warning disk" in out
+    assert err.startswith("simo2: ")
+    assert "Traceback" not in err
