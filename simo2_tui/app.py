@@ -1,0 +1,311 @@
+"""The console: one app over three screens, one timer that draws what is new."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.theme import Theme
+
+from simo2_core.config import Config
+from simo2_core.errors import DivergedError, Simo2Error
+from simo2_core.run.directory import RunDirectory
+from simo2_tui.screens.dialogs import FailureScreen, HelpScreen, LeaveDialog
+from simo2_tui.screens.embedding import EmbeddingScreen
+from simo2_tui.screens.launcher import LauncherScreen
+from simo2_tui.screens.monitor import MonitorScreen
+from simo2_tui.screens.runs import RunsScreen
+from simo2_tui.session.base import Session, watched_file
+from simo2_tui.session.follow import FollowSession
+from simo2_tui.session.live import LiveSession
+from simo2_tui.widgets.text import ago
+
+FASTEST = 1 / 3
+"""Seconds between two looks at the history."""
+
+SLOWEST = 5.0
+"""However thin the link, the screen is at most this old."""
+
+BUDGET = 8_000
+"""Bytes a second that the screen may send."""
+
+DETACHED, LEFT, CANCELLED = 10, 0, 130
+"""What `run` returns: the screen went and training goes on; done; ended by a signal."""
+
+THEMES = (
+    Theme(name="simo2-dark", dark=True, primary="#7CC7F2", secondary="#E69F00", accent="#7CC7F2",
+          foreground="#E6E9EF", background="#10141B", surface="#161B24", panel="#222936", success="#3DD6A3",
+          warning="#E69F00", error="#FF6B5E"),
+    Theme(name="simo2-light", dark=False, primary="#0B62A8", secondary="#D55E00", accent="#0B62A8",
+          foreground="#1B2330", background="#FAFBFC", surface="#F2F4F7", panel="#E3E7ED", success="#00795A",
+          warning="#B26A00", error="#C62828"),
+    Theme(name="simo2-contrast", dark=True, primary="#FFFFFF", secondary="#FFFF00", accent="#00FFFF",
+          foreground="#FFFFFF", background="#000000", surface="#000000", panel="#303030", success="#00FF00",
+          warning="#FFFF00", error="#FF5050"),
+)  # fmt: skip
+
+
+class Console(App[int]):
+    """The launcher, or the screen of one run."""
+
+    CSS_PATH = "app.tcss"
+    TITLE = "simo2"
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q,ctrl+c,ctrl+q", "quit", "quit", key_display="q"),
+        Binding("ctrl+z", "suspend_process", "suspend", show=False),
+        Binding("question_mark", "help", "help", key_display="?"),
+    ]
+
+    def __init__(
+        self,
+        run_dir: Path,
+        *,
+        preset: str | None = None,
+        overrides: Mapping[str, Any] | None = None,
+        name: str | None = None,
+        session: Session | None = None,
+        ascii_only: bool = False,
+        theme: str = "simo2-dark",
+        budget: int = BUDGET,
+        sent: Callable[[], int] = lambda: 0,
+        stalled: Callable[[], bool] = lambda: False,
+        on_run: Callable[[RunDirectory], None] | None = None,
+        driver: Any = None,
+    ) -> None:
+        """Makes the console for a run that is watched (`session`), or with a launcher.
+
+        Args:
+            name: the name of the first run that is started here.
+            budget: bytes a second that the screen may send; it draws less often to stay below.
+            sent: how many bytes the terminal has taken so far.
+            stalled: whether the terminal takes nothing now: then nothing is drawn.
+            on_run: called with the folder of a run that is started here.
+        """
+        super().__init__(driver_class=driver)
+        self.run_dir = run_dir
+        self.session = session
+        self.ascii_only = ascii_only
+        self._preset, self._overrides, self._name = preset, dict(overrides or {}), name
+        self._theme_name = theme
+        self._budget, self._sent, self._stalled = budget, sent, stalled
+        self._on_run = on_run
+        self._leaving: str | None = None
+        self._told = False
+        self._words = ("", "")
+        self._last = (time.monotonic(), 0, 0.0)
+        self._watched = 0.0
+        self._turning: asyncio.AbstractEventLoop | None = None
+        self.animation_level = "none"
+
+    def on_mount(self) -> None:
+        self._turning = asyncio.get_running_loop()
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = self._theme_name
+        self._last = (time.monotonic(), self._sent(), time.thread_time())
+        if self.session is not None:
+            self._say_unwatched(self.session)
+            self.push_screen(MonitorScreen(self.session))
+        else:
+            self.push_screen(LauncherScreen(self._preset, self._overrides))
+        self.set_timer(FASTEST, self._tick)
+
+    def _tick(self) -> None:
+        """Draws what is new, then sets the next look so that the link stays within its budget."""
+        if self._stalled():
+            self.set_timer(FASTEST, self._tick)
+            return
+        if self.session is not None:
+            self._look_after(self.session)
+        if not self.screen_stack:
+            return  # the app is closing
+        poll = getattr(self.screen, "poll", None)
+        if poll is not None:
+            poll()
+        now, sent, worked = time.monotonic(), self._sent(), time.thread_time()
+        then, sent_then, worked_then = self._last
+        self._last = (now, sent, worked)
+        seconds = max(now - then, 1e-3)
+        rate = (sent - sent_then) / seconds
+        if self._sent() and self.session is not None:
+            self._words = (f"{rate / 1000:.1f} kB/s", f"{(worked - worked_then) * 1000:.0f} ms")
+        wait = (sent - sent_then) / self._budget
+        self.set_timer(min(max(wait, FASTEST), SLOWEST), self._tick)
+
+    def cost_words(self) -> tuple[str, str]:
+        """What the screen costs: bytes a second to the terminal, and work for the last refresh."""
+        return self._words
+
+    def _look_after(self, session: Session) -> None:
+        if session.run is not None and not session.read_only and time.monotonic() - self._watched > 5:
+            self._watched = time.monotonic()
+            try:
+                watched_file(session.run).touch()
+            except OSError:
+                self._watched += 60  # a folder that cannot be written is not asked every five seconds
+        if not self._told and self._leaving is None and not session.alive and session.error is not None:
+            self._told = True
+            self._tell_failure(session, session.error)
+
+    def _tell_failure(self, session: Session, error: BaseException) -> None:
+        reason = str(error) if isinstance(error, Simo2Error) else f"{type(error).__name__}: {error}"
+        cure = "" if isinstance(error, Simo2Error) else "This is a fault of simo2: please report it with the log."
+        if isinstance(error, DivergedError):
+            lower = session.config.optim.learning_rate / 3
+            where = session.run.path if session.run else "RUN"
+            cure = f"Go back to the last good state: simo2 train --resume {where} --learning-rate {lower:.2g}"
+        self.bell()
+        self.push_screen(FailureScreen(reason, cure, str(session.run.log_path if session.run else "")))
+
+    def _say_unwatched(self, session: Session) -> None:
+        """On attach: how long nobody watched."""
+        if session.owned_here or session.run is None or not session.alive:
+            return
+        try:
+            seconds = time.time() - watched_file(session.run).stat().st_mtime
+        except OSError:
+            self.notify("Nobody has watched this run so far.", timeout=6)
+            return
+        if seconds > 15:
+            self.notify(f"Nobody watched for {ago(seconds)}.", timeout=6)
+
+    def start(self, config: Config) -> None:
+        """Starts a run and shows it; says in one line why not."""
+        if self.session is not None and self.session.alive and self.session.owned_here:
+            self.notify("A run is training in this console already.", severity="warning")
+            return
+        try:
+            session = LiveSession(config, self.run_dir, self._name, on_run=self._on_run)
+        except Simo2Error as error:
+            self.notify(str(error), severity="error", timeout=10)
+            return
+        self._name = None
+        session.start()
+        self._show(session)
+
+    def follow(self, run: RunDirectory, read_only: bool = False) -> None:
+        """Follows a run that is trained elsewhere, or has ended."""
+        live = self.session
+        if live is not None and live.owned_here and live.alive:
+            if live.run is not None and live.run.path == run.path:
+                self._to_monitor()
+            else:
+                self.notify("This console trains a run; look at others with simo2 attach.", severity="warning")
+            return
+        try:
+            session = FollowSession(run, read_only=read_only)
+        except Simo2Error as error:
+            self.notify(str(error), severity="error", timeout=10)
+            return
+        session.start()
+        self._say_unwatched(session)
+        self._show(session)
+
+    def _show(self, session: Session) -> None:
+        if self.session is not None:
+            self.session.close()
+        self.session, self._told = session, False
+        while len(self.screen_stack) > 1 and not isinstance(self.screen, LauncherScreen):
+            self.pop_screen()
+        self.push_screen(MonitorScreen(session))
+
+    def _to_monitor(self) -> None:
+        while len(self.screen_stack) > 2 and not isinstance(self.screen, MonitorScreen):
+            self.pop_screen()
+
+    def leave_monitor(self) -> None:
+        """Back to the launcher, when the run does not need this console any more."""
+        session = self.session
+        if session is not None and session.owned_here and session.alive:
+            self.notify("The run is training here: q asks what to do with it.", timeout=4)
+        elif len(self.screen_stack) > 2:
+            self.pop_screen()
+        else:
+            self.switch_screen(LauncherScreen(self._preset, self._overrides))
+
+    async def action_quit(self) -> None:
+        session = self.session
+        if session is None or not session.owned_here or not session.alive:
+            self.exit(LEFT)
+        elif isinstance(self.screen, LeaveDialog) or self._leaving:
+            return
+        else:
+            self.push_screen(LeaveDialog(), self._leave)
+
+    def _leave(self, answer: str | None) -> None:
+        if answer == "detach":
+            self.exit(DETACHED)
+        elif answer == "save":
+            self.stop("keyboard")
+
+    def stop(self, why: str) -> None:
+        """Asks training to stop; the screen goes when the checkpoint is on disk."""
+        if self.session is None or not self.session.alive or not self.session.owned_here:
+            self.exit(CANCELLED if why == "signal" else LEFT)
+            return
+        if self._leaving is None and why != "signal":
+            self.session.command("stop")
+            self.notify("Stopping: the checkpoint is being written.", timeout=30)
+        if self._leaving is None:
+            self.set_interval(0.1, self._leave_when_ended)
+        self._leaving = why
+
+    def _leave_when_ended(self) -> None:
+        if self.session is not None and not self.session.alive:
+            self.exit(CANCELLED if self._leaving == "signal" else LEFT)
+
+    # A signal handler runs between any two lines, outside the app's own context: both of these only leave a message.
+
+    def leave_soon(self, result: int) -> None:
+        """Ends the screen; may be called from a signal handler."""
+        if self._turning is not None:
+            self._turning.call_soon_threadsafe(self.call_later, self.exit, result)
+
+    def stop_soon(self) -> None:
+        """Ends the screen once training, which was told to stop, has ended; may be called from a signal handler."""
+        if self._turning is not None:
+            self._turning.call_soon_threadsafe(self.call_later, self.stop, "signal")
+
+    def action_help(self) -> None:
+        """Shows all keys."""
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen())
+
+    def action_embedding(self) -> None:
+        """Shows the embedding of the run, large."""
+        if self.session is not None and not isinstance(self.screen, EmbeddingScreen):
+            self.push_screen(EmbeddingScreen(self.session))
+
+    def action_runs(self) -> None:
+        """Shows all runs under the run directory."""
+        if not isinstance(self.screen, RunsScreen):
+            self.push_screen(RunsScreen(self.run_dir))
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        yield SystemCommand("Help", "All keys", self.action_help)
+        yield SystemCommand("Runs", "Every run under the run directory", self.action_runs)
+        if self.session is not None:
+            yield SystemCommand("Embedding", "Scatter, similarity and cosines, large", self.action_embedding)
+        if isinstance(screen, MonitorScreen):
+            for word, about in (("pause", "Pause or go on"), ("checkpoint", "Write a checkpoint now"),
+                                ("plot", "Save plots now"), ("embed", "Embed validation now")):  # fmt: skip
+                run = screen.action_pause if word == "pause" else partial(screen.action_order, word)
+                yield SystemCommand(word.capitalize(), about, run)
+            yield SystemCommand("Maximise", "Give the pane the whole screen", screen.action_maximise)
+            yield SystemCommand("Loss unit", "Sum, per pair, above its floor", screen.action_unit)
+        for theme in THEMES:
+            name = theme.name
+            yield SystemCommand(f"Theme {name.removeprefix('simo2-')}", "Colours", partial(self.use_theme, name))
+        yield SystemCommand("Quit", "Leave, asking about a run that lives", self.action_quit)
+
+    def use_theme(self, name: str) -> None:
+        """Changes the colours."""
+        self.theme = name

@@ -1,0 +1,183 @@
+"""From the command line to the screen and back: signals, the terminal, and what happens when the screen has gone."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from simo2_core.errors import RunError, Simo2Error
+from simo2_core.presets import find_preset
+from simo2_core.run.directory import RunDirectory
+from simo2_tui.app import BUDGET, CANCELLED, DETACHED, Console
+from simo2_tui.foreground import split, stay_behind
+from simo2_tui.session.base import state_of
+from simo2_tui.session.follow import FollowSession
+from simo2_tui.session.live import LiveSession
+from simo2_tui.terminal import Link, driver_for, let_go, require_terminal, stray_output
+
+EXIT_OF = {"completed": 0, "stopped": 0, "interrupted": CANCELLED, "diverged": 3, "failed": 1}
+"""Exit code for each way in which a run ends."""
+
+
+def run_console(
+    preset: str | None,
+    overrides: Mapping[str, Any],
+    run_dir: Path,
+    *,
+    name: str | None = None,
+    ascii_only: bool = False,
+    theme: str = "simo2-dark",
+    budget: int = BUDGET,
+) -> int:
+    """Shows the launcher with `preset` chosen, trains what is started there, and returns the exit code.
+
+    Returns when the screen has gone and training has ended. Detaching ends the foreground process at once; the
+    training process goes on.
+
+    Args:
+        overrides: settings by leaf name, as `Config.replace` takes them.
+        budget: bytes a second that the screen may send over the link.
+
+    Raises:
+        ConfigError: no terminal to draw on, no such preset, or a setting that cannot work.
+    """
+    require_terminal()
+    if preset is not None:
+        find_preset(preset).config.replace(overrides)
+    code = split()
+    if code is not None:
+        return code
+    options = {"preset": preset, "overrides": overrides, "name": name}
+    return _show(run_dir, ascii_only=ascii_only, theme=theme, budget=budget, **options)
+
+
+def attach_console(
+    run: RunDirectory,
+    read_only: bool = False,
+    *,
+    ascii_only: bool = False,
+    theme: str = "simo2-dark",
+    budget: int = BUDGET,
+) -> int:
+    """Watches a run of another process, or replays one that has ended; leaving it leaves the run alone.
+
+    Raises:
+        ConfigError: no terminal to draw on.
+        RunError: the run's folder is damaged.
+    """
+    require_terminal()
+    session = FollowSession(run, read_only=read_only)
+    session.start()
+    # A finished run opens complete, a long one within a second; what is still to be read follows on the screen.
+    session.wait_until_read(1.0)
+    return _show(run.path.parent, session=session, ascii_only=ascii_only, theme=theme, budget=budget)
+
+
+def _show(run_dir: Path, **options: Any) -> int:
+    link = Link(1)
+    with stray_output() as stray:
+        app = Console(
+            run_dir,
+            sent=lambda: link.sent,
+            stalled=lambda: link.waiting,
+            on_run=lambda run: stray.send_to(run.log_path),
+            driver=driver_for(link),
+            **options,
+        )
+        with _signals(app, link):
+            # Without mouse reports the terminal's own selection works, and a moving mouse costs the link nothing.
+            result = app.run(mouse=False)
+        session, hung_up = app.session, link.gone
+        crashed = result is None and not hung_up
+        if isinstance(session, LiveSession) and session.alive:
+            return _go_on(session, hung_up=hung_up, crashed=crashed, detached=result == DETACHED, stray=stray)
+    if session is None or not isinstance(session, LiveSession):
+        return 1 if crashed else 0
+    return _end(session, quiet=hung_up, signalled=result == CANCELLED)
+
+
+@contextlib.contextmanager
+def _signals(app: Console, link: Link) -> Iterator[None]:
+    """Hang-up: the screen goes, training stays. Termination: stop, checkpoint, restore the terminal.
+
+    Handlers of `signal`, not of the event loop: the loop does not turn while the terminal takes nothing.
+    """
+
+    def hang_up(number: int, frame: FrameType | None) -> None:
+        link.give_up()
+        let_go()
+        app.leave_soon(DETACHED)
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        if link.stalled:
+            link.give_up()
+        if isinstance(app.session, LiveSession) and app.session.alive:
+            app.session.command("stop", f"signal {signal.Signals(number).name}")
+        app.stop_soon()
+
+    handlers = {signal.SIGHUP: hang_up, signal.SIGTERM: terminate, signal.SIGINT: terminate}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        # Textual leaves handlers that would try to bring its screen back.
+        for number in (signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH):
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _go_on(session: LiveSession, *, hung_up: bool, crashed: bool, detached: bool, stray: Any) -> int:
+    """Trains on without a screen, until the end."""
+    run = session.run
+    assert run is not None
+    stop = lambda number, frame: session.command("stop", f"signal {signal.Signals(number).name}")  # noqa: E731
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    if not hung_up:
+        if crashed:
+            print(f"The screen failed (see {run.log_path}); training goes on.", flush=True)
+        print(f"Training goes on without a screen in process {os.getpid()}: {run.path}", flush=True)
+        print(f"  watch and steer it: simo2 attach {run.path}", flush=True)
+        print(f"  stop it, with a checkpoint: kill {os.getpid()}", flush=True)
+    if detached or hung_up:
+        if detached:
+            let_go()
+        with contextlib.suppress(OSError):
+            stay_behind()
+    session.join()
+    if not (detached or hung_up):
+        stray.restore()
+    return _end(session, quiet=detached or hung_up, signalled=False)
+
+
+def _end(session: LiveSession, *, quiet: bool, signalled: bool) -> int:
+    """Waits for the thread, says how the run ended, and returns the exit code."""
+    session.join()
+    run, history, error = session.run, session.history, session.error
+    assert run is not None
+    state = state_of(session)
+    if not quiet:
+        if error is not None:
+            print(f"simo2: {error}" if isinstance(error, Simo2Error) else f"simo2: {error!r}; see {run.log_path}")
+        else:
+            print(f"{state} at step {history.step:,}: {run.path}")
+        if history.test is not None:
+            test = history.test
+            print(f"  test kNN@20 {test.knn_representation:.2%} (raw pixels {test.knn_raw_pixels:.2%})")
+        if history.checkpoints:
+            print(f"  checkpoint: {run.path / history.checkpoints[-1].path}")
+            print(f"  next: simo2 plot {run.path}")
+        if state in ("stopped", "interrupted"):
+            print(f"  continue: simo2 train --resume {run.path}")
+    if isinstance(error, Simo2Error):
+        return error.exit_code
+    if error is not None:
+        return RunError.exit_code
+    return CANCELLED if signalled and state != "completed" else EXIT_OF.get(state, 1)

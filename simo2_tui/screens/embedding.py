@@ -1,0 +1,236 @@
+"""The embedding, large: where the classes lie, which are not orthogonal, and how it came to be."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+from textual.widgets import Footer
+
+from simo2_core.analysis.geometry import mean_squared_cosine
+from simo2_core.events import EmbeddingSnapshot
+from simo2_core.loss_floor import welch_floor
+from simo2_tui.screens import readings
+from simo2_tui.screens.host import host_of
+from simo2_tui.screens.layout import size_class
+from simo2_tui.session.base import Session
+from simo2_tui.session.snapshot import Projector, Snapshot, read_snapshot
+from simo2_tui.session.tsne import TsneJob
+from simo2_tui.widgets.charts import CurveChart
+from simo2_tui.widgets.embedding_views import ClassLegend, CosineHistogram, HeatMap, ScatterPlot
+from simo2_tui.widgets.palette import ALERT, MUTED, TEXT, Glyphs
+from simo2_tui.widgets.text import Lines, Span
+
+VIEWS = ("cloud", "heat", "cosines")
+"""What the keys 1 to 3 show where not all fit."""
+
+KEPT = 64
+"""Snapshots held in memory while scrubbing."""
+
+
+class EmbeddingScreen(Screen[None]):
+    """Scatter left; class similarity, cosines and the worst pairs right; the loss with the snapshot's step below."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("comma", "scrub(-1)", "earlier", key_display=","),
+        Binding("full_stop", "scrub(1)", "later", key_display="."),
+        Binding("x", "reduce", "PCA/t-SNE"),
+        Binding("n", "class(1)", "next class"),
+        Binding("p", "class(-1)", "previous class", show=False),
+        Binding("i", "isolate", "isolate"),
+        *[Binding(str(i + 1), f"view({i})", VIEWS[i], show=False) for i in range(len(VIEWS))],
+        Binding("escape", "back", "back"),
+    ]
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self._index: int | None = None
+        """The snapshot shown, or None to follow the newest."""
+        self._drawn: tuple[str, bool] = ("", False)
+        self._view = 0
+        self._projector = Projector()
+        self._cache: OrderedDict[str, Snapshot] = OrderedDict()
+        self._tsne: TsneJob | None = None
+        self._tsne_points: dict[str, NDArray[np.float64]] = {}
+        self._want_tsne = False
+        self._version = -1
+
+    def compose(self) -> ComposeResult:
+        yield Lines(id="status")
+        with Horizontal(id="body"):
+            with Vertical(id="cloud", classes="pane"):
+                yield ScatterPlot(id="scatter")
+                yield ClassLegend(id="legend")
+            with Vertical(id="side"):
+                yield HeatMap(id="heat", classes="pane")
+                with Vertical(id="cosines", classes="pane"):
+                    yield CosineHistogram(id="histogram")
+                    yield Lines(id="worst")
+        yield CurveChart(id="loss", classes="pane", empty="no steps yet")
+        yield Footer(show_command_palette=False, compact=True)
+
+    def on_mount(self) -> None:
+        titles = {"cloud": "1 embedding", "heat": "2 class similarity", "cosines": "3 cosines of pairs", "loss": "loss"}
+        for name, title in titles.items():
+            self.query_one(f"#{name}").border_title = title
+        self._apply_view()
+        self.query_one("#scatter").focus()
+
+    def on_resize(self, event: events.Resize) -> None:
+        kind = size_class(event.size.width, event.size.height)
+        for name in ("wide", "medium", "narrow", "tiny"):
+            self.set_class(name == kind, f"-{name}")
+        self._draw_again()
+
+    def _at(self) -> EmbeddingSnapshot | None:
+        """The snapshot that is shown."""
+        snapshots = self.session.history.snapshots
+        if not snapshots:
+            return None
+        return snapshots[-1 if self._index is None else min(self._index, len(snapshots) - 1)]
+
+    def poll(self) -> None:
+        """Draws what is new."""
+        link, spent = host_of(self).cost_words()
+        self.query_one("#status", Lines).show(
+            lambda width, glyphs: [readings.status_spans(self.session, width, glyphs, link=link, spent=spent)]
+        )
+        self._collect_tsne()
+        at = self._at()
+        if at is not None and (at.path, self._want_tsne and at.path in self._tsne_points) != self._drawn:
+            self._show(at)
+        history = self.session.history
+        if self._version != history.version:
+            self._version = history.version
+            self._show_loss(at)
+
+    def _show(self, at: EmbeddingSnapshot) -> None:
+        snapshot = self._read(at)
+        if snapshot is None:
+            return
+        reduced = self._tsne_points.get(at.path) if self._want_tsne else None
+        self._drawn = (at.path, reduced is not None)
+        points = self._projector.project(snapshot.z_nd) if reduced is None else reduced
+        scatter = self.query_one("#scatter", ScatterPlot)
+        scatter.show(points, snapshot.labels_n, snapshot.class_names)
+        self.query_one("#legend", ClassLegend).show(snapshot.class_names, scatter.isolated)
+        self.query_one("#heat", HeatMap).show(snapshot.similarity_cc, snapshot.class_names)
+        self.query_one("#histogram", CosineHistogram).show(
+            snapshot.cosines.same,
+            snapshot.cosines.different,
+            (snapshot.cosines.same_mean, snapshot.cosines.different_mean),
+        )
+        self.query_one("#worst", Lines).show(lambda width, glyphs: _worst_rows(snapshot, glyphs))
+        cloud = self.query_one("#cloud")
+        place = f"{self._index + 1} of {len(self.session.history.snapshots)}" if self._index is not None else "newest"
+        cloud.border_title = f"1 embedding · {'PCA' if reduced is None else 't-SNE'}"
+        cloud.border_subtitle = f"step {snapshot.step} · {len(points):,} validation images · {place}"
+
+    def _show_loss(self, at: EmbeddingSnapshot | None) -> None:
+        history, chart = self.session.history, self.query_one("#loss", CurveChart)
+        if chart.size.width:
+            series = readings.loss_series(history, "sum", self.session.config.objective.epsilon)
+            chart.show(series[:1], newest=float(history.step), limit=history.total_steps)
+            chart.point_at(float(at.step) if at is not None and self._index is not None else None)
+
+    def _read(self, at: EmbeddingSnapshot) -> Snapshot | None:
+        run = self.session.run
+        if at.path not in self._cache and run is not None:
+            snapshot = read_snapshot(run.path / at.path)
+            if snapshot is None:
+                return None
+            self._cache[at.path] = snapshot
+            if len(self._cache) > KEPT:
+                self._cache.popitem(last=False)
+        return self._cache.get(at.path)
+
+    def _collect_tsne(self) -> None:
+        if self._tsne is None or not self._tsne.done:
+            return
+        job, self._tsne = self._tsne, None
+        points = job.result()
+        if points is None:
+            self._want_tsne = False
+            self.notify(f"t-SNE failed: {job.reason}", severity="error")
+        else:
+            self._tsne_points[job.name] = points
+
+    def _apply_view(self) -> None:
+        for index in range(len(VIEWS)):
+            self.set_class(index == self._view, f"-view-{index + 1}")
+        self._draw_again()
+
+    def _draw_again(self) -> None:
+        """Once the new layout has given every view its size."""
+        self._drawn = ("", False)
+        self._version = -1
+        self.call_after_refresh(self.poll)
+
+    def action_view(self, index: int) -> None:
+        """Shows one of the three views, where not all fit, and gives it the keys."""
+        self._view = index
+        self._apply_view()
+        target = ("scatter", "heat", "histogram")[index]
+        self.query_one(f"#{target}").focus()
+
+    def action_scrub(self, by: int) -> None:
+        """Goes back or forth through the snapshots; past the newest it follows again."""
+        count = len(self.session.history.snapshots)
+        if not count:
+            return
+        at = (count - 1 if self._index is None else self._index) + by
+        self._index = None if at >= count else max(0, at)
+        self._version = -1
+        self._drawn = ("", False)
+        self.poll()
+
+    def action_reduce(self) -> None:
+        """Changes between PCA and t-SNE; t-SNE runs in a process of its own."""
+        self._want_tsne = not self._want_tsne
+        at, run = self._at(), self.session.run
+        if self._want_tsne and at is not None and run is not None and at.path not in self._tsne_points:
+            if self._tsne is None:
+                self._tsne = TsneJob(run.path / at.path, at.path)
+            self.query_one("#cloud").border_subtitle = "t-SNE is being computed; PCA until then"
+        self.poll()
+
+    def action_class(self, by: int) -> None:
+        """Isolates the next or the previous class."""
+        self.query_one("#scatter", ScatterPlot).action_class(by)
+
+    def action_isolate(self) -> None:
+        """Isolates a class, or shows all."""
+        self.query_one("#scatter", ScatterPlot).action_isolate()
+
+    def on_scatter_plot_isolated(self, event: ScatterPlot.Isolated) -> None:
+        self.query_one("#legend", ClassLegend).show(event.class_names, event.label)
+
+    def action_back(self) -> None:
+        """Back to where it was opened."""
+        if self._tsne is not None:
+            self._tsne.cancel()
+        self.app.pop_screen()
+
+
+def _worst_rows(snapshot: Snapshot, glyphs: Glyphs) -> list[list[Span]]:
+    """How orthogonal the classes are in all, and the pairs furthest from it, one a row."""
+    floor = welch_floor(len(snapshot.class_names), snapshot.z_nd.shape[1])
+    rows: list[list[Span]] = [
+        [
+            ("mean cos² of classes " if glyphs.braille else "mean cos^2 of classes ", MUTED),
+            (f"{mean_squared_cosine(snapshot.similarity_cc):.3f}", TEXT),
+            (f", at least {floor:.3f} (Welch)" if floor else ", 0 is possible", MUTED),
+        ]
+    ]
+    for first, second, value in snapshot.confused_pairs(8):
+        rows.append([(f"{value:+.2f} ", ALERT if abs(value) > 0.5 else TEXT), (f"{first[:14]} ", TEXT),
+                     ("· " if glyphs.braille else "- ", MUTED), (second[:14], TEXT)])  # fmt: skip
+    return rows

@@ -1,0 +1,34 @@
+"""What a screen may ask of the app that shows it; the app is a floor above and is not imported here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from textual.screen import Screen
+
+from simo2_core.config import Config
+from simo2_core.run.directory import RunDirectory
+
+
+class Host(Protocol):
+    """The app, as screens know it."""
+
+    run_dir: Path
+
+    def start(self, config: Config) -> None:
+        """Starts a run and shows it."""
+
+    def follow(self, run: RunDirectory, read_only: bool = False) -> None:
+        """Shows a run that is trained elsewhere, or has ended."""
+
+    def leave_monitor(self) -> None:
+        """Goes back to the launcher, when the run does not need this console any more."""
+
+    def cost_words(self) -> tuple[str, str]:
+        """What the screen costs: bytes a second to the terminal, and work for the last refresh."""
+
+
+def host_of(screen: Screen[Any]) -> Host:
+    """The app that shows `screen`."""
+    return cast(Host, screen.app)

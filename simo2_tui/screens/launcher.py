@@ -1,0 +1,174 @@
+"""The launcher: choose a preset, see and change every setting, know what it would trip over, start."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+from textual.widgets import Footer, Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from simo2_core.config import Config
+from simo2_core.errors import ConfigError
+from simo2_core.presets import PRESETS, find_preset
+from simo2_core.run.directory import RunDirectory, list_runs
+from simo2_tui.screens.host import host_of
+from simo2_tui.screens.layout import size_class
+from simo2_tui.screens.readiness import find_out
+from simo2_tui.screens.settings import SettingsEditor
+from simo2_tui.session.summary import RunSummary, summarise
+from simo2_tui.widgets.text import ago
+
+RECENT = 6
+
+
+class PresetList(OptionList):
+    """The presets to choose from."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "select", "start")]
+
+
+class RunList(OptionList):
+    """The newest runs."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "select", "watch")]
+
+
+class LauncherScreen(Screen[None]):
+    """Presets and recent runs left, the resolved settings right, what to know below."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "app.focus_next", "next", show=True),
+        Binding("slash", "filter", "find a setting"),
+        Binding("R", "app.runs", "runs", key_display="R"),
+    ]
+
+    def __init__(self, preset: str | None, overrides: Mapping[str, Any]) -> None:
+        """Raises ConfigError for a preset that does not exist."""
+        super().__init__()
+        self._preset = preset or next(iter(PRESETS))
+        find_preset(self._preset)
+        self._overrides = dict(overrides)
+        self._recent: list[RunDirectory] = []
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="title")
+        with Horizontal(id="columns"):
+            with Vertical(id="choices"):
+                yield PresetList(id="presets")
+                yield RunList(id="recent")
+            yield SettingsEditor(id="settings")
+        yield Static(id="findings")
+        yield Footer(show_command_palette=False, compact=True)
+
+    def on_mount(self) -> None:
+        self.query_one("#title", Static).update(
+            Text.assemble(
+                (" simo2 ", "bold reverse"), "  train an encoder, watch each class find a direction of its own"
+            )
+        )
+        presets = self.query_one("#presets", OptionList)
+        presets.border_title = "presets"
+        presets.add_options([Option(self._preset_row(name), id=name) for name in PRESETS])
+        self.query_one("#recent").border_title = "recent runs"
+        self.query_one("#settings").border_title = "settings"
+        presets.highlighted = list(PRESETS).index(self._preset)
+        presets.focus()
+        self.show_recent()
+
+    def on_screen_resume(self) -> None:
+        self.show_recent()
+
+    def on_resize(self, event: events.Resize) -> None:
+        kind = size_class(event.size.width, event.size.height)
+        for name in ("wide", "medium", "narrow", "tiny"):
+            self.set_class(name == kind, f"-{name}")
+
+    def poll(self) -> None:
+        """Nothing moves here by itself."""
+
+    def show_recent(self) -> None:
+        """Lists the newest runs under the run directory."""
+        self._recent = list_runs(host_of(self).run_dir)[:RECENT]
+        listing = self.query_one("#recent", OptionList)
+        listing.clear_options()
+        listing.add_options([Option(_run_row(summarise(run)), id=str(i)) for i, run in enumerate(self._recent)])
+        listing.display = bool(self._recent)
+
+    @staticmethod
+    def _preset_row(name: str) -> Text:
+        return Text.assemble((name, "bold"), "  ", (PRESETS[name].title, "dim"), no_wrap=True, overflow="ellipsis")
+
+    @property
+    def config(self) -> Config:
+        """The settings as they stand."""
+        return self.query_one(SettingsEditor).config
+
+    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        if event.option_list.id == "presets" and event.option_id:
+            self._preset = event.option_id
+            self._load_preset()
+
+    def _load_preset(self) -> None:
+        editor = self.query_one(SettingsEditor)
+        base = PRESETS[self._preset].config
+        try:
+            editor.load(base, base.replace(self._overrides))
+        except ConfigError as error:
+            editor.load(base, base)
+            self.notify(str(error), severity="error", timeout=10)
+        editor.border_title = f"{self._preset}: settings"
+        self._show_findings()
+
+    def on_settings_editor_changed(self, event: SettingsEditor.Changed) -> None:
+        self._show_findings()
+
+    def _show_findings(self) -> None:
+        rows = find_out(PRESETS[self._preset], self.config)
+        tone = {"ready": "green", "info": "dim", "warning": "yellow", "error": "red"}
+        text = Text()
+        for index, (severity, message) in enumerate(rows):
+            mark = {"ready": "ready  ", "error": "cannot ", "warning": "mind   ", "info": "note   "}[severity]
+            text.append("\n" if index else "")
+            text.append(mark, tone[severity])
+            text.append(message)
+        self.query_one("#findings", Static).update(text)
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        if event.option_list.id == "presets":
+            self.action_start()
+        elif event.option_list.id == "recent" and event.option_id is not None:
+            host_of(self).follow(self._recent[int(event.option_id)])
+
+    def action_start(self) -> None:
+        """Starts a run with the settings as they stand."""
+        host_of(self).start(self.config)
+
+    def action_filter(self) -> None:
+        """Asks for a part of a setting's name."""
+        self.query_one(SettingsEditor).ask_filter()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+
+
+def _run_row(summary: RunSummary) -> Text:
+    tone = {"completed": "green", "running": "bold green", "diverged": "red", "failed": "red", "dead": "red"}
+    knn = summary.test_knn if summary.test_knn is not None else max(summary.knn, default=None)
+    value = "     -" if knn is None else f"{knn:6.1%}"
+    age = ago(max(0.0, time.time() - summary.time)) if summary.time else "-"
+    return Text.assemble(
+        (f"{summary.state[:9]:<10}", tone.get(summary.state, "yellow")),
+        f"{value} ",
+        (f"{age:>4}  ", "dim"),
+        summary.run.name,
+        no_wrap=True,
+        overflow="ellipsis",
+    )

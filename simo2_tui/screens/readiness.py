@@ -1,0 +1,39 @@
+"""What there is to know before a run starts, without loading jax or the data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from simo2_core.config import Config
+from simo2_core.data.placement import Machine, disk_free, host_memory_free
+from simo2_core.data.preflight import DatasetFacts, preflight
+from simo2_core.presets import Preset
+
+
+def find_out(preset: Preset, config: Config) -> list[tuple[str, str]]:
+    """(severity, sentence) of what is needed and what to mind; severity is ready, error, warning or info.
+
+    The classes are taken as equally large, which is what a preset can promise before its data are read.
+    """
+    share = (1 - config.data.validation_fraction) * (1 if config.data.test_split else 1 - config.data.test_fraction)
+    each = int(preset.train_images / preset.classes * share)
+    side = config.data.image_size
+    height, width, channels = preset.image_shape
+    facts = DatasetFacts(
+        classes=preset.classes,
+        image_shape=(side or height, side or width, config.data.channels or channels),
+        images=preset.train_images,
+        train_counts=np.full(preset.classes, each, np.int64),
+    )
+    machine = Machine(device="cpu", device_free=host_memory_free(), disk_free=disk_free(Path.home()))
+    findings = [item for item in preflight(config, facts, machine) if item.code != "placement"]
+    drawn = config.classes_per_batch(preset.classes)
+    shape = f"{height}×{width}×{channels}"
+    rows = [
+        ("ready", f"{preset.title}; needs {preset.needs}"),
+        ("info", f"{preset.classes} classes of {shape} images; a batch is {drawn} classes × "
+                 f"{config.samples_per_class} images, D {config.model.embedding_size}"),
+    ]  # fmt: skip
+    return rows + [(item.severity, f"{item.message} {item.cure}".strip()) for item in findings]

@@ -1,0 +1,184 @@
+"""What a history looks like: the curves of each pane, the status line and the latest values."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simo2_core.loss_floor import loss_floor, pair_counts
+from simo2_tui.session.base import Session, state_of
+from simo2_tui.session.history import History, column_of
+from simo2_tui.widgets.axis import short
+from simo2_tui.widgets.curve import Flag, Series
+from simo2_tui.widgets.palette import ACCENT, ALERT, FAINT, GOOD, MUTED, TEXT, Glyphs
+from simo2_tui.widgets.text import TONE, Span, ago, bar, duration, pairs_line
+
+Array = NDArray[np.float64]
+
+UNITS = ("sum", "per pair", "above floor")
+"""How the loss is counted: as published; a pair's mean; a pair's mean less the least it can be."""
+
+_COMPONENT_INK = {"total": TEXT, "same": 2, "mean": 1, "diff": 0}
+
+
+def loss_series(history: History, unit: str, epsilon: float) -> list[Series]:
+    """The four components over the steps."""
+    x = history.steps.column("step")
+    count, start = len(x), history.start
+    series = []
+    for name, ink in _COMPONENT_INK.items():
+        y = history.steps.column(name)[:count]
+        if unit != "sum" and start is not None:
+            batch = (start.classes_per_batch, start.samples_per_class)
+            floor = getattr(loss_floor(*batch, epsilon=epsilon), name) if unit == "above floor" else 0.0
+            y = (y - floor) / max(1.0, getattr(pair_counts(*batch), name))
+        series.append(Series(name, x[: len(y)], y, ink))
+    return series
+
+
+def accuracy_series(history: History) -> list[Series]:
+    """kNN of representation and projection, of raw pixels, and the share of directions used, in percent."""
+    rows = list(history.evaluations)
+    x = column_of(rows, "step")
+    start = history.start
+    rank_limit = min(start.embedding_size, len(start.class_names)) if start else 1
+    return [
+        Series("kNN", x, column_of(rows, "knn_representation") * 100, 2, True, "%"),
+        Series("proj", x, column_of(rows, "knn_projection") * 100, 0, True, "%"),
+        Series("raw", x, column_of(rows, "knn_raw_pixels") * 100, MUTED, False, "%"),
+        Series("rank", x, column_of(rows, "effective_rank") / max(1, rank_limit) * 100, 1, True, "%"),
+    ]
+
+
+def gradient_series(history: History) -> list[Series]:
+    """Gradient norm and learning rate."""
+    x = history.steps.column("step")
+    names = (("gradient norm", "grad_norm", 3), ("learning rate", "learning_rate", 4))
+    return [Series(name, x, history.steps.column(column)[: len(x)], ink) for name, column, ink in names]
+
+
+def speed_series(history: History) -> list[Series]:
+    """Images a second, call by call."""
+    x = history.calls.column("step")
+    return [Series("images/s", x, history.calls.column("images_per_second")[: len(x)], 0)]
+
+
+def flags(history: History) -> list[Flag]:
+    """What happened, for the step axis: commands, checkpoints, warnings, and where a run was resumed."""
+    marks = [Flag(event.step, FAINT) for event in list(history.checkpoints)]
+    marks += [Flag(event.step, ACCENT) for event in list(history.commands)]
+    marks += [Flag(event.step, GOOD) for event in list(history.starts) if event.step]
+    return marks + [Flag(event.step, ALERT) for event in list(history.warnings)]
+
+
+def status_spans(session: Session, width: int, glyphs: Glyphs, *, link: str = "", spent: str = "") -> list[Span]:
+    """The status line, most important first; what does not fit is left out whole."""
+    history = session.history
+    state = state_of(session)
+    total, step = history.total_steps, history.step
+    lamp = "●" if glyphs.braille else "*"
+    mode = "" if session.owned_here else " (replay)" if not session.alive else " (attached)"
+    mode = " (read-only)" if session.read_only and session.alive else mode
+    said = "owner died" if state == "dead" else state
+    spans: list[Span] = [(f"{lamp} {said}{mode}", TONE.get(state, TEXT))]
+    if total:
+        spans.append((f"  {step:,}/{total:,} ", TEXT))
+        spans += bar(step / total, max(6, min(24, width // 8)), glyphs)
+        if sum(len(text) for text, _ in spans) + 5 <= width:
+            spans.append((f" {step * 100 // total}%", MUTED))
+    elif session.run is not None:
+        spans.append((f"  {session.run.name}", MUTED))
+    rest: list[tuple[str, str]] = []
+    if state == "training":
+        rest.append(("ETA", duration(history.seconds_left())))
+    rate = history.speed()[1]
+    if rate and state in ("training", "paused", "stopping"):
+        rest.append(("img/s", f"{rate:,.0f}"))
+    if history.start is not None:
+        age = history.checkpoint_age()
+        rest.append(("checkpoint", ago(age) + (" ago" if age is not None and width >= 100 else "")))
+    if width >= 100 and session.run is not None and total:
+        rest.append(("run", session.run.name))
+    if link:
+        rest.append(("link", link))
+    if spent and width >= 120:
+        rest.append(("draw", spent))
+    for name, value in rest:
+        used = sum(len(text) for text, _ in spans)
+        if used + len(name) + len(value) + 3 <= width:
+            spans += [(f"  {name} ", MUTED), (value, TEXT)]
+    return spans
+
+
+def value_pairs(history: History) -> list[tuple[str, str]]:
+    """The latest values, the most telling first."""
+    pairs: list[tuple[str, str]] = []
+    newest = history.evaluations[-1] if history.evaluations else None
+    if len(history.steps):
+        pairs.append(("loss", short(float(history.steps.column("total")[-1]))))
+    if newest is not None:
+        pairs.append(("kNN", f"{newest.knn_representation:.1%}"))
+        pairs.append(("raw", f"{newest.knn_raw_pixels:.1%}"))
+        start = history.start
+        most = min(start.embedding_size, len(start.class_names)) if start else 0
+        pairs.append(("rank", f"{newest.effective_rank:.1f}/{most}"))
+    if len(history.steps):
+        pairs += [(name, short(float(history.steps.column(name)[-1]))) for name in ("same", "mean", "diff")]
+    if newest is not None:
+        pairs.append(("same cos", f"{newest.same_class_cosine:+.2f}"))
+        pairs.append(("diff |cos|", f"{newest.different_class_cosine:.2f}"))
+        pairs.append(("worst cos", f"{newest.largest_class_cosine:+.2f}"))
+    if len(history.steps):
+        pairs.append(("lr", short(float(history.steps.column("learning_rate")[-1]))))
+        pairs.append(("grad", short(float(history.steps.column("grad_norm")[-1]))))
+    return pairs
+
+
+def value_spans(session: Session, width: int, glyphs: Glyphs) -> list[Span]:
+    """One row: how it ended, or the newest warning, or the latest values."""
+    history = session.history
+    if session.error is not None and history.finished is None:
+        return [(f"{session.error}"[:width], ALERT)]
+    if history.test is not None:
+        test = history.test
+        lead: list[Span] = [
+            ("test kNN@20 ", MUTED),
+            (f"{test.knn_representation:.2%}", GOOD),
+            (" (raw pixels ", MUTED),
+            (f"{test.knn_raw_pixels:.2%}", TEXT),
+            (")", MUTED),
+        ]
+        used = sum(len(text) for text, _ in lead)
+        return [*lead, ("  ", MUTED), *pairs_line(value_pairs(history), max(1, width - used - 2), glyphs)]
+    if not len(history.steps):
+        return [(_waiting(session), MUTED)]
+    return pairs_line(value_pairs(history), width, glyphs)
+
+
+def _waiting(session: Session) -> str:
+    start = session.history.start
+    if start is None:
+        return "loading jax and the data set; the first step follows in some seconds"
+    return f"{start.parameters:,} parameters on {start.device}: compiling the training step"
+
+
+def plain_rows(session: Session, width: int, glyphs: Glyphs) -> Sequence[Sequence[Span]]:
+    """Text only, for a terminal too small to draw in."""
+    rows: list[list[Span]] = [status_spans(session, width, glyphs)]
+    history = session.history
+    if not len(history.steps):
+        return [*rows, value_spans(session, width, glyphs)]
+    pairs = [("ETA", duration(history.seconds_left()))] if state_of(session) == "training" else []
+    pairs += [("img/s", f"{history.speed()[1]:,.0f}"), ("checkpoint", ago(history.checkpoint_age(time.time())))]
+    pairs += value_pairs(history)
+    row: list[Span] = []
+    for name, value in pairs:
+        used = sum(len(text) for text, _ in row)
+        if used and used + len(name) + len(value) + 3 > width:
+            rows.append(row)
+            row = []
+        row += [(f"{name} ", MUTED), (f"{value}  ", TEXT)]
+    return [*rows, row]

@@ -1,0 +1,219 @@
+"""Every setting of a run in a list, each editable, each checked while it is typed."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.message import Message
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from simo2_core.config import Config, Leaf, leaves
+from simo2_core.errors import ConfigError
+
+FIRST = ("steps", "batch_size", "samples_per_class", "embedding_size", "learning_rate", "schedule", "optimizer", "seed")
+"""The settings that are changed most, shown first; the others follow in the order of `Config`."""
+
+
+def ordered_leaves() -> list[Leaf]:
+    """All settings, those of `FIRST` in front."""
+    known = {leaf.name: leaf for leaf in leaves()}
+    return [known[name] for name in FIRST] + [leaf for name, leaf in known.items() if name not in FIRST]
+
+
+def show_value(value: Any) -> str:
+    """A setting's value as it would be typed."""
+    if isinstance(value, tuple):
+        return ",".join(str(item) for item in value)
+    if isinstance(value, float):
+        short = f"{value:g}"
+        # 1/137 is how the papers write it, and what can be typed back without losing a digit.
+        return (
+            short
+            if float(short) == value or value == 0
+            else f"1/{1 / value:g}"
+            if 1 / round(1 / value) == value
+            else repr(value)
+        )
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)
+
+
+class KnobList(OptionList):
+    """The settings to choose from."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "select", "edit"),
+        Binding("backspace", "editor_reset", "preset's value"),
+    ]
+
+    def action_editor_reset(self) -> None:
+        """Hands the key to the editor around the list."""
+        editor = self.parent
+        if isinstance(editor, SettingsEditor):
+            editor.reset()
+
+
+class SettingsEditor(Vertical):
+    """A list of settings, and one line in which the chosen one is typed."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "cancel", "cancel", show=False),
+    ]
+    HELP = "Enter edits a setting · Backspace takes the preset's value back · / finds one"
+
+    class Changed(Message):
+        """A setting has another value."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._base = Config()
+        self._config = Config()
+        self._leaves = ordered_leaves()
+        self._wanted = ""
+        self._edited: Leaf | None = None
+        self._candidate: Config | None = None
+
+    @property
+    def config(self) -> Config:
+        """The settings as they stand."""
+        return self._config
+
+    def compose(self) -> ComposeResult:
+        yield KnobList(id="knobs")
+        yield Static(id="about")
+        yield Input(id="value", compact=True)
+
+    def load(self, base: Config, config: Config) -> None:
+        """Shows `config`; what differs from `base` is marked, and can be taken back."""
+        self._base, self._config = base, config
+        self._list()
+
+    def _shown(self) -> list[Leaf]:
+        return [leaf for leaf in self._leaves if self._wanted in leaf.name or self._wanted in leaf.help.lower()]
+
+    def _list(self) -> None:
+        knobs = self.query_one("#knobs", OptionList)
+        kept = knobs.highlighted or 0
+        knobs.clear_options()
+        shown = self._shown()
+        knobs.add_options([Option(self._row(leaf), id=leaf.name) for leaf in shown])
+        if shown:
+            knobs.highlighted = min(kept, len(shown) - 1)
+
+    def _row(self, leaf: Leaf) -> Text:
+        value = self._config.get(leaf.name)
+        changed = value != self._base.get(leaf.name)
+        row = Text(no_wrap=True, overflow="ellipsis")
+        row.append("* " if changed else "  ", "bold yellow")
+        row.append(f"{leaf.name:<20} ")
+        row.append(f"{show_value(value):<12} ", "bold yellow" if changed else "bold")
+        row.append(leaf.help, "dim")
+        return row
+
+    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        event.stop()
+        leaf = self._leaf(event.option_id)
+        if leaf and self._edited is None:
+            choices = f" ({', '.join(leaf.choices)})" if leaf.choices else ""
+            self.query_one("#about", Static).update(Text(f"{leaf.flag}: {leaf.help}{choices}", "dim"))
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        event.stop()
+        leaf = self._leaf(event.option_id)
+        if leaf:
+            self._edit(leaf)
+
+    def _leaf(self, name: str | None) -> Leaf | None:
+        return next((leaf for leaf in self._leaves if leaf.name == name), None)
+
+    def _edit(self, leaf: Leaf) -> None:
+        self._edited = leaf
+        box = self.query_one("#value", Input)
+        box.placeholder = leaf.name
+        self.add_class("-editing")
+        box.value = show_value(self._config.get(leaf.name))
+        self._judge(box.value)
+        box.focus()
+
+    def ask_filter(self) -> None:
+        """Asks for a part of a setting's name or description."""
+        self._edited = None
+        box = self.query_one("#value", Input)
+        box.placeholder = "part of a name, Enter keeps, Esc clears"
+        self.add_class("-editing")
+        box.value = self._wanted
+        self.query_one("#about", Static).update(Text("find a setting", "dim"))
+        box.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        if not self.has_class("-editing"):
+            return
+        if self._edited is None:
+            self._wanted = event.value.strip().lower().replace("-", "_")
+            self._list()
+        else:
+            self._judge(event.value)
+
+    def _judge(self, text: str) -> None:
+        """Says at once whether what is typed can work."""
+        leaf = self._edited
+        assert leaf is not None
+        about = self.query_one("#about", Static)
+        try:
+            self._candidate = self._config.replace({leaf.name: leaf.parse(text)})
+        except ConfigError as error:
+            self._candidate = None
+            about.update(Text(str(error), "red"))
+        else:
+            about.update(Text(f"{leaf.flag}: {leaf.help}. Enter keeps, Esc cancels.", "green"))
+        self.query_one("#value").set_class(self._candidate is None, "-invalid")
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        if self._edited is None:
+            self._close()
+        elif self._candidate is None:
+            self.app.bell()
+        else:
+            self._config = self._candidate
+            self._close()
+            self.post_message(self.Changed())
+
+    def _close(self) -> None:
+        self._edited = self._candidate = None
+        self.remove_class("-editing")
+        self._list()
+        self.query_one("#knobs").focus()
+
+    def action_cancel(self) -> None:
+        """Leaves the line without taking what was typed."""
+        if self.has_class("-editing"):
+            if self._edited is None:
+                self._wanted = ""
+            self._close()
+
+    def reset(self) -> None:
+        """Takes the preset's value of the highlighted setting back."""
+        knobs = self.query_one("#knobs", OptionList)
+        if knobs.highlighted is None:
+            return
+        leaf = self._shown()[knobs.highlighted]
+        try:
+            self._config = self._config.replace({leaf.name: self._base.get(leaf.name)})
+        except ConfigError as error:
+            self.notify(str(error), severity="error")
+            return
+        self._list()
+        self.post_message(self.Changed())
+
+    def on_descendant_blur(self, event: events.DescendantBlur) -> None:
+        if event.widget.id == "value" and self.has_class("-editing"):
+            self.action_cancel()

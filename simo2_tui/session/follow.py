@@ -1,0 +1,138 @@
+"""A run that another process trains, or that has ended: read from its folder, commanded through its folder."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from pathlib import Path
+
+from simo2_core.errors import RunError
+from simo2_core.events import WarningRaised, from_line
+from simo2_core.run.control import send_command
+from simo2_core.run.directory import RunDirectory
+from simo2_tui.session.history import History
+
+POLL_SECONDS = 0.25
+OWNER_SECONDS = 1.0
+"""Seconds between looks at the lock: a system call, and the answer rarely changes."""
+
+
+class LogTail:
+    """Reads the lines that were added to a file since the last look; starts again when it was replaced."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self._identity: tuple[int, int] | None = None
+
+    def read(self, most: int = 1 << 22) -> tuple[list[bytes], bool]:
+        """Whole lines, at most about `most` bytes of them, and whether the file began anew."""
+        try:
+            with self._path.open("rb") as file:
+                status = os.fstat(file.fileno())
+                identity = (status.st_dev, status.st_ino)
+                anew = self._identity is not None and (identity != self._identity or status.st_size < self._offset)
+                self._identity = identity
+                if anew:
+                    self._offset = 0
+                file.seek(self._offset)
+                data = file.read(most)
+        except FileNotFoundError:
+            return [], False
+        end = data.rfind(b"\n") + 1
+        self._offset += end
+        return data[:end].splitlines(), anew
+
+
+class FollowSession:
+    """Follows a run directory from outside: `simo2 attach`. Several may follow the same run."""
+
+    owned_here = False
+
+    def __init__(self, run: RunDirectory, *, read_only: bool = False) -> None:
+        """Reads the settings; raises RunError when the folder is damaged."""
+        self.history = History()
+        self.config = run.config
+        self.read_only = read_only
+        self._run = run
+        self._tail = LogTail(run.events_path)
+        self._owned = run.owned()
+        self._looked = time.monotonic()
+        self._stop = threading.Event()
+        self._damaged = 0
+        self._error: BaseException | None = None
+        self._caught_up = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="simo2-follow", daemon=True)
+
+    @property
+    def run(self) -> RunDirectory | None:
+        return self._run
+
+    @property
+    def alive(self) -> bool:
+        if time.monotonic() - self._looked > OWNER_SECONDS:
+            self._owned, self._looked = self._run.owned(), time.monotonic()
+        return self._owned
+
+    @property
+    def error(self) -> BaseException | None:
+        return self._error
+
+    def start(self) -> None:
+        """Starts reading."""
+        self._thread.start()
+
+    def wait_until_read(self, timeout: float) -> bool:
+        """Whether everything that was in the log at the start has been read within `timeout` seconds."""
+        return self._caught_up.wait(timeout)
+
+    def close(self) -> None:
+        self._stop.set()
+
+    def command(self, word: str) -> None:
+        """Leaves the command in the run's folder.
+
+        Raises:
+            RunError: the session is read-only, nobody trains the run, or its folder cannot be written.
+        """
+        if self.read_only:
+            raise RunError("this screen was opened with --read-only and cannot command the run.")
+        if not self.alive:
+            raise RunError(
+                f"nobody is training {self._run.name}. Continue it with: simo2 train --resume {self._run.path}"
+            )
+        try:
+            send_command(self._run.control, word, f"attach pid {os.getpid()} on {socket.gethostname()}")
+        except OSError as error:
+            raise RunError(f"{self._run.control} cannot be written: {error.strerror}.") from error
+
+    def _follow(self) -> None:
+        while not self._stop.is_set():
+            try:
+                read = self._read()
+            except OSError as error:  # a network folder that is away for a moment is read again later
+                self._note(f"{self._run.events_path} cannot be read: {error.strerror}.")
+                read = 0
+            if not read:
+                self._caught_up.set()
+                self._stop.wait(POLL_SECONDS)
+
+    def _read(self) -> int:
+        lines, anew = self._tail.read()
+        if anew:
+            self.history.reset()
+        for line in lines:
+            try:
+                self.history.add(from_line(line))
+            except RunError as error:
+                self._note(str(error))
+        return len(lines)
+
+    def _note(self, message: str) -> None:
+        """Says once, not at every look, that something in the folder cannot be read."""
+        self._damaged += 1
+        if self._damaged == 1:
+            cure = "The rest of the log is shown."
+            self.history.add(WarningRaised(step=self.history.step, code="log", message=message, cure=cure))

@@ -1,0 +1,191 @@
+"""Everything a run has said, as columns: the same object behind a live, an attached and a replayed run."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simo2_core.events import (
+    CheckpointSaved,
+    Compiled,
+    ControlApplied,
+    EmbeddingSnapshot,
+    Evaluated,
+    Event,
+    PlotSaved,
+    RunFinished,
+    RunStarted,
+    StepsLogged,
+    WarningRaised,
+)
+from simo2_core.run.sinks import describe
+
+_Item = TypeVar("_Item", bound=Event)
+
+STEP_COLUMNS = ("step", "total", "same", "mean", "diff", "grad_norm", "learning_rate")
+CALL_COLUMNS = ("step", "steps_per_second", "images_per_second", "data_wait", "time")
+
+
+class Table:
+    """Named float64 columns that grow by doubling; reading one is a view, not a copy."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._names = {name: index for index, name in enumerate(names)}
+        self._rows: NDArray[np.float64] = np.empty((len(names), 1024))
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def extend(self, rows: NDArray[np.float64]) -> None:
+        """Appends (columns, n) values, columns in the order of the names."""
+        needed = self._count + rows.shape[1]
+        if needed > self._rows.shape[1]:
+            grown = np.empty((len(self._names), max(needed, 2 * self._rows.shape[1])))
+            grown[:, : self._count] = self._rows[:, : self._count]
+            self._rows = grown
+        self._rows[:, self._count : needed] = rows
+        # The count moves last: a reader in another thread sees whole rows or none.
+        self._count = needed
+
+    def column(self, name: str) -> NDArray[np.float64]:
+        """(n,) the values of one column so far."""
+        return self._rows[self._names[name], : self._count]
+
+
+@dataclass
+class History:
+    """Written by one thread through `add`, read by the screen. Sequences only ever grow, until `reset`."""
+
+    steps: Table = field(default_factory=lambda: Table(STEP_COLUMNS))
+    calls: Table = field(default_factory=lambda: Table(CALL_COLUMNS))
+    starts: list[RunStarted] = field(default_factory=list)
+    compiled: list[Compiled] = field(default_factory=list)
+    evaluations: list[Evaluated] = field(default_factory=list)
+    snapshots: list[EmbeddingSnapshot] = field(default_factory=list)
+    checkpoints: list[CheckpointSaved] = field(default_factory=list)
+    plots: list[PlotSaved] = field(default_factory=list)
+    warnings: list[WarningRaised] = field(default_factory=list)
+    commands: list[ControlApplied] = field(default_factory=list)
+    finished: RunFinished | None = None
+    test: Evaluated | None = None
+    """The test result, read once at the end."""
+    log: list[tuple[float, str]] = field(default_factory=list)
+    """(seconds since 1970, line) for people."""
+    version: int = 0
+    """Moves with every event: a screen that has drawn this version has nothing to do."""
+    last_time: float = 0.0
+    """When the newest event happened, in seconds since 1970."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    """Held while `add` runs. Readers take it only to look at several things that must belong together."""
+
+    def add(self, event: Event) -> None:
+        """Takes one more event."""
+        with self.lock:
+            self._add(event)
+            self.last_time = event.time
+            line = describe(event)
+            if line:
+                self.log.append((event.time, line))
+            self.version += 1
+
+    def reset(self) -> None:
+        """Forgets everything: the log was written anew, and will be read again from its start."""
+        fresh = History()
+        with self.lock:
+            kept = {"lock": self.lock, "version": self.version + 1}
+            self.__dict__.update({**fresh.__dict__, **kept})
+
+    def _add(self, event: Event) -> None:
+        match event:
+            case StepsLogged():
+                self._add_steps(event)
+            case RunStarted():
+                self.finished = None
+                self.test = None
+                self.starts.append(event)
+            case Evaluated(split="test"):
+                self.test = event
+            case RunFinished():
+                self.finished = event
+            case _:
+                self._list_for(event).append(event)
+
+    def _list_for(self, event: Event) -> list[Any]:
+        match event:
+            case Compiled():
+                return self.compiled
+            case Evaluated():
+                return self.evaluations
+            case EmbeddingSnapshot():
+                return self.snapshots
+            case CheckpointSaved():
+                return self.checkpoints
+            case PlotSaved():
+                return self.plots
+            case WarningRaised():
+                return self.warnings
+            case _:
+                return self.commands
+
+    def _add_steps(self, event: StepsLogged) -> None:
+        numbers = np.arange(event.step, event.step + len(event.total), dtype=np.float64)
+        self.steps.extend(
+            np.array(
+                [numbers, event.total, event.same, event.mean, event.diff, event.grad_norm, event.learning_rate],
+                np.float64,
+            )
+        )
+        speeds = (event.steps_per_second, event.images_per_second, event.data_wait)
+        self.calls.extend(np.array([[event.last_step], *([speed] for speed in speeds), [event.time]], np.float64))
+
+    @property
+    def start(self) -> RunStarted | None:
+        """The newest start, or None before the first."""
+        return self.starts[-1] if self.starts else None
+
+    @property
+    def step(self) -> int:
+        """Steps taken so far."""
+        newest = self.steps.column("step")
+        if len(newest):
+            return int(newest[-1])
+        return self.starts[-1].step if self.starts else 0
+
+    @property
+    def total_steps(self) -> int | None:
+        """The step at which the run will be finished, once known."""
+        return self.starts[-1].steps if self.starts else None
+
+    @property
+    def paused(self) -> bool:
+        """Whether the newest command that says so was `pause`."""
+        words = [event.command for event in self.commands if event.command in ("pause", "resume", "stop")]
+        return bool(words) and words[-1] == "pause" and self.finished is None
+
+    def speed(self) -> tuple[float, float]:
+        """Steps and images a second, the median of the newest calls: one slow call does not move it."""
+        newest = slice(-9, None)
+        rates = [self.calls.column(name)[newest] for name in ("steps_per_second", "images_per_second")]
+        return (float(np.median(rates[0])), float(np.median(rates[1]))) if len(rates[0]) else (0.0, 0.0)
+
+    def seconds_left(self) -> float | None:
+        """Seconds until the last step at the newest speed, or None while that is unknown."""
+        speed, total = self.speed()[0], self.total_steps
+        return (total - self.step) / speed if speed > 0 and total is not None else None
+
+    def checkpoint_age(self, now: float | None = None) -> float | None:
+        """Seconds since the newest checkpoint of this run, or None when there is none."""
+        if not self.checkpoints:
+            return None
+        return max(0.0, (time.time() if now is None else now) - self.checkpoints[-1].time)
+
+
+def column_of(items: list[_Item], name: str) -> NDArray[np.float64]:
+    """(n,) one number of each event of a list."""
+    return np.array([getattr(item, name) for item in list(items)], np.float64)

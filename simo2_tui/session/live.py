@@ -1,0 +1,93 @@
+"""Training in a thread of this process.
+
+A plain thread, not a Textual worker: a worker would keep the app from returning when the screen goes away and
+training should go on.
+"""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from simo2_core.config import Config
+from simo2_core.errors import Simo2Error
+from simo2_core.run.control import Control
+from simo2_core.run.directory import RunDirectory
+from simo2_core.run.sinks import record
+from simo2_tui.session.history import History
+
+
+class LiveSession:
+    """A new run, trained by a thread that nobody but `command` and the end of training stops."""
+
+    read_only = False
+    owned_here = True
+
+    def __init__(
+        self,
+        config: Config,
+        run_dir: Path,
+        name: str | None = None,
+        *,
+        on_run: Callable[[RunDirectory], None] | None = None,
+    ) -> None:
+        """Makes the run's folder at once, so that a name that is taken is refused before anything starts.
+
+        Args:
+            on_run: called with the run's folder before anything heavy is imported, to send stray output there.
+
+        Raises:
+            Simo2Error: the folder cannot be made.
+        """
+        self.config = config
+        self.history = History()
+        self._run = RunDirectory.create(run_dir, name, config)
+        self._control = Control(self._run.control)
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._train, name="simo2-train", daemon=False)
+        if on_run:
+            on_run(self._run)
+
+    @property
+    def run(self) -> RunDirectory | None:
+        return self._run
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    @property
+    def error(self) -> BaseException | None:
+        return self._error
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Waits until training has ended."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+
+    def command(self, word: str, source: str = "keyboard") -> None:
+        self._control.send(word, source)
+
+    def close(self) -> None:
+        """Nothing to let go of: the thread goes on until it is told to stop."""
+
+    def _train(self) -> None:
+        try:
+            from simo2_core.train.trainer import train  # seconds of jax: not before the first screen is drawn
+
+            with self._run.own():
+                events = train(self.config, self._run, self._control)
+                for event in record(events, self._run):
+                    self.history.add(event)
+        except Simo2Error as error:
+            self._error = error
+        except BaseException as error:  # a crash here must reach the screen, whatever it is
+            self._error = error
+            with self._run.log_path.open("a", encoding="utf-8") as log:
+                traceback.print_exception(error, file=log)

@@ -1,0 +1,168 @@
+"""The terminal under the console: refused when it cannot draw, measured while it draws, given up when it is gone.
+
+Native code (XLA, CUDA) writes warnings to file descriptor 2, in the middle of the screen. So the screen gets a
+descriptor of its own and 2 is pointed at the run's `train.log`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from simo2_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from textual.driver import Driver
+
+WAIT_SECONDS = 0.5
+"""How often a write that the terminal does not take looks whether the terminal has been given up."""
+
+
+def require_terminal() -> None:
+    """Raises ConfigError, in one line that names `simo2 train`, where the console cannot draw."""
+    instead = "Train without a screen: simo2 train --preset digits."
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise ConfigError(f"the console needs a terminal, and standard input or output is none. {instead}")
+    if os.environ.get("TERM", "") in ("", "dumb", "unknown"):
+        raise ConfigError(f"the console cannot draw on TERM={os.environ.get('TERM', '')!r}. {instead}")
+
+
+class Link:
+    """A text file to the terminal that counts its bytes, never raises, and can be given up while it is blocked."""
+
+    encoding = "utf-8"
+
+    def __init__(self, descriptor: int) -> None:
+        """Writes to a descriptor of its own to the same terminal.
+
+        Where the terminal can be opened by name the descriptor is non-blocking: setting that on the one we were
+        given would change it for the shell as well, since they share the open file.
+        """
+        try:
+            flags = os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC
+            self._descriptor = os.open(os.ttyname(descriptor), flags)
+        except OSError:
+            self._descriptor = os.dup(descriptor)
+        self._gone = threading.Event()
+        self.sent = 0
+        """Bytes that the terminal has taken."""
+        self._since: float | None = None
+
+    @property
+    def gone(self) -> bool:
+        """Whether the terminal was given up, or has hung up."""
+        return self._gone.is_set()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a write is waiting for the terminal now."""
+        return self._since is not None
+
+    @property
+    def stalled(self) -> bool:
+        """Whether the terminal has taken nothing for a second or more."""
+        since = self._since
+        return since is not None and time.monotonic() - since > 1.0
+
+    def give_up(self) -> None:
+        """Drops what is being written and everything after it."""
+        self._gone.set()
+
+    def write(self, text: str) -> int:
+        """Writes all of `text`, or drops it when the terminal is gone."""
+        data = memoryview(text.encode(self.encoding, errors="replace"))
+        self._since = time.monotonic()
+        try:
+            while data and not self._gone.is_set():
+                _, ready, _ = select.select([], [self._descriptor], [], WAIT_SECONDS)
+                if ready:
+                    with contextlib.suppress(BlockingIOError):
+                        count = os.write(self._descriptor, data[:4096])
+                        self.sent += count
+                        self._since = time.monotonic()
+                        data = data[count:]
+        except (OSError, ValueError):
+            self._gone.set()
+        finally:
+            self._since = None
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def isatty(self) -> bool:
+        return not self.gone
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def close(self) -> None:
+        """Closes the descriptor."""
+        self._gone.set()
+        with contextlib.suppress(OSError):
+            os.close(self._descriptor)
+
+
+def driver_for(link: Link) -> type[Driver]:
+    """Textual's own driver, writing to `link` in place of standard error."""
+    from textual.drivers.linux_driver import LinuxDriver
+
+    class ConsoleDriver(LinuxDriver):
+        def __init__(self, *args: object, **options: object) -> None:
+            super().__init__(*args, **options)  # type: ignore[arg-type]
+            self._file = link  # type: ignore[assignment]
+
+    return ConsoleDriver
+
+
+@contextlib.contextmanager
+def stray_output() -> Iterator[StrayOutput]:
+    """Keeps what anybody writes to descriptor 2 off the screen; puts everything back at the end."""
+    stray = StrayOutput()
+    try:
+        yield stray
+    finally:
+        stray.restore()
+
+
+class StrayOutput:
+    """Where descriptor 2 points: nowhere at first, then at a run's log."""
+
+    def __init__(self) -> None:
+        sys.stderr.flush()
+        self._kept = os.dup(2)
+        self._point(Path(os.devnull))
+
+    def send_to(self, path: Path) -> None:
+        """Appends what is written to descriptor 2 to the file at `path` from now on."""
+        self._point(path)
+
+    def _point(self, path: Path) -> None:
+        with contextlib.suppress(OSError):
+            target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+            os.dup2(target, 2)
+            os.close(target)
+
+    def restore(self) -> None:
+        """Gives descriptor 2 back to the terminal."""
+        if self._kept >= 0:
+            with contextlib.suppress(OSError, ValueError):
+                sys.stderr.flush()
+            os.dup2(self._kept, 2)
+            os.close(self._kept)
+            self._kept = -1
+
+
+def let_go() -> None:
+    """Points standard input and output, and the kept error, away from a terminal that has hung up."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1):
+        os.dup2(null, descriptor)
+    os.close(null)

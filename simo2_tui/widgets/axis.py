@@ -1,0 +1,102 @@
+"""Ranges, ticks and number labels: the arithmetic of an axis, without drawing.
+
+Ranges are rounded outwards to few, stable values: an axis that moves with every step would redraw the whole
+chart each time and cost a slow link a hundred times more than the new dots do.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+_LADDER = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+
+
+def jump(count: float, limit: float | None = None) -> float:
+    """The smallest round number at or above `count`, never above `limit` where that is reached: it grows in jumps."""
+    count = max(count, 10.0)
+    power = 10.0 ** math.floor(math.log10(count))
+    rounded = next(step * power for step in _LADDER if step * power >= count * (1 - 1e-12))
+    # Close to the end of a run the whole of it is shown at once: one jump less.
+    return float(limit) if limit and count <= limit and rounded * 1.6 >= limit else rounded
+
+
+def tick_step(low: float, high: float, most: int) -> float:
+    """A round distance (1, 2 or 5 times a power of ten) that gives at most `most` ticks from `low` to `high`."""
+    rough = max(high - low, 1e-12) / max(1, most)
+    power = 10.0 ** math.floor(math.log10(rough))
+    return next(step * power for step in (1.0, 2.0, 5.0, 10.0) if step * power >= rough * (1 - 1e-9))
+
+
+def round_range(low: float, high: float, most: int = 6) -> tuple[float, float]:
+    """`low` and `high` moved outwards to ticks; never empty."""
+    if not high - low > 1e-12 * max(1.0, abs(low), abs(high)):
+        reach = max(abs(low) * 0.5, 0.5)
+        low, high = low - reach, high + reach
+    step = tick_step(low, high, most)
+    return math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
+
+
+def round_log_range(low: float, high: float) -> tuple[float, float]:
+    """Exponents (base ten) around two positive values, rounded outwards to 1, 2 or 5 times a power of ten."""
+    steps = (0.0, math.log10(2), math.log10(5), 1.0)
+    bottom, top = math.log10(low), math.log10(high)
+    floor, ceiling = math.floor(bottom), math.floor(top)
+    bottom = floor + max(step for step in steps if floor + step <= bottom + 1e-9)
+    top = ceiling + min(step for step in steps if ceiling + step >= top - 1e-9)
+    return (bottom, top) if top - bottom > 0.2 else (bottom - 0.3, top + 0.3)
+
+
+def ticks(low: float, high: float, most: int) -> NDArray[np.float64]:
+    """Round values in [low, high], at most `most` and a few."""
+    step = tick_step(low, high, most)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return np.arange(first, last + 1, dtype=np.float64) * step
+
+
+def log_ticks(low: float, high: float, most: int) -> NDArray[np.float64]:
+    """Exponents in [low, high] of powers of ten, with 2 and 5 between them where there is room."""
+    decades = np.arange(math.floor(low), math.ceil(high) + 1, dtype=np.float64)
+    every = max(1, math.ceil((high - low) / max(1, most)))
+    wanted = decades[::every]
+    if every == 1 and (high - low) * 3 <= most:
+        wanted = np.sort(np.concatenate([decades, decades + math.log10(2), decades + math.log10(5)]))
+    return wanted[(wanted >= low - 1e-9) & (wanted <= high + 1e-9)]
+
+
+def short(value: float) -> str:
+    """A number in at most seven characters: 0, 12.3, 45.6k, 4e-3, NaN, -Inf."""
+    value = float(f"{value:.3g}")  # rounding the largest of all numbers gives infinity: round before asking
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Inf" if value > 0 else "-Inf"
+    size = abs(value)
+    if size == 0:
+        return "0"
+    if size < 1e-3 or size >= 1e15:
+        for digits in (1, 0):
+            mantissa, exponent = f"{value:.{digits}e}".split("e")
+            text = f"{mantissa.removesuffix('.0')}e{int(exponent)}"
+            if len(text) <= 7:
+                break
+        return text
+    if size < 1e3:
+        return f"{value:.3g}"
+    if size < 1e4:
+        return f"{value:.0f}"
+    for unit, suffix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if size >= unit:
+            return f"{value / unit:.3g}{suffix}"
+    return f"{value:.3g}"
+
+
+def tick_labels(values: NDArray[np.float64]) -> list[str]:
+    """Labels that tell neighbouring ticks apart."""
+    if len(values) < 2 or np.abs(values).max() >= 1e4:
+        return [short(float(value)) for value in values]
+    step = float(np.diff(values).min())
+    decimals = max(0, -math.floor(math.log10(step) + 1e-9)) if step > 0 else 0
+    if decimals > 4:
+        return [short(float(value)) for value in values]
+    return [f"{value + 0.0:.{decimals}f}" for value in values]

@@ -1,0 +1,151 @@
+"""Lines of words and numbers: status, latest values, log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+
+from simo2_tui.widgets.cells import Cells
+from simo2_tui.widgets.palette import ACCENT, ALERT, FAINT, GOOD, MUTED, TEXT, Glyphs
+from simo2_tui.widgets.view import CellsView
+
+Span = tuple[str, int]
+"""Text and its ink."""
+
+TONE = {
+    "training": GOOD,
+    "completed": GOOD,
+    "compiling": ACCENT,
+    "preparing": ACCENT,
+    "stopped": ACCENT,
+    "paused": 1,
+    "stopping": 1,
+    "interrupted": 1,
+    "diverged": ALERT,
+    "failed": ALERT,
+    "dead": ALERT,
+}
+"""The ink of each state."""
+
+
+def duration(seconds: float | None) -> str:
+    """`0:07`, `12:34`, `3:05:10`, `2d 4h`, or `?` when it is not known."""
+    if seconds is None or seconds != seconds or seconds < 0 or seconds == float("inf"):
+        return "?"
+    whole = int(seconds + 0.5)
+    if whole >= 86_400:
+        return f"{whole // 86_400}d {whole % 86_400 // 3600}h"
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
+
+
+def ago(seconds: float | None) -> str:
+    """A rough age in one word: `8s`, `5m`, `3h`, `2d`; a second more changes few cells of a slow link."""
+    if seconds is None:
+        return "none"
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{int(seconds // size)}{unit}"
+    return f"{int(seconds)}s"
+
+
+def bar(share: float, width: int, glyphs: Glyphs) -> list[Span]:
+    """A progress bar of `width` cells."""
+    full = round(max(0.0, min(1.0, share)) * width)
+    filled, rest = ("━", "─") if glyphs.braille else ("#", "-")
+    return [(filled * full, GOOD), (rest * (width - full), FAINT)]
+
+
+def write_spans(cells: Cells, row: int, spans: Sequence[Span], column: int = 0) -> int:
+    """Writes spans one after another; returns the column after the last."""
+    for text, ink in spans:
+        column = cells.write(row, column, text, ink)
+    return column
+
+
+class Lines(CellsView):
+    """Rows of spans, made by a function of the width."""
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._make: Callable[[int, Glyphs], Sequence[Sequence[Span]]] = lambda width, glyphs: ()
+
+    def show(self, make: Callable[[int, Glyphs], Sequence[Sequence[Span]]]) -> None:
+        """Takes a function from (width, glyphs) to rows."""
+        self._make = make
+        self.redraw()
+
+    def draw(self, width: int, height: int) -> Cells:
+        cells = Cells(width, height)
+        for row, spans in enumerate(self._make(width, self.glyphs)[:height]):
+            write_spans(cells, row, spans)
+        return cells
+
+
+class LogView(CellsView, can_focus=True):
+    """The newest lines of a log; `up` and `down` look back."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "scroll_by(1)", "older", show=False),
+        Binding("down", "scroll_by(-1)", "newer", show=False),
+        Binding("pageup", "scroll_by(10)", "older", show=False),
+        Binding("pagedown", "scroll_by(-10)", "newer", show=False),
+        Binding("end", "scroll_by(-1000000)", "newest", show=False),
+    ]
+    HELP = "↑ ↓ PgUp PgDn look back · End newest · / filter"
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._lines: Sequence[tuple[float, str]] = ()
+        self._back = 0
+        self._wanted = ""
+
+    def show(self, lines: Sequence[tuple[float, str]]) -> None:
+        """Takes all lines (seconds since 1970, text); the newest is last."""
+        if self._back and not self._wanted:
+            self._back += len(lines) - len(self._lines)  # what is being read stays where it is
+        self._lines = list(lines)
+        self.redraw()
+
+    def filter(self, wanted: str) -> None:
+        """Shows only the lines with `wanted` in them, in any case."""
+        self._wanted, self._back = wanted.lower(), 0
+        self.border_subtitle = f"filter: {wanted}" if wanted else ""
+        self.redraw()
+
+    def draw(self, width: int, height: int) -> Cells:
+        cells = Cells(width, height)
+        lines = [line for line in self._lines if self._wanted in line[1].lower()] if self._wanted else self._lines
+        self._back = max(0, min(self._back, len(lines) - height))
+        end = len(lines) - self._back
+        shown = lines[max(0, end - height) : end]
+        for row, (when, text) in enumerate(shown):
+            column = cells.write(row, 0, time.strftime("%H:%M:%S ", time.localtime(when)), FAINT)
+            bad = " warning " in text or " diverged" in text or " failed" in text
+            room = max(0, width - column)
+            more = "…" if self.glyphs.braille else "~"
+            cells.write(
+                row, column, text if len(text) <= room else text[: max(0, room - 1)] + more, 1 if bad else MUTED
+            )
+        return cells
+
+    def action_scroll_by(self, lines: int) -> None:
+        self._back = max(0, self._back + lines)
+        self.redraw()
+
+
+def pairs_line(items: Sequence[tuple[str, str]], width: int, glyphs: Glyphs) -> list[Span]:
+    """Names and values, as many whole pairs as fit."""
+    spans: list[Span] = []
+    used = 0
+    gap = "  " if width < 100 else "   "
+    for name, value in items:
+        if used and used + len(gap) + len(name) + 1 + len(value) > width:
+            break
+        lead = gap if used else ""
+        spans += [(f"{lead}{name} ", MUTED), (value, TEXT)]
+        used += len(lead) + len(name) + 1 + len(value)
+    return spans

@@ -1,0 +1,62 @@
+"""The thin Textual side of every renderer: keep a grid of cells, send only the cells that changed."""
+
+from __future__ import annotations
+
+from textual.strip import Strip
+from textual.widget import Widget
+
+from simo2_tui.widgets.cells import Cells
+from simo2_tui.widgets.palette import ASCII, UNICODE, Glyphs, colours
+
+
+class CellsView(Widget):
+    """A widget drawn by `draw(width, height)`. Call `redraw` when its data have changed."""
+
+    ALLOW_SELECT = False
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._cells: Cells | None = None
+
+    @property
+    def glyphs(self) -> Glyphs:
+        """The characters that this app allows: an app sets `ascii_only`."""
+        return ASCII if getattr(self.app, "ascii_only", False) else UNICODE
+
+    def draw(self, width: int, height: int) -> Cells:
+        """The widget's content in `width` × `height` cells."""
+        raise NotImplementedError
+
+    def redraw(self) -> None:
+        """Draws again and repaints the cells that differ, and nothing when none does."""
+        width, height = self.size
+        if not (width and height and self.is_mounted and self.display):
+            return
+        cells = self.draw(width, height)
+        regions = cells.changes(self._cells)
+        self._cells = cells
+        if regions is None:
+            self.refresh()
+        elif regions:
+            self.refresh(*regions)
+
+    def on_resize(self) -> None:
+        self.redraw()
+
+    def on_show(self) -> None:
+        self.redraw()
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        if self._cells is not None:
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        if self._cells is None or self._cells.height != self.size.height or self._cells.width != self.size.width:
+            width, height = self.size
+            self._cells = self.draw(width, height)
+        if y >= self._cells.height:
+            return Strip.blank(self.size.width, self.rich_style)
+        theme = self.app.current_theme
+        table = colours(theme.dark, "contrast" in theme.name)
+        return self._cells.strip(y, table, self.rich_style)

@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+
+from simo2_core import events
+from simo2_tui.session.history import History, Table
+from tests.simo2_tui.recorded import evaluated, logged, write_run
+
+
+def filled(tmp_path, **options):
+    history = History()
+    for event in write_run(tmp_path, **options).events():
+        history.add(event)
+    return history
+
+
+def test_a_table_keeps_everything_while_it_grows():
+    table = Table(("a", "b"))
+    for first in range(0, 5000, 7):
+        rows = np.arange(first, first + 7.0)
+        table.extend(np.array([rows, -rows]))
+    assert np.array_equal(table.column("a"), np.arange(len(table), dtype=float))
+    assert np.array_equal(table.column("b"), -table.column("a"))
+
+
+def test_every_step_ever_logged_is_kept(tmp_path):
+    history = filled(tmp_path, upto=283, steps=400)
+    assert np.array_equal(history.steps.column("step"), np.arange(1.0, 284.0))
+    assert history.step == 283
+    assert history.total_steps == 400
+    assert len(history.evaluations) == 7
+    assert len(history.checkpoints) == 2
+
+
+def test_speed_is_that_of_the_newest_calls_and_one_slow_call_does_not_move_it():
+    history = History()
+    for first in range(1, 200, 4):
+        history.add(logged(first, 4, 400))
+    slow = logged(201, 4, 400)
+    history.add(events.from_json(slow.to_json() | {"images_per_second": 1.0, "steps_per_second": 0.01}))
+    assert history.speed()[1] == pytest.approx(1664, rel=0.1)
+
+
+def test_the_end_is_known_and_test_results_stand_apart(tmp_path):
+    history = filled(tmp_path, upto=400, finish="completed")
+    assert history.finished is not None
+    assert history.test is not None
+    assert all(event.split == "validation" for event in history.evaluations)
+
+
+def test_pausing_is_what_the_newest_word_says():
+    history = History()
+    for word, paused in (("pause", True), ("checkpoint", True), ("resume", False), ("pause", True), ("stop", False)):
+        history.add(events.ControlApplied(step=1, command=word, source="test"))
+        assert history.paused is paused
+
+
+def test_reset_forgets_and_moves_the_version_on(tmp_path):
+    history = filled(tmp_path)
+    version = history.version
+    history.reset()
+    assert history.version > version
+    assert not len(history.steps)
+    assert not history.log
+    history.add(evaluated(1, 0.1))
+    assert len(history.evaluations) == 1
+
+
+def test_nothing_known_yet():
+    history = History()
+    assert (history.step, history.total_steps, history.start) == (0, None, None)
+    assert history.seconds_left() is None
+    assert history.checkpoint_age() is None

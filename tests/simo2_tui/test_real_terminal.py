@@ -1,0 +1,245 @@
+"""The console on a real pseudo-terminal, training for real: what the screen, the signals and the folder do."""
+
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+
+import pytest
+
+from simo2_core.events import CheckpointSaved, RunFinished, StepsLogged
+from simo2_core.run.directory import list_runs
+
+pytestmark = pytest.mark.slow
+
+ESCAPES = re.compile(r"\x1b\[[0-9;?<>=]*[ -/]*[@-~]|\x1b[()][A-Z0-9]|\x1b[=>]")
+
+
+class Terminal:
+    """A program on a pseudo-terminal of its own; what it draws is collected as text."""
+
+    def __init__(self, arguments, size=(24, 80)):
+        self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
+        self.slave = slave
+        self.before = termios.tcgetattr(slave)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "simo2_tui.cli.main", *arguments],
+            stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            env={**os.environ, "TERM": "xterm-256color", "JAX_PLATFORMS": "cpu"},
+        )  # fmt: skip
+        self.raw = ""
+
+    def read(self, seconds=0.0):
+        end = time.monotonic() + seconds
+        while True:
+            ready, _, _ = select.select([self.master], [], [], max(0.0, end - time.monotonic()))
+            if not ready:
+                return self.raw
+            try:
+                self.raw += os.read(self.master, 65536).decode(errors="replace")
+            except OSError:
+                return self.raw
+
+    def wait_for(self, check, what, seconds=120.0):
+        end = time.monotonic() + seconds
+        while not check():
+            self.read(0.1)
+            assert time.monotonic() < end, f"{what} did not happen; the end of the screen:\n{self.text()[-3000:]}"
+
+    def text(self):
+        return ESCAPES.sub("", self.raw)
+
+    def press(self, keys):
+        os.write(self.master, keys.encode())
+
+    def resize(self, rows, columns):
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        os.killpg(self.process.pid, signal.SIGWINCH)
+
+    def code(self, seconds=60.0):
+        self.wait_for(lambda: self.process.poll() is not None, "the end of the program", seconds)
+        self.read(0.2)
+        return self.process.returncode
+
+    def restored(self):
+        """Whether the terminal is as it was: echo and lines on, the normal screen, the cursor shown."""
+        modes = termios.tcgetattr(self.slave)
+        return modes[3] == self.before[3] and self.raw.rfind("\x1b[?1049l") > self.raw.rfind("\x1b[?1049h")
+
+    def close(self):
+        if self.process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        for descriptor in (self.master, self.slave):
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+
+
+@pytest.fixture
+def terminal():
+    opened = []
+
+    def start(*arguments, **options):
+        opened.append(Terminal(arguments, **options))
+        return opened[-1]
+
+    yield start
+    for item in opened:
+        item.close()
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """The folder of runs; whoever still trains in it at the end is ended."""
+    yield tmp_path
+    for run in list_runs(tmp_path):
+        if run.owned():
+            owner = int(re.search(r"process (\d+)", (run.path / "lock").read_text())[1])
+            os.kill(owner, signal.SIGKILL)
+
+
+def steps_of(run):
+    logged = [event for event in run.events() if isinstance(event, StepsLogged)]
+    return logged[-1].last_step if logged else 0
+
+
+def begin(terminal, runs, steps=100_000, **options):
+    """Starts a run from the launcher and waits until it trains."""
+    screen = terminal("tui", "digits", "--run-dir", str(runs), "--steps", str(steps), "--widths", "8,8",
+                      "--eval-every", "2s", "--plot-every", "never", **options)  # fmt: skip
+    screen.wait_for(lambda: "ready" in screen.text(), "the launcher")
+    screen.press("\r")
+    screen.wait_for(lambda: list_runs(runs) and steps_of(list_runs(runs)[0]) > 3, "the first steps")
+    return screen, list_runs(runs)[0]
+
+
+def last_of(run, kind):
+    return [event for event in run.events() if isinstance(event, kind)][-1]
+
+
+def test_train_digits_to_the_end(terminal, runs):
+    screen, run = begin(terminal, runs, steps=30)
+    screen.wait_for(lambda: "completed" in screen.text(), "the end of the run")
+    screen.press("q")
+    assert screen.code() == 0
+    assert screen.restored()
+    assert "test kNN@20" in screen.text()
+    assert last_of(run, RunFinished).reason == "completed"
+    assert (run.path / last_of(run, CheckpointSaved).path).is_dir()
+
+
+def test_q_stops_with_a_checkpoint_while_the_terminal_is_resized(terminal, runs):
+    screen, run = begin(terminal, runs)
+    screen.resize(45, 160)
+    screen.wait_for(lambda: "throughput" in screen.text(), "the wide layout")
+    screen.resize(12, 40)
+    before = steps_of(run)
+    screen.wait_for(lambda: steps_of(run) > before, "more steps")
+    screen.press("q")
+    screen.wait_for(lambda: "stop and save" in screen.text(), "the question")
+    screen.press("s")
+    assert screen.code() == 0
+    assert screen.restored()
+    assert last_of(run, RunFinished).reason == "stopped"
+    assert (run.path / last_of(run, RunFinished).checkpoint).is_dir()
+
+
+def test_detach_gives_the_prompt_back_and_attach_steers(terminal, runs):
+    screen, run = begin(terminal, runs)
+    screen.press("q")
+    screen.wait_for(lambda: "detach" in screen.text(), "the question")
+    screen.press("d")
+    assert screen.code() == 0
+    assert screen.restored()
+    assert f"simo2 attach {run.path}" in screen.text().replace("\r\n", "")
+    assert run.owned(), "the run goes on"
+    before = steps_of(run)
+
+    watcher = terminal("attach", "--run-dir", str(runs))
+    watcher.wait_for(lambda: "attached" in watcher.text(), "the attached screen")
+    watcher.wait_for(lambda: steps_of(run) > before, "more steps")
+    watcher.press("c")
+    watcher.wait_for(lambda: list(run.checkpoints.iterdir()), "the checkpoint that was asked for")
+    watcher.press("q")
+    assert watcher.code() == 0
+    assert run.owned(), "leaving an attached screen leaves the run alone"
+
+
+def test_a_dropped_connection_leaves_training_and_sigterm_ends_it_saved(terminal, runs):
+    screen, run = begin(terminal, runs)
+    os.close(screen.slave)
+    os.close(screen.master)
+    screen.process.wait(30)
+    before = steps_of(run)
+    end = time.monotonic() + 60
+    while steps_of(run) <= before:
+        assert time.monotonic() < end, "training stopped with the connection"
+        time.sleep(0.1)
+    owner = int(re.search(r"process (\d+)", (run.path / "lock").read_text())[1])
+    os.kill(owner, signal.SIGTERM)
+    while run.owned():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    assert last_of(run, RunFinished).reason == "interrupted"
+    assert (run.path / last_of(run, RunFinished).checkpoint).is_dir()
+
+
+def test_sigterm_saves_restores_the_terminal_and_exits_130(terminal, runs):
+    screen, run = begin(terminal, runs)
+    screen.process.send_signal(signal.SIGTERM)
+    assert screen.code() == 130
+    assert screen.restored()
+    assert (run.path / last_of(run, RunFinished).checkpoint).is_dir()
+
+
+def test_a_terminal_that_stops_reading_costs_training_nothing(terminal, runs):
+    screen, run = begin(terminal, runs)
+    screen.read(1.0)
+    before = steps_of(run)
+    time.sleep(6)  # nothing is read from the terminal
+    assert steps_of(run) > before
+    screen.process.send_signal(signal.SIGTERM)
+    end = time.monotonic() + 60
+    while screen.process.poll() is None:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    assert screen.process.returncode == 130
+    assert (run.path / last_of(run, RunFinished).checkpoint).is_dir()
+
+
+def test_ctrl_z_suspends_and_fg_resumes(terminal, runs):
+    screen, run = begin(terminal, runs)
+    screen.press("\x1a")
+    screen.wait_for(lambda: screen.restored(), "the normal screen")
+    stopped = lambda: os.waitid(os.P_PID, screen.process.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT)  # noqa: E731
+    screen.wait_for(lambda: stopped() is not None, "both processes to stop")
+    before = steps_of(run)
+    os.killpg(screen.process.pid, signal.SIGCONT)
+    screen.wait_for(lambda: not screen.restored(), "the screen again")
+    screen.wait_for(lambda: steps_of(run) > before, "more steps")
+    screen.process.send_signal(signal.SIGTERM)
+    assert screen.code() == 130
+
+
+def test_a_run_that_cannot_train_says_why_and_exits_with_its_code(terminal, runs):
+    screen = terminal("tui", "digits", "--run-dir", str(runs), "--dataset", "/no/such/folder")
+    screen.wait_for(lambda: "ready" in screen.text(), "the launcher")
+    screen.press("\r")
+    screen.wait_for(lambda: "Training has ended." in screen.text(), "the reason")
+    screen.press("\x1b")
+    screen.read(0.5)
+    screen.press("q")
+    assert screen.code() == 4
+    assert screen.restored()
+    assert "/no/such/folder" in screen.text()

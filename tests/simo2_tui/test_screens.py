@@ -1,0 +1,305 @@
+"""Every screen at every size, driven by keys, without a terminal."""
+
+import pytest
+from textual.widgets import Input, OptionList
+
+from simo2_core.presets import PRESETS
+from simo2_tui.app import LEFT, Console
+from simo2_tui.screens.dialogs import HelpScreen
+from simo2_tui.screens.embedding import EmbeddingScreen
+from simo2_tui.screens.launcher import LauncherScreen
+from simo2_tui.screens.monitor import MonitorScreen
+from simo2_tui.screens.runs import RunsScreen
+from simo2_tui.screens.settings import SettingsEditor, ordered_leaves, show_value
+from simo2_tui.session.follow import FollowSession
+from simo2_tui.widgets.charts import CurveChart
+from simo2_tui.widgets.embedding_views import HeatMap, ScatterPlot
+from tests.simo2_tui.recorded import write_run
+
+SIZES = [(40, 12), (80, 24), (160, 45), (200, 60)]
+
+
+def screen_rows(app):
+    """The rows of characters on the screen."""
+    width, height = app.size
+    lines = app.screen._compositor.render_strips()
+    return [line.text.ljust(width)[:width] for line in lines][:height]
+
+
+def text_of(app):
+    return "\n".join(screen_rows(app))
+
+
+@pytest.fixture
+def watch(tmp_path):
+    """A console that watches a recorded run."""
+    sessions = []
+
+    def start(**options):
+        session = FollowSession(write_run(tmp_path, **{"upto": 280, **options}))
+        sessions.append(session)
+        session.start()
+        assert session.wait_until_read(5)
+        return Console(tmp_path, session=session)
+
+    yield start
+    for session in sessions:
+        session.close()
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_monitor_shows_the_run(watch, size):
+    app = watch(bad=150)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause(0.1)
+        assert isinstance(app.screen, MonitorScreen)
+        shown = text_of(app)
+        assert "280/400" in shown
+        assert "kNN" in shown
+        assert all(len(row) == size[0] for row in screen_rows(app))
+        if size[0] >= 80:
+            assert "✖" in shown, "the step that is not finite is marked"
+            assert any(0x2800 < ord(char) < 0x2900 for char in shown)
+        if size[0] >= 140:
+            assert "class similarity" in shown
+            assert "zero" in shown
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_launcher_shows_presets_and_settings(tmp_path, size):
+    write_run(tmp_path, finish="completed")
+    app = Console(tmp_path)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause(0.1)
+        assert isinstance(app.screen, LauncherScreen)
+        shown = text_of(app)
+        assert "digits" in shown
+        assert "ready" in shown
+        if size[0] >= 80:
+            assert "completed" in shown
+            assert "embedding_size" in shown
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_embedding_screen_shows_the_classes(watch, size):
+    app = watch()
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("E")
+        await pilot.pause(0.1)
+        assert isinstance(app.screen, EmbeddingScreen)
+        assert "●" in text_of(app)
+        await pilot.press("2")
+        await pilot.pause(0.1)
+        assert "cos(" in text_of(app) or size[0] < 60
+        await pilot.press("escape")
+        assert isinstance(app.screen, MonitorScreen)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_runs_screen_lists_and_compares(tmp_path, size):
+    write_run(tmp_path, "aaa", upto=100, seed=1)
+    write_run(tmp_path, "bbb", upto=400, seed=2, finish="completed")
+    app = Console(tmp_path)
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("R")
+        assert isinstance(app.screen, RunsScreen)
+        await pilot.press("space", "down", "space")
+        await app.workers.wait_for_complete()
+        await pilot.pause(0.1)
+        shown = text_of(app)
+        assert "completed" in shown
+        assert "dead owner" in shown
+        if size[0] >= 80:
+            assert "seed" in shown, "the setting that differs"
+            assert any(0x2800 < ord(char) < 0x2900 for char in shown), "both curves"
+
+
+async def test_number_keys_change_the_pane_at_80x24(watch):
+    app = watch()
+    async with app.run_test(size=(80, 24)) as pilot:
+        for key, words in (("2", "validation kNN"), ("3", "learning rate"), ("4", "images/s"), ("5", "eight"),
+                           ("1", "diff")):  # fmt: skip
+            await pilot.press(key)
+            await pilot.pause(0.1)
+            assert words in text_of(app), key
+
+
+async def test_a_resized_terminal_gets_another_layout(watch):
+    app = watch()
+    async with app.run_test(size=(160, 45)) as pilot:
+        await pilot.pause(0.1)
+        assert "throughput" in text_of(app)
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause(0.2)
+        assert "throughput" not in text_of(app)
+        assert "280/400" in text_of(app)
+        await pilot.resize_terminal(40, 12)
+        await pilot.pause(0.2)
+        assert "280/400" in text_of(app)
+
+
+async def test_the_keys_of_a_chart(watch):
+    app = watch()
+    async with app.run_test(size=(160, 45)) as pilot:
+        chart = app.screen.query_one("#loss", CurveChart)
+        await pilot.press("y", "plus")
+        assert chart.view.log_y
+        assert chart.view.smooth == 3
+        await pilot.press("minus", "left")
+        assert chart.view.smooth == 1
+        assert 270 <= chart.cursor < 280
+        await pilot.press("z", "z")
+        assert chart.view.high - chart.view.low == 100
+        assert chart.view.low <= chart.cursor <= chart.view.high
+        await pilot.press("f")
+        assert chart.cursor is None
+        assert (chart.view.low, chart.view.high) == (0, 400)
+
+
+async def test_the_loss_is_counted_as_sum_per_pair_or_above_its_floor(watch):
+    app = watch()
+    async with app.run_test(size=(160, 45)) as pilot:
+        for title in ("1 loss per pair", "1 loss above floor", "1 loss"):
+            await pilot.press("u")
+            await pilot.pause(0.05)
+            assert str(app.screen.query_one("#loss").border_title) == title
+
+
+async def test_maximise_filter_and_escape(watch):
+    app = watch()
+    async with app.run_test(size=(160, 45)) as pilot:
+        await pilot.press("m")
+        await pilot.pause(0.1)
+        assert "throughput" not in text_of(app)
+        await pilot.press("escape")
+        await pilot.pause(0.1)
+        assert "throughput" in text_of(app)
+        await pilot.press("slash", *"checkpoint", "enter")
+        await pilot.pause(0.1)
+        log = text_of(app).split("log ")[-1]
+        assert "checkpoints/200" in log
+        assert "validation kNN" not in log
+
+
+async def test_scrubbing_goes_through_the_snapshots_and_follows_again(watch):
+    app = watch()
+    async with app.run_test(size=(160, 45)) as pilot:
+        await pilot.press("E")
+        await pilot.pause(0.1)
+        assert "step 280" in text_of(app)
+        await pilot.press("comma", "comma")
+        await pilot.pause(0.1)
+        assert "step 200" in text_of(app)
+        assert app.screen.query_one("#loss", CurveChart).cursor == 200, "the loss cursor is linked"
+        await pilot.press(*["full_stop"] * 3)
+        await pilot.pause(0.1)
+        assert "newest" in text_of(app)
+        await pilot.press("n", "n")
+        assert app.screen.query_one("#scatter", ScatterPlot).isolated == 1
+        await pilot.press("i")
+        assert app.screen.query_one("#scatter", ScatterPlot).isolated is None
+
+
+async def test_the_heat_map_spells_out_the_pair_under_its_cursor(watch):
+    app = watch()
+    async with app.run_test(size=(160, 45)) as pilot:
+        await pilot.press("E", "2", "o", "right")
+        await pilot.pause(0.1)
+        assert app.screen.query_one("#heat", HeatMap).has_focus
+        assert "cos(zero, one)" in text_of(app)
+
+
+async def test_help_lists_the_keys(watch):
+    app = watch()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("question_mark")
+        assert isinstance(app.screen, HelpScreen)
+        assert "stop and save" in text_of(app)
+        await pilot.press("escape")
+        assert isinstance(app.screen, MonitorScreen)
+
+
+async def test_leaving_a_run_of_another_process_asks_nothing(watch):
+    app = watch()
+    async with app.run_test() as pilot:
+        await pilot.press("q")
+    assert app.return_value == LEFT
+
+
+async def test_a_command_for_a_run_that_has_ended_is_refused(watch):
+    app = watch(upto=400, finish="completed")
+    async with app.run_test() as pilot:
+        await pilot.press("c")
+        assert "has ended" in str(next(iter(app._notifications)).message)
+
+
+async def test_a_setting_is_judged_while_it_is_typed(tmp_path):
+    app = Console(tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        editor = app.screen.query_one(SettingsEditor)
+        knobs = editor.query_one("#knobs", OptionList)
+        knobs.focus()
+        knobs.highlighted = [leaf.name for leaf in ordered_leaves()].index("samples_per_class")
+        await pilot.press("enter")
+        box = editor.query_one("#value", Input)
+        assert box.value == "16"
+        box.value = "1"
+        await pilot.pause()
+        assert "must be 2 or more" in text_of(app)
+        await pilot.press("enter")
+        assert editor.config.samples_per_class == 16, "a value that cannot work is not taken"
+        box.value = "8"
+        await pilot.press("enter")
+        await pilot.pause()
+        assert editor.config.samples_per_class == 8
+        assert "10 classes × 8 images" in text_of(app)
+        await pilot.press("backspace")
+        assert editor.config == PRESETS["digits"].config
+
+
+async def test_settings_are_found_by_name(tmp_path):
+    app = Console(tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("slash", *"warmup", "enter")
+        await pilot.pause()
+        assert "warmup_steps" in text_of(app)
+        assert "momentum" not in text_of(app)
+
+
+async def test_overrides_of_the_command_line_are_marked_and_minded(tmp_path):
+    app = Console(tmp_path, preset="digits", overrides={"embedding_size": 4})
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause(0.1)
+        shown = text_of(app)
+        assert "* embedding_size" in shown
+        assert "Welch" in shown
+
+
+def test_every_value_is_shown_as_it_can_be_typed_back():
+    config = PRESETS["digits"].config
+    for leaf in ordered_leaves():
+        value = config.get(leaf.name)
+        assert leaf.parse(show_value(value)) == value, leaf.name
+    assert show_value(1 / 137) == "1/137"
+
+
+async def test_ascii_only_draws_nothing_else_in_the_charts(watch):
+    app = watch()
+    app.ascii_only = True
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause(0.1)
+        for name in ("#loss", "#status", "#values", "#log"):
+            widget = app.screen.query_one(name)
+            rows = [widget.render_line(y).text for y in range(widget.size.height)]
+            assert all(char.isascii() for row in rows for char in row), name
+
+
+@pytest.mark.parametrize("theme", ["simo2-light", "simo2-contrast"])
+async def test_other_themes_draw_the_same_picture(watch, theme):
+    app = watch()
+    async with app.run_test(size=(160, 45)) as pilot:
+        await pilot.pause(0.1)
+        before = text_of(app)
+        app.theme = theme
+        await pilot.pause(0.1)
+        assert text_of(app).split("\n")[2:40] == before.split("\n")[2:40]

@@ -1,0 +1,103 @@
+import os
+import pty
+import threading
+import time
+import tty
+
+import pytest
+
+from simo2_core.errors import ConfigError
+from simo2_tui import terminal
+from simo2_tui.terminal import Link, StrayOutput
+
+
+@pytest.fixture
+def wire():
+    """(the end that a terminal reads, a Link to it)"""
+    reader, writer = pty.openpty()
+    tty.setraw(writer)
+    link = Link(writer)
+    yield reader, link
+    link.close()
+    os.close(writer)
+    os.close(reader)
+
+
+def test_text_arrives_as_utf8_and_is_counted(wire):
+    reader, link = wire
+    link.write("⣿ß")
+    assert os.read(reader, 100) == "⣿ß".encode()
+    assert link.sent == 5
+    assert not link.gone
+
+
+def test_a_terminal_that_stops_reading_is_noticed_and_can_be_given_up(wire):
+    _, link = wire
+    thread = threading.Thread(target=link.write, args=("x" * 200_000,))
+    thread.start()
+    end = time.monotonic() + 5
+    while not link.stalled:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    link.give_up()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert link.sent < 200_000
+
+
+def test_a_terminal_that_reads_again_gets_everything(wire):
+    reader, link = wire
+    thread = threading.Thread(target=link.write, args=("y" * 100_000,))
+    thread.start()
+    time.sleep(0.2)
+    got = 0
+    while got < 100_000:
+        got += len(os.read(reader, 65536))
+    thread.join(5)
+    assert link.sent == 100_000
+    assert not link.waiting
+
+
+def test_writing_to_a_terminal_that_hung_up_raises_nothing():
+    reader, writer = pty.openpty()
+    link = Link(writer)
+    os.close(reader)
+    assert link.write("gone") == 4
+    assert link.gone
+    link.write("still gone")
+    link.close()
+    os.close(writer)
+
+
+def test_stray_output_goes_to_the_log_and_comes_back(tmp_path, capfd):
+    stray = StrayOutput()
+    os.write(2, b"lost\n")
+    stray.send_to(tmp_path / "train.log")
+    os.write(2, b"from native code\n")
+    stray.restore()
+    stray.restore()
+    os.write(2, b"seen\n")
+    assert (tmp_path / "train.log").read_text() == "from native code\n"
+    assert capfd.readouterr().err == "seen\n"
+
+
+def test_no_terminal_is_refused_in_one_line_with_the_cure(monkeypatch):
+    with pytest.raises(ConfigError, match=r"simo2 train --preset digits") as caught:
+        terminal.require_terminal()
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["dumb", "", "unknown"])
+def test_a_dumb_terminal_is_refused(monkeypatch, name):
+    class Terminal:
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr("sys.stdin", Terminal())
+    monkeypatch.setattr("sys.stdout", Terminal())
+    monkeypatch.setenv("TERM", name)
+    with pytest.raises(ConfigError, match="simo2 train"):
+        terminal.require_terminal()
+    monkeypatch.setenv("TERM", "xterm-256color")
+    terminal.require_terminal()

@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.style import Style
+
+from simo2_tui.widgets.curve import Flag, Series, View, render_curves, smoothed, value_at, value_range
+from simo2_tui.widgets.palette import ALERT, ASCII, UNICODE, colours
+
+TABLE = colours(dark=True)
+
+
+def series(y, name="total", **options):
+    y = np.asarray(y, np.float64)
+    return Series(name, np.arange(1.0, len(y) + 1), y, 0, **options)
+
+
+@given(
+    st.integers(1, 120),
+    st.integers(1, 40),
+    st.lists(st.floats(allow_nan=True, allow_infinity=True, width=32), max_size=40),
+    st.booleans(),
+    st.sampled_from([1, 3, 10]),
+    st.sampled_from([UNICODE, ASCII]),
+)
+@settings(deadline=None, max_examples=80)
+def test_every_row_is_exactly_as_wide_as_asked(width, height, values, log_y, smooth, glyphs):
+    view = View(high=50, log_y=log_y, smooth=smooth, cursor=3.0)
+    cells = render_curves([series(values), series(values, "same")], view, width, height, glyphs=glyphs)
+    assert (cells.width, cells.height) == (width, height)
+    for row in range(height):
+        strip = cells.strip(row, TABLE, Style())
+        assert strip.cell_length == width == sum(cell_len(segment.text) for segment in strip)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_value_that_is_not_finite_is_marked_at_its_step(bad):
+    y = np.ones(100)
+    y[49] = bad
+    cells = render_curves([series(y)], View(high=100), 107, 20)
+    marks = np.argwhere(cells.glyphs == ord(UNICODE.broken))
+    assert len(marks) == 1
+    assert marks[0, 1] == pytest.approx(7 + 50, abs=1)
+    assert cells.ink[tuple(marks[0])] == ALERT
+
+
+def test_a_spike_reaches_the_top_row_of_a_long_run():
+    y = np.ones(100_000)
+    y[70_000] = 100.0
+    cells = render_curves([series(y)], View(high=100_000), 200, 60)
+    top = next(row for row in range(1, 59) if (cells.glyphs[row, 7:] >= 0x2801).any())
+    assert top <= 2
+
+
+def test_the_legend_shows_the_newest_values_or_those_at_the_cursor():
+    y = np.arange(1.0, 101.0)
+    assert "total 100" in render_curves([series(y)], View(high=100), 80, 10).row_text(0)
+    at = render_curves([series(y)], View(high=100, cursor=40.0), 80, 10).row_text(0)
+    assert at.startswith("@40 ")
+    assert "total 40" in at
+
+
+def test_a_legend_too_long_for_its_row_loses_the_line_samples_not_the_values():
+    items = [series([1.0], name, unit="%") for name in ("kNN", "proj", "raw", "rank")]
+    row = render_curves(items, View(high=10), 32, 10).row_text(0)
+    assert UNICODE.line not in row
+    assert row.split() == ["kNN", "1%", "proj", "1%", "raw", "1%", "rank", "1%"]
+
+
+def test_log_axis_covers_positive_values_and_ignores_the_others():
+    low, high = value_range([series([-5.0, 0.0, 0.01, 100.0])], View(log_y=True))
+    assert 10**low <= 0.01
+    assert 10**high >= 100.0
+
+
+def test_only_what_is_in_view_decides_the_range():
+    y = np.concatenate([np.full(50, 1000.0), np.full(50, 1.0)])
+    low, high = value_range([series(y)], View(low=60, high=100))
+    assert (low, high) != pytest.approx((0, 1000))
+    assert high < 10
+
+
+def test_a_moving_mean_skips_what_is_not_finite_and_keeps_the_hole():
+    y = np.array([1.0, 2.0, np.nan, 4.0, 5.0])
+    assert np.allclose(smoothed(y, 3), [1.0, 1.5, np.nan, 3.0, 4.5], equal_nan=True)
+    assert smoothed(y, 1) is y
+
+
+@given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=60), st.integers(1, 12))
+@settings(deadline=None, max_examples=50)
+def test_the_moving_mean_is_the_mean(values, steps):
+    y = np.array(values)
+    expected = [y[max(0, i + 1 - steps) : i + 1].mean() for i in range(len(y))]
+    assert np.allclose(smoothed(y, steps), expected, atol=1e-6)
+    assert value_at(series(y), None, steps) == pytest.approx(expected[-1], abs=1e-6)
+
+
+def test_flags_stand_at_their_step_and_outside_ones_do_not():
+    cells = render_curves([series(np.zeros(100))], View(high=100), 107, 12, flags=[Flag(30, 4), Flag(300, 4)])
+    marks = np.argwhere(cells.glyphs == ord(UNICODE.flag))
+    assert len(marks) == 1
+    assert marks[0, 1] == pytest.approx(7 + 30, abs=1)
+
+
+def test_appending_on_a_fixed_axis_changes_few_cells():
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=10_050)
+    view = View(high=20_000)
+    before = render_curves([series(y[:10_000])], view, 200, 60)
+    after = render_curves([series(y)], view, 200, 60)
+    regions = after.changes(before)
+    assert regions is not None
+    assert sum(region.width for region in regions) < 200
+
+
+def test_an_empty_chart_says_so():
+    assert "no steps yet" in render_curves([], View(), 60, 10).text()
