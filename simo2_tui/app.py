@@ -299,6 +299,8 @@ class Console(App[int]):
                                 ("plot", "Save plots now"), ("embed", "Embed validation now")):  # fmt: skip
                 run = screen.action_pause if word == "pause" else partial(screen.action_order, word)
                 yield SystemCommand(word.capitalize(), about, run)
+            yield SystemCommand("Look at plots", "PNG files in half blocks", screen.action_plots)
+            yield SystemCommand("Copy scp line", "Fetches the newest plot", screen.action_copy)
             yield SystemCommand("Maximise", "Give the pane the whole screen", screen.action_maximise)
             yield SystemCommand("Loss unit", "Sum, per pair, above its floor", screen.action_unit)
         for theme in THEMES:
