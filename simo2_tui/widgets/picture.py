@@ -79,7 +79,7 @@ class Picture(Widget):
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        strip = self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width)
-        return (
-            strip.apply_style(self.rich_style) if strip.cell_length == self.size.width else Strip.blank(self.size.width)
-        )
+        width = self.size.width
+        if y >= len(self._strips) or self._strips[y].cell_length != width:
+            return Strip.blank(width, self.rich_style)
+        return self._strips[y].apply_style(self.rich_style)
