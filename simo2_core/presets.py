@@ -167,7 +167,7 @@ PRESETS: Mapping[str, Preset] = {
         _tfds("imagenet2012", "ImageNet: 1,000 classes, 64×64", classes=1000, shape=(64, 64, 3), train=1_281_167,
               test=50_000, download=0, D=1024, k=8, batch=512, test_split="validation",
               splits=("train", "validation"), steps=100_000,
-              needs="ILSVRC2012_img_train.tar (138 GB) and ILSVRC2012_img_val.tar (6.3 GB), fetched by hand"),
+              needs="ILSVRC2012_img_train.tar (148 GB) and ILSVRC2012_img_val.tar (6.7 GB), fetched by hand"),
     ]),
 }  # fmt: skip
 """Every preset by name."""

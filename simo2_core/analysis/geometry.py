@@ -86,14 +86,6 @@ def mean_squared_cosine(gram: NDArray[np.float64]) -> float:
     return float(np.mean(cosines**2)) if cosines.size else float("nan")
 
 
-def welch_floor(classes: int, dimensions: int) -> float:
-    """The least mean cos² that `classes` directions can have in so many dimensions: (C - D) / (D (C - 1)), or 0.
-
-    L. R. Welch, "Lower Bounds on the Maximum Cross Correlation of Signals", IEEE Trans. Inf. Theory 20, 1974.
-    """
-    return max(0.0, (classes - dimensions) / (dimensions * (classes - 1))) if classes > 1 else 0.0
-
-
 def effective_rank(embeddings: Floats) -> float:
     """Over how many dimensions the embedding is spread: exp of the entropy of its singular values.
 

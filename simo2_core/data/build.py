@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simo2_core.config import DataConfig
-from simo2_core.data.cache import Entry, build_entry, entry_path, open_entry, require_room
+from simo2_core.data.cache import Entry, NoRoom, build_entry, entry_path, open_entry, require_room
 from simo2_core.data.dataset import Skipped
 from simo2_core.data.decode import Rule, UnreadableImage, backend, probe_image
+from simo2_core.data.on_demand import OnDemandImages
 from simo2_core.data.pool import chunks, cpus, run_tasks
 from simo2_core.data.progress import Progress, Report
 from simo2_core.data.sources.source import Source, Split
@@ -31,21 +32,24 @@ _WORTH_A_PROCESS = 2000
 def cached_entry(
     source: Source, split: str, config: DataConfig, *, rule: Rule | None, report: Report, workers: int | None = None
 ) -> Entry:
-    """The decoded images of a split, from the cache or built into it.
+    """The decoded images of a split, from the cache or built into it; decoded on demand where its disk is too small.
 
     Args:
         rule: the size that the training split has settled; None for the training split itself.
         workers: processes that decode; None for one per processor.
 
     Raises:
-        DataError: the split is missing, unlabelled or unreadable, or the disk is too small.
+        DataError: the split is missing, unlabelled or unreadable.
     """
     key = entry_key_of(source, split, config, rule)
     entry = open_entry(entry_path(key))
     if entry is None:
         name = f"{source.name} {split}"
         builder = _Builder(source, split, config, rule, report, workers)
-        entry = build_entry(key, builder.fill, waiting=lambda: report(Progress(stage="waiting", name=name)))
+        try:
+            entry = build_entry(key, builder.fill, waiting=lambda: report(Progress(stage="waiting", name=name)))
+        except NoRoom:
+            return builder.stream(entry_path(key))
     if config.strict and entry.skipped:
         first = "; ".join(f"{item.name}: {item.reason}" for item in entry.skipped[:3])
         raise DataError(
@@ -58,7 +62,7 @@ def cached_entry(
 def entry_key_of(source: Source, split: str, config: DataConfig, rule: Rule | None) -> Mapping[str, Any]:
     """Everything that decides the bytes of an entry."""
     return {
-        "name": source.name,
+        "name": source.origin,
         "split": split,
         "identity": source.identity(split),
         "features": [config.image_key, config.label_key],
@@ -104,6 +108,16 @@ class _Builder:
             _drop_rows(folder, rows)
         skipped = tuple(Skipped(name, reason) for _, name, reason in sorted(bad, key=lambda item: item[1]))
         return counts, split.class_names, skipped
+
+    def stream(self, path: Path) -> Entry:
+        """The split without a cache: an entry whose images are decoded when they are asked for."""
+        split = self._source.split(self._split)
+        rule = self._rule or settle_rule(split, self._config, self._source.name)
+        order = labelled_order(split, self._config, self._source.name)
+        images = OnDemandImages(split, order, rule, self._workers)
+        counts = np.bincount(split.labels, minlength=len(split.class_names)).astype(np.int64)
+        identity = self._source.identity(self._split)
+        return Entry(path, cast(NDArray[np.uint8], images), counts, split.class_names, (), identity)
 
     def _decode(self, split: Split, rule: Rule, order: NDArray[np.int64], path: Path) -> list[tuple[int, str, str]]:
         target = np.empty_like(order)

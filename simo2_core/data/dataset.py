@@ -18,7 +18,7 @@ class Part:
     """A part of a data set: for each of C classes, the rows [offsets[c], offsets[c] + counts[c]) of `images`."""
 
     images: NDArray[np.uint8]
-    """(N, H, W, ch), sorted by class; may be a memory map, and may hold rows of other parts as well."""
+    """(N, H, W, ch), sorted by class; may be a memory map, or an `OnDemandImages`, and may hold rows of other parts."""
     offsets: NDArray[np.int64]
     """(C,) first row of each class."""
     counts: NDArray[np.int64]

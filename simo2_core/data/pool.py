@@ -77,6 +77,59 @@ class Worker:
                 stream.close()
 
 
+class Crew:
+    """Some worker processes with one job. Use it as a context manager, or close it."""
+
+    def __init__(self, job: Job, workers: int) -> None:
+        self._workers = [Worker(job) for _ in range(workers)]
+
+    def map(self, tasks: Sequence[Any]) -> Iterator[Any]:
+        """Yields the answers in the order in which they come; the first error ends it, and the crew with it."""
+        answers: queue.Queue[tuple[bool, Any]] = queue.Queue()
+        waiting: queue.Queue[Any] = queue.Queue()
+        for task in tasks:
+            waiting.put(task)
+
+        def feed(worker: Worker) -> None:
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    task = waiting.get_nowait()
+                    try:
+                        answers.put((True, worker.run(task)))
+                    except Exception as error:  # raised again by the consumer
+                        answers.put((False, error))
+                        return
+
+        threads = [threading.Thread(target=feed, args=(worker,), daemon=True) for worker in self._workers]
+        for thread in threads:
+            thread.start()
+        done = 0
+        try:
+            for _ in range(len(tasks)):
+                ok, answer = answers.get()
+                if not ok:
+                    raise answer
+                yield answer
+                done += 1
+        finally:
+            if done < len(tasks):
+                _drain(waiting)
+                self.close()
+            for thread in threads:
+                thread.join()
+
+    def close(self) -> None:
+        """Ends the processes, whatever they are doing."""
+        for worker in self._workers:
+            worker.close()
+
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
 def run_tasks(job: Job, tasks: Sequence[Any], workers: int) -> Iterator[Any]:
     """Yields the answers in the order in which they come; the first error ends it.
 
@@ -86,37 +139,8 @@ def run_tasks(job: Job, tasks: Sequence[Any], workers: int) -> Iterator[Any]:
         for task in tasks:
             yield job.run(task)
         return
-    answers: queue.Queue[tuple[bool, Any]] = queue.Queue()
-    waiting: queue.Queue[Any] = queue.Queue()
-    for task in tasks:
-        waiting.put(task)
-
-    def feed(worker: Worker) -> None:
-        with contextlib.suppress(queue.Empty):
-            while True:
-                task = waiting.get_nowait()
-                try:
-                    answers.put((True, worker.run(task)))
-                except Exception as error:  # raised again by the consumer
-                    answers.put((False, error))
-                    return
-
-    crew = [Worker(job) for _ in range(min(workers, len(tasks)))]
-    threads = [threading.Thread(target=feed, args=(worker,), daemon=True) for worker in crew]
-    try:
-        for thread in threads:
-            thread.start()
-        for _ in range(len(tasks)):
-            ok, answer = answers.get()
-            if not ok:
-                raise answer
-            yield answer
-    finally:
-        _drain(waiting)
-        for worker in crew:
-            worker.close()
-        for thread in threads:
-            thread.join()
+    with Crew(job, min(workers, len(tasks))) as crew:
+        yield from crew.map(tasks)
 
 
 def _drain(tasks: queue.Queue[Any]) -> None:

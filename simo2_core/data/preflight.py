@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simo2_core.config import Config
-from simo2_core.data.dataset import Dataset
+from simo2_core.data.dataset import Dataset, Skipped
 from simo2_core.data.placement import Machine, choose_placement, human_bytes
 
 Severity = Literal["error", "warning", "info"]
@@ -43,6 +43,10 @@ class DatasetFacts:
     """Images of the named splits whose label is negative."""
     to_write: int = 0
     """Bytes that the cache on disk does not hold yet."""
+    skipped: tuple[Skipped, ...] = ()
+    """Files that cannot be read."""
+    empty_classes: tuple[str, ...] = ()
+    """Folders that would be classes but hold no image."""
 
     @property
     def size(self) -> int:
@@ -57,6 +61,8 @@ class DatasetFacts:
             image_shape=dataset.image_shape,
             images=len(dataset.train) + len(dataset.validation) + len(dataset.test),
             train_counts=dataset.train.counts,
+            skipped=dataset.skipped,
+            empty_classes=dataset.empty_classes,
         )
 
 
@@ -64,6 +70,7 @@ def preflight(config: Config, facts: DatasetFacts, machine: Machine) -> list[Fin
     """Judges `config` against its data and the machine; errors first, then warnings, then what was decided."""
     findings = [
         *_splits(config, facts),
+        *_files(facts),
         *_classes(config, facts),
         *_class_sizes(config, facts),
         *_dimensions(config, facts),
@@ -94,6 +101,32 @@ def _splits(config: Config, facts: DatasetFacts) -> list[Finding]:
                 "unlabelled",
                 f"{facts.unlabelled:,} images of {config.data.dataset} have no label (a negative one).",
                 "The loss builds its pairs from labels: choose labelled splits with --train-split and --test-split.",
+            )
+        )
+    return findings
+
+
+def _files(facts: DatasetFacts) -> list[Finding]:
+    findings = []
+    if facts.skipped:
+        named = "; ".join(f"{item.name} ({item.reason})" for item in facts.skipped[:3])
+        more = f"; and {len(facts.skipped) - 3} more" if len(facts.skipped) > 3 else ""
+        findings.append(
+            Finding(
+                "warning",
+                "unreadable",
+                f"{len(facts.skipped)} files cannot be read and are left out: {named}{more}.",
+                "Repair or remove them; --strict refuses instead.",
+            )
+        )
+    if facts.empty_classes:
+        findings.append(
+            Finding(
+                "warning",
+                "empty-class",
+                f"{len(facts.empty_classes)} folders hold no image and are no classes: "
+                f"{', '.join(facts.empty_classes[:5])}.",
+                "Remove them, or put their images in.",
             )
         )
     return findings

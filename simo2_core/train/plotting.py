@@ -6,10 +6,10 @@ matplotlib holds the interpreter lock for seconds; in a process of its own, at l
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 from simo2_core.events import PlotSaved
 from simo2_core.run.directory import RunDirectory
@@ -63,9 +63,9 @@ class Plotter:
             self._child.kill()
         out, _ = self._child.communicate()
         self._child = None
-        paths = [Path(line) for line in (out or "").splitlines() if line]
+        drawn = [json.loads(line) for line in (out or "").splitlines(keepends=True) if line.endswith("\n")]
         self._start()
-        return [PlotSaved(step=self._step, path=os.path.relpath(path, self._run.path)) for path in paths]
+        return [PlotSaved(step=one["step"], path=os.path.relpath(one["path"], self._run.path)) for one in drawn]
 
     def close(self) -> None:
         """Ends a child that is still drawing: its files appear whole or not at all."""

@@ -3,60 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator, PercentFormatter
 from numpy.typing import NDArray
 
+from simo2_core.analysis.course import COMPONENTS, Course, Values
 from simo2_core.analysis.plots.style import LIGHT, Theme, dress, heading, new_figure, save
-
-Values = NDArray[np.float64]
 
 BUCKETS = 600
 """Parts a long run is cut into, each drawn from its least to its greatest value: about two for a dot of a panel."""
-
-COMPONENTS = ("total", "same", "mean", "diff")
-
-
-class Floor(NamedTuple):
-    """What turns the sum of a loss component into a value per pair, and the least that it can be."""
-
-    pairs: int
-    per_pair: float
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Course:
-    """Everything that `draw_curves` shows. One row for each of s steps and each of e evaluations."""
-
-    steps: NDArray[np.int64]
-    """(s,) step numbers, ascending."""
-    losses: dict[str, Values]
-    """(s,) sums over pairs, by name in `COMPONENTS`."""
-    grad_norm: Values
-    """(s,) before clipping."""
-    learning_rate: Values
-    """(s,)"""
-    evaluated: NDArray[np.int64]
-    """(e,) steps of the evaluations on validation."""
-    knn_representation: Values
-    """(e,) in [0, 1], as are the next two."""
-    knn_projection: Values
-    knn_raw_pixels: float
-    """NaN when unknown."""
-    effective_rank: Values
-    """(e,)"""
-    test: tuple[int, float] | None
-    """Step and kNN accuracy of the representation on test, once it was read."""
-    floors: dict[str, Floor]
-    """By name in `COMPONENTS`."""
-    classes: int
-    classes_per_batch: int
-    dimensions: int
 
 
 def decimate(steps: NDArray[np.int64], values: Values, buckets: int = BUCKETS) -> tuple[NDArray[np.int64], Values]:
@@ -184,12 +142,15 @@ def _log_axis(axes: Axes, span: float) -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def _level(axes: Axes, value: float, words: str, theme: Theme, *, above: bool = True) -> None:
-    """A dashed line across the panel, named at its right end."""
+def _level(
+    axes: Axes, value: float, words: str, theme: Theme, *, above: bool = True, left: bool = False
+) -> None:  # fmt: skip
+    """A dashed line across the panel, named at its right or left end."""
     axes.axhline(value, color=theme.muted, linewidth=1.0, linestyle=(0, (5, 3)), zorder=1)
     axes.annotate(
-        words, (1.0, value), xycoords=("axes fraction", "data"), xytext=(-2, 2 if above else -2),
-        textcoords="offset points", ha="right", va="bottom" if above else "top", fontsize=7.5, color=theme.muted,
+        words, (0.0 if left else 1.0, value), xycoords=("axes fraction", "data"),
+        xytext=(4 if left else -2, 2 if above else -2), textcoords="offset points",
+        ha="left" if left else "right", va="bottom" if above else "top", fontsize=7.5, color=theme.muted,
     )  # fmt: skip
 
 
@@ -214,7 +175,8 @@ def _accuracy_panel(axes: Axes, course: Course, theme: Theme) -> None:
         axes.set_ylim(max(low - 3 * room, -0.02), min(high + room, 1.02))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     if np.isfinite(course.knn_raw_pixels):
-        _level(axes, course.knn_raw_pixels, f"raw pixels {course.knn_raw_pixels:.1%}", theme, above=False)
+        # on the left, where accuracy has not risen yet
+        _level(axes, course.knn_raw_pixels, f"raw pixels {course.knn_raw_pixels:.1%}", theme, left=True)
     axes.legend(loc="lower right", fontsize=7, frameon=False, labelcolor=theme.ink, ncols=3, handlelength=1.2,
                 columnspacing=0.8, handletextpad=0.4, borderaxespad=0.2)  # fmt: skip
 

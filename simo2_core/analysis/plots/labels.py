@@ -14,15 +14,18 @@ from numpy.typing import NDArray
 from simo2_core.analysis.geometry import Labels
 from simo2_core.analysis.plots.style import Theme, blend
 
-_AROUND = ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (-1, 1), (1, -1), (-1, -1))
+_AROUND = ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (-1, 1), (1, -1), (-1, -1), (0, 1.7), (0, -1.7))
 """Places tried for a name beside its point, in its own widths and heights."""
+
+_OWN = 0.6
+"""Share of the points around a class's densest one that must be its own; half would be met by chance among three."""
 
 
 def class_points(points: NDArray[np.float64], labels: Labels) -> dict[int, NDArray[np.float64]]:
     """Where each class that keeps to itself has its name: the point where it is densest.
 
-    Not the mean: a class in two groups has nothing at its mean. A class has no place of its own when, around its
-    densest point, fewer than half of the points nearest to it are its own.
+    Not the mean: a class in two groups has nothing at its mean. A class has no place of its own when too few of the
+    points around its densest point are its own.
 
     Args:
         points: (n, 2).
@@ -34,12 +37,12 @@ def class_points(points: NDArray[np.float64], labels: Labels) -> dict[int, NDArr
     found = {}
     for label in np.unique(labels):
         mine = points[labels == label]
-        near = int(np.clip(len(mine) // 3, 1, 25))
+        near = int(np.clip(len(mine) // 2, 1, 40))
         distance = np.linalg.norm(mine[:, None, :] - mine[None, :, :], axis=2)
         reach = np.partition(distance, min(near, len(mine) - 1), axis=1)[:, min(near, len(mine) - 1)]
         place = mine[int(np.argmin(reach))]
         around = np.argsort(np.linalg.norm(points - place, axis=1), kind="stable")[: near + 1]
-        if 2 * np.count_nonzero(labels[around] == label) > len(around):
+        if np.mean(labels[around] == label) > _OWN:
             found[int(label)] = (float(reach.min()), place)
     return {label: place for label, (_, place) in sorted(found.items(), key=lambda item: (item[1][0], item[0]))}
 
@@ -47,6 +50,7 @@ def class_points(points: NDArray[np.float64], labels: Labels) -> dict[int, NDArr
 def write_labels(
     axes: Axes,
     places: Mapping[int, NDArray[np.float64]],
+    points: NDArray[np.float64],
     names: list[str],
     colours: list[str],
     theme: Theme,
@@ -54,12 +58,13 @@ def write_labels(
     size: float,
     boxed: bool,
 ) -> set[int]:
-    """Writes the name of each class at its place, or beside it where another name is in the way.
+    """Writes the name of each class beside its place, where it covers no other name and the fewest points.
 
     The first of `places` are served first. The axes must have their final limits and place in the figure.
 
     Args:
         places: (2,) in data coordinates by class.
+        points: (n, 2) what should stay in sight.
         boxed: whether a name gets a frame in its class's colour.
 
     Returns:
@@ -69,6 +74,7 @@ def write_labels(
     assert isinstance(canvas, FigureCanvasAgg)
     renderer = canvas.get_renderer()  # type: ignore[no-untyped-call]
     frame = axes.get_window_extent(renderer)
+    dots = axes.transData.transform(points)
     taken: list[Bbox] = []
     written = set()
     for label, place in places.items():
@@ -83,18 +89,23 @@ def write_labels(
         else:
             text.set_path_effects([withStroke(linewidth=2.4, foreground=theme.paper, alpha=0.85)])
         box = text.get_window_extent(renderer).padded(size * 0.65 if boxed else 2.0)
-        for right, up in ((0, 0), *_AROUND) if boxed else _AROUND:  # without a frame points show through a name
-            moved = box.translated(right * box.width * 0.6, up * box.height * 0.9)
-            if _inside(moved, frame) and not any(moved.overlaps(other) for other in taken):
-                x, y = axes.transData.inverted().transform(((moved.x0 + moved.x1) / 2, (moved.y0 + moved.y1) / 2))
-                text.set_position((float(x), float(y)))
-                taken.append(moved)
-                written.add(label)
-                break
-        else:
+        tried = [box.translated(right * box.width * 0.6, up * box.height * 0.95) for right, up in _AROUND]
+        free = [at for at in tried if _inside(at, frame) and not any(at.overlaps(other) for other in taken)]
+        if not free:
             text.remove()
+            continue
+        best = min(free, key=lambda at: _covered(at, dots))  # the first of equals
+        x, y = axes.transData.inverted().transform(((best.x0 + best.x1) / 2, (best.y0 + best.y1) / 2))
+        text.set_position((float(x), float(y)))
+        taken.append(best)
+        written.add(label)
     return written
 
 
 def _inside(box: Bbox, frame: Bbox) -> bool:
     return bool(box.x0 >= frame.x0 and box.x1 <= frame.x1 and box.y0 >= frame.y0 and box.y1 <= frame.y1)
+
+
+def _covered(box: Bbox, dots: NDArray[np.float64]) -> int:
+    x, y = dots[:, 0], dots[:, 1]
+    return int(np.count_nonzero((x > box.x0) & (x < box.x1) & (y > box.y0) & (y < box.y1)))

@@ -157,7 +157,7 @@ def _finish(
         for text in list(axes.texts):
             text.remove()
         figure.draw_without_rendering()  # gives the axes their place, which the labels need
-        return write_labels(axes, places, names, colours, theme, size=size, boxed=classes <= _BOXED_CLASSES)
+        return write_labels(axes, places, points, names, colours, theme, size=size, boxed=classes <= _BOXED_CLASSES)
 
     if write() != present and classes <= _LEGEND_CLASSES:
         _legend(figure, names, sorted(present), theme)

@@ -16,7 +16,6 @@ from simo2_core.analysis.geometry import (
     class_gram,
     mean_squared_cosine,
     most_confused_pairs,
-    welch_floor,
 )
 from simo2_core.analysis.plots.style import (
     LIGHT,
@@ -30,6 +29,7 @@ from simo2_core.analysis.plots.style import (
     signed,
     signed_map,
 )
+from simo2_core.loss_floor import welch_floor
 
 _VALUED_CLASSES = 20
 """Up to so many classes each cell holds its value and the classes keep their own order."""

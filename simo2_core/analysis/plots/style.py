@@ -16,7 +16,7 @@ from pathlib import Path
 from matplotlib import get_data_path
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
+from matplotlib.colors import Colormap, LinearSegmentedColormap, to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 
@@ -92,11 +92,10 @@ def _oklch(lightness: float, chroma: float, turn: float) -> str:
     return to_hex((red, green, blue))
 
 
-def signed_map(theme: Theme) -> LinearSegmentedColormap:
+def signed_map(theme: Theme) -> Colormap:
     """Blue for -1 through the paper's own shade at 0 to orange for +1; grey where there is no value."""
     colours = LinearSegmentedColormap.from_list("signed", [theme.low, theme.middle, theme.high], N=255)
-    colours.set_bad(theme.faint)
-    return colours
+    return colours.with_extremes(bad=theme.faint)
 
 
 def blend(colour: str, other: str, share: float) -> str:

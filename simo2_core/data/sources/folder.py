@@ -91,6 +91,11 @@ class FolderSource:
         return printable(self.root.name) or "folder"
 
     @property
+    def origin(self) -> str:
+        """The folder's absolute path."""
+        return printable(str(self.root))
+
+    @property
     def splits(self) -> tuple[str, ...]:
         """`train`, and `validation` and `test` where there are folders for them."""
         return tuple(self._scans)

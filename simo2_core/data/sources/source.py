@@ -52,7 +52,12 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """For people and for the cache folder: `cifar10`, or the name of the image folder."""
+        """For people: `cifar10`, or the name of the image folder."""
+        ...
+
+    @property
+    def origin(self) -> str:
+        """What tells it from every other: the name of a TFDS data set, or the whole path of a folder."""
         ...
 
     @property

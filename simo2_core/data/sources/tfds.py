@@ -40,6 +40,11 @@ class TfdsSource:
         return self.prepared.full_name
 
     @property
+    def origin(self) -> str:
+        """`name[/config]`."""
+        return self.prepared.full_name
+
+    @property
     def splits(self) -> tuple[str, ...]:
         """Those on disk; expressions such as `train[:10%]` and `train+validation` are taken as well."""
         return tuple(self.prepared.splits)

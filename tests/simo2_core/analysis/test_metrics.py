@@ -47,7 +47,7 @@ def test_agrees_with_scikit_learn_on_real_digits():
 )
 def test_agrees_with_the_definition(data, labels, k):
     queries, bank = data[:7], data[7:]
-    # distinct lengths of vote only: a tie by rounding has no right answer
+    # where two classes tie but for rounding, either answer is right
     expected = knn_by_hand(queries, bank, labels, 4, k, 0.5)
     ours = knn_predict(queries, bank, labels, classes=4, k=k, temperature=0.5)
     for query, ours_c, expected_c in zip(queries, ours, expected, strict=True):
@@ -68,12 +68,12 @@ def near_tie(query, bank, labels, k, one, other):
 
 def test_bank_and_queries_in_pieces_give_the_same(monkeypatch):
     rng = np.random.default_rng(0)
-    queries, bank = rng.normal(size=(301, 8)), rng.normal(size=(2500, 8))
+    queries, bank = rng.normal(size=(101, 8)), rng.normal(size=(2500, 8))
     labels = rng.integers(0, 7, 2500)
     whole = knn_predict(queries, bank, labels, classes=7, chunk=512)
     monkeypatch.setattr(metrics, "BANK_CHUNK", 1024)  # 2500 rows: two full chunks and an odd one
     np.testing.assert_array_equal(knn_predict(queries, bank, labels, classes=7, chunk=64), whole)
-    np.testing.assert_array_equal(whole, knn_by_hand(queries, bank, labels, 7, 20, 0.07))
+    np.testing.assert_array_equal(whole[:20], knn_by_hand(queries[:20], bank, labels, 7, 20, 0.07))
 
 
 def test_k_beyond_a_chunk_of_the_bank(monkeypatch):

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from simo2_core.data import build
+from simo2_core.data import build, cache
 from simo2_core.data.cache import cache_root, clear, list_entries, open_entry
 from simo2_core.data.load import load_dataset
+from simo2_core.data.on_demand import OnDemandImages
 from simo2_core.data.progress import Progress
 from simo2_core.errors import DataError
 from tests.simo2_core.data.pictures import MakeFolder, config, encoded, picture
@@ -177,12 +178,21 @@ def test_two_processes_build_an_entry_once(make_folder: MakeFolder) -> None:
     assert len(list_entries()) == 1
 
 
-def test_no_room_is_said_before_anything_is_decoded(make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    from simo2_core.data import cache
-
+def test_without_room_images_are_decoded_on_demand_and_are_the_same(
+    make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make_folder(count=10)
+    cached = load_dataset(config(root))
+    clear()
     monkeypatch.setattr(cache, "disk_free", lambda path: 100)
-    with pytest.raises(DataError, match=r"7\.7 kB .* 100 bytes free.*SIMO2_CACHE"):
-        load_dataset(config(make_folder(count=5)))
+    streamed = load_dataset(config(root), workers=1)
+    assert isinstance(streamed.train.images, OnDemandImages)
+    for part in ("train", "validation", "test"):
+        np.testing.assert_array_equal(getattr(streamed, part).gather(), getattr(cached, part).gather())
+    np.testing.assert_array_equal(streamed.mean, cached.mean)
+    assert list_entries() == []
+    with pytest.raises(cache.NoRoom, match=r"needs 7\.7 kB .* 100 bytes free.*SIMO2_CACHE"):
+        cache.require_room(root, 7680)
 
 
 def test_a_cache_that_cannot_be_written_is_said(
@@ -195,11 +205,12 @@ def test_a_cache_that_cannot_be_written_is_said(
 
 
 def test_clear_removes_by_name_or_all(make_folder: MakeFolder) -> None:
-    load_dataset(config(make_folder(count=3, root="one")))
-    load_dataset(config(make_folder(count=3, root="two")))
-    assert clear(("one",))[0] == 1
+    one, two = make_folder(count=3, root="one"), make_folder(count=3, root="two")
+    load_dataset(config(one))
+    load_dataset(config(two))
+    assert clear((str(one),))[0] == 1
     (left,) = list_entries()
-    assert json.loads((left / "entry.json").read_text())["key"]["name"] == "two"
+    assert json.loads((left / "entry.json").read_text())["key"]["name"] == str(two)
     count, size = clear()
     assert count == 1
     assert size > 6 * 16 * 16 * 3

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from simo2_core.config import Config, DataConfig
+from simo2_core.data.dataset import Skipped
 from simo2_core.data.load import load_dataset
 from simo2_core.data.placement import Machine, Placement, choose_placement, disk_free, human_bytes, look_at_machine
 from simo2_core.data.preflight import DatasetFacts, preflight
@@ -38,6 +39,16 @@ def test_a_missing_split_is_an_error_that_names_the_others() -> None:
 
 def test_unlabelled_images_are_an_error() -> None:
     assert codes(Config(), dataclasses.replace(FACTS, unlabelled=100_000))["unlabelled"] == "error"
+
+
+def test_files_left_out_are_counted_and_named() -> None:
+    skipped = tuple(Skipped(f"cat/{index}.jpg", "the file is empty") for index in range(5))
+    facts = dataclasses.replace(FACTS, skipped=skipped, empty_classes=("bird",))
+    first, second = (f for f in preflight(Config(), facts, ROOMY) if f.severity == "warning")
+    assert (first.code, second.code) == ("unreadable", "empty-class")
+    assert "5 files" in first.message
+    assert "cat/2.jpg (the file is empty); and 2 more" in first.message
+    assert "bird" in second.message
 
 
 def test_a_single_class_is_an_error() -> None:

@@ -1,0 +1,117 @@
+"""The course of a training run, read back from its events as arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simo2_core.events import Evaluated, RunStarted, StepsLogged
+from simo2_core.loss_floor import loss_floor, pair_counts
+from simo2_core.run.directory import RunDirectory
+
+Values = NDArray[np.float64]
+
+COMPONENTS = ("total", "same", "mean", "diff")
+
+
+class Floor(NamedTuple):
+    """What turns the sum of a loss component into a value per pair, and the least that it can be."""
+
+    pairs: int
+    per_pair: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Course:
+    """What a run measured of itself. One row for each of s steps and each of e evaluations."""
+
+    steps: NDArray[np.int64]
+    """(s,) step numbers, ascending."""
+    losses: dict[str, Values]
+    """(s,) sums over pairs, by name in `COMPONENTS`."""
+    grad_norm: Values
+    """(s,) before clipping."""
+    learning_rate: Values
+    """(s,)"""
+    evaluated: NDArray[np.int64]
+    """(e,) steps of the evaluations on validation."""
+    knn_representation: Values
+    """(e,) in [0, 1], as are the next two."""
+    knn_projection: Values
+    knn_raw_pixels: float
+    """NaN when unknown."""
+    effective_rank: Values
+    """(e,)"""
+    test: tuple[int, float] | None
+    """Step and kNN accuracy of the representation on test, once it was read."""
+    floors: dict[str, Floor]
+    """By name in `COMPONENTS`."""
+    classes: int
+    classes_per_batch: int
+    dimensions: int
+
+
+def read_course(run: RunDirectory, until: int | None = None) -> Course | None:
+    """The course of training from the run's events, up to a step; None before the first logged step or evaluation.
+
+    A step that was logged twice, by a run that was resumed, counts as it was logged last.
+    """
+    started: RunStarted | None = None
+    logged: list[StepsLogged] = []
+    seen: dict[int, Evaluated] = {}
+    test: tuple[int, float] | None = None
+    for event in run.events():
+        if isinstance(event, RunStarted):
+            started = event
+        elif until is not None and event.step > until:
+            continue
+        elif isinstance(event, StepsLogged):
+            logged.append(event)
+        elif isinstance(event, Evaluated) and event.split == "validation":
+            seen[event.step] = event
+        elif isinstance(event, Evaluated):
+            test = (event.step, event.knn_representation)
+    if started is None or not (logged or seen):
+        return None
+    steps, losses = _series(logged, until)
+    evaluations = [seen[step] for step in sorted(seen)]
+    return Course(
+        steps=steps,
+        losses={name: losses[name] for name in COMPONENTS},
+        grad_norm=losses["grad_norm"],
+        learning_rate=losses["learning_rate"],
+        evaluated=np.array([event.step for event in evaluations], np.int64),
+        knn_representation=np.array([event.knn_representation for event in evaluations], np.float64),
+        knn_projection=np.array([event.knn_projection for event in evaluations], np.float64),
+        knn_raw_pixels=started.raw_pixels_knn,
+        effective_rank=np.array([event.effective_rank for event in evaluations], np.float64),
+        test=test,
+        floors=_floors(started, run.config.objective.epsilon),
+        classes=len(started.class_names),
+        classes_per_batch=started.classes_per_batch,
+        dimensions=started.embedding_size,
+    )
+
+
+def _series(logged: list[StepsLogged], until: int | None) -> tuple[NDArray[np.int64], dict[str, Values]]:
+    """The steps, ascending and each once, and their values by name."""
+    numbers = np.array([step for event in logged for step in range(event.step, event.last_step + 1)], np.int64)
+    steps, newest = np.unique(numbers[::-1], return_index=True)
+    rows = len(numbers) - 1 - newest
+    if until is not None:
+        steps, rows = steps[steps <= until], rows[steps <= until]
+    values = {}
+    for name in (*COMPONENTS, "grad_norm", "learning_rate"):
+        values[name] = np.array([value for event in logged for value in getattr(event, name)], np.float64)[rows]
+    return steps, values
+
+
+def _floors(started: RunStarted, epsilon: float) -> dict[str, Floor]:
+    counts = pair_counts(started.classes_per_batch, started.samples_per_class)
+    floors = loss_floor(started.classes_per_batch, started.samples_per_class, epsilon=epsilon)
+    return {
+        name: Floor(round(getattr(counts, name)), getattr(floors, name) / getattr(counts, name)) for name in COMPONENTS
+    }

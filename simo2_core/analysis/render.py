@@ -1,0 +1,167 @@
+"""The pictures of a run, from what its folder holds: `python -m simo2_core.analysis.render RUN_DIR`.
+
+A child process of the trainer runs this, without jax and at low priority, so that drawing never holds up a step; it
+prints a line of JSON for each file. Without `--step` the newest snapshot is drawn into `plots/`, over the last
+picture of its kind: an older one can be drawn again at any time, into `plots/STEP/`, since snapshots are kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from simo2_core.analysis.course import Course, read_course
+from simo2_core.analysis.snapshot import Snapshot, read_snapshot, snapshot_steps
+from simo2_core.errors import ConfigError, DataError, RunError, Simo2Error, did_you_mean
+from simo2_core.run.directory import RunDirectory
+
+KINDS = ("curves", "pca", "similarity", "pairs", "cosines", "tsne")
+"""Every kind of picture, the quick ones first; each is the file KIND.png."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A picture on disk."""
+
+    kind: str
+    path: Path
+    step: int
+
+
+def render(
+    run_path: Path, kinds: Sequence[str] | None = None, *, step: int | None = None, out: Path | None = None,
+    dark: bool = False,
+) -> list[Path]:  # fmt: skip
+    """Draws the pictures of a run and returns their files; see `render_each`."""
+    return [drawn.path for drawn in render_each(run_path, kinds, step=step, out=out, dark=dark)]
+
+
+def render_each(
+    run_path: Path, kinds: Sequence[str] | None = None, *, step: int | None = None, out: Path | None = None,
+    dark: bool = False,
+) -> Iterator[Drawn]:  # fmt: skip
+    """Draws the pictures of a run one by one, each a file that appears whole.
+
+    Args:
+        kinds: of `KINDS`; by default all that the run has the data for.
+        step: of the snapshot to draw, and the last step of the curves; by default the newest.
+        out: the folder for the files; by default the run's `plots/`, or `plots/STEP/` when a step is given.
+        dark: light on dark.
+
+    Raises:
+        ConfigError: a kind that does not exist.
+        RunError: no such run or snapshot, nothing to draw yet, or a disk that refuses.
+        DataError: an embedding that cannot be drawn, such as one that is not finite; raised when all the other
+            pictures are drawn.
+    """
+    wanted = _check_kinds(kinds)
+    run = RunDirectory.open(run_path)
+    folder = out or (run.plots if step is None else run.plots / str(step))
+    steps = snapshot_steps(run)
+    if step is not None and step not in steps:
+        known = f"it has {', '.join(map(str, steps[-8:]))}" if steps else "it has none"
+        raise RunError(f"{run.path} has no snapshot of step {step}; {known}.")
+    snapshot = read_snapshot(run.embeddings / f"{steps[-1] if step is None else step}.npz") if steps else None
+    failed: DataError | None = None
+    drew = False
+    for kind in wanted:
+        try:
+            drawn = _draw(kind, run, snapshot, step, folder / f"{kind}.png", dark)
+        except DataError as error:
+            failed = failed or error
+            continue
+        if drawn is None and kinds is not None:
+            raise RunError(f"{run.path} has nothing to draw {kind} from yet. Let it train to its first evaluation.")
+        if drawn is not None:
+            drew = True
+            yield drawn
+    if failed:
+        raise failed
+    if not drew:
+        raise RunError(f"{run.path} has nothing to draw yet. Let it train to its first evaluation.")
+
+
+def _check_kinds(kinds: Sequence[str] | None) -> list[str]:
+    for kind in kinds or ():
+        if kind not in KINDS:
+            raise ConfigError(f"{kind!r} is no picture; there are {', '.join(KINDS)}.{did_you_mean(kind, KINDS)}")
+    return [kind for kind in KINDS if kinds is None or kind in kinds]
+
+
+def _draw(
+    kind: str, run: RunDirectory, snapshot: Snapshot | None, step: int | None, path: Path, dark: bool
+) -> Drawn | None:
+    """Draws one picture, or returns None when the run does not have its data yet."""
+    import matplotlib.style
+
+    from simo2_core.analysis.plots import cosines, curves, pairs, scatter, similarity, style
+
+    theme = style.DARK if dark else style.LIGHT
+    with matplotlib.style.context("default"):  # a user's matplotlibrc would change what the labels were measured with
+        if kind == "curves":
+            course = read_course(run, step)
+            if course is None:
+                return None
+            last = int(course.steps[-1]) if len(course.steps) else int(course.evaluated[-1])
+            curves.draw_curves(path, course, _curves_title(run, course, last), theme=theme)
+            return Drawn(kind, path, last)
+        if snapshot is None:
+            return None
+        draw: Callable[..., Path] = {
+            "pca": scatter.draw_pca, "tsne": scatter.draw_tsne, "similarity": similarity.draw_similarity,
+            "pairs": pairs.draw_pairs, "cosines": cosines.draw_cosines,
+        }[kind]  # fmt: skip
+        if not np.isfinite(snapshot.embedding).all():
+            raise DataError(
+                f"the embedding of step {snapshot.step} is not finite: it cannot be drawn. Draw the curves."
+            )
+        caption = style.Caption(_preset(run), snapshot.step, len(snapshot.labels))
+        draw(path, snapshot.embedding, snapshot.labels, snapshot.class_names, caption, theme=theme)
+        return Drawn(kind, path, snapshot.step)
+
+
+def _preset(run: RunDirectory) -> str:
+    config = run.config
+    return config.preset or Path(config.data.dataset).name
+
+
+def _curves_title(run: RunDirectory, course: Course, last: int) -> str:
+    config = run.config
+    return (
+        f"{_preset(run)} · step {last:,} of {config.steps:,} · {course.classes_per_batch} classes × "
+        f"{config.samples_per_class} samples a batch · D {course.dimensions} · {config.optim.optimizer}, "
+        f"seed {config.seed}"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The child process: returns its exit code."""
+    parser = argparse.ArgumentParser(prog="simo2_core.analysis.render", description="Draw the pictures of a run.")
+    parser.add_argument("run", type=Path, metavar="RUN_DIR")
+    parser.add_argument("--step", type=int)
+    parser.add_argument("--kinds", nargs="+", metavar="KIND", help=", ".join(KINDS))
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--dark", action="store_true")
+    given = parser.parse_args(arguments)
+    os.nice(10)  # training comes first
+    from threadpoolctl import threadpool_limits
+
+    try:
+        with threadpool_limits(limits=1):  # and keeps its cores
+            for drawn in render_each(given.run, given.kinds, step=given.step, out=given.out, dark=given.dark):
+                print(json.dumps({"plot": drawn.kind, "path": str(drawn.path), "step": drawn.step}), flush=True)
+    except Simo2Error as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,205 @@
+"""What is on disk and what is not: prepared data sets, decoded images, and what preparing would need."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from simo2_core.config import DataConfig
+from simo2_core.data.build import entry_key_of
+from simo2_core.data.cache import entry_key, entry_path, list_entries, open_entry
+from simo2_core.data.preflight import DatasetFacts
+from simo2_core.data.sources.digits import CLASS_NAMES, load_digits
+from simo2_core.data.sources.folder import FolderSource
+from simo2_core.data.sources.prepared import Prepared, TfdsName, data_dirs, find
+from simo2_core.data.sources.shards import open_shard
+from simo2_core.data.sources.source import Source
+from simo2_core.data.sources.tfds import TfdsSource
+from simo2_core.errors import DataError
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """One split in the cache of decoded images."""
+
+    path: Path
+    name: str
+    """`name[/config]` of a TFDS data set, or the path of a folder."""
+    split: str
+    images: int
+    shape: tuple[int, ...]
+    """Height, width, channels."""
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Needed:
+    """A file that preparing a data set fetches, or that the user has to."""
+
+    name: str
+    url: str
+    bytes: int
+    """0 while unknown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """All that can be said of a data set without reading its images."""
+
+    name: str
+    kind: str
+    """`built in`, `folder` or `TFDS`."""
+    classes: tuple[str, ...]
+    image_shape: tuple[int | None, ...]
+    """Height, width and channels; None where images differ or it is not known."""
+    splits: dict[str, int]
+    """Images of each split; empty while unknown."""
+    prepared: tuple[Prepared, ...] = ()
+    decoded: tuple[Decoded, ...] = ()
+    needed: tuple[Needed, ...] = ()
+    """What is still to be fetched; of a builder with several configs, the files of all of them."""
+    by_hand: str = ""
+    """Where to put those files when they have to be fetched by hand, or when this machine is offline."""
+    notes: tuple[str, ...] = field(default=())
+
+
+def decoded(name: str | None = None) -> list[Decoded]:
+    """The entries of the cache, of one data set or of all."""
+    found = []
+    for path in list_entries():
+        key, entry = entry_key(path), open_entry(path, trusting=True)
+        if entry is not None and name in (None, key.get("name")):
+            shape = entry.images.shape
+            found.append(Decoded(path, str(key["name"]), str(key["split"]), shape[0], shape[1:], entry.images.nbytes))
+    return found
+
+
+def describe(dataset: str, data_dir: str | None) -> Description:
+    """What `dataset` (digits, a folder, or a TFDS name) is, and what is on disk of it.
+
+    Raises:
+        DataError: there is no such data set; the message has the nearest names.
+    """
+    if dataset == "digits":
+        images, _ = load_digits()
+        return Description(
+            name="digits", kind="built in", classes=CLASS_NAMES, image_shape=images.shape[1:], splits={"all": 1797}
+        )
+    if is_folder(dataset):
+        return _describe_folder(FolderSource(Path(dataset).expanduser()))
+    return _describe_tfds(TfdsName.parse(dataset), data_dir)
+
+
+def is_folder(dataset: str) -> bool:
+    """Whether `dataset` means a folder of images and not a name."""
+    return dataset.startswith((".", "/", "~")) or Path(dataset).is_dir()
+
+
+def _describe_folder(source: FolderSource) -> Description:
+    parts = {name: source.split(name) for name in source.splits}
+    train = parts["train"]
+    sizes = np.bincount(train.labels, minlength=len(train.class_names))
+    smallest, largest = int(sizes.argmin()), int(sizes.argmax())
+    notes = [
+        f"smallest class of train {train.class_names[smallest]!r} with {sizes[smallest]:,} images, "
+        f"largest {train.class_names[largest]!r} with {sizes[largest]:,}"
+    ]
+    if source.empty_classes:
+        notes.append(f"folders without an image: {', '.join(source.empty_classes)}")
+    return Description(
+        name=source.name,
+        kind="folder",
+        classes=train.class_names,
+        image_shape=(None, None, None),
+        splits={name: len(part.records) for name, part in parts.items()},
+        decoded=tuple(decoded(source.origin)),
+        notes=tuple(notes),
+    )
+
+
+def _describe_tfds(wanted: TfdsName, data_dir: str | None) -> Description:
+    from simo2_core.data.prepare_child import MANUAL_FILES, find_builder
+    from simo2_core.data.sources.class_names import readable_names
+    from simo2_core.data.sources.tfds import choose_features
+
+    folder = data_dirs(data_dir)[0]
+    prepared = tuple(find(wanted, data_dir))
+    if prepared:
+        import tensorflow_datasets as tfds
+
+        builder: Any = tfds.builder_from_directory(prepared[0].path)
+    else:
+        builder = find_builder(str(wanted), folder)
+    image_key, label_key = choose_features(builder.info, None, None, str(wanted))
+    label = builder.info.features[label_key]
+    needed: list[Needed] = []
+    if not prepared:
+        manual = MANUAL_FILES.get(wanted.name)
+        for url, info in (builder.url_infos or {}).items():
+            name = info.filename or url.rsplit("/", 1)[-1]
+            if manual is None or name in manual:
+                needed.append(Needed(name, url, int(info.size)))
+    return Description(
+        name=prepared[0].full_name if prepared else str(wanted),
+        kind="TFDS",
+        classes=readable_names(wanted.name, tuple(label.names or map(str, range(label.num_classes)))),
+        image_shape=tuple(builder.info.features[image_key].shape),
+        splits=prepared[0].splits if prepared else {},
+        prepared=prepared,
+        decoded=tuple(decoded(prepared[0].full_name if prepared else str(wanted))),
+        needed=tuple(needed),
+        by_hand=str(folder / "downloads" / "manual") if needed else "",
+    )
+
+
+def verify_prepared(prepared: Prepared) -> list[str]:
+    """What is wrong with a prepared data set: shards that are missing, torn, or hold another number of records."""
+    if not prepared.readable:
+        return [f"it is stored as {prepared.format}, which cannot be read without TensorFlow"]
+    try:
+        info = json.loads((prepared.path / "dataset_info.json").read_text())
+    except (OSError, ValueError) as error:
+        return [f"dataset_info.json cannot be read: {error}"]
+    problems = []
+    for split in info["splits"]:
+        lengths = [int(length) for length in split.get("shardLengths", ())]
+        for number, length in enumerate(lengths):
+            name = f"{prepared.name}-{split['name']}.{prepared.format}-{number:05d}-of-{len(lengths):05d}"
+            if not (prepared.path / name).is_file():
+                problems.append(f"{name} is missing")
+                continue
+            try:
+                open_shard(prepared.format, str(prepared.path / name))([length - 1] if length else [])
+            except (DataError, IndexError, ValueError, RuntimeError) as error:
+                problems.append(f"{name}: {' '.join(str(error).split())[:200]}")
+    return problems
+
+
+def expected_facts(
+    config: DataConfig,
+    *,
+    classes: int,
+    image_shape: tuple[int, int, int],
+    images: int,
+    splits: tuple[str, ...] = (),
+) -> DatasetFacts:
+    """What a preset says of its data set, with what the disk says of it: for a pre-flight before anything is loaded."""
+    to_write = 0 if config.dataset == "digits" or _is_decoded(config) else images * math.prod(image_shape)
+    return DatasetFacts(classes=classes, image_shape=image_shape, images=images, splits=splits, to_write=to_write)
+
+
+def _is_decoded(config: DataConfig) -> bool:
+    source: Source
+    if is_folder(config.dataset):
+        source = FolderSource(Path(config.dataset).expanduser())
+    else:
+        found = find(TfdsName.parse(config.dataset), config.data_dir)
+        if not found:
+            return False
+        source = TfdsSource(found[0], config.image_key, config.label_key, lambda _: None)
+    return entry_path(entry_key_of(source, config.train_split, config, None)).is_dir()

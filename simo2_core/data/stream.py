@@ -1,0 +1,114 @@
+"""Batches for a data set that does not live on the device: fetched in chunks of steps, the next while this one trains.
+
+Chunk i holds the images of steps [i*S, (i+1)*S), drawn by the same function of (key, step) that draws on the device.
+So a run trains on the same images wherever they live, and resuming in the middle of a chunk is arithmetic.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpy.typing import NDArray
+
+from simo2_core.data.dataset import Part
+from simo2_core.data.sampler import draw_batch
+
+CHUNK_BYTES = 64_000_000
+"""Images of one chunk: two of them are on the device at any time, which even a small one has room for."""
+MAX_CHUNK = 64
+"""Most steps of a chunk: small images should not make the first chunk wait for thousands of reads."""
+
+
+def chunk_steps(batch_bytes: int) -> int:
+    """S, the steps whose images are fetched at once."""
+    return max(1, min(MAX_CHUNK, CHUNK_BYTES // batch_bytes))
+
+
+class Chunks:
+    """The images of each chunk of steps on the device, double-buffered. Close it to end its thread."""
+
+    def __init__(
+        self,
+        part: Part,
+        key: Array,
+        *,
+        classes_per_batch: int,
+        samples_per_class: int,
+        steps: int | None = None,
+    ) -> None:
+        """Names what to fetch; the first `get` begins.
+
+        Args:
+            key: a typed key, the one that the run draws its batches with.
+            steps: S; None chooses it by the size of a batch.
+        """
+        self.batch = classes_per_batch * samples_per_class
+        self.steps = steps or chunk_steps(self.batch * int(np.prod(part.images.shape[1:])))
+        self._images = part.images
+        self._rows = _row_function(
+            key, part, classes_per_batch=classes_per_batch, samples_per_class=samples_per_class, steps=self.steps
+        )
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="simo2-fetch")
+        self._coming: dict[int, Future[Array]] = {}
+
+    def get(self, chunk: int) -> Array:
+        """(S * batch, H, W, ch) uint8 on the device, waiting for it where it has to; begins with the next one."""
+        for index in (chunk, chunk + 1):
+            if index not in self._coming:
+                self._coming[index] = self._pool.submit(self._fetch, index)
+        for index in [index for index in self._coming if index not in (chunk, chunk + 1)]:
+            self._coming.pop(index).cancel()
+        return self._coming[chunk].result()
+
+    def _fetch(self, chunk: int) -> Array:
+        images: Array = jax.device_put(self.read(chunk)).block_until_ready()
+        return images
+
+    def read(self, chunk: int) -> NDArray[np.uint8]:
+        """(S * batch, H, W, ch) the images of a chunk, on the host."""
+        rows = self._rows(chunk)
+        # ascending rows: a disk, and the page cache, like one direction; repeated rows are read once
+        unique, where = np.unique(rows, return_inverse=True)
+        return np.ascontiguousarray(np.asarray(self._images[unique])[where])
+
+    def close(self) -> None:
+        """Ends the thread."""
+        self._pool.shutdown(cancel_futures=True)
+
+
+def _row_function(
+    key: Array, part: Part, *, classes_per_batch: int, samples_per_class: int, steps: int
+) -> Callable[[int], NDArray[np.int64]]:
+    try:
+        host: Any = jax.devices("cpu")[0]
+    except RuntimeError:  # JAX_PLATFORMS leaves only the accelerator: it draws the same rows
+        host = jax.devices()[0]
+    on_host = functools.partial(jax.device_put, device=host)
+    key, offsets, counts = on_host(key), on_host(part.offsets.astype(np.int32)), on_host(part.counts.astype(np.int32))
+
+    @jax.jit
+    def rows_of(first: Array) -> Array:
+        def rows(step: Array) -> Array:
+            return draw_batch(
+                key,
+                step,
+                offsets,
+                counts,
+                classes_per_batch=classes_per_batch,
+                samples_per_class=samples_per_class,
+            ).rows
+
+        drawn: Array = jax.lax.map(rows, first + jnp.arange(steps, dtype=jnp.int32))
+        return drawn
+
+    def rows_of_chunk(chunk: int) -> NDArray[np.int64]:
+        return np.asarray(rows_of(on_host(np.int32(chunk * steps)))).reshape(-1).astype(np.int64)
+
+    return rows_of_chunk

@@ -1,0 +1,345 @@
+"""`simo2 data`: what is on disk, what it takes to get the rest, and getting it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from simo2_core.errors import DataError, did_you_mean
+from simo2_core.presets import PRESETS
+
+if TYPE_CHECKING:
+    from simo2_core.config import DataConfig
+    from simo2_core.data.catalogue import Description
+
+app = typer.Typer(no_args_is_help=True, help="List, prepare, verify and clear data sets.")
+
+DataDirOption = Annotated[
+    str | None,
+    typer.Option("--data-dir", help="Where TFDS data sets live (default: TFDS_DATA_DIR or ~/tensorflow_datasets)."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON lines; the last one is the result.")]
+NAMES_HELP = "Presets, TFDS names (name[/config]), or image folders."
+
+
+@app.command("list")
+def list_command(data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:
+    """List the data sets: presets first, then whatever else is on disk."""
+    from simo2_core.data.catalogue import decoded
+    from simo2_core.data.sources.prepared import find_all
+
+    on_disk: dict[str, list[str]] = {}
+    for prepared in find_all(data_dir):
+        on_disk.setdefault(prepared.full_name, []).append(f"{prepared.version} {prepared.format}")
+    cached: dict[str, int] = {}
+    for entry in decoded():
+        cached[entry.name] = cached.get(entry.name, 0) + entry.bytes
+    presets = {preset.config.data.dataset: name for name, preset in PRESETS.items()}
+    rows = [
+        _Row(presets.get(dataset, ""), dataset, tuple(on_disk.get(dataset, ())), cached.get(dataset, 0))
+        for dataset in dict.fromkeys([*presets, *on_disk, *cached])
+    ]
+    if as_json:
+        _print_json(*(row.facts() for row in rows), {"datasets": len(rows)})
+        return
+    _print_table(
+        "Data sets: simo2 data info NAME, simo2 data prepare NAME",
+        ("name", "classes", "image", "train", "on disk", "decoded", "download"),
+        [row.cells() for row in rows],
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Row:
+    """One data set of the list."""
+
+    preset: str
+    dataset: str
+    versions: tuple[str, ...]
+    """Version and format of each prepared copy."""
+    decoded_bytes: int
+
+    def facts(self) -> dict[str, Any]:
+        """For `--json`."""
+        preset = PRESETS.get(self.preset)
+        return {
+            "name": self.preset or self.dataset,
+            "dataset": self.dataset,
+            "versions": self.versions,
+            "decoded_bytes": self.decoded_bytes,
+            "classes": preset.classes if preset else None,
+            "image_shape": preset.image_shape if preset else None,
+            "train": preset.train_images if preset else None,
+            "test": preset.test_images if preset else None,
+            "needs": preset.needs if preset and not self.versions else "",
+        }
+
+    def cells(self) -> tuple[str, ...]:
+        """For people."""
+        from simo2_core.data.placement import human_bytes
+
+        preset = PRESETS.get(self.preset)
+        state = "built in" if self.dataset == "digits" else ", ".join(self.versions) or "no"
+        download = ""
+        if preset and state == "no":
+            download = human_bytes(preset.download_bytes) if preset.download_bytes else "by hand"
+        return (
+            self.preset or self.dataset,
+            str(preset.classes) if preset else "",
+            "x".join(map(str, preset.image_shape)) if preset else "",
+            f"{preset.train_images:,}" if preset else "",
+            state,
+            human_bytes(self.decoded_bytes) if self.decoded_bytes else "",
+            download,
+        )
+
+
+@app.command()
+def info(
+    name: Annotated[str, typer.Argument(help="A preset, a TFDS name, or an image folder.")],
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a data set is, what is on disk of it, and what it would download."""
+    from simo2_core.data.catalogue import describe
+
+    description = describe(_config(name, data_dir).dataset, data_dir)
+    if as_json:
+        _print_json(dataclasses.asdict(description))
+        return
+    for line in _info_lines(name, description):
+        print(line)
+
+
+@app.command()
+def prepare(
+    names: Annotated[list[str], typer.Argument(help=NAMES_HELP)],
+    data_dir: DataDirOption = None,
+    image_size: Annotated[int, typer.Option("--image-size", help="Decode to this size instead of the preset's.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Download what is missing, write it, and decode it into the cache, so that training starts at once.
+
+    Ctrl+C stops; what was downloaded is kept, and preparing again goes on from there.
+    """
+    from simo2_core.data.load import load_dataset
+
+    for name in names:
+        config = _config(name, data_dir)
+        if image_size:
+            config = dataclasses.replace(config, image_size=image_size)
+        with _Progress(quiet=as_json) as progress:
+            dataset = load_dataset(config, report=progress.report)
+        parts = {part: len(getattr(dataset, part)) for part in ("train", "validation", "test")}
+        shape = "x".join(map(str, dataset.image_shape))
+        if as_json:
+            _print_json(
+                {"name": name, "image": shape, "classes": len(dataset.class_names), **parts}
+                | {"skipped": [dataclasses.asdict(item) for item in dataset.skipped]}
+            )
+            continue
+        sizes = ", ".join(f"{part} {size:,}" for part, size in parts.items())
+        print(f"{name}: ready. {len(dataset.class_names)} classes, {shape}, {sizes}.")
+        if dataset.skipped:
+            print(f"  {len(dataset.skipped)} files cannot be read and are left out:")
+            for item in dataset.skipped:
+                print(f"    {item.name}: {item.reason}")
+
+
+@app.command()
+def verify(
+    names: Annotated[list[str] | None, typer.Argument(help=f"{NAMES_HELP} By default everything on disk.")] = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Read what is prepared and what is decoded, and compare it with what was written.
+
+    Exit code 4: something is damaged.
+    """
+    from simo2_core.data.cache import entry_key, list_entries, open_entry
+    from simo2_core.data.catalogue import verify_prepared
+    from simo2_core.data.sources.prepared import find_all
+
+    wanted = _datasets(names, data_dir)
+    checked = [
+        (f"{prepared.full_name} {prepared.version}", prepared.path, verify_prepared(prepared))
+        for prepared in find_all(data_dir)
+        if not wanted or prepared.full_name in wanted
+    ]
+    for path in list_entries():
+        key = entry_key(path)
+        if not wanted or key.get("name") in wanted:
+            label = f"{key['name']} {key['split']}, decoded" if key else path.name
+            damaged = open_entry(path, whole=True) is None
+            checked.append((label, path, ["damaged: decoded again at the next use"] if damaged else []))
+    bad = 0
+    for label, path, problems in checked:
+        bad += bool(problems)
+        if as_json:
+            _print_json({"name": label, "path": str(path), "problems": problems})
+        else:
+            print(f"{label}: {'; '.join(problems) if problems else 'sound'} ({path})")
+    if as_json:
+        _print_json({"checked": len(checked), "damaged": bad})
+    else:
+        print(f"{len(checked)} checked, {bad} damaged.")
+    if bad:
+        raise typer.Exit(DataError.exit_code)
+
+
+@app.command("clear")
+def clear_command(
+    names: Annotated[list[str] | None, typer.Argument(help=f"{NAMES_HELP} By default all.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete decoded images; they can be made again. What TFDS has prepared stays."""
+    from simo2_core.data.cache import cache_root, clear
+    from simo2_core.data.catalogue import decoded
+    from simo2_core.data.placement import human_bytes
+
+    wanted = tuple(_datasets(names, None))
+    entries = [entry for entry in decoded() if not wanted or entry.name in wanted]
+    size = sum(entry.bytes for entry in entries)
+    if entries and not yes:
+        question = f"Delete {len(entries)} decoded splits ({human_bytes(size)}) from {cache_root()}?"
+        if not sys.stdin.isatty():
+            raise DataError(f"{question} Say --yes, since nobody can be asked.")
+        typer.confirm(question, abort=True)
+    count, freed = clear(wanted)
+    if as_json:
+        _print_json({"deleted": count, "bytes": freed})
+    else:
+        print(f"{count} decoded splits deleted, {human_bytes(freed)} free again.")
+
+
+def _config(name: str, data_dir: str | None) -> DataConfig:
+    """The settings for a preset's data set, or the general ones for a name or a folder."""
+    from simo2_core.config import DataConfig
+
+    for preset, facts in PRESETS.items():
+        if name in (preset, facts.config.data.dataset):
+            return dataclasses.replace(facts.config.data, data_dir=data_dir)
+    return DataConfig(dataset=name, data_dir=data_dir)
+
+
+def _datasets(names: list[str] | None, data_dir: str | None) -> set[str]:
+    """The names under which the cache and TFDS know `names`; raises DataError for one that nothing is known of."""
+    from simo2_core.data.catalogue import decoded, is_folder
+    from simo2_core.data.sources.prepared import find_all
+
+    if not names:
+        return set()
+    known = {item.full_name for item in find_all(data_dir)} | {entry.name for entry in decoded()}
+    found = set()
+    for name in names:
+        dataset = _config(name, data_dir).dataset
+        if dataset not in known and is_folder(dataset):
+            dataset = str(Path(dataset).expanduser().absolute())
+        if dataset not in known and name not in PRESETS:
+            raise DataError(f"nothing of {name!r} is on disk.{did_you_mean(name, known)} See: simo2 data list.")
+        found.add(dataset)
+    return found
+
+
+def _info_lines(name: str, description: Description) -> Iterable[str]:
+    from simo2_core.data.placement import human_bytes
+
+    if name in PRESETS:
+        yield f"{name}: {PRESETS[name].title}"
+    classes = description.classes
+    shown = ", ".join(classes[:12]) + (", …" if len(classes) > 12 else "")
+    yield f"{description.name} ({description.kind}), {len(classes)} classes: {shown}"
+    sides = ["varying" if side is None else str(side) for side in description.image_shape]
+    if description.kind != "folder":
+        yield f"images: {' x '.join(sides)} (height x width x channels)"
+    if description.splits:
+        yield "splits: " + ", ".join(f"{split} {count:,}" for split, count in description.splits.items())
+    elif name in PRESETS:
+        preset = PRESETS[name]
+        yield f"splits: {', '.join(preset.splits)}; train {preset.train_images:,}, test {preset.test_images:,}"
+    yield from description.notes
+    for item in description.prepared:
+        readable = "" if item.readable else ", which needs TensorFlow to be read"
+        yield f"prepared: {item.version} as {item.format}{readable}, {human_bytes(item.bytes)}, in {item.path}"
+    for entry in description.decoded:
+        shape = "x".join(map(str, entry.shape))
+        yield f"decoded: {entry.split}, {entry.images:,} images of {shape}, {human_bytes(entry.bytes)}, in {entry.path}"
+    if description.needed:
+        if name in PRESETS:
+            yield f"needs: {PRESETS[name].needs}"
+        yield f"files (put them into {description.by_hand} when they are fetched by hand):"
+        for needed in description.needed:
+            yield f"  {needed.name}  {human_bytes(needed.bytes)}  {needed.url}"
+
+
+def _print_json(*rows: Any) -> None:
+    for row in rows:
+        print(json.dumps(row, default=str), flush=True)
+
+
+def _print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, header_style="bold", padding=(0, 1, 0, 0))
+    numbers = ("classes", "train", "decoded", "download")
+    for column in columns:
+        table.add_column(column, justify="right" if column in numbers else "left", no_wrap=column != "on disk")
+    for row in rows:
+        table.add_row(*row)
+    # a pipe has no width: cut nothing there
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+_DOING = {
+    "waiting": "waiting for another process with",
+    "download": "downloading",
+    "generate": "writing",
+    "labels": "reading the labels of",
+    "decode": "decoding",
+}
+
+
+class _Progress:
+    """A bar for each stage, with bytes or images and the time left; nothing when quiet or piped."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bars
+
+        self._bars = Bars(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[count]}"),
+            TextColumn("ETA"),
+            TimeRemainingColumn(compact=True),
+            disable=quiet or not sys.stdout.isatty(),
+        )
+        self._tasks: dict[tuple[str, str], Any] = {}
+
+    def report(self, progress: Any) -> None:
+        """Takes one `simo2_core.data.progress.Progress`."""
+        from simo2_core.data.placement import human_bytes
+
+        key = (progress.stage, progress.name)
+        if key not in self._tasks:
+            doing = f"{_DOING[progress.stage]} {progress.name}"
+            self._tasks[key] = self._bars.add_task(doing, total=None, count="")
+        show = human_bytes if progress.unit == "bytes" else "{:,} images".format
+        count = show(progress.done) + (f" of {show(progress.total)}" if progress.total else "")
+        self._bars.update(self._tasks[key], completed=progress.done, total=progress.total or None, count=count)
+
+    def __enter__(self) -> _Progress:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()

@@ -1,0 +1,150 @@
+"""`simo2 data`, as a user and as a script see it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from simo2_core.data.cache import list_entries
+from simo2_core.errors import DataError
+from simo2_tui.cli.data import app
+from tests.simo2_core.data.pictures import encoded, picture
+from tests.simo2_core.data.tiny_tfds import as_tfrecord, prepare_tiny
+
+
+@pytest.fixture(autouse=True)
+def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIMO2_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "shelf"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+def run(*arguments: str, code: int = 0) -> str:
+    result = CliRunner().invoke(app, list(arguments))
+    if isinstance(result.exception, DataError):
+        raise result.exception
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def rows(*arguments: str, code: int = 0) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in run(*arguments, "--json", code=code).splitlines()]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An image folder with one file that cannot be read."""
+    for name in ("cat", "dog"):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        for index in range(5):
+            (tmp_path / "pets" / name / f"{index}.png").write_bytes(encoded(picture(index)))
+    (tmp_path / "pets" / "dog" / "torn.png").write_bytes(b"")
+    return tmp_path / "pets"
+
+
+def test_list_shows_what_is_where(tmp_path: Path, folder: Path) -> None:
+    made = prepare_tiny("mnist", tmp_path / "fresh", {"train": 3, "test": 1})
+    as_tfrecord(made, tmp_path / "shelf", version="3.0.0")
+    run("prepare", str(folder))
+    listed = {row["name"]: row for row in rows("list")[:-1]}
+    assert listed["mnist"]["versions"] == ["3.0.0 tfrecord"]
+    assert listed["mnist"]["needs"] == ""
+    assert listed["cifar10"]["needs"] == "download of 170 MB"
+    assert listed[str(folder)]["decoded_bytes"] == 10 * 16 * 16 * 3
+    text = run("list")
+    for line in ("digits", "built in", "3.0.0 tfrecord", "by hand", "7.7 kB"):
+        assert line in text
+
+
+def test_info_of_a_data_set_that_is_not_here_names_its_files(tmp_path: Path) -> None:
+    text = run("info", "mnist")
+    assert "train-images-idx3-ubyte.gz  9.9 MB  https://" in text
+    assert str(tmp_path / "shelf" / "downloads" / "manual") in text
+    assert "train 60,000, test 10,000" in text
+    assert "ILSVRC2012_img_val.tar  6.7 GB" in run("info", "imagenet2012")
+
+
+def test_info_of_one_that_is_here_says_where_and_in_which_format(tmp_path: Path) -> None:
+    made = prepare_tiny("mnist", tmp_path / "shelf", {"train": 3, "test": 1})
+    run("prepare", "mnist")
+    (facts,) = rows("info", "mnist")
+    assert facts["splits"] == {"train": 30, "test": 10}
+    assert facts["prepared"][0]["path"] == str(made)
+    assert {entry["split"] for entry in facts["decoded"]} == {"train", "test"}
+    assert facts["needed"] == []
+    text = run("info", "mnist")
+    assert "prepared: 3.0.1 as array_record" in text
+    assert "decoded: train, 30 images of 28x28x1" in text
+
+
+def test_info_of_a_folder_and_of_digits(folder: Path) -> None:
+    text = run("info", str(folder))
+    assert "2 classes: cat, dog" in text
+    assert "smallest class of train 'cat' with 5 images" in text
+    assert "built in" in run("info", "digits")
+
+
+def test_info_of_nothing_suggests() -> None:
+    with pytest.raises(DataError, match="Did you mean mnist"):
+        run("info", "nmist")
+
+
+def test_prepare_names_the_files_that_cannot_be_read(folder: Path) -> None:
+    text = run("prepare", str(folder), "digits")
+    assert "1 files cannot be read" in text
+    assert "dog/torn.png: the file is empty" in text
+    assert "digits: ready. 10 classes, 8x8x1, train 1,295, validation 143, test 359." in text
+    first, second = rows("prepare", str(folder), "digits")
+    assert first["skipped"] == [{"name": "dog/torn.png", "reason": "the file is empty"}]
+    assert (second["train"], second["validation"], second["test"]) == (1295, 143, 359)
+    assert rows("prepare", str(folder), "--image-size", "8")[0]["image"] == "8x8x3"
+
+
+def test_verify_finds_damage_in_the_cache_and_in_shards(tmp_path: Path, folder: Path) -> None:
+    made = prepare_tiny("mnist", tmp_path / "fresh", {"train": 3, "test": 1})
+    copy = as_tfrecord(made, tmp_path / "shelf")
+    run("prepare", str(folder))
+    assert rows("verify")[-1] == {"checked": 2, "damaged": 0}
+    (entry,) = list_entries()
+    with (entry / "images.npy").open("r+b") as file:
+        file.seek(300)
+        file.write(b"x")
+    (copy / "mnist-test.tfrecord-00000-of-00001").unlink()
+    found = rows("verify", code=4)
+    assert found[-1] == {"checked": 2, "damaged": 2}
+    assert found[0]["problems"] == ["mnist-test.tfrecord-00000-of-00001 is missing"]
+    assert rows("verify", "mnist", code=4)[-1] == {"checked": 1, "damaged": 1}
+    run("prepare", str(folder))
+    assert rows("verify", str(folder))[-1] == {"checked": 1, "damaged": 0}
+    with pytest.raises(DataError, match=r"nothing of .mnits. is on disk\. Did you mean mnist"):
+        run("verify", "mnits")
+
+
+def test_clear_asks_and_deletes_by_name(folder: Path) -> None:
+    run("prepare", str(folder))
+    with pytest.raises(DataError, match="--yes"):
+        run("clear")
+    assert rows("clear", "cifar10", "--yes") == [{"deleted": 0, "bytes": 0}]
+    (result,) = rows("clear", str(folder), "--yes")
+    assert result["deleted"] == 1
+    assert list_entries() == []
+
+
+@pytest.mark.parametrize("module", ["simo2_core", "simo2_tui.cli.data"])
+def test_importing_loads_nothing_heavy(module: str) -> None:
+    heavy = ("tensorflow_datasets", "tensorflow", "torch", "jax", "sklearn", "matplotlib", "PIL", "textual")
+    script = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
+    assert subprocess.check_output([sys.executable, "-c", script], text=True) == "[]\n"
+
+
+def test_the_package_asks_for_neither_tensorflow_nor_torch() -> None:
+    import tomllib
+
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    names = {line.split(">")[0].split("=")[0].split("[")[0] for line in project["dependencies"]}
+    assert not names & {"tensorflow", "tensorflow-cpu", "tf-nightly", "torch", "torchvision"}
+    assert "importlib_resources" in names
