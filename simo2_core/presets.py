@@ -179,3 +179,11 @@ def find_preset(name: str) -> Preset:
         hint = did_you_mean(name, PRESETS) or " See them all with: simo2 presets."
         raise ConfigError(f"there is no preset {name!r}.{hint}")
     return PRESETS[name]
+
+
+def config_for(dataset: str) -> Config:
+    """The settings to begin with for a data set: those of its preset, else the general ones."""
+    for name, preset in PRESETS.items():
+        if dataset in (name, preset.config.data.dataset):
+            return preset.config
+    return Config(data=DataConfig(dataset=dataset))

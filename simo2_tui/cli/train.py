@@ -24,7 +24,10 @@ INTERRUPTED = 130
 
 def _train(
     *,
-    preset: Annotated[str, typer.Option(help="The data set and settings to begin with: see simo2 presets.")] = "digits",
+    preset: Annotated[
+        str | None,
+        typer.Option(help="The settings to begin with: see simo2 presets. By default those of --dataset, else digits."),
+    ] = None,
     resume: Annotated[
         str | None,
         typer.Option(metavar="RUN", help="Continue a run (latest, a name or a path) from its newest checkpoint."),
