@@ -182,8 +182,8 @@ def find_preset(name: str) -> Preset:
 
 
 def config_for(dataset: str) -> Config:
-    """The settings to begin with for a data set: those of its preset, else the general ones."""
-    for name, preset in PRESETS.items():
-        if dataset in (name, preset.config.data.dataset):
+    """The settings to begin with for a data set: its preset's, or those of the original when it has none."""
+    for preset in PRESETS.values():
+        if preset.config.data.dataset == dataset:
             return preset.config
     return Config(data=DataConfig(dataset=dataset))

@@ -30,6 +30,9 @@ from simo2_tui.widgets.text import ago
 FASTEST = 1 / 3
 """Seconds between two looks at the history."""
 
+SHARE = 0.03
+"""Share of a processor that drawing may take: on two cores that train, more is felt in the steps."""
+
 SLOWEST = 5.0
 """However thin the link, the screen is at most this old."""
 
@@ -119,7 +122,7 @@ class Console(App[int]):
         self.set_timer(FASTEST, self._tick)
 
     def _tick(self) -> None:
-        """Draws what is new, then sets the next look so that the link stays within its budget."""
+        """Draws what is new, then sets the next look so that link and processor stay within their budgets."""
         if self._stalled():
             self.set_timer(FASTEST, self._tick)
             return
@@ -137,8 +140,8 @@ class Console(App[int]):
         rate = (sent - sent_then) / seconds
         if self._sent() and self.session is not None:
             self._words = (f"{rate / 1000:.1f} kB/s", f"{(worked - worked_then) * 1000:.0f} ms")
-        wait = (sent - sent_then) / self._budget
-        self.set_timer(min(max(wait, FASTEST), SLOWEST), self._tick)
+        wait = max(FASTEST, (sent - sent_then) / self._budget, (worked - worked_then) / SHARE)
+        self.set_timer(min(wait, SLOWEST), self._tick)
 
     def cost_words(self) -> tuple[str, str]:
         """What the screen costs: bytes a second to the terminal, and work for the last refresh."""
@@ -299,6 +302,8 @@ class Console(App[int]):
                                 ("plot", "Save plots now"), ("embed", "Embed validation now")):  # fmt: skip
                 run = screen.action_pause if word == "pause" else partial(screen.action_order, word)
                 yield SystemCommand(word.capitalize(), about, run)
+            yield SystemCommand("Look at plots", "PNG files in half blocks", screen.action_plots)
+            yield SystemCommand("Copy scp line", "Fetches the newest plot", screen.action_copy)
             yield SystemCommand("Maximise", "Give the pane the whole screen", screen.action_maximise)
             yield SystemCommand("Loss unit", "Sum, per pair, above its floor", screen.action_unit)
         for theme in THEMES:

@@ -10,6 +10,15 @@ from pathlib import Path
 from simo2_core.errors import RunError, Simo2Error
 
 
+def _read_umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+_UMASK = _read_umask()  # at import: asking for it changes it for a moment, in every thread
+
+
 def write_whole(path: Path, data: bytes) -> None:
     """Puts `data` at `path` so that a reader, and a crash at any moment, sees the old file or the new one.
 
@@ -19,6 +28,7 @@ def write_whole(path: Path, data: bytes) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
+            os.fchmod(handle, 0o666 & ~_UMASK)  # mkstemp makes it private, and a run is there to be shared
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

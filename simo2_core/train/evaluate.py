@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,20 +84,21 @@ def evaluate(encoder: Encoder, dataset: Dataset, split: str, step: int, raw_pixe
     return Evaluation(event, embedding, part.labels)
 
 
-def save_snapshot(run: RunDirectory, dataset: Dataset, evaluation: Evaluation) -> EmbeddingSnapshot:
-    """Writes the embedding to `embeddings/STEP.npz`; raises OSError when the disk refuses."""
-    step = evaluation.event.step
-    buffer = io.BytesIO()
+def save_snapshot(
+    run: RunDirectory, step: int, embedding: NDArray[np.float32], labels: NDArray[np.int32], class_names: Sequence[str]
+) -> EmbeddingSnapshot:
+    """Writes the embedding (n, D) of the validation part to `embeddings/STEP.npz`; raises OSError when it cannot."""
     arrays: dict[str, Any] = {
-        "embedding": evaluation.embedding,
-        "labels": evaluation.labels,
-        "class_names": np.array(dataset.class_names),
+        "embedding": embedding,
+        "labels": labels,
+        "class_names": np.array(class_names),
         "step": np.int64(step),
     }
+    buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     path = run.embeddings / f"{step}.npz"
     write_whole(path, buffer.getvalue())
-    return EmbeddingSnapshot(step=step, path=str(path.relative_to(run.path)), images=len(evaluation.labels))
+    return EmbeddingSnapshot(step=step, path=str(path.relative_to(run.path)), images=len(labels))
 
 
 def alarms(event: Evaluated, already: set[str]) -> list[WarningRaised]:

@@ -165,7 +165,7 @@ class Job:
         if split == "validation":
             self._evaluated = evaluation
             try:
-                yield save_snapshot(self.run, self.data, evaluation)
+                yield save_snapshot(self.run, self.step, evaluation.embedding, evaluation.labels, self.data.class_names)
             except OSError as error:
                 yield from self._disk_alarm(str(disk_error("writing a snapshot into", self.run.embeddings, error)))
             yield from alarms(evaluation.event, self._warned)

@@ -10,9 +10,12 @@ import numpy as np
 
 from simo2_core.analysis.embed import Encoder, compile_embed
 from simo2_core.config import Config
+from simo2_core.data.load import load_dataset
 from simo2_core.model.network import Network
-from simo2_core.run.directory import find_run
+from simo2_core.run.directory import RunDirectory, find_run
+from simo2_core.run.files import disk_error
 from simo2_core.train.checkpoint import find_checkpoint, load, require_same
+from simo2_core.train.evaluate import save_snapshot
 
 
 def locate(text: str, run_dir: Path) -> Path:
@@ -26,6 +29,25 @@ def locate(text: str, run_dir: Path) -> Path:
         if re.fullmatch(r"\d+", path.name) and path.parent.name == run.checkpoints.name and path.exists():
             return find_checkpoint(run.checkpoints, path.name)
     return find_checkpoint(run.checkpoints, "latest")
+
+
+def snapshot_checkpoint(run: RunDirectory, checkpoint: Path) -> int:
+    """Writes the validation embedding of a checkpoint to `embeddings/`, unless it is there; returns its step.
+
+    Raises:
+        DataError: the run's data set cannot be read any more.
+        RunError: the checkpoint is damaged, or the disk refuses.
+    """
+    step = int(checkpoint.name)
+    path = run.embeddings / f"{step}.npz"
+    if not path.exists():
+        dataset = load_dataset(run.config.data)
+        _, embedding = load_encoder(checkpoint).part(dataset.validation)
+        try:
+            save_snapshot(run, step, embedding, dataset.validation.labels, dataset.class_names)
+        except OSError as error:
+            raise disk_error("writing", path, error) from error
+    return step
 
 
 def load_encoder(path: str | Path) -> Encoder:

@@ -68,11 +68,11 @@ def _parameter(leaf: Leaf) -> inspect.Parameter:
 
 
 def resolve(preset: str | None, settings: Mapping[str, Any]) -> Config:
-    """The preset's settings with the given ones in their place; raises ConfigError for what cannot work.
+    """The settings of the preset, of the data set, or else of `digits`, with the given ones in their place.
 
-    Without a preset the data set decides: sizes that suit digits would shrink photographs to 8 pixels.
+    Raises:
+        ConfigError: what cannot work.
     """
-    config = find_preset(preset).config if preset else config_for(settings.get("dataset", "digits"))
-    if config.preset and "dataset" in settings:
-        settings = {name: value for name, value in settings.items() if name != "dataset" or value != config.preset}
-    return config.replace(settings)
+    if preset is None and "dataset" in settings:
+        return config_for(settings["dataset"]).replace(settings)
+    return find_preset(preset or "digits").config.replace(settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import ClassVar
 
 from textual import events
@@ -16,6 +17,7 @@ from simo2_core.errors import Simo2Error
 from simo2_tui.screens import readings
 from simo2_tui.screens.host import host_of
 from simo2_tui.screens.layout import size_class
+from simo2_tui.screens.plots import PlotsScreen, copy_line, plots_of
 from simo2_tui.session.base import Session, state_of
 from simo2_tui.session.snapshot import Projector, Snapshot, read_snapshot
 from simo2_tui.widgets.charts import CurveChart
@@ -43,6 +45,8 @@ class MonitorScreen(Screen[None]):
         Binding("u", "unit", "loss unit", show=False),
         Binding("m", "maximise", "maximise", show=False),
         Binding("slash", "filter", "filter the log", show=False),
+        Binding("v", "plots", "look at plots", show=False),
+        Binding("Y", "copy", "copy scp line", show=False),
         Binding("E", "app.embedding", "embedding", key_display="E"),
         Binding("R", "app.runs", "runs", key_display="R"),
         Binding("escape", "back", "back", show=False),
@@ -207,6 +211,26 @@ class MonitorScreen(Screen[None]):
         done = {"checkpoint": "Checkpoint", "plot": "Plots", "embed": "Embedding"}
         if word in done:
             self.notify(f"{done[word]} asked for: it is made between two calls.", timeout=3)
+
+    def action_plots(self) -> None:
+        """Shows the run's pictures in half blocks."""
+        paths = self._plots()
+        if paths:
+            self.app.push_screen(PlotsScreen(paths))
+
+    def action_copy(self) -> None:
+        """Copies the command that fetches the newest picture."""
+        paths = self._plots()
+        if paths:
+            line = copy_line(paths[0])
+            self.app.copy_to_clipboard(line)
+            self.notify(line, title="copied")
+
+    def _plots(self) -> list[Path]:
+        paths = plots_of(self.session.run) if self.session.run is not None else []
+        if not paths:
+            self.notify("No plots yet: s makes them.", timeout=4)
+        return paths
 
     def action_filter(self) -> None:
         """Asks for the words that log lines must have."""

@@ -80,5 +80,5 @@ def test_a_name_nearly_right_gets_a_suggestion() -> None:
 
 def test_a_data_set_brings_its_own_settings() -> None:
     assert config_for("cifar10") is PRESETS["cifar10"].config
-    assert config_for("emnist") is config_for("emnist/balanced") is PRESETS["emnist"].config
+    assert config_for("emnist/balanced") is PRESETS["emnist"].config
     assert config_for("some/folder") == Config().replace({"dataset": "some/folder"})
