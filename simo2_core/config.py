@@ -268,6 +268,13 @@ class Config(_Section):
             f"at least {2 * self.samples_per_class}, two classes of samples_per_class = {self.samples_per_class}",
             f"Use --batch-size {2 * self.samples_per_class} or more, or a smaller --samples-per-class.",
         )
+        _require(
+            self.optim.schedule != "warmup_cosine" or self.optim.warmup_steps < self.steps,
+            "warmup_steps",
+            self.optim.warmup_steps,
+            f"below the {self.steps} steps of the run",
+            "Use fewer --warmup-steps, or 0 for a tenth of --steps.",
+        )
         _require(self.log_rate >= 1, "log_rate", self.log_rate, "1 or more")
         _require(self.keep >= 1, "keep", self.keep, "1 or more")
 
