@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,9 @@ from simo2_tui.widgets.text import ago
 
 FASTEST = 1 / 3
 """Seconds between two looks at the history."""
+
+WINDOW = 10.0
+"""Seconds over which the link's cost is averaged: one full redraw is no rate."""
 
 SHARE = 0.03
 """Share of a processor that drawing may take: on two cores that train, more is felt in the steps."""
@@ -103,7 +107,8 @@ class Console(App[int]):
         self._leaving: str | None = None
         self._told = False
         self._words = ("", "")
-        self._last = (time.monotonic(), 0, 0.0)
+        self._last = (0, 0.0)
+        self._sent_at: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
         self._watched = 0.0
         self._turning: asyncio.AbstractEventLoop | None = None
         self.animation_level = "none"
@@ -113,7 +118,7 @@ class Console(App[int]):
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = self._theme_name
-        self._last = (time.monotonic(), self._sent(), time.thread_time())
+        self._last = (self._sent(), time.thread_time())
         if self.session is not None:
             self._say_unwatched(self.session)
             self.push_screen(MonitorScreen(self.session))
@@ -134,11 +139,14 @@ class Console(App[int]):
         if poll is not None:
             poll()
         now, sent, worked = time.monotonic(), self._sent(), time.thread_time()
-        then, sent_then, worked_then = self._last
-        self._last = (now, sent, worked)
-        seconds = max(now - then, 1e-3)
-        rate = (sent - sent_then) / seconds
-        if self._sent() and self.session is not None:
+        sent_then, worked_then = self._last
+        self._last = (sent, worked)
+        self._sent_at.append((now, sent))
+        while now - self._sent_at[0][0] > WINDOW and len(self._sent_at) > 2:
+            self._sent_at.popleft()
+        begun, sent_before = self._sent_at[0]
+        rate = (sent - sent_before) / max(now - begun, FASTEST)
+        if sent and self.session is not None:
             self._words = (f"{rate / 1000:.1f} kB/s", f"{(worked - worked_then) * 1000:.0f} ms")
         wait = max(FASTEST, (sent - sent_then) / self._budget, (worked - worked_then) / SHARE)
         self.set_timer(min(wait, SLOWEST), self._tick)

@@ -117,14 +117,20 @@ class MonitorScreen(Screen[None]):
         )
         history = session.history
         if history.version == self._drawn and session.error is None:
+            if session.progress is not None:
+                self._show_values()
             return
         self._drawn = history.version
-        self.query_one("#values", Lines).show(lambda width, glyphs: [readings.value_spans(session, width, glyphs)])
-        self.query_one("#plain", Lines).show(lambda width, glyphs: readings.plain_rows(session, width, glyphs))
+        self._show_values()
         self._show_curves()
         self._show_embedding()
         self.query_one("#log", LogView).show(history.log)
         self._ring()
+
+    def _show_values(self) -> None:
+        session = self.session
+        self.query_one("#values", Lines).show(lambda width, glyphs: [readings.value_spans(session, width, glyphs)])
+        self.query_one("#plain", Lines).show(lambda width, glyphs: readings.plain_rows(session, width, glyphs))
 
     def _show_curves(self) -> None:
         history = self.session.history
@@ -157,12 +163,11 @@ class MonitorScreen(Screen[None]):
         self.query_one("#cloud").border_subtitle = f"step {newest.step} · {len(newest.z_nd):,} validation images"
 
     def _ring(self) -> None:
-        """Rings once for each kind of warning."""
+        """Rings once for each kind of warning; it stays listed in the status line and in the log."""
         for warning in list(self.session.history.warnings):
             if warning.code not in self._rung:
                 self._rung.add(warning.code)
                 self.app.bell()
-                self.notify(f"{warning.message} {warning.cure}", title=warning.code, severity="warning", timeout=15)
 
     def _apply_pane(self) -> None:
         for index in range(len(PANES)):
@@ -199,7 +204,7 @@ class MonitorScreen(Screen[None]):
         self.action_order("resume" if self.session.history.paused else "pause")
 
     def action_order(self, word: str) -> None:
-        """Sends a command to whoever trains."""
+        """Sends a command to whoever trains; the log says when it was taken."""
         if state_of(self.session) in ("completed", "stopped", "interrupted", "diverged", "failed"):
             self.notify("This run has ended.", severity="warning", timeout=4)
             return
@@ -207,10 +212,6 @@ class MonitorScreen(Screen[None]):
             self.session.command(word)
         except Simo2Error as error:
             self.notify(str(error), severity="error", timeout=8)
-            return
-        done = {"checkpoint": "Checkpoint", "plot": "Plots", "embed": "Embedding"}
-        if word in done:
-            self.notify(f"{done[word]} asked for: it is made between two calls.", timeout=3)
 
     def action_plots(self) -> None:
         """Shows the run's pictures in half blocks."""
