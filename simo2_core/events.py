@@ -113,6 +113,8 @@ class Evaluated(Event):
     """`validation` or `test`."""
     images: int
     """How many images of that split were classified."""
+    bank: int
+    """How many training images voted."""
     knn_representation: float
     knn_projection: float
     knn_raw_pixels: float

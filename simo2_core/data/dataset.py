@@ -38,6 +38,15 @@ class Part:
         """(len(self),) class of each of `rows`."""
         return np.repeat(np.arange(len(self.counts), dtype=np.int32), self.counts)
 
+    def thin(self, at_most: int) -> Part:
+        """A part of at most about `at_most` rows, each class with its share and at least one.
+
+        The rows of a class lie in an order that chance decided, so its first ones are a fair sample.
+        """
+        if len(self) <= at_most:
+            return self
+        return Part(self.images, self.offsets, np.maximum(1, self.counts * at_most // len(self)))
+
     def gather(self) -> NDArray[np.uint8]:
         """(len(self), H, W, ch) the images of `rows`: a copy."""
         return self.images[self.rows]

@@ -187,7 +187,7 @@ def describe(event: Event) -> str:
             return (
                 f"step {event.step} {event.split} kNN@20: representation {event.knn_representation:.2%}, "
                 f"projection {event.knn_projection:.2%}, raw pixels {event.knn_raw_pixels:.2%} "
-                f"({event.images:,} images); effective rank {event.effective_rank:.1f}"
+                f"({event.images:,} images, {event.bank:,} vote); effective rank {event.effective_rank:.1f}"
             )
         case CheckpointSaved():
             return f"step {event.step} checkpoint {event.path}{' (best so far)' if event.best else ''}"

@@ -29,20 +29,30 @@ OPPOSITE_COSINE = -0.9
 """Two class means with a cosine below this have settled opposite, which the published loss allows."""
 
 
+AT_MOST = {"validation": 10_000, "test": 50_000}
+"""Most images that an evaluation embeds, of the split and of the training part each, by split. What is left out is a
+fair sample by class, the same each time, and the event says how many were used."""
+
+
+def looked_at(dataset: Dataset, split: str) -> tuple[Part, Part]:
+    """The images of `split` that an evaluation classifies, and the training images that vote."""
+    part = dataset.test if split == "test" else dataset.validation
+    return part.thin(AT_MOST[split]), dataset.train.thin(AT_MOST[split])
+
+
 def flatten_pixels(part: Part) -> NDArray[np.float32]:
     """(n, H*W*ch) pixels in [0, 1]: the baseline that an encoder has to beat."""
     return part.gather().reshape(len(part), -1).astype(np.float32) / np.float32(255)
 
 
-def raw_pixels_knn(dataset: Dataset, part: Part) -> float:
-    """kNN accuracy of `part` on raw pixels against the training part, in [0, 1]."""
-    return _knn(flatten_pixels(part), part, flatten_pixels(dataset.train), dataset)
+def raw_pixels_knn(dataset: Dataset, split: str) -> float:
+    """kNN accuracy of `split` on raw pixels, in [0, 1]."""
+    part, bank = looked_at(dataset, split)
+    return _knn(flatten_pixels(part), part, flatten_pixels(bank), bank)
 
 
-def _knn(queries: NDArray[np.float32], part: Part, bank: NDArray[np.float32], dataset: Dataset) -> float:
-    return float(
-        knn_accuracy(queries, part.labels, bank, dataset.train.labels, classes=len(dataset.class_names), k=NEIGHBOURS)
-    )
+def _knn(queries: NDArray[np.float32], part: Part, features: NDArray[np.float32], bank: Part) -> float:
+    return float(knn_accuracy(queries, part.labels, features, bank.labels, classes=len(bank.counts), k=NEIGHBOURS))
 
 
 @dataclass(frozen=True)
@@ -62,17 +72,18 @@ def evaluate(encoder: Encoder, dataset: Dataset, split: str, step: int, raw_pixe
         raw_pixels: the raw-pixel accuracy where it is known already.
     """
     start = time.monotonic()
-    part = dataset.test if split == "test" else dataset.validation
-    bank_representation, bank_embedding = encoder.part(dataset.train)
+    part, bank = looked_at(dataset, split)
+    bank_representation, bank_embedding = encoder.part(bank)
     representation, embedding = encoder.part(part)
     pairs = geometry.cosine_distributions(embedding, part.labels)
     event = Evaluated(
         step=step,
         split=split,
         images=len(part),
-        knn_representation=_knn(representation, part, bank_representation, dataset),
-        knn_projection=_knn(embedding, part, bank_embedding, dataset),
-        knn_raw_pixels=raw_pixels_knn(dataset, part) if raw_pixels is None else raw_pixels,
+        bank=len(bank),
+        knn_representation=_knn(representation, part, bank_representation, bank),
+        knn_projection=_knn(embedding, part, bank_embedding, bank),
+        knn_raw_pixels=raw_pixels_knn(dataset, split) if raw_pixels is None else raw_pixels,
         effective_rank=geometry.effective_rank(embedding),
         same_class_cosine=pairs.same_mean,
         different_class_cosine=pairs.different_mean_abs,

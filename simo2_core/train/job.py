@@ -81,7 +81,7 @@ class Job:
         """Says what is about to be trained on what, and compiles it."""
         self._write_config()
         start = time.monotonic()
-        self.raw_pixels = raw_pixels_knn(self.data, self.data.validation)
+        self.raw_pixels = raw_pixels_knn(self.data, "validation")
         self.seconds["evaluate"] += time.monotonic() - start
         devices = jax.devices()
         yield RunStarted(

@@ -15,7 +15,7 @@ from simo2_core.model.network import Network
 from simo2_core.run.directory import RunDirectory, find_run
 from simo2_core.run.files import disk_error
 from simo2_core.train.checkpoint import find_checkpoint, load, require_same
-from simo2_core.train.evaluate import save_snapshot
+from simo2_core.train.evaluate import looked_at, save_snapshot
 
 
 def locate(text: str, run_dir: Path) -> Path:
@@ -42,9 +42,10 @@ def snapshot_checkpoint(run: RunDirectory, checkpoint: Path) -> int:
     path = run.embeddings / f"{step}.npz"
     if not path.exists():
         dataset = load_dataset(run.config.data)
-        _, embedding = load_encoder(checkpoint).part(dataset.validation)
+        part, _ = looked_at(dataset, "validation")
+        _, embedding = load_encoder(checkpoint).part(part)
         try:
-            save_snapshot(run, step, embedding, dataset.validation.labels, dataset.class_names)
+            save_snapshot(run, step, embedding, part.labels, dataset.class_names)
         except OSError as error:
             raise disk_error("writing", path, error) from error
     return step

@@ -20,7 +20,7 @@ from simo2_core.loss_floor import loss_floor, pair_counts
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.sinks import describe
 
-PROTOCOL = "kNN@20: cosine, votes weighted exp(cos/0.07), neighbours from the training part"
+PROTOCOL = "kNN@20: cosine, votes weighted exp(cos/0.07), neighbours among {bank:,} training images"
 COMPONENTS = ("total", "same", "mean", "diff")
 
 
@@ -94,7 +94,9 @@ def result(run: RunDirectory, test: Evaluated | None, finished: RunFinished | No
         "step": finished.step if finished else 0,
         "run": str(run.path),
         "checkpoint": str(run.path / checkpoint) if checkpoint else None,
-        "test": {name: getattr(test, name) for name in accuracies} | {"images": test.images} if test else None,
+        "test": {name: getattr(test, name) for name in accuracies} | {"images": test.images, "bank": test.bank}
+        if test
+        else None,
         "seconds": finished.seconds if finished else {},
     }
 
@@ -216,7 +218,7 @@ class RichDisplay(Display):
             for name, accuracy in _accuracies(self.test):
                 table.add_row(name, f"{accuracy:.2%}")
             self._console.print(table)
-            self._console.print(f"{PROTOCOL}.", style="dim")
+            self._console.print(f"{PROTOCOL.format(bank=self.test.bank)}.", style="dim")
         for line in summary_lines(self, run, accuracies=False):
             self._console.print(line, highlight=False, soft_wrap=True)
 
@@ -237,7 +239,7 @@ def summary_lines(display: Display, run: RunDirectory, *, accuracies: bool = Tru
     """The end of a run in plain lines; all of it can be read again from the run's folder."""
     lines = []
     if display.test and accuracies:
-        lines.append(f"{_test_title(display.test)}. {PROTOCOL}:")
+        lines.append(f"{_test_title(display.test)}. {PROTOCOL.format(bank=display.test.bank)}:")
         lines += [f"  {name}: {accuracy:.2%}" for name, accuracy in _accuracies(display.test)]
     if display.finished:
         seconds = ", ".join(f"{name} {value:.1f} s" for name, value in display.finished.seconds.items())

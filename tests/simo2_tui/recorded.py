@@ -59,7 +59,7 @@ def logged(first: int, count: int, steps: int, *, bad: int | None = None) -> eve
 
 def evaluated(step: int, share: float, split: str = "validation") -> events.Evaluated:
     return events.Evaluated(
-        step=step, split=split, images=143, knn_representation=0.995 - 0.2 * np.exp(-6 * share),
+        step=step, split=split, images=143, bank=1295, knn_representation=0.995 - 0.2 * np.exp(-6 * share),
         knn_projection=0.993 - 0.45 * np.exp(-6 * share), knn_raw_pixels=0.972,
         effective_rank=1.5 + 7.4 * (1 - np.exp(-4 * share)), same_class_cosine=0.94 * share + 0.03,
         different_class_cosine=0.5 - 0.4 * share, largest_class_cosine=-0.91, seconds=0.4,

@@ -35,7 +35,7 @@ def steps_logged(first, count, value=1.0):
 
 def evaluated(step, split="validation", knn=0.9):
     return Evaluated(
-        step=step, split=split, images=143, knn_representation=knn, knn_projection=knn, knn_raw_pixels=0.978,
+        step=step, split=split, images=143, bank=1295, knn_representation=knn, knn_projection=knn, knn_raw_pixels=0.978,
         effective_rank=7.0, same_class_cosine=0.9, different_class_cosine=0.1, largest_class_cosine=-0.9, seconds=0.1,
     )  # fmt: skip
 
