@@ -110,7 +110,7 @@ class DataConfig(_Section):
     data_dir: str | None = knob(None, "where TFDS data sets live (default: TFDS_DATA_DIR or ~/tensorflow_datasets)")
     train_split: str = knob("train", "the split to train on")
     test_split: str | None = knob(
-        None, "the split read once, at the end; without one a stratified part of train is held out"
+        None, "the split read once, at the end; by default the data set's own, else a stratified part of train"
     )
     image_key: str | None = knob(None, "the image feature of a TFDS data set, where there are several")
     label_key: str | None = knob(None, "the label feature of a TFDS data set, where there are several")
