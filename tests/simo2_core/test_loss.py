@@ -1,4 +1,5 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -48,11 +49,21 @@ def value_and_gradient(z: Rows, dtype: type, orth_lean: float, epsilon: float) -
     return loss, np.asarray(gradient, np.float64)
 
 
+@contextmanager
+def float64_allowed(allowed: bool) -> Iterator[None]:
+    """jax.enable_x64, which jax 0.7 lacks and whose elder newer ones deprecate."""
+    jax.config.update("jax_enable_x64", allowed)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_enable_x64", False)
+
+
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize(("dtype", "rtol"), [(jnp.float32, 1e-5), (jnp.float64, 1e-10)])
 def test_agrees_with_the_golden_values_and_gradients(case: str, dtype: type, rtol: float) -> None:
     orth_lean, epsilon = map(float, GOLDEN[f"{case}/orth_lean_epsilon"])
-    with jax.enable_x64(dtype == jnp.float64):
+    with float64_allowed(dtype == jnp.float64):
         loss, gradient = value_and_gradient(GOLDEN[f"{case}/embeddings"], dtype, orth_lean, epsilon)
         same, mean, diff, total = GOLDEN[f"{case}/same_mean_diff_total"]
         np.testing.assert_allclose([*map(float, loss)], [total, same, mean, diff], rtol=rtol)
