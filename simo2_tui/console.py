@@ -175,7 +175,7 @@ def _end(session: LiveSession, *, quiet: bool, signalled: bool) -> int:
             print(f"  checkpoint: {run.path / history.checkpoints[-1].path}")
             print(f"  next: simo2 plot {run.path}")
         if state in ("stopped", "interrupted"):
-            print(f"  continue: simo2 train --resume {run.path}")
+            print(f"  continue: simo2 resume {run.path}")
     if isinstance(error, Simo2Error):
         return error.exit_code
     if error is not None:

@@ -251,5 +251,5 @@ def summary_lines(display: Display, run: RunDirectory, *, accuracies: bool = Tru
     if display.reason == "completed":
         lines.append(f"Next: simo2 plot {run.path}")
     elif display.finished and display.finished.checkpoint:
-        lines.append(f"Continue: simo2 train --resume {run.path}")
+        lines.append(f"Continue: simo2 resume {run.path}")
     return lines

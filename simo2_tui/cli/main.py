@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from simo2_core.errors import Simo2Error
-from simo2_tui.cli import data, plot, presets, train, tui
+from simo2_tui.cli import data, plot, presets, resume, train, tui
 
 _EXIT_CODES = "Exit codes: 0 done, 1 failed, 2 usage, 3 diverged, 4 data, 130 interrupted but saved."
 
@@ -86,6 +86,7 @@ def _global(
 
 
 app.command("train", epilog=_EXIT_CODES)(train.train_command)
+app.command("resume", epilog=_EXIT_CODES)(resume.resume_command)
 app.command("presets")(presets.presets_command)
 app.command("tui", epilog=_EXIT_CODES)(tui.tui_command)
 app.command("attach", epilog=_EXIT_CODES)(tui.attach_command)

@@ -13,6 +13,7 @@ import typer
 
 from simo2_core.errors import ConfigError
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, resolve, with_settings
+from simo2_tui.cli.resume import find_resumable
 
 if TYPE_CHECKING:
     from simo2_core.config import Config
@@ -43,20 +44,13 @@ def _train(
     """
     if plain and as_json:
         raise ConfigError("--plain and --json are given together; choose one of them.")
-    config, run = _resumed(resume, run_dir, name, settings) if resume else (resolve(preset, settings), None)
+    if resume and name is not None:
+        raise ConfigError("--name is given with --resume; a resumed run keeps its name.")
+    config, run = find_resumable(resume, run_dir, settings) if resume else (resolve(preset, settings), None)
     run_training(config, run, run_dir=run_dir, name=name, plain=plain, as_json=as_json)
 
 
 train_command = with_settings(_train)
-
-
-def _resumed(text: str, run_dir: Path, name: str | None, settings: Mapping[str, Any]) -> tuple[Config, RunDirectory]:
-    from simo2_core.run.directory import find_run
-
-    if name is not None:
-        raise ConfigError("--name is given with --resume; a resumed run keeps its name.")
-    run = find_run(text, run_dir)
-    return run.config.replace(settings), run
 
 
 def run_training(

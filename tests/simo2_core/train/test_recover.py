@@ -1,0 +1,158 @@
+import json
+import shutil
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from simo2_core.errors import CheckpointError, NewerFormatError, RunError
+from simo2_core.events import CheckpointSaved, Event, RunStarted, StepsLogged, WarningRaised
+from simo2_core.presets import PRESETS
+from simo2_core.run.control import Control
+from simo2_core.run.directory import RunDirectory
+from simo2_core.run.sinks import record
+from simo2_core.train.checkpoint import Checkpoints, find_checkpoint, list_steps, load
+from simo2_core.train.manifest import write_manifest
+from simo2_core.train.recover import Recovery, newest_sound, set_aside, settings_of
+from simo2_core.train.trainer import train
+
+ARRAYS = {"params/a": jnp.arange(6.0), "step": jnp.int32(7)}
+
+TINY = PRESETS["digits"].config.replace(
+    {"widths": "8", "stem_width": 4, "samples_per_class": 3, "batch_size": 30, "steps": 16, "learning_rate": 1e-2,
+     "eval_every": "never", "plot_every": "never", "checkpoint_every": "4"}
+)  # fmt: skip
+
+
+def _save(folder: Path, *steps: int, keep: int = 9) -> None:
+    folder.mkdir(exist_ok=True)
+    checkpoints = Checkpoints(folder, keep=keep)
+    for step in steps:
+        checkpoints.save(step, ARRAYS, {"config": TINY.to_json()})
+    checkpoints.wait()
+    checkpoints.close()
+
+
+def _damage(checkpoint: Path) -> None:
+    path = max((path for path in (checkpoint / "state").rglob("*") if path.is_file()), key=lambda path: path.name)
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def test_the_newest_sound_one_is_found_and_the_others_named(tmp_path: Path) -> None:
+    _save(tmp_path, 1, 2, 3)
+    _damage(tmp_path / "3")
+    (tmp_path / "2" / "manifest.json").unlink()
+    found = newest_sound(tmp_path)
+    assert found.checkpoint == tmp_path / "1"
+    assert [path.name for path, _ in found.damaged] == ["3", "2"]
+    assert "bytes, it was saved with" in found.damaged[0][1]
+    assert "not saved to its end" in found.damaged[1][1]
+
+
+def test_damaged_ones_are_set_aside_and_their_steps_can_be_saved_again(tmp_path: Path) -> None:
+    for _ in range(2):
+        if not list_steps(tmp_path):
+            _save(tmp_path, 1)
+        _save(tmp_path, 2)
+        _damage(tmp_path / "2")
+        set_aside(newest_sound(tmp_path))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "2.damaged", "2.damaged-2"]
+    assert newest_sound(tmp_path) == Recovery(tmp_path / "1")
+
+
+def test_no_sound_checkpoint_is_refused_not_begun_anew(tmp_path: Path) -> None:
+    assert newest_sound(tmp_path) == Recovery(None)
+    _save(tmp_path, 1, 2)
+    _damage(tmp_path / "1")
+    _damage(tmp_path / "2")
+    with pytest.raises(CheckpointError, match=r"no checkpoint in .* can be used"):
+        newest_sound(tmp_path)
+
+
+def test_a_newer_format_is_refused_and_not_passed_over(tmp_path: Path) -> None:
+    _save(tmp_path, 1, 2)
+    path = tmp_path / "2" / "meta" / "metadata"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 7}))
+    write_manifest(tmp_path / "2")
+    with pytest.raises(NewerFormatError, match=r"has format 7 .* up to 1"):
+        newest_sound(tmp_path)
+    run = RunDirectory.create(tmp_path, "one", TINY)
+    data = json.loads(run.config_path.read_text())
+    run.config_path.write_text(json.dumps({"config": {**data["config"], "format": 7}}))
+    with pytest.raises(NewerFormatError, match=r"has format 7 .* up to 1"):
+        settings_of(run)
+
+
+def test_what_a_killed_save_left_is_removed(tmp_path: Path) -> None:
+    _save(tmp_path, 1)
+    (tmp_path / "2.orbax-checkpoint-tmp").mkdir()
+    (tmp_path / "2.orbax-checkpoint-tmp" / "part").write_text("half")
+    _save(tmp_path, 2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "2"]
+
+
+def test_old_ones_are_deleted_only_after_a_newer_one_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _save(tmp_path, 1, 2)
+
+    def refuse(_: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("simo2_core.train.checkpoint.write_manifest", refuse)
+    checkpoints = Checkpoints(tmp_path, keep=1)
+    checkpoints.save(3, ARRAYS, {})
+    with pytest.raises(CheckpointError, match=r"step 3, 0\.0 MB, could not be written: no room left"):
+        checkpoints.wait()
+    assert newest_sound(tmp_path).checkpoint == tmp_path / "2"
+    assert list_steps(tmp_path) == [1, 2]
+    monkeypatch.undo()
+    checkpoints.save(4, ARRAYS, {})
+    assert [saved.step for saved in checkpoints.wait()] == [4]
+    checkpoints.close()
+    assert list_steps(tmp_path) == [4]
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"config": {"format": 1, "steps": 0}}'])
+def test_damaged_settings_come_from_the_newest_checkpoint(tmp_path: Path, text: str) -> None:
+    run = RunDirectory.create(tmp_path, "one", TINY)
+    assert settings_of(run) == (TINY, None)
+    run.config_path.write_text(text)
+    with pytest.raises(RunError, match=r"config\.json"):
+        settings_of(run)
+    _save(run.checkpoints, 3)
+    config, problem = settings_of(run)
+    assert config == TINY
+    assert problem is not None
+    assert "config.json" in problem
+
+
+def _train_until_12(run: RunDirectory) -> list[Event]:
+    control, events = Control(), []
+    for event in record(train(TINY, run, control), run):
+        events.append(event)
+        if isinstance(event, StepsLogged) and event.last_step == 12:
+            control.send("stop", "test")
+    return events
+
+
+@pytest.mark.slow
+def test_a_run_with_a_damaged_checkpoint_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
+    whole = RunDirectory.create(tmp_path, "whole", TINY)
+    _train_until_12(whole)
+    hurt = RunDirectory(Path(shutil.copytree(whole.path, tmp_path / "hurt")))
+    _damage(hurt.checkpoints / "12")
+    (hurt.checkpoints / "8" / "meta" / "metadata").write_bytes(b"\x00")
+    lines = hurt.events_path.read_bytes().split(b"\n")
+    hurt.events_path.write_bytes(b"\n".join([lines[0], b"\xff" + lines[1][1:], *lines[2:]]))
+    events = _train_until_12(hurt)
+    warnings = {event.code: event for event in events if isinstance(event, WarningRaised)}
+    assert {"checkpoint-damaged", "log-damaged"} <= set(warnings)
+    assert "12" in next(e.message for e in events if isinstance(e, WarningRaised) and e.code == "checkpoint-damaged")
+    starts = [event.step for event in hurt.events() if isinstance(event, RunStarted)]
+    assert starts == [0, 4]
+    steps = [event for event in hurt.events() if isinstance(event, StepsLogged)]
+    assert [event.step + i for event in steps for i in range(len(event.total))] == list(range(1, 13))
+    assert [event.step for event in events if isinstance(event, CheckpointSaved)] == [8, 12]
+    mine, theirs = (load(find_checkpoint(run.checkpoints))[0] for run in (hurt, whole))
+    for name in theirs:
+        np.testing.assert_array_equal(mine[name], theirs[name], err_msg=name)
