@@ -3,6 +3,8 @@
 import os
 import tempfile
 
+from hypothesis import HealthCheck, settings
+
 # An accidental broadcast of (N,) against (N, M) is a bug that still gives numbers: refuse it everywhere.
 os.environ["JAX_NUMPY_RANK_PROMOTION"] = "raise"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -13,3 +15,7 @@ _CACHE = tempfile.TemporaryDirectory(prefix="simo2-tests-")
 os.environ["SIMO2_CACHE"] = _CACHE.name
 os.environ["JAX_COMPILATION_CACHE_DIR"] = f"{_CACHE.name}/compiled"
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+
+# A shared machine can be slow at any moment, which is no fault of the code under test.
+settings.register_profile("simo2", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("simo2")
