@@ -53,7 +53,7 @@ _DIGITS = Config(
     samples_per_class=16,
     batch_size=160,
     steps=400,
-    eval_every=Cadence(seconds=5),
+    eval_every=Cadence(steps=50),
     plot_every=Cadence(seconds=20),
     checkpoint_every=Cadence(seconds=20),
 )
