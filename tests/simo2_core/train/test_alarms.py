@@ -1,0 +1,49 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from simo2_core.analysis import geometry
+from simo2_core.events import Evaluated
+from simo2_core.train.evaluate import alarms
+
+SOUND = Evaluated(step=5, split="validation", images=9, knn_representation=0.9, knn_projection=0.9, knn_raw_pixels=0.9,
+                  effective_rank=8.0, same_class_cosine=0.9, different_class_cosine=0.1, largest_class_cosine=0.2,
+                  seconds=0.0)  # fmt: skip
+
+
+def test_a_sound_embedding_raises_none_and_each_alarm_is_raised_once() -> None:
+    assert alarms(SOUND, set()) == []
+    already: set[str] = set()
+    bad = dataclasses.replace(SOUND, effective_rank=1.2, same_class_cosine=-0.1, largest_class_cosine=-0.95)
+    assert [alarm.code for alarm in alarms(bad, already)] == ["collapse", "same_class_opposite", "classes_opposite"]
+    assert alarms(bad, already) == []
+    assert all(alarm.cure and alarm.step == 5 for alarm in alarms(bad, set()))
+
+
+@pytest.mark.parametrize(("rank", "raised"), [(1.0, True), (1.49, True), (1.51, False), (16.0, False)])
+def test_collapse_begins_below_one_and_a_half(rank: float, raised: bool) -> None:
+    assert bool(alarms(dataclasses.replace(SOUND, effective_rank=rank), set())) == raised
+
+
+def test_constructed_embeddings_raise_what_they_should() -> None:
+    labels_n = np.repeat(np.arange(4, dtype=np.int32), 10)
+    noise_nd = np.random.default_rng(0).normal(0, 0.01, (40, 8))
+
+    def unit(
+        z_nd: np.ndarray[tuple[int, int], np.dtype[np.float64]],
+    ) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+        return (z_nd / np.linalg.norm(z_nd, axis=1, keepdims=True)).astype(np.float32)
+
+    one_line_nd = unit(np.eye(8)[np.zeros(40, int)] + noise_nd)
+    orthogonal_nd = unit(np.eye(8)[labels_n] + noise_nd)
+    flipped_nd = unit(np.eye(8)[labels_n] * np.where(np.arange(40) % 2, 1.0, -1.0)[:, None] + noise_nd)
+    codes = {}
+    for name, z_nd in (("line", one_line_nd), ("orthogonal", orthogonal_nd), ("flipped", flipped_nd)):
+        event = dataclasses.replace(
+            SOUND,
+            effective_rank=geometry.effective_rank(z_nd),
+            same_class_cosine=geometry.cosine_distributions(z_nd, labels_n).same_mean,
+        )
+        codes[name] = [alarm.code for alarm in alarms(event, set())]
+    assert codes == {"line": ["collapse"], "orthogonal": [], "flipped": ["same_class_opposite"]}

@@ -1,0 +1,51 @@
+import math
+from pathlib import Path
+
+import pytest
+
+from simo2_core.errors import DivergedError
+from simo2_core.events import Event, RolledBack, RunFinished, StepsLogged
+from simo2_core.presets import PRESETS
+from simo2_core.run.control import Control
+from simo2_core.run.directory import RunDirectory
+from simo2_core.run.sinks import record
+from simo2_core.train.trainer import train
+
+WILD = PRESETS["digits"].config.replace(
+    {"widths": "8", "stem_width": 4, "samples_per_class": 3, "batch_size": 30, "steps": 12, "gradient_clip": 0,
+     "optimizer": "sgd", "learning_rate": 1e6, "on_nan": "rollback", "rollbacks": 6,
+     "eval_every": "never", "plot_every": "never", "checkpoint_every": "never"}
+)  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_run_goes_back_with_a_lower_learning_rate_and_says_so(tmp_path: Path) -> None:
+    run, control = RunDirectory.create(tmp_path, "wild", WILD), Control()
+    events: list[Event] = []
+    for event in record(train(WILD, run, control), run):
+        events.append(event)
+        if isinstance(event, StepsLogged) and event.last_step >= 6 and math.isfinite(event.total[-1]):
+            control.send("stop", "test")
+    back = [event for event in events if isinstance(event, RolledBack)]
+    assert 1 <= len(back) < 6
+    assert [event.left for event in back] == [5 - i for i in range(len(back))]
+    assert back[0].step == 0
+    assert back[-1].learning_rate == pytest.approx(1e6 / 3 ** len(back))
+    assert run.config.optim.learning_rate == back[-1].learning_rate, "a resumed run keeps the lower one"
+    told = [event for event in run.events() if isinstance(event, StepsLogged)]
+    assert [event.step + i for event in told for i in range(len(event.total))] == list(range(1, told[-1].last_step + 1))
+    assert told[0].learning_rate[0] == pytest.approx(back[-1].learning_rate)
+    assert isinstance(events[-1], RunFinished)
+    assert events[-1].reason == "stopped"
+
+
+@pytest.mark.slow
+def test_it_goes_back_no_more_often_than_it_may(tmp_path: Path) -> None:
+    config = WILD.replace({"learning_rate": 1e30, "rollbacks": 2})
+    run = RunDirectory.create(tmp_path, "hopeless", config)
+    with pytest.raises(DivergedError, match="after 2 rollbacks"):
+        list(record(train(config, run, Control()), run))
+    told = list(run.events())
+    assert [event.left for event in told if isinstance(event, RolledBack)] == [1, 0]
+    assert isinstance(told[-1], RunFinished)
+    assert told[-1].reason == "diverged"

@@ -1,0 +1,82 @@
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simo2_core.errors import OutOfMemoryError
+from simo2_core.presets import PRESETS
+from simo2_core.run.control import Control
+from simo2_core.run.directory import RunDirectory
+from simo2_core.train.memory import SHARE, fitting_batch, out_of_memory
+from simo2_core.train.trainer import train
+
+CONFIG = PRESETS["digits"].config.replace({"batch_size": 320, "samples_per_class": 32})
+
+
+@given(st.integers(2, 64), st.integers(2, 40), st.integers(0, 10**9), st.integers(0, 10**10), st.integers(0, 10**10))
+def test_the_suggested_batch_is_smaller_whole_and_fits(
+    k: int, classes: int, fixed: int, growing: int, room: int
+) -> None:
+    batch = k * classes
+    found = fitting_batch(batch, k, fixed, growing, room)
+    if found is None:
+        return
+    assert found < batch
+    assert found % k == 0
+    assert found >= 2 * k
+    assert not growing or fixed + growing * found / batch <= room * SHARE * (1 + 1e-9)
+
+
+def test_half_of_an_unknown_batch_is_suggested() -> None:
+    assert fitting_batch(320, 32, 0, 0, 0) == 160
+    assert fitting_batch(64, 32, 0, 0, 0) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "where"),
+    [
+        (MemoryError(), "host"),
+        (jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 70368744177664 bytes."), "device"),
+    ],
+)
+def test_an_exhausted_memory_is_one_line_with_the_setting_that_fits(error: Exception, where: str) -> None:
+    with pytest.raises(OutOfMemoryError) as caught, out_of_memory(CONFIG, RunDirectory(Path("runs/one"))):
+        raise error
+    assert f"out of memory on the {where} with batches of 320 images. Use --batch-size 160." in str(caught.value)
+    assert "simo2 resume runs/one" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_device_that_is_really_out_of_memory_is_recognised() -> None:
+    with pytest.raises(OutOfMemoryError), out_of_memory(CONFIG, RunDirectory(Path("runs/one"))):
+        jnp.zeros((2**46,), jnp.uint8).block_until_ready()
+
+
+def test_other_errors_of_the_device_pass() -> None:
+    error = jax.errors.JaxRuntimeError("INTERNAL: something else")
+    with pytest.raises(jax.errors.JaxRuntimeError), out_of_memory(CONFIG, RunDirectory(Path("runs/one"))):
+        raise error
+
+
+def test_a_compiled_program_decides_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = jax.jit(lambda x: jnp.sort(x @ x.T @ x, axis=0)[::-1] @ x).lower(jnp.zeros((512, 512))).compile()
+    needs = program.memory_analysis()
+    assert needs.temp_size_in_bytes > 0
+    room = int((needs.argument_size_in_bytes + needs.temp_size_in_bytes / 2) / SHARE) - needs.argument_size_in_bytes
+    monkeypatch.setattr("simo2_core.data.placement.host_memory_free", lambda: room)
+    with pytest.raises(OutOfMemoryError, match=r"--batch-size (128|160)\."):  # noqa: SIM117
+        with out_of_memory(CONFIG, RunDirectory(Path("runs/one")), program):
+            raise MemoryError
+
+
+def test_the_trainer_says_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load_dataset(*_: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("simo2_core.train.job.load_dataset", load_dataset)
+    with pytest.raises(OutOfMemoryError, match="on the host"):
+        next(train(CONFIG, RunDirectory.create(tmp_path, "one", CONFIG), Control()))
