@@ -9,6 +9,7 @@ from jax import Array
 from simo2_core.config import ModelConfig
 from simo2_core.errors import ConfigError
 from simo2_core.model.encoders import YatCNN
+from simo2_core.model.initial import lecun_normal
 
 
 class SimO2Model(nnx.Module):
@@ -16,7 +17,7 @@ class SimO2Model(nnx.Module):
 
     def __init__(self, encoder: YatCNN, features: int, embedding_size: int, *, rngs: nnx.Rngs) -> None:
         self.encoder = encoder
-        self.head = nnx.Linear(features, embedding_size, rngs=rngs)
+        self.head = nnx.Linear(features, embedding_size, kernel_init=lecun_normal, rngs=rngs)
 
     def represent(self, images: Array, *, dropout_key: Array | None = None) -> Array:
         """Normalised images (n, h, w, channels) to pooled features (n, f), float32."""

@@ -30,6 +30,8 @@ from jax import Array
 from jax.typing import DTypeLike
 from numpy.typing import NDArray
 
+from simo2_core.model.initial import lecun_normal
+
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
@@ -150,7 +152,7 @@ class Conv(nnx.Module):
     ) -> None:
         """`dtype` is what the product is computed in: by default that of the input, float32 at least."""
         shape = (*pair(kernel_size), in_features, out_features)
-        self.kernel = nnx.Param(nnx.initializers.lecun_normal()(rngs.params(), shape, jnp.float32))
+        self.kernel = nnx.Param(lecun_normal(rngs.params(), shape))
         self.bias = nnx.Param(jnp.zeros((out_features,), jnp.float32)) if use_bias else None
         self.strides = pair(strides)
         self.padding = padding

@@ -29,7 +29,7 @@ class YatBlock(nnx.Module):
     def __call__(self, x_nhwc: Array, *, dropout_key: Array | None = None) -> Array:
         """(n, h, w, in_features) to (n, h, w, out_features)."""
         y_nhwc = self.conv(self.yat(x_nhwc)) + self.shortcut(x_nhwc)
-        return y_nhwc if dropout_key is None else _drop(dropout_key, y_nhwc, self.dropout)
+        return y_nhwc if dropout_key is None else drop(dropout_key, y_nhwc, self.dropout)
 
 
 class YatCNN(nnx.Module):
@@ -63,17 +63,17 @@ class YatCNN(nnx.Module):
             key = None if dropout_key is None else jax.random.fold_in(dropout_key, index)
             x_nhwc = getattr(self, f"block{index}")(x_nhwc, dropout_key=key)
             if index < self.blocks - 1:
-                x_nhwc = _halve(x_nhwc)
+                x_nhwc = average_pool(x_nhwc)
         return x_nhwc.mean(axis=(1, 2))
 
 
-def _drop(key: Array, x: Array, rate: float) -> Array:
+def drop(key: Array, x: Array, rate: float) -> Array:
     if rate == 0:
         return x
     return jnp.where(jax.random.bernoulli(key, 1 - rate, x.shape), x / (1 - rate), 0)
 
 
-def _halve(x_nhwc: Array) -> Array:
+def average_pool(x_nhwc: Array) -> Array:
     """Averages 2×2 windows; those that reach over the edge average what they hold."""
     n, h, w, c = x_nhwc.shape
     if h == w == 1:

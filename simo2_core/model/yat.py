@@ -16,6 +16,7 @@ from jax import Array
 from jax.typing import DTypeLike
 
 from simo2_core.model.conv import convolve, pair
+from simo2_core.model.initial import lecun_normal
 
 
 class YatConv(nnx.Module):
@@ -39,7 +40,7 @@ class YatConv(nnx.Module):
     ) -> None:
         """`dtype` is what x·W is computed in: by default that of the input, float32 at least."""
         shape = (*pair(kernel_size), in_features, out_features)
-        self.kernel = nnx.Param(nnx.initializers.lecun_normal()(rngs.params(), shape, jnp.float32))
+        self.kernel = nnx.Param(lecun_normal(rngs.params(), shape))
         self.alpha = nnx.Param(jnp.ones((), jnp.float32))
         self.strides = pair(strides)
         self.padding = padding

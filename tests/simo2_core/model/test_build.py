@@ -1,0 +1,69 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from simo2_core.config import ModelConfig
+from simo2_core.model.build import build_model, to_unit_rows
+
+SMALL = ModelConfig(stem_width=4, widths=(6, 8), embedding_size=3)
+
+
+def images(*shape):
+    return jnp.asarray(np.random.default_rng(0).normal(size=shape), jnp.float32)
+
+
+def test_gives_a_representation_and_a_unit_embedding():
+    model = build_model(SMALL, 1, jax.random.key(0))
+    x = images(5, 6, 6, 1)
+    representation, embedding = jax.jit(lambda x: model(x))(x)
+    assert representation.shape == (5, 8)
+    assert embedding.shape == (5, 3)
+    np.testing.assert_allclose(np.linalg.norm(embedding, axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(model.represent(x), representation, rtol=1e-5)
+
+
+def test_weights_are_decided_by_the_key():
+    weights = [jax.tree.leaves(nnx.state(build_model(SMALL, 1, jax.random.key(seed)), nnx.Param)) for seed in (0, 0, 1)]
+    assert all((a == b).all() for a, b in zip(weights[0], weights[1], strict=True))
+    assert any((a != b).any() for a, b in zip(weights[0], weights[2], strict=True))
+
+
+def test_different_images_have_different_embeddings_from_the_beginning():
+    model = build_model(SMALL, 3, jax.random.key(0))
+    _, embedding = jax.jit(lambda x: model(x))(images(32, 8, 8, 3))
+    assert float(jnp.std(embedding, axis=0).max()) > 0.03
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-30, 1.0, 1e15])
+def test_unit_rows_are_safe_at_zero(scale):
+    x = scale * images(4, 3)
+    rows, transpose = jax.vjp(to_unit_rows, x)
+    (gradient,) = transpose(jnp.ones_like(rows))
+    assert np.isfinite(rows).all()
+    assert np.isfinite(gradient).all()
+    if scale >= 1:
+        np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, rtol=1e-5)
+
+
+def test_the_model_has_no_state_but_its_params_and_trains_in_a_donated_loop():
+    graph, params, rest = nnx.split(build_model(SMALL, 1, jax.random.key(0)), nnx.Param, ...)
+    assert not jax.tree.leaves(rest)
+    x, target = images(4, 3, 3, 1), jnp.eye(4, 3)
+
+    def error(params, key=None):
+        _, embedding = nnx.merge(graph, params, rest)(x, dropout_key=key)
+        return jnp.square(embedding - target).sum()
+
+    def descend(params, steps):
+        def body(i, params):
+            gradient = jax.grad(error)(params, jax.random.fold_in(jax.random.key(0), i))
+            return jax.tree.map(lambda p, g: p - 0.02 * g, params, gradient)
+
+        before = error(params)
+        params = jax.lax.fori_loop(0, steps, body, params)
+        return params, before, error(params)
+
+    _, before, after = jax.jit(descend, donate_argnums=0)(params, 30)
+    assert after < 0.9 * before
