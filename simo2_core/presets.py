@@ -179,3 +179,11 @@ def find_preset(name: str) -> Preset:
         hint = did_you_mean(name, PRESETS) or " See them all with: simo2 presets."
         raise ConfigError(f"there is no preset {name!r}.{hint}")
     return PRESETS[name]
+
+
+def config_for(dataset: str) -> Config:
+    """The settings to begin with for a data set: its preset's, or those of the original when it has none."""
+    for preset in PRESETS.values():
+        if preset.config.data.dataset == dataset:
+            return preset.config
+    return Config(data=DataConfig(dataset=dataset))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+import threading
 import weakref
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ class OnDemandImages:
         )
         crew = Crew(DecodeJob(path, rule, split.transposed), cpus() if workers is None else workers)
         self._crew = crew
+        self._lock = threading.Lock()
         self._close = weakref.finalize(self, _close, crew, folder)
 
     def __len__(self) -> int:
@@ -60,11 +62,12 @@ class OnDemandImages:
         return int(np.prod(self.shape, dtype=np.int64))
 
     def __getitem__(self, rows: Any) -> NDArray[np.uint8]:
-        """The images of a row, a slice or an array of rows: a copy. Not for two threads at once."""
+        """The images of a row, a slice or an array of rows: a copy."""
         wanted = np.atleast_1d(np.arange(len(self))[rows])
         out = np.empty((len(wanted), *self.shape[1:]), np.uint8)
         for begin, end in chunks(len(wanted), self._room):
-            self._decode(wanted[begin:end], out[begin:end])
+            with self._lock:  # the next batch is fetched by one thread while another evaluates
+                self._decode(wanted[begin:end], out[begin:end])
         return out[0] if np.isscalar(rows) or isinstance(rows, int) else out
 
     def _decode(self, rows: NDArray[np.int64], out: NDArray[np.uint8]) -> None:

@@ -55,11 +55,14 @@ class DatasetFacts:
 
     @classmethod
     def of(cls, dataset: Dataset) -> DatasetFacts:
-        """The facts of a data set that is loaded."""
+        """The facts of a data set that is loaded: what is not in the cache by now did not fit."""
+        images = len(dataset.train) + len(dataset.validation) + len(dataset.test)
+        cached = isinstance(dataset.train.images, np.ndarray)
         return cls(
             classes=len(dataset.class_names),
             image_shape=dataset.image_shape,
-            images=len(dataset.train) + len(dataset.validation) + len(dataset.test),
+            images=images,
+            to_write=0 if cached else images * math.prod(dataset.image_shape),
             train_counts=dataset.train.counts,
             skipped=dataset.skipped,
             empty_classes=dataset.empty_classes,

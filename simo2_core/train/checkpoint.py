@@ -110,6 +110,8 @@ class Checkpoints:
 
 def _reason(error: BaseException) -> str:
     text = str(error.__cause__ or error).strip() or type(error).__name__
+    if any(words in text for words in ("No space left", "File too large", "Disk quota")):
+        return "no room left on the disk. Free some space, then resume the run"
     return text.splitlines()[0][:200]
 
 

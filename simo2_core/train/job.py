@@ -13,9 +13,9 @@ import numpy as np
 
 from simo2_core.analysis.embed import Encoder, compile_embed
 from simo2_core.config import Config
-from simo2_core.data.dataset import Dataset
+from simo2_core.data.cache import cache_root
 from simo2_core.data.load import load_dataset
-from simo2_core.data.placement import look_at_machine
+from simo2_core.data.placement import choose_placement, look_at_machine
 from simo2_core.data.preflight import DatasetFacts, preflight
 from simo2_core.errors import CheckpointError, ConfigError, DivergedError
 from simo2_core.events import CheckpointSaved, Compiled, Event, RunFinished, RunStarted, StepsLogged, WarningRaised
@@ -25,8 +25,9 @@ from simo2_core.run.files import disk_error
 from simo2_core.train.checkpoint import Checkpoints, Saved, find_checkpoint, list_steps, load, name_leaves, require_same
 from simo2_core.train.environment import environment, keep_compiled_programs
 from simo2_core.train.evaluate import Evaluation, alarms, evaluate, raw_pixels_knn, save_snapshot
+from simo2_core.train.feed import Feed
 from simo2_core.train.plotting import Plotter
-from simo2_core.train.step import Data, TrainState, init_state, make_call
+from simo2_core.train.step import TrainState, init_state, make_call
 
 CALL_SECONDS = 0.25
 """How long a call should last: short enough that stop and pause feel instant, long enough to hide the host."""
@@ -40,7 +41,8 @@ class Job:
         keep_compiled_programs()
         self.data = load_dataset(config.data)
         classes, channels = len(self.data.class_names), self.data.image_shape[-1]
-        self._findings = preflight(config, DatasetFacts.of(self.data), look_at_machine(run.path))
+        facts, machine = DatasetFacts.of(self.data), look_at_machine(cache_root())
+        self._findings = preflight(config, facts, machine)
         for finding in self._findings:
             if finding.severity == "error":
                 raise ConfigError(f"{finding.message} {finding.cure}")
@@ -53,9 +55,10 @@ class Job:
         if list_steps(run.checkpoints):
             self._restore(find_checkpoint(run.checkpoints, "latest"))
         self.diverged = False
-        self._call = make_call(config, self.network, self.optimizer, classes)
+        where = choose_placement(facts.size, facts.to_write, machine).where
+        self._feed = Feed(self.data, config, self.state, where)
+        self._call = make_call(config, self.network, self.optimizer, classes, chunk=self._feed.chunk)
         self._embed = compile_embed(self.network)
-        self._on_device = place(self.data)
         self._checkpoints = Checkpoints(run.checkpoints, keep=config.keep)
         self._plotter = Plotter(run)
         self._warned: set[str] = set()
@@ -92,7 +95,7 @@ class Job:
         )
         yield from self._advice()
         start = time.monotonic()
-        self._compiled = self._call.lower(self.state, self._on_device, jnp.int32(0)).compile()  # type: ignore[attr-defined]
+        self._compiled = self._call.lower(self.state, self._feed.data(self.step), jnp.int32(0)).compile()  # type: ignore[attr-defined]
         self._encoder().embed(self.data.train.images[:1])
         seconds = time.monotonic() - start
         self.seconds["compile"] += seconds
@@ -121,9 +124,10 @@ class Job:
     def advance(self, at_most: int) -> StepsLogged:
         """Runs about a quarter of a second of steps, and says what each of them measured."""
         wanted = round(CALL_SECONDS / self._seconds_per_step) if self._seconds_per_step else 1
-        n = max(1, min(at_most, wanted))
+        n = max(1, min(at_most, wanted, self._feed.steps_left(self.step) or wanted))
         start = time.monotonic()
-        self.state, rows, begun = self._compiled(self.state, self._on_device, jnp.int32(n))
+        data = self._feed.data(self.step)
+        self.state, rows, begun = self._compiled(self.state, data, jnp.int32(n))
         measured, done = jax.device_get((rows, begun))
         seconds = time.monotonic() - start
         done = int(done)
@@ -141,7 +145,7 @@ class Job:
             learning_rate=_floats(self._learning_rates[first - 1 : first - 1 + done]),
             steps_per_second=done / seconds,
             images_per_second=done * self.batch_size / seconds,
-            data_wait=0.0,
+            data_wait=min(1.0, self._feed.waited / seconds),
         )
 
     # -- what happens between calls
@@ -268,19 +272,9 @@ class Job:
 
     def close(self) -> None:
         """Lets go of threads and children."""
+        self._feed.close()
         self._checkpoints.close()
         self._plotter.close()
-
-
-def place(data: Dataset) -> Data:
-    """Puts the training part on the device, uint8."""
-    return Data(
-        images=jnp.asarray(data.train.images),
-        offsets=jnp.asarray(data.train.offsets, jnp.int32),
-        counts=jnp.asarray(data.train.counts, jnp.int32),
-        mean=jnp.asarray(data.mean),
-        std=jnp.asarray(data.std),
-    )
 
 
 def _floats(values: Any) -> tuple[float, ...]:

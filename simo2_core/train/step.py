@@ -42,7 +42,7 @@ class Data(NamedTuple):
     """The training part on the device: `Part` of `simo2_core.data.dataset`, and its statistics."""
 
     images: Array
-    """(N, H, W, ch) uint8, sorted by class."""
+    """(N, H, W, ch) uint8, sorted by class; or the batches of a chunk of steps, one after another."""
     offsets: Array
     """(C,) int32."""
     counts: Array
@@ -72,19 +72,31 @@ def init_state(config: Config, channels: int, optimizer: optax.GradientTransform
 
 
 def make_step(
-    config: Config, network: Network, optimizer: optax.GradientTransformation, classes: int
+    config: Config,
+    network: Network,
+    optimizer: optax.GradientTransformation,
+    classes: int,
+    *,
+    chunk: int | None = None,
 ) -> Callable[[TrainState, Data], tuple[TrainState, Measured, Array]]:
     """One step as a pure function: (state, data) -> (state, its measurements as scalars, whether they are finite).
 
     When they are not, the state comes back as it was: the last good one is never overwritten.
+
+    Args:
+        chunk: None when `data.images` is the training part; else they are the batches of `chunk` steps, drawn on
+            the host, those of step i at i modulo `chunk`.
     """
     classes_drawn, k = config.classes_per_batch(classes), config.samples_per_class
 
     def step(state: TrainState, data: Data) -> tuple[TrainState, Measured, Array]:
         key = jax.random.wrap_key_data(state.key)
         augment_key, dropout_key = jax.random.split(jax.random.fold_in(jax.random.fold_in(key, 1), state.step))
-        rows = draw_batch(key, state.step, data.offsets, data.counts, classes_per_batch=classes_drawn,
-                          samples_per_class=k).rows  # fmt: skip
+        if chunk is None:
+            rows = draw_batch(key, state.step, data.offsets, data.counts, classes_per_batch=classes_drawn,
+                              samples_per_class=k).rows  # fmt: skip
+        else:
+            rows = state.step % chunk * (classes_drawn * k) + jnp.arange(classes_drawn * k, dtype=jnp.int32)
         images = augment(augment_key, data.images[rows], config.augment, data.mean, data.std)
 
         def loss_of(params: Arrays) -> tuple[Array, tuple[Any, Arrays]]:
@@ -105,14 +117,19 @@ def make_step(
 
 
 def make_call(
-    config: Config, network: Network, optimizer: optax.GradientTransformation, classes: int
+    config: Config,
+    network: Network,
+    optimizer: optax.GradientTransformation,
+    classes: int,
+    *,
+    chunk: int | None = None,
 ) -> Callable[[TrainState, Data, Array], tuple[TrainState, Measured, Array]]:
     """Up to MAX_STEPS steps as one jitted call: (state, data, n) -> (state, `Measured` rows, steps begun).
 
     The state is donated. The number of steps is an argument, not a shape, so one compilation serves every n. A step
     that is not finite is the last one begun, and leaves the state before it.
     """
-    step = make_step(config, network, optimizer, classes)
+    step = make_step(config, network, optimizer, classes, chunk=chunk)
 
     def call(state: TrainState, data: Data, n: Array) -> tuple[TrainState, Measured, Array]:
         empty = Measured(*(jnp.full((MAX_STEPS,), jnp.nan, jnp.float32) for _ in Measured._fields))

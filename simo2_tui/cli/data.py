@@ -13,6 +13,7 @@ import typer
 
 from simo2_core.errors import DataError, did_you_mean
 from simo2_core.presets import PRESETS
+from simo2_tui.cli.data_progress import DataProgress
 
 if TYPE_CHECKING:
     from simo2_core.config import DataConfig
@@ -134,7 +135,7 @@ def prepare(
         config = _config(name, data_dir)
         if image_size:
             config = dataclasses.replace(config, image_size=image_size)
-        with _Progress(quiet=as_json) as progress:
+        with DataProgress(quiet=as_json) as progress:
             dataset = load_dataset(config, report=progress.report)
         parts = {part: len(getattr(dataset, part)) for part in ("train", "validation", "test")}
         shape = "x".join(map(str, dataset.image_shape))
@@ -297,49 +298,3 @@ def _print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str
         table.add_row(*row)
     # a pipe has no width: cut nothing there
     Console(width=None if sys.stdout.isatty() else 160).print(table)
-
-
-_DOING = {
-    "waiting": "waiting for another process with",
-    "download": "downloading",
-    "generate": "writing",
-    "labels": "reading the labels of",
-    "decode": "decoding",
-}
-
-
-class _Progress:
-    """A bar for each stage, with bytes or images and the time left; nothing when quiet or piped."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-        from rich.progress import Progress as Bars
-
-        self._bars = Bars(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[count]}"),
-            TextColumn("ETA"),
-            TimeRemainingColumn(compact=True),
-            disable=quiet or not sys.stdout.isatty(),
-        )
-        self._tasks: dict[tuple[str, str], Any] = {}
-
-    def report(self, progress: Any) -> None:
-        """Takes one `simo2_core.data.progress.Progress`."""
-        from simo2_core.data.placement import human_bytes
-
-        key = (progress.stage, progress.name)
-        if key not in self._tasks:
-            doing = f"{_DOING[progress.stage]} {progress.name}"
-            self._tasks[key] = self._bars.add_task(doing, total=None, count="")
-        show = human_bytes if progress.unit == "bytes" else "{:,} images".format
-        count = show(progress.done) + (f" of {show(progress.total)}" if progress.total else "")
-        self._bars.update(self._tasks[key], completed=progress.done, total=progress.total or None, count=count)
-
-    def __enter__(self) -> _Progress:
-        self._bars.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bars.stop()

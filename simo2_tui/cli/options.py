@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from simo2_core.config import Cadence, Config, Leaf, leaves
-from simo2_core.presets import find_preset
+from simo2_core.presets import config_for, find_preset
 
 RunDirOption = Annotated[
     Path, typer.Option("--run-dir", help="The folder that holds the runs.", envvar="SIMO2_RUN_DIR")
@@ -67,6 +67,12 @@ def _parameter(leaf: Leaf) -> inspect.Parameter:
     )
 
 
-def resolve(preset: str, settings: Mapping[str, Any]) -> Config:
-    """The preset's settings with the given ones in their place; raises ConfigError for what cannot work."""
-    return find_preset(preset).config.replace(settings)
+def resolve(preset: str | None, settings: Mapping[str, Any]) -> Config:
+    """The settings of the preset, of the data set, or else of `digits`, with the given ones in their place.
+
+    Raises:
+        ConfigError: what cannot work.
+    """
+    if preset is None and "dataset" in settings:
+        return config_for(settings["dataset"]).replace(settings)
+    return find_preset(preset or "digits").config.replace(settings)

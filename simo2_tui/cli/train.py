@@ -24,7 +24,9 @@ INTERRUPTED = 130
 
 def _train(
     *,
-    preset: Annotated[str, typer.Option(help="The data set and settings to begin with: see simo2 presets.")] = "digits",
+    preset: Annotated[
+        str | None, typer.Option(help="The data set and settings to begin with: see simo2 presets. \\[default: digits]")
+    ] = None,
     resume: Annotated[
         str | None,
         typer.Option(metavar="RUN", help="Continue a run (latest, a name or a path) from its newest checkpoint."),
@@ -65,17 +67,23 @@ def run_training(
     Raises:
         typer.Exit: with 130 when the run was stopped before its end.
     """
+    from simo2_core.data.load import load_dataset
     from simo2_core.run.control import Control
     from simo2_core.run.directory import RunDirectory
     from simo2_core.run.sinks import record
+    from simo2_tui.cli.data_progress import DataProgress
     from simo2_tui.cli.display import make_display
+    from simo2_tui.terminal import stray_output
 
     display = make_display(config, plain=plain or not sys.stdout.isatty(), as_json=as_json)
+    with DataProgress(quiet=as_json or plain) as progress:  # so that the run finds the images decoded
+        load_dataset(config.data, report=progress.report)
     run = run or RunDirectory.create(run_dir, name, config)
     with run.own():
         control = Control(run.control)
         listen(control)
-        with display:
+        with stray_output() as stray, display:
+            stray.send_to(run.log_path)  # what native code writes to descriptor 2 would break the picture
             from simo2_core.train.trainer import train  # seconds of jax: not before the settings are known to work
 
             for event in record(train(config, run, control), run):

@@ -37,11 +37,15 @@ def chunks(part: Part) -> Iterator[Chunks]:
     made.close()
 
 
+@jax.jit
+def _draw(step: int, offsets: jax.Array, counts: jax.Array) -> jax.Array:
+    return draw_batch(KEY, step, offsets, counts, **DRAWN).rows
+
+
 def on_device(part: Part, step: int) -> np.ndarray:
     """The batch of `step` as the training step draws it from images on the device."""
     offsets, counts = (jax.numpy.asarray(array, np.int32) for array in (part.offsets, part.counts))
-    draw = jax.jit(lambda step: draw_batch(KEY, step, offsets, counts, **DRAWN).rows)
-    return np.asarray(jax.numpy.asarray(part.images)[draw(step)])
+    return np.asarray(jax.numpy.asarray(part.images)[_draw(step, offsets, counts)])
 
 
 def test_the_host_draws_what_the_device_draws(part: Part, chunks: Chunks) -> None:

@@ -9,7 +9,7 @@ from simo2_core.config import Config
 from simo2_core.data.load import load_dataset
 from simo2_core.optim import make_optimizer
 from simo2_core.presets import PRESETS
-from simo2_core.train.job import place
+from simo2_core.train.feed import place
 from simo2_core.train.step import Data, TrainState, init_state, make_call
 
 TINY = PRESETS["digits"].config.replace(

@@ -1,0 +1,102 @@
+"""A run is the same wherever its images live."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from simo2_core.config import Config
+from simo2_core.data import cache
+from simo2_core.data.placement import Machine
+from simo2_core.events import StepsLogged, WarningRaised
+from simo2_core.presets import PRESETS
+from simo2_core.run.control import Control
+from simo2_core.run.directory import RunDirectory
+from simo2_core.run.sinks import record
+from simo2_core.train import feed, job
+from simo2_core.train.trainer import train
+from tests.simo2_core.data.pictures import encoded, picture
+
+TINY = PRESETS["digits"].config.replace(
+    {"widths": "8", "stem_width": 4, "samples_per_class": 3, "batch_size": 30, "steps": 12, "learning_rate": 1e-2,
+     "eval_every": "never", "plot_every": "never", "checkpoint_every": "never"}
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIMO2_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def small_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device on which no data set fits, and chunks of 5 steps."""
+    machine = Machine(device="tiny", device_free=100, disk_free=10**12)
+    monkeypatch.setattr(job, "look_at_machine", lambda _: machine)
+    whole = feed.Chunks
+
+    def five(*args: object, **options: object) -> feed.Chunks:
+        return whole(*args, steps=5, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(feed, "Chunks", five)
+
+
+def totals(tmp_path: Path, name: str, config: Config, stop_at: int = 0) -> list[float]:
+    """The loss of every step of a run, stopped and resumed after about `stop_at` steps."""
+    run = RunDirectory.create(tmp_path, name, config)
+    seen: list[float] = []
+    for _ in range(2 if stop_at else 1):
+        control = Control(run.control)
+        for event in record(train(config, run, control), run):
+            if isinstance(event, StepsLogged):
+                assert 0 <= event.data_wait <= 1
+                seen += event.total
+                if stop_at and event.last_step >= stop_at:
+                    control.send("stop", "test")
+                    stop_at = 0
+    return seen
+
+
+@pytest.fixture(scope="module")
+def on_device(tmp_path_factory: pytest.TempPathFactory) -> list[float]:
+    """The losses with all images on the device."""
+    return totals(tmp_path_factory.mktemp("device"), "device", TINY)
+
+
+@pytest.mark.usefixtures("small_device")
+def test_images_mapped_from_the_host_train_the_same(tmp_path: Path, on_device: list[float]) -> None:
+    np.testing.assert_allclose(totals(tmp_path, "host", TINY), on_device, rtol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("small_device")
+def test_stopping_inside_a_chunk_and_resuming_changes_nothing(tmp_path: Path) -> None:
+    whole = totals(tmp_path, "whole", TINY)
+    assert totals(tmp_path, "parts", TINY, stop_at=3) == whole
+
+
+@pytest.mark.slow
+def test_a_folder_that_fits_nowhere_is_streamed_and_trains_the_same(
+    tmp_path: Path, make_pets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = TINY.replace({"dataset": str(make_pets), "image_size": 8, "channels": 3, "samples_per_class": 3})
+    cached = totals(tmp_path, "cached", config)
+    cache.clear()
+    monkeypatch.setattr(cache, "disk_free", lambda _: 100)
+    machine = Machine(device="tiny", device_free=10**12, disk_free=100)
+    monkeypatch.setattr(job, "look_at_machine", lambda _: machine)
+    run = RunDirectory.create(tmp_path, "streamed", config)
+    events = list(record(train(config, run, Control(run.control)), run))
+    streamed = [total for event in events if isinstance(event, StepsLogged) for total in event.total]
+    np.testing.assert_allclose(streamed, cached, rtol=1e-4)
+    assert "disk" in {event.code for event in events if isinstance(event, WarningRaised)}
+
+
+@pytest.fixture
+def make_pets(tmp_path: Path) -> Path:
+    """Two classes of ten pictures."""
+    for number, name in enumerate(("cat", "dog")):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        for index in range(10):
+            (tmp_path / "pets" / name / f"{index}.png").write_bytes(encoded(picture(100 * number + index)))
+    return tmp_path / "pets"
