@@ -14,6 +14,7 @@ import numpy as np
 from simo2_core.analysis.embed import Encoder, compile_embed
 from simo2_core.config import Config
 from simo2_core.data.cache import cache_root
+from simo2_core.data.dataset import Dataset
 from simo2_core.data.load import load_dataset
 from simo2_core.data.placement import choose_placement, look_at_machine
 from simo2_core.data.preflight import DatasetFacts, preflight
@@ -27,7 +28,7 @@ from simo2_core.train.environment import environment, keep_compiled_programs
 from simo2_core.train.evaluate import Evaluation, alarms, evaluate, raw_pixels_knn, save_snapshot
 from simo2_core.train.feed import Feed
 from simo2_core.train.plotting import Plotter
-from simo2_core.train.step import TrainState, init_state, make_call
+from simo2_core.train.step import Step, TrainState, init_state, make_call
 
 CALL_SECONDS = 0.25
 """How long a call should last: short enough that stop and pause feel instant, long enough to hide the host."""
@@ -36,10 +37,11 @@ CALL_SECONDS = 0.25
 class Job:
     """The state of a training run between two events."""
 
-    def __init__(self, config: Config, run: RunDirectory) -> None:
+    def __init__(self, config: Config, run: RunDirectory, dataset: Dataset | None = None) -> None:
+        """Takes `dataset` where it is loaded already, and loads what `config` names where it is not."""
         self.config, self.run = config, run
         keep_compiled_programs()
-        self.data = load_dataset(config.data)
+        self.data = dataset or load_dataset(config.data)
         classes, channels = len(self.data.class_names), self.data.image_shape[-1]
         facts, machine = DatasetFacts.of(self.data), look_at_machine(cache_root())
         self._findings = preflight(config, facts, machine)
@@ -57,7 +59,7 @@ class Job:
         self.diverged = False
         where = choose_placement(facts.size, facts.to_write, machine).where
         self._feed = Feed(self.data, config, self.state, where)
-        self._call = make_call(config, self.network, self.optimizer, classes, chunk=self._feed.chunk)
+        self._call = make_call(Step(config, self.network, self.optimizer, classes, self._feed.chunk))
         self._embed = compile_embed(self.network)
         self._checkpoints = Checkpoints(run.checkpoints, keep=config.keep)
         self._plotter = Plotter(run)
