@@ -26,6 +26,7 @@ ENCODERS = ("yatcnn",)
 OPTIMIZERS = ("adam", "adamw", "sgd", "novograd", "rmsprop")
 SCHEDULES = ("constant", "cosine", "warmup_cosine", "exponential", "step", "linear", "polynomial")
 RESIZE_RULES = ("crop", "pad", "squash")
+ON_NAN = ("stop", "rollback")
 
 
 def knob(default: Any, help: str, *, choices: tuple[str, ...] = (), aliases: tuple[str, ...] = ()) -> Any:
@@ -110,7 +111,7 @@ class DataConfig(_Section):
     data_dir: str | None = knob(None, "where TFDS data sets live (default: TFDS_DATA_DIR or ~/tensorflow_datasets)")
     train_split: str = knob("train", "the split to train on")
     test_split: str | None = knob(
-        None, "the split read once, at the end; without one a stratified part of train is held out"
+        None, "the split read once, at the end; by default the data set's own, else a stratified part of train"
     )
     image_key: str | None = knob(None, "the image feature of a TFDS data set, where there are several")
     label_key: str | None = knob(None, "the label feature of a TFDS data set, where there are several")
@@ -250,6 +251,13 @@ class Config(_Section):
     plot_every: Cadence = knob(Cadence(seconds=60), "PNG plots while training: steps, a time such as 60s, or never")
     checkpoint_every: Cadence = knob(Cadence(seconds=300), "checkpoints: steps, a time such as 5m, or never")
     keep: int = knob(3, "newest checkpoints kept, besides the best")
+    on_nan: str = knob(
+        "stop",
+        "a loss or gradient that is not finite: stop, or go back to the newest checkpoint with a third of the "
+        "learning rate",
+        choices=ON_NAN,
+    )
+    rollbacks: int = knob(3, "times that --on-nan rollback goes back before the run stops after all")
 
     def check(self) -> None:
         _require(self.steps >= 1, "steps", self.steps, "1 or more")
@@ -268,8 +276,16 @@ class Config(_Section):
             f"at least {2 * self.samples_per_class}, two classes of samples_per_class = {self.samples_per_class}",
             f"Use --batch-size {2 * self.samples_per_class} or more, or a smaller --samples-per-class.",
         )
+        _require(
+            self.optim.schedule != "warmup_cosine" or self.optim.warmup_steps < self.steps,
+            "warmup_steps",
+            self.optim.warmup_steps,
+            f"below the {self.steps} steps of the run",
+            "Use fewer --warmup-steps, or 0 for a tenth of --steps.",
+        )
         _require(self.log_rate >= 1, "log_rate", self.log_rate, "1 or more")
         _require(self.keep >= 1, "keep", self.keep, "1 or more")
+        _require(self.rollbacks >= 1, "rollbacks", self.rollbacks, "1 or more", "Use --on-nan stop for none.")
 
     def classes_per_batch(self, classes: int) -> int:
         """How many of a data set's `classes` are drawn for each batch."""

@@ -4,9 +4,11 @@ Simo2Error                 exit code 1: failed
 ├── ConfigError            exit code 2: a setting that cannot work; refused before anything starts
 ├── DataError              exit code 4: a data set that is missing, unreadable or unfit
 ├── DivergedError          exit code 3: a loss or gradient that is not finite; the last good state is kept
+├── OutOfMemoryError       exit code 1: the device or the host has too little memory for these settings
 └── RunError               exit code 1: a run directory that cannot be found, written or owned
     ├── RunLockedError     another live process owns the run
-    └── CheckpointError    a checkpoint that is missing, damaged or of another format
+    ├── CheckpointError    a checkpoint that is missing, damaged or of another format
+    └── NewerFormatError   settings or a checkpoint that a newer simo2 wrote
 """
 
 from __future__ import annotations
@@ -39,6 +41,10 @@ class DivergedError(Simo2Error):
     exit_code = 3
 
 
+class OutOfMemoryError(Simo2Error):
+    """The device or the host has too little memory for these settings."""
+
+
 class RunError(Simo2Error):
     """A run directory that cannot be found, written or owned."""
 
@@ -49,6 +55,10 @@ class RunLockedError(RunError):
 
 class CheckpointError(RunError):
     """A checkpoint that is missing, damaged or of another format."""
+
+
+class NewerFormatError(RunError):
+    """Settings or a checkpoint that a newer simo2 wrote: whole, and not to be passed over for older ones."""
 
 
 def did_you_mean(given: str, allowed: Iterable[str], *, at_most: int = 3) -> str:

@@ -179,6 +179,19 @@ class ControlApplied(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RolledBack(Event):
+    """A step was not finite, and the run goes on from `step`, an earlier one; later steps will be told again."""
+
+    kind: ClassVar[str] = "rolled_back"
+    from_step: int
+    """The step that was not finite."""
+    learning_rate: float
+    """The peak learning rate from now on."""
+    left: int
+    """How many more times the run may go back."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunFinished(Event):
     """The last event of a start."""
 
@@ -195,7 +208,7 @@ class RunFinished(Event):
 KINDS: Mapping[str, type[Event]] = {
     cls.kind: cls
     for cls in (RunStarted, Compiled, StepsLogged, Evaluated, EmbeddingSnapshot, CheckpointSaved, PlotSaved,
-                WarningRaised, ControlApplied, RunFinished)
+                WarningRaised, ControlApplied, RolledBack, RunFinished)
 }  # fmt: skip
 """Every event by its `kind`."""
 

@@ -6,7 +6,7 @@ For two vectors a and b let r = (a·b)² / (ε + ‖a−b‖²). A pair with tar
     mean = pairs of the C class means (not normalised again),    y = α
     diff = pairs of classes inside one of the k slots,           y = α
 
-summed, not averaged. Source: Bouhsine, El Aaroussi, Faysal, Wang, "SimO Loss", arXiv 2410.05233.
+summed, not averaged. Source: Bouhsine, El Aaroussi, Faysal, Huaxia, "SimO Loss", arXiv 2410.05233.
 
 Shape letters: C classes, k samples per class, D dimensions; g groups of n points whose pairs are summed.
 """

@@ -26,12 +26,13 @@ def make_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransfo
 def learning_rate_schedule(config: OptimizerConfig, steps: int) -> optax.Schedule:
     """The learning rate at each step, counted from 0, of a run of `steps`."""
     peak, final = config.learning_rate, config.learning_rate * config.final_lr_fraction
-    warmup = min(config.warmup_steps or max(1, steps // 10), max(0, steps - 1))
+    warmup = min(config.warmup_steps or max(1, steps // 10), steps - 1)
+    first = peak / (warmup + 1)  # the rate is 0 one step earlier: the first step is not wasted
     every = config.decay_steps or max(1, steps // 5)
     makers: dict[str, Callable[[], optax.Schedule]] = {
         "constant": lambda: optax.constant_schedule(peak),
         "cosine": lambda: optax.cosine_decay_schedule(peak, steps, alpha=config.final_lr_fraction),
-        "warmup_cosine": lambda: optax.warmup_cosine_decay_schedule(0.0, peak, warmup, steps, end_value=final),
+        "warmup_cosine": lambda: optax.warmup_cosine_decay_schedule(first, peak, warmup, steps, end_value=final),
         "exponential": lambda: optax.exponential_decay(peak, every, config.decay_rate),
         "step": lambda: optax.exponential_decay(peak, every, config.decay_rate, staircase=True),
         "linear": lambda: optax.linear_schedule(peak, final, steps),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,12 @@ from simo2_tui.widgets.text import ago
 
 FASTEST = 1 / 3
 """Seconds between two looks at the history."""
+
+WINDOW = 10.0
+"""Seconds over which the link's cost is averaged: one full redraw is no rate."""
+
+SHARE = 0.03
+"""Share of a processor that drawing may take: on two cores that train, more is felt in the steps."""
 
 SLOWEST = 5.0
 """However thin the link, the screen is at most this old."""
@@ -100,7 +107,8 @@ class Console(App[int]):
         self._leaving: str | None = None
         self._told = False
         self._words = ("", "")
-        self._last = (time.monotonic(), 0, 0.0)
+        self._last = (0, 0.0)
+        self._sent_at: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
         self._watched = 0.0
         self._turning: asyncio.AbstractEventLoop | None = None
         self.animation_level = "none"
@@ -110,7 +118,7 @@ class Console(App[int]):
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = self._theme_name
-        self._last = (time.monotonic(), self._sent(), time.thread_time())
+        self._last = (self._sent(), time.thread_time())
         if self.session is not None:
             self._say_unwatched(self.session)
             self.push_screen(MonitorScreen(self.session))
@@ -119,7 +127,7 @@ class Console(App[int]):
         self.set_timer(FASTEST, self._tick)
 
     def _tick(self) -> None:
-        """Draws what is new, then sets the next look so that the link stays within its budget."""
+        """Draws what is new, then sets the next look so that link and processor stay within their budgets."""
         if self._stalled():
             self.set_timer(FASTEST, self._tick)
             return
@@ -131,14 +139,17 @@ class Console(App[int]):
         if poll is not None:
             poll()
         now, sent, worked = time.monotonic(), self._sent(), time.thread_time()
-        then, sent_then, worked_then = self._last
-        self._last = (now, sent, worked)
-        seconds = max(now - then, 1e-3)
-        rate = (sent - sent_then) / seconds
-        if self._sent() and self.session is not None:
+        sent_then, worked_then = self._last
+        self._last = (sent, worked)
+        self._sent_at.append((now, sent))
+        while now - self._sent_at[0][0] > WINDOW and len(self._sent_at) > 2:
+            self._sent_at.popleft()
+        begun, sent_before = self._sent_at[0]
+        rate = (sent - sent_before) / max(now - begun, FASTEST)
+        if sent and self.session is not None:
             self._words = (f"{rate / 1000:.1f} kB/s", f"{(worked - worked_then) * 1000:.0f} ms")
-        wait = (sent - sent_then) / self._budget
-        self.set_timer(min(max(wait, FASTEST), SLOWEST), self._tick)
+        wait = max(FASTEST, (sent - sent_then) / self._budget, (worked - worked_then) / SHARE)
+        self.set_timer(min(wait, SLOWEST), self._tick)
 
     def cost_words(self) -> tuple[str, str]:
         """What the screen costs: bytes a second to the terminal, and work for the last refresh."""
@@ -299,6 +310,8 @@ class Console(App[int]):
                                 ("plot", "Save plots now"), ("embed", "Embed validation now")):  # fmt: skip
                 run = screen.action_pause if word == "pause" else partial(screen.action_order, word)
                 yield SystemCommand(word.capitalize(), about, run)
+            yield SystemCommand("Look at plots", "PNG files in half blocks", screen.action_plots)
+            yield SystemCommand("Copy scp line", "Fetches the newest plot", screen.action_copy)
             yield SystemCommand("Maximise", "Give the pane the whole screen", screen.action_maximise)
             yield SystemCommand("Loss unit", "Sum, per pair, above its floor", screen.action_unit)
         for theme in THEMES:

@@ -180,8 +180,8 @@ def _decode_jpeg(data: bytes, image: Image.Image, rule: Rule) -> NDArray[np.uint
         pixels = simplejpeg.decode_jpeg(
             data,
             colorspace="GRAY" if rule.channels == 1 else "RGB",
-            min_height=min(2 * rule.height, image.height),
-            min_width=min(2 * rule.width, image.width),
+            min_height=min(rule.height, image.height),  # libjpeg scales by eighths, antialiased, for nothing
+            min_width=min(rule.width, image.width),
         )
     except ValueError:  # it is stricter than libjpeg: let Pillow have the last word
         return _decode_pillow(image, rule)
@@ -213,9 +213,9 @@ def _fit_opencv(pixels: NDArray[np.uint8], rule: Rule) -> NDArray[np.uint8]:
         pixels = pixels[top : max(bottom, top + 1), left : max(right, left + 1)]
     elif rule.resize == "pad":
         target = _padded_size(width, height, rule)
-    shrinks = pixels.shape[0] > target[1] or pixels.shape[1] > target[0]
-    # of OpenCV's filters only AREA antialiases when shrinking
-    small = cv2.resize(pixels, target, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    shrinking = max(pixels.shape[0] / target[1], pixels.shape[1] / target[0])
+    # of OpenCV's filters only AREA antialiases; it takes five times as long, so not for the last quarter
+    small = cv2.resize(pixels, target, interpolation=cv2.INTER_AREA if shrinking > 1.25 else cv2.INTER_LINEAR)
     small = small.reshape(target[1], target[0], rule.channels)
     if rule.resize != "pad" or target == (rule.width, rule.height):
         return np.asarray(small, np.uint8)

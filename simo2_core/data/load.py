@@ -80,7 +80,7 @@ def _from_source(source: Source, config: DataConfig, report: Report, workers: in
     def other(split: str) -> Entry:
         return cached_entry(source, split, config, rule=rule, report=report, workers=workers)
 
-    test_split = config.test_split or ("test" if folder and "test" in source.splits else None)
+    test_split = config.test_split or _own_test_split(source, config)
     tests = other(test_split) if test_split else None
     # a folder called val beside one called test says which images validate; a split of TFDS has to be asked for
     own_validation = folder and "validation" in source.splits and test_split != "validation"
@@ -106,6 +106,14 @@ def _from_source(source: Source, config: DataConfig, report: Report, workers: in
         skipped=tuple(skipped for item in used for skipped in item.skipped),
         empty_classes=source.empty_classes if isinstance(source, FolderSource) else (),
     )
+
+
+def _own_test_split(source: Source, config: DataConfig) -> str | None:
+    """What the source offers for testing: `test`, else `validation`, which then is what papers report."""
+    for split in ("test", "validation"):
+        if split in source.splits and split != config.train_split:
+            return split
+    return None
 
 
 def _cut(

@@ -32,7 +32,7 @@ class Worker:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
         environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "simo2_core.data.worker"],
+            [sys.executable, "-P", "-m", "simo2_core.data.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

@@ -17,7 +17,7 @@ from simo2_core.data.progress import Progress, Report, silent
 from simo2_core.data.sources.prepared import Prepared, TfdsName, data_dirs, find
 from simo2_core.errors import DataError
 
-CHILD = (sys.executable, "-m", "simo2_core.data.prepare_child")
+CHILD = (sys.executable, "-P", "-m", "simo2_core.data.prepare_child")
 """The command that prepares."""
 
 _GRACE_SECONDS = 10

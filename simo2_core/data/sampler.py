@@ -8,6 +8,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+_STREAM = 0x5A3B
+"""split(fold_in(key, 1)) and fold_in(fold_in(key, 1), 0 or 1) are the same keys: without a stream of its own the
+batch of step 1 would share its bits with the caller's stream 1."""
+
 
 class Draw(NamedTuple):
     """Which images make a batch."""
@@ -26,11 +30,12 @@ def draw_batch(
     The same bits on the host and on every device, jitted or not.
 
     Args:
-        key: a typed key; folded with `step`, so it serves the whole run.
+        key: a typed key; folded with `step`, so it serves the whole run. Draws that a caller makes of its own, from
+            the same key folded with a small number, stay independent of these.
         offsets: (C,) int32 first row of each class.
         counts: (C,) int32 rows of each class, at least 1 each.
     """
-    class_key, row_key = jax.random.split(jax.random.fold_in(key, step))
+    class_key, row_key = jax.random.split(jax.random.fold_in(jax.random.fold_in(key, _STREAM), step))
     classes = jax.random.permutation(class_key, counts.shape[0])[:classes_per_batch].astype(jnp.int32)
     # integers, not floor(u * count): a float32 u cannot reach every row of a class with more than 2^24
     within = jax.random.randint(

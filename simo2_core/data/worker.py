@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from simo2_core.data.decode import Rule, UnreadableImage, decode_image
+from simo2_core.data.decode import Rule, UnreadableImage, backend, decode_image
 from simo2_core.data.sources.source import Records
 
 
@@ -66,6 +66,10 @@ def main() -> None:
     """Serves until standard input ends."""
     stdin, stdout = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a library that prints must not break the conversation
+    if backend() != "pillow":
+        import cv2
+
+        cv2.setNumThreads(1)  # there is a process for each processor already
     try:
         job: Job = pickle.load(stdin)
         while True:

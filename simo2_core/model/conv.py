@@ -1,7 +1,7 @@
 """Linear convolution, in whichever form the backend is fast at.
 
 XLA's convolution is the fastest on an accelerator, and on a CPU for large maps. On a CPU two forms of the same sum
-beat it, forwards and backwards (2 cores, 3×3, 64 to 64 channels, batch 160; `tests/benchmarks/bench_conv.py`):
+beat it, forwards and backwards (2 cores, 3×3, 64 to 64 channels, batch 160; `tests/benchmarks/test_conv.py`):
 
     kernel 1×1                   one product over pixels          0.15 ms instead of 0.32 (32 to 32 at 4×4)
     map no larger than kernel    one product over whole maps      0.45 ms instead of 8.1 (3×3 on 2×2)

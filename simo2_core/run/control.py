@@ -92,7 +92,10 @@ class Control:
 def read_command(path: Path) -> Command | None:
     """The command in a control file, or None when the file holds none."""
     try:
-        data = json.loads(path.read_bytes()[:4096])
+        if not path.is_file():  # a pipe would block the trainer
+            return None
+        with path.open("rb") as file:
+            data = json.loads(file.read(4096))
     except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(data, dict) or data.get("command") not in COMMANDS:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -24,8 +25,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from simo2_core.config import Config
-from simo2_core.errors import ConfigError, RunError, RunLockedError
+from simo2_core.config import FORMAT, Config
+from simo2_core.errors import ConfigError, NewerFormatError, RunError, RunLockedError
 from simo2_core.events import Event, from_line
 from simo2_core.run.files import disk_error, write_whole
 
@@ -86,8 +87,8 @@ class RunDirectory:
 
     def write_config(self, config: Config, facts: Mapping[str, Any]) -> None:
         """Writes the settings and the facts beside them."""
-        text = json.dumps({"config": config.to_json(), "facts": dict(facts)}, indent=2)
-        write_whole(self.config_path, text.encode())
+        body = {"config": config.to_json(), "facts": dict(facts)}
+        write_whole(self.config_path, json.dumps({**body, "sha256": _digest(body)}, indent=2).encode())
 
     def _read_config(self) -> dict[str, Any]:
         try:
@@ -100,13 +101,26 @@ class RunDirectory:
             ) from None
         if not isinstance(data, dict):
             raise RunError(f"{self.config_path} is damaged: no JSON object. Copy it from a run with the same settings.")
+        written = data.pop("sha256", None)
+        if written is not None and written != _digest(data):
+            raise RunError(
+                f"{self.config_path} has changed since it was written. Give other settings as flags with "
+                f"simo2 resume {self.path}, or delete its sha256 line to keep the change."
+            )
         return data
 
     @property
     def config(self) -> Config:
-        """The settings; raises RunError or ConfigError when they cannot be read."""
+        """The settings; raises RunError when they cannot be read, NewerFormatError when a newer simo2 wrote them."""
+        data = self._read_config().get("config")
+        found = data.get("format") if isinstance(data, dict) else None
+        if isinstance(found, int) and found > FORMAT:
+            raise NewerFormatError(
+                f"{self.config_path} has format {found} and needs a simo2 that reads it; this one reads up to "
+                f"{FORMAT}. Update simo2."
+            )
         try:
-            return Config.from_json(self._read_config().get("config"))  # type: ignore[arg-type]
+            return Config.from_json(data)  # type: ignore[arg-type]
         except ConfigError as error:
             raise RunError(f"{self.config_path}: {error}") from error
 
@@ -131,6 +145,14 @@ class RunDirectory:
                 except RunError as error:
                     raise RunError(f"{self.events_path} line {number}: {error}") from None
 
+    def sweep(self, *, older_than: float = 60.0) -> None:
+        """Removes what writers killed more than `older_than` seconds ago left half-written."""
+        for folder in (self.path, self.embeddings, self.plots, self.control):
+            for path in folder.glob(".*.*"):
+                with contextlib.suppress(OSError):
+                    if path.is_file() and time.time() - path.stat().st_mtime > older_than:
+                        path.unlink()
+
     @contextlib.contextmanager
     def own(self) -> Iterator[None]:
         """Holds the run for this process; the kernel lets go of it when the process dies, however it dies.
@@ -154,6 +176,7 @@ class RunDirectory:
                 ) from None
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+            self.sweep()
             yield
         finally:
             os.close(descriptor)
@@ -171,6 +194,10 @@ class RunDirectory:
         finally:
             os.close(descriptor)
         return False
+
+
+def _digest(body: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
 def _make_folder(run_dir: Path, name: str | None, prefix: str) -> Path:

@@ -16,6 +16,7 @@ from simo2_core.events import (
     Evaluated,
     Event,
     PlotSaved,
+    RolledBack,
     RunFinished,
     RunStarted,
     StepsLogged,
@@ -78,20 +79,35 @@ def _end_of_last_line(descriptor: int) -> int:
     return 0
 
 
-def rewind(run: RunDirectory, step: int) -> None:
-    """Drops what the log says of steps after `step`, so that a run resumed there says everything once."""
+def rewind(run: RunDirectory, step: int) -> int:
+    """Drops what the log and the snapshots say of steps after `step`: a run resumed there says everything once.
+
+    Returns: how many damaged lines were dropped as well, a torn last one not counted.
+
+    Raises:
+        RunError: the disk refuses.
+    """
     if not run.events_path.exists():
-        return
-    kept = []
-    for line in run.events_path.read_bytes().splitlines(keepends=True):
-        try:
-            event = from_line(line) if line.endswith(b"\n") else None
-        except RunError:
-            continue  # a damaged line is worth less than a run that continues
-        last = event.last_step if isinstance(event, StepsLogged) else event.step if event else step + 1
-        if last <= step:
-            kept.append(line)
-    write_whole(run.events_path, b"".join(kept))
+        return 0
+    kept, damaged = [], 0
+    try:
+        for line in run.events_path.read_bytes().split(b"\n")[:-1]:
+            try:
+                event = from_line(line)
+            except RunError:
+                damaged += 1  # a damaged line is worth less than a run that continues
+                continue
+            last = event.last_step if isinstance(event, StepsLogged) else event.step
+            if last <= step:
+                kept.append(line + b"\n")
+        write_whole(run.events_path, b"".join(kept))
+    except OSError as error:
+        raise disk_error("writing", run.events_path, error) from error
+    for path in run.embeddings.glob("*.npz"):
+        if path.stem.isdecimal() and int(path.stem) > step:
+            with contextlib.suppress(OSError):
+                path.unlink()
+    return damaged
 
 
 def record(events: Iterable[Event], run: RunDirectory, *, say: Callable[[str], None] | None = None) -> Iterator[Event]:
@@ -106,9 +122,16 @@ def record(events: Iterable[Event], run: RunDirectory, *, say: Callable[[str], N
     refused = False
     try:
         for event in events:
-            if log is None:
-                rewind(run, event.step)
+            if log is None or isinstance(event, RolledBack):
+                if log is not None:
+                    log.close()
+                    log = None
+                damaged = rewind(run, event.step)
                 log = EventLog(run.events_path)
+                if damaged:
+                    warning = _lines_lost(run, event.step, damaged)
+                    log.write(warning)
+                    yield warning
             error = log.write(event)
             if isinstance(event, CheckpointSaved):
                 log.sync()
@@ -131,6 +154,15 @@ def record(events: Iterable[Event], run: RunDirectory, *, say: Callable[[str], N
     finally:
         if log is not None:
             log.close()
+
+
+def _lines_lost(run: RunDirectory, step: int, count: int) -> WarningRaised:
+    return WarningRaised(
+        step=step,
+        code="log-damaged",
+        message=f"{count} {'line' if count == 1 else 'lines'} of {run.events_path} could not be read and are dropped.",
+        cure="Only charts miss them; the state comes from the checkpoint. Check the disk.",
+    )
 
 
 def _append_text(path: Path, line: str) -> None:
@@ -165,6 +197,11 @@ def describe(event: Event) -> str:
             return f"step {event.step} warning {event.code}: {event.message} {event.cure}"
         case ControlApplied():
             return f"step {event.step} {event.command}, asked by {event.source}"
+        case RolledBack():
+            return (
+                f"step {event.from_step} was not finite: back to step {event.step}, learning rate now "
+                f"{event.learning_rate:.3g}; {event.left} more {'time' if event.left == 1 else 'times'} allowed"
+            )
         case RunFinished():
             return f"step {event.step} {event.reason}: {event.message}"
         case _:

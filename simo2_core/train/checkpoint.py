@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import shutil
@@ -16,10 +17,15 @@ import numpy as np
 import orbax.checkpoint as ocp
 from numpy.typing import NDArray
 
-from simo2_core.errors import CheckpointError
+from simo2_core.errors import CheckpointError, NewerFormatError, RunError
+from simo2_core.train.manifest import NAME as MANIFEST
+from simo2_core.train.manifest import verify, write_manifest
 
 FORMAT = 1
 """Version of what a checkpoint holds, in its `meta`."""
+
+_TEMPORARY = ".orbax-checkpoint-tmp"
+"""Part of the name of a folder that orbax has not finished."""
 
 logging.getLogger("absl").setLevel(logging.ERROR)  # orbax tells every save, and absl writes it over a screen
 
@@ -38,17 +44,33 @@ class Checkpoints:
     """The `checkpoints/` folder of a run: `STEP/` each, the newest `keep` and the best one kept.
 
     Saving copies the arrays to the host and returns; writing goes on behind. The best is the one whose meta has
-    the highest `score`, the later of two equals.
+    the highest `score`, the later of two equals. An older one is deleted only when a newer one is whole, was read
+    back and has its manifest.
     """
 
     def __init__(self, folder: Path, *, keep: int = 3) -> None:
-        """Opens the folder for saving; raises OSError when it cannot be written."""
+        """Opens the folder for saving, and removes what a killed save left; raises OSError when it cannot be written.
+
+        Only the owner of the run may do so.
+        """
         self._folder = folder
         self._keep = keep
-        self._manager = ocp.CheckpointManager(
-            folder.absolute(), options=ocp.CheckpointManagerOptions(max_to_keep=None, step_prefix=None)
+        for unfinished in folder.glob(f"*{_TEMPORARY}*"):
+            shutil.rmtree(unfinished, ignore_errors=True)
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=None,
+            step_prefix=None,
+            async_options=ocp.AsyncOptions(post_finalization_callback=self._write_manifest),
         )
-        self._under_way: tuple[int, float] | None = None
+        self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
+        self._under_way: tuple[int, int, float] | None = None
+        """Step, bytes, and seconds that the caller waited."""
+        self._step = 0
+
+    def _write_manifest(self) -> None:
+        """Called by orbax's thread when all is written, before the folder gets its final name."""
+        written = [*self._folder.glob(f"{self._step}{_TEMPORARY}*"), self._folder / str(self._step)]
+        write_manifest(next(path for path in written if path.is_dir()))
 
     def save(self, step: int, arrays: Mapping[str, Any], meta: Mapping[str, Any]) -> list[Saved]:
         """Begins to save; returns the save that it had to wait for, if one was under way.
@@ -65,6 +87,7 @@ class Checkpoints:
                 f"the checkpoint of step {step} needs {size / 1e6:.1f} MB and {self._folder} has "
                 f"{free / 1e6:.1f} MB free. Free some space; training goes on."
             )
+        self._step = step
         try:
             self._manager.save(
                 step,
@@ -74,9 +97,16 @@ class Checkpoints:
                 force=True,
             )
         except Exception as error:
-            raise CheckpointError(f"the checkpoint of step {step} could not be written: {_reason(error)}") from error
-        self._under_way = (step, time.monotonic() - start)
+            raise self._failure(step, size, error) from error
+        self._under_way = (step, size, time.monotonic() - start)
         return finished
+
+    def _failure(self, step: int, size: int, error: BaseException) -> CheckpointError:
+        for unfinished in self._folder.glob(f"{step}{_TEMPORARY}*"):
+            shutil.rmtree(unfinished, ignore_errors=True)
+        return CheckpointError(
+            f"the checkpoint of step {step}, {size / 1e6:.1f} MB, could not be written: {_reason(error)}."
+        )
 
     def poll(self) -> list[Saved]:
         """The save that finished since the last call, if any; never waits."""
@@ -88,12 +118,14 @@ class Checkpoints:
         """Waits for the save under way; raises CheckpointError when it failed."""
         if self._under_way is None:
             return []
-        (step, seconds), self._under_way = self._under_way, None
+        (step, size, seconds), self._under_way = self._under_way, None
         try:
             self._manager.wait_until_finished()
             self._manager.check_for_errors()
+            if not (self._folder / str(step) / MANIFEST).is_file():
+                raise OSError("its manifest is missing")
         except Exception as error:
-            raise CheckpointError(f"the checkpoint of step {step} could not be written: {_reason(error)}") from error
+            raise self._failure(step, size, error) from error
         best = best_step(self._folder)
         self._retire(best)
         return [Saved(step=step, best=best == step, seconds=seconds)]
@@ -101,7 +133,8 @@ class Checkpoints:
     def _retire(self, best: int | None) -> None:
         for step in list_steps(self._folder)[: -self._keep]:
             if step != best:
-                self._manager.delete(step)
+                with contextlib.suppress(OSError):  # what a disk will not delete now is deleted after the next save
+                    self._manager.delete(step)
 
     def close(self) -> None:
         """Lets go of orbax's threads."""
@@ -129,7 +162,7 @@ def best_step(folder: Path) -> int | None:
     for step in list_steps(folder):
         try:
             score = read_meta(folder / str(step)).get("score")
-        except CheckpointError:
+        except RunError:
             continue
         if isinstance(score, int | float):
             scored.append((float(score), step))
@@ -156,24 +189,33 @@ def read_meta(checkpoint: Path) -> dict[str, Any]:
 
     Raises:
         CheckpointError: it is damaged, or of a format that this simo2 does not read.
+        NewerFormatError: a newer simo2 wrote it.
     """
     try:
         meta = json.loads((checkpoint / "meta" / "metadata").read_bytes())
         version = meta["format"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(f"{checkpoint} is damaged or no checkpoint: {_reason(error)}.") from None
+    if isinstance(version, int) and version > FORMAT:
+        raise NewerFormatError(
+            f"{checkpoint} has format {version} and needs a simo2 that reads it; this one reads up to {FORMAT}. "
+            "Update simo2."
+        )
     if version != FORMAT:
-        raise CheckpointError(f"{checkpoint} has format {version!r}; this simo2 reads format {FORMAT}. Update simo2.")
+        raise CheckpointError(f"{checkpoint} has format {version!r}; this simo2 reads format {FORMAT}.")
     return dict(meta)
 
 
 def load(checkpoint: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """The arrays, as numpy, and what was saved beside them.
 
+    Nothing in it is run: arrays are read as bytes and JSON, and only after every file matches the manifest.
+
     Raises:
         CheckpointError: it is missing, damaged, or of a format that this simo2 does not read.
     """
     meta = read_meta(checkpoint)
+    verify(checkpoint)
     handler = ocp.PyTreeCheckpointHandler()
     try:
         with ocp.Checkpointer(handler) as checkpointer:

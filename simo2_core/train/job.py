@@ -19,16 +19,30 @@ from simo2_core.data.load import load_dataset
 from simo2_core.data.placement import choose_placement, look_at_machine
 from simo2_core.data.preflight import DatasetFacts, preflight
 from simo2_core.errors import CheckpointError, ConfigError, DivergedError
-from simo2_core.events import CheckpointSaved, Compiled, Event, RunFinished, RunStarted, StepsLogged, WarningRaised
+from simo2_core.events import (
+    CheckpointSaved,
+    Compiled,
+    Event,
+    RolledBack,
+    RunFinished,
+    RunStarted,
+    StepsLogged,
+    WarningRaised,
+)
 from simo2_core.optim import learning_rate_schedule, make_optimizer
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import disk_error
-from simo2_core.train.checkpoint import Checkpoints, Saved, find_checkpoint, list_steps, load, name_leaves, require_same
+from simo2_core.train.checkpoint import Checkpoints, Saved, list_steps, load, name_leaves, require_same
 from simo2_core.train.environment import environment, keep_compiled_programs
 from simo2_core.train.evaluate import Evaluation, alarms, evaluate, raw_pixels_knn, save_snapshot
 from simo2_core.train.feed import Feed
+from simo2_core.train.memory import out_of_memory
 from simo2_core.train.plotting import Plotter
+from simo2_core.train.recover import Recovery, newest_sound, set_aside
 from simo2_core.train.step import Step, TrainState, init_state, make_call
+
+ROLLBACK_FACTOR = 1 / 3
+"""What --on-nan rollback multiplies the learning rate with."""
 
 CALL_SECONDS = 0.25
 """How long a call should last: short enough that stop and pause feel instant, long enough to hide the host."""
@@ -42,40 +56,32 @@ class Job:
         self.config, self.run = config, run
         keep_compiled_programs()
         self.data = dataset or load_dataset(config.data)
-        classes, channels = len(self.data.class_names), self.data.image_shape[-1]
         facts, machine = DatasetFacts.of(self.data), look_at_machine(cache_root())
         self._findings = preflight(config, facts, machine)
         for finding in self._findings:
             if finding.severity == "error":
                 raise ConfigError(f"{finding.message} {finding.cure}")
-        self.optimizer = make_optimizer(config.optim, config.steps)
-        schedule = learning_rate_schedule(config.optim, config.steps)
-        self._learning_rates = np.asarray(jax.jit(jax.vmap(schedule))(jnp.arange(config.steps)))
-        self.network, self.state = init_state(config, channels, self.optimizer)
-        self.batch_size = config.classes_per_batch(classes) * config.samples_per_class
-        self.step = 0
-        if list_steps(run.checkpoints):
-            self._restore(find_checkpoint(run.checkpoints, "latest"))
-        self.diverged = False
+        self.batch_size = config.classes_per_batch(len(self.data.class_names)) * config.samples_per_class
+        self._recovery = newest_sound(run.checkpoints)
+        self._go_to(self._recovery)
         where = choose_placement(facts.size, facts.to_write, machine).where
         self._feed = Feed(self.data, config, self.state, where)
-        self._call = make_call(Step(config, self.network, self.optimizer, classes, self._feed.chunk))
         self._embed = compile_embed(self.network)
-        self._checkpoints = Checkpoints(run.checkpoints, keep=config.keep)
+        self._rollbacks = 0
+        set_aside(self._recovery)
+        try:
+            self._checkpoints = Checkpoints(run.checkpoints, keep=config.keep)
+        except OSError as error:
+            raise disk_error("opening", run.checkpoints, error) from error
         self._plotter = Plotter(run)
         self._warned: set[str] = set()
-        self._evaluated: Evaluation | None = None
-        self._seconds_per_step = 0.0
-        self._saved_step = self.step if self.step else -1
         self.seconds = {"compile": 0.0, "train": 0.0, "evaluate": 0.0}
 
     # -- beginning
 
     def begin(self) -> Iterator[Event]:
         """Says what is about to be trained on what, and compiles it."""
-        self.run.write_config(
-            self.config, {**environment(), "data": self.data.name, "fingerprint": self.data.fingerprint}
-        )
+        self._write_config()
         start = time.monotonic()
         self.raw_pixels = raw_pixels_knn(self.data, self.data.validation)
         self.seconds["evaluate"] += time.monotonic() - start
@@ -96,17 +102,50 @@ class Job:
             raw_pixels_knn=self.raw_pixels,
         )
         yield from self._advice()
+        yield self._compile()
+
+    def _write_config(self) -> None:
+        facts = {**environment(), "data": self.data.name, "fingerprint": self.data.fingerprint}
+        try:
+            self.run.write_config(self.config, facts)
+        except OSError as error:
+            raise disk_error("writing", self.run.config_path, error) from error
+
+    def _compile(self) -> Compiled:
         start = time.monotonic()
-        self._compiled = self._call.lower(self.state, self._feed.data(self.step), jnp.int32(0)).compile()  # type: ignore[attr-defined]
+        classes = len(self.data.class_names)
+        call = make_call(Step(self.config, self.network, self.optimizer, classes, self._feed.chunk))
+        self._compiled = call.lower(self.state, self._feed.data(self.step), jnp.int32(0)).compile()  # type: ignore[attr-defined]
         self._encoder().embed(self.data.train.images[:1])
         seconds = time.monotonic() - start
         self.seconds["compile"] += seconds
-        yield Compiled(step=self.step, seconds=seconds)
+        return Compiled(step=self.step, seconds=seconds)
 
     def _advice(self) -> Iterator[Event]:
+        yield from self._damage()
         for finding in self._findings:
             if finding.severity == "warning":
                 yield WarningRaised(step=self.step, code=finding.code, message=finding.message, cure=finding.cure)
+
+    def _damage(self) -> Iterator[Event]:
+        for _, reason in self._recovery.damaged:
+            cure = f"The run goes on from step {self.step}; the damaged one is set aside as STEP.damaged."
+            yield WarningRaised(step=self.step, code="checkpoint-damaged", message=reason, cure=cure)
+
+    def _go_to(self, recovery: Recovery) -> None:
+        """Makes the optimiser and the network of the settings, and the state of a checkpoint or of the beginning."""
+        config = self.config
+        self.optimizer = make_optimizer(config.optim, config.steps)
+        schedule = learning_rate_schedule(config.optim, config.steps)
+        self._learning_rates = np.asarray(jax.jit(jax.vmap(schedule))(jnp.arange(config.steps)))
+        self.network, self.state = init_state(config, self.data.image_shape[-1], self.optimizer)
+        self.step = 0
+        if recovery.checkpoint is not None:
+            self._restore(recovery.checkpoint)
+        self.diverged = False
+        self._evaluated: Evaluation | None = None
+        self._seconds_per_step = 0.0
+        self._saved_step = self.step if self.step else -1
 
     def _restore(self, checkpoint: Path) -> None:
         arrays, meta = load(checkpoint)
@@ -129,8 +168,9 @@ class Job:
         n = max(1, min(at_most, wanted, self._feed.steps_left(self.step) or wanted))
         start = time.monotonic()
         data = self._feed.data(self.step)
-        self.state, rows, begun = self._compiled(self.state, data, jnp.int32(n))
-        measured, done = jax.device_get((rows, begun))
+        with out_of_memory(self.config, self.run, self._compiled):
+            self.state, rows, begun = self._compiled(self.state, data, jnp.int32(n))
+            measured, done = jax.device_get((rows, begun))
         seconds = time.monotonic() - start
         done = int(done)
         self.seconds["train"] += seconds
@@ -223,6 +263,35 @@ class Job:
     def _disk_alarm(self, message: str) -> Iterator[Event]:
         yield WarningRaised(step=self.step, code="disk", message=message, cure="Training goes on and will try again.")
 
+    def recover(self) -> Iterator[Event]:
+        """After a step that was not finite: goes back where the settings allow it, or gives up.
+
+        Raises:
+            DivergedError: the settings say to stop, or the run has gone back as often as it may.
+        """
+        if self.config.on_nan != "rollback" or self._rollbacks == self.config.rollbacks:
+            yield from self.give_up()
+        yield from self._settle()
+        self._rollbacks += 1
+        bad, rate = self.step + 1, self.config.optim.learning_rate * ROLLBACK_FACTOR
+        self.config = self.config.replace({"learning_rate": rate})
+        self._recovery = newest_sound(self.run.checkpoints)
+        self._go_to(self._recovery)
+        set_aside(self._recovery)
+        self._write_config()
+        left = self.config.rollbacks - self._rollbacks
+        yield RolledBack(step=self.step, from_step=bad, learning_rate=rate, left=left)
+        yield from self._damage()
+        yield self._compile()
+
+    def _settle(self) -> Iterator[Event]:
+        """Waits for the save under way; a failed one is an alarm, and says nothing of the next."""
+        try:
+            yield from self._tell(self._checkpoints.wait())
+        except CheckpointError as error:
+            self._saved_step = -1
+            yield from self._disk_alarm(str(error))
+
     # -- endings
 
     def finish(self) -> Iterator[Event]:
@@ -244,9 +313,11 @@ class Job:
 
     def give_up(self) -> Iterator[Event]:
         """Saves the last good state and raises DivergedError."""
+        tried = f" after {self._rollbacks} rollbacks" if self._rollbacks else ""
         message = (
-            f"the loss or its gradient was not finite at step {self.step + 1}; the state of step {self.step} is kept. "
-            "Lower --learning-rate first; then raise --epsilon; then look at the data."
+            f"the loss or its gradient was not finite at step {self.step + 1}{tried}; the state of step {self.step} "
+            "is kept. Lower --learning-rate first (or use --on-nan rollback); then raise --epsilon; then look at the "
+            "data."
         )
         yield WarningRaised(step=self.step, code="diverged", message=message, cure="")
         yield from self._save_or_fail()
@@ -256,6 +327,7 @@ class Job:
     def _save_or_fail(self) -> Iterator[Event]:
         if self.step == 0:
             return
+        yield from self._settle()
         try:
             if self._saved_step != self.step:
                 yield from self._tell(self._checkpoints.save(self.step, name_leaves(self.state), self._meta()))

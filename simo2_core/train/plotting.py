@@ -34,7 +34,7 @@ class Plotter:
         if self._child is not None or self._waiting is None:
             return
         self._step, self._waiting = self._waiting, None
-        with self._run.log_path.open("a") as log, contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), self._run.log_path.open("a") as log:
             self._child = subprocess.Popen(
                 [sys.executable, "-m", "simo2_core.analysis.render", str(self._run.path)],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True,

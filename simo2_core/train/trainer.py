@@ -23,6 +23,7 @@ from simo2_core.events import ControlApplied, Event
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
 from simo2_core.train.job import Job
+from simo2_core.train.memory import out_of_memory
 from simo2_core.train.step import MAX_STEPS
 
 
@@ -39,36 +40,39 @@ def train(config: Config, run: RunDirectory, control: Control, dataset: Dataset 
     Raises:
         ConfigError, DataError: before anything starts.
         DivergedError: a loss or gradient was not finite; the state before that step has been saved.
+        OutOfMemoryError: the device or the host has too little memory.
         RunError: the last state could not be saved.
     """
-    job = Job(config, run, dataset)
-    try:
-        yield from job.begin()
-        plan = _Plan(config, job.step)  # after compiling, which is no time to count
-        while job.step < config.steps:
-            commands = control.take()
-            for command in commands:
-                yield ControlApplied(step=job.step, command=command.command, source=command.source)
-            asked = {command.command for command in commands}
-            if "stop" in asked:
-                yield from job.finish_early(next(c.source for c in commands if c.command == "stop"))
-                return
-            if control.paused:
-                control.wait_while_paused()
-                continue
-            if plan.due("evaluate", job.step) or "embed" in asked:
-                yield from job.evaluate()
-            if plan.due("plot", job.step) or "plot" in asked:
-                yield from job.plot()
-            if plan.due("checkpoint", job.step) or "checkpoint" in asked:
-                yield from job.save()
-            yield from job.poll()
-            yield job.advance(plan.steps_before_next(job.step))
-            if job.diverged:
-                yield from job.give_up()
-        yield from job.finish()
-    finally:
-        job.close()
+    with out_of_memory(config, run):
+        job = Job(config, run, dataset)
+        try:
+            yield from job.begin()
+            plan = _Plan(config, job.step)  # after compiling, which is no time to count
+            while job.step < config.steps:
+                commands = control.take()
+                for command in commands:
+                    yield ControlApplied(step=job.step, command=command.command, source=command.source)
+                asked = {command.command for command in commands}
+                if "stop" in asked:
+                    yield from job.finish_early(next(c.source for c in commands if c.command == "stop"))
+                    return
+                if control.paused:
+                    control.wait_while_paused()
+                    continue
+                if plan.due("evaluate", job.step) or "embed" in asked:
+                    yield from job.evaluate()
+                if plan.due("plot", job.step) or "plot" in asked:
+                    yield from job.plot()
+                if plan.due("checkpoint", job.step) or "checkpoint" in asked:
+                    yield from job.save()
+                yield from job.poll()
+                yield job.advance(plan.steps_before_next(job.step))
+                if job.diverged:
+                    yield from job.recover()
+                    plan = _Plan(job.config, job.step)
+            yield from job.finish()
+        finally:
+            job.close()
 
 
 class _Plan:

@@ -38,7 +38,6 @@ def presets_command(as_json: JsonOption = False) -> None:
 
 
 def _print_table(rows: list[dict[str, object]]) -> None:
-    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
@@ -46,7 +45,7 @@ def _print_table(rows: list[dict[str, object]]) -> None:
     wide = console.width >= 150  # below that, the two columns of prose go on a line of their own
     prose = ("augmentation", "needs")
     columns = [column for column in rows[0] if wide or column not in prose]
-    table = Table(title="Presets: simo2 train --preset NAME", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(title="Presets: simo2 train --preset NAME", title_justify="left", box=None, padding=(0, 2, 0, 0))
     for column in columns:
         right = column in ("classes", "train", "D", "k", "batch", "lr")
         table.add_column(column, justify="right" if right else "left", no_wrap=column not in prose)

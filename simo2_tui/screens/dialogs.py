@@ -56,7 +56,7 @@ HELP: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         "training",
         (("space", "pause, go on"), ("c", "checkpoint now"), ("s", "save plots"), ("e", "embed now"),
          ("1-5", "choose a pane"), ("m", "maximise it"), ("u", "loss: sum, per pair, above its floor"),
-         ("/", "filter the log")),
+         ("/", "filter the log"), ("v", "look at the plots here"), ("Y", "copy the scp line of the newest plot")),
     ),
     (
         "charts",

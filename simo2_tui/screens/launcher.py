@@ -132,12 +132,12 @@ class LauncherScreen(Screen[None]):
 
     def _show_findings(self) -> None:
         rows = find_out(PRESETS[self._preset], self.config)
-        tone = {"ready": "green", "info": "dim", "warning": "yellow", "error": "red"}
+        tone = {"ready": "green", "needs": "yellow", "info": "dim", "warning": "yellow", "error": "red"}
         text = Text()
         for index, (severity, message) in enumerate(rows):
-            mark = {"ready": "ready  ", "error": "cannot ", "warning": "mind   ", "info": "note   "}[severity]
+            mark = {"error": "cannot", "warning": "mind", "info": "note"}.get(severity, severity)
             text.append("\n" if index else "")
-            text.append(mark, tone[severity])
+            text.append(f"{mark:<7}", tone[severity])
             text.append(message)
         self.query_one("#findings", Static).update(text)
 

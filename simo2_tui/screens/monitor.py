@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import ClassVar
 
 from textual import events
@@ -16,6 +17,7 @@ from simo2_core.errors import Simo2Error
 from simo2_tui.screens import readings
 from simo2_tui.screens.host import host_of
 from simo2_tui.screens.layout import size_class
+from simo2_tui.screens.plots import PlotsScreen, copy_line, plots_of
 from simo2_tui.session.base import Session, state_of
 from simo2_tui.session.snapshot import Projector, Snapshot, read_snapshot
 from simo2_tui.widgets.charts import CurveChart
@@ -43,6 +45,8 @@ class MonitorScreen(Screen[None]):
         Binding("u", "unit", "loss unit", show=False),
         Binding("m", "maximise", "maximise", show=False),
         Binding("slash", "filter", "filter the log", show=False),
+        Binding("v", "plots", "look at plots", show=False),
+        Binding("Y", "copy", "copy scp line", show=False),
         Binding("E", "app.embedding", "embedding", key_display="E"),
         Binding("R", "app.runs", "runs", key_display="R"),
         Binding("escape", "back", "back", show=False),
@@ -113,14 +117,20 @@ class MonitorScreen(Screen[None]):
         )
         history = session.history
         if history.version == self._drawn and session.error is None:
+            if session.progress is not None:
+                self._show_values()
             return
         self._drawn = history.version
-        self.query_one("#values", Lines).show(lambda width, glyphs: [readings.value_spans(session, width, glyphs)])
-        self.query_one("#plain", Lines).show(lambda width, glyphs: readings.plain_rows(session, width, glyphs))
+        self._show_values()
         self._show_curves()
         self._show_embedding()
         self.query_one("#log", LogView).show(history.log)
         self._ring()
+
+    def _show_values(self) -> None:
+        session = self.session
+        self.query_one("#values", Lines).show(lambda width, glyphs: [readings.value_spans(session, width, glyphs)])
+        self.query_one("#plain", Lines).show(lambda width, glyphs: readings.plain_rows(session, width, glyphs))
 
     def _show_curves(self) -> None:
         history = self.session.history
@@ -153,12 +163,11 @@ class MonitorScreen(Screen[None]):
         self.query_one("#cloud").border_subtitle = f"step {newest.step} · {len(newest.z_nd):,} validation images"
 
     def _ring(self) -> None:
-        """Rings once for each kind of warning."""
+        """Rings once for each kind of warning; it stays listed in the status line and in the log."""
         for warning in list(self.session.history.warnings):
             if warning.code not in self._rung:
                 self._rung.add(warning.code)
                 self.app.bell()
-                self.notify(f"{warning.message} {warning.cure}", title=warning.code, severity="warning", timeout=15)
 
     def _apply_pane(self) -> None:
         for index in range(len(PANES)):
@@ -195,7 +204,7 @@ class MonitorScreen(Screen[None]):
         self.action_order("resume" if self.session.history.paused else "pause")
 
     def action_order(self, word: str) -> None:
-        """Sends a command to whoever trains."""
+        """Sends a command to whoever trains; the log says when it was taken."""
         if state_of(self.session) in ("completed", "stopped", "interrupted", "diverged", "failed"):
             self.notify("This run has ended.", severity="warning", timeout=4)
             return
@@ -203,10 +212,26 @@ class MonitorScreen(Screen[None]):
             self.session.command(word)
         except Simo2Error as error:
             self.notify(str(error), severity="error", timeout=8)
-            return
-        done = {"checkpoint": "Checkpoint", "plot": "Plots", "embed": "Embedding"}
-        if word in done:
-            self.notify(f"{done[word]} asked for: it is made between two calls.", timeout=3)
+
+    def action_plots(self) -> None:
+        """Shows the run's pictures in half blocks."""
+        paths = self._plots()
+        if paths:
+            self.app.push_screen(PlotsScreen(paths))
+
+    def action_copy(self) -> None:
+        """Copies the command that fetches the newest picture."""
+        paths = self._plots()
+        if paths:
+            line = copy_line(paths[0])
+            self.app.copy_to_clipboard(line)
+            self.notify(line, title="copied")
+
+    def _plots(self) -> list[Path]:
+        paths = plots_of(self.session.run) if self.session.run is not None else []
+        if not paths:
+            self.notify("No plots yet: s makes them.", timeout=4)
+        return paths
 
     def action_filter(self) -> None:
         """Asks for the words that log lines must have."""

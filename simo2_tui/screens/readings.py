@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from simo2_core.data.placement import human_bytes
+from simo2_core.data.progress import Progress
 from simo2_core.loss_floor import loss_floor, pair_counts
 from simo2_tui.session.base import Session, state_of
 from simo2_tui.session.history import History, column_of
@@ -91,6 +93,11 @@ def status_spans(session: Session, width: int, glyphs: Glyphs, *, link: str = ""
             spans.append((f" {step * 100 // total}%", MUTED))
     elif session.run is not None:
         spans.append((f"  {session.run.name}", MUTED))
+    codes = list(dict.fromkeys(warning.code for warning in list(history.warnings)))
+    if codes:
+        alarm = "! " + " ".join(codes[-2:]) + (f" +{len(codes) - 2}" if len(codes) > 2 else "")
+        if sum(len(text) for text, _ in spans) + len(alarm) + 2 <= width:
+            spans.append((f"  {alarm}", ALERT))
     rest: list[tuple[str, str]] = []
     if state == "training":
         rest.append(("ETA", duration(history.seconds_left())))
@@ -160,9 +167,30 @@ def value_spans(session: Session, width: int, glyphs: Glyphs) -> list[Span]:
 
 def _waiting(session: Session) -> str:
     start = session.history.start
+    if session.progress is not None:
+        return progress_words(session.progress)
     if start is None:
         return "loading jax and the data set; the first step follows in some seconds"
     return f"{start.parameters:,} parameters on {start.device}: compiling the training step"
+
+
+_STAGES = {
+    "waiting": "waiting for another process with",
+    "download": "downloading",
+    "generate": "writing",
+    "labels": "reading the labels of",
+    "decode": "decoding",
+}
+
+
+def progress_words(progress: Progress) -> str:
+    """What is done to the data set, and how far it is."""
+    show = human_bytes if progress.unit == "bytes" else "{:,} images".format
+    words = f"{_STAGES.get(progress.stage, progress.stage)} {progress.name}"
+    if progress.total:
+        share = f" ({progress.done * 100 // progress.total}%)"
+        return f"{words}: {show(progress.done)} of {show(progress.total)}{share}"
+    return f"{words}: {show(progress.done)}" if progress.done else words
 
 
 def plain_rows(session: Session, width: int, glyphs: Glyphs) -> Sequence[Sequence[Span]]:

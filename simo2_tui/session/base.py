@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from simo2_core.config import Config
+from simo2_core.data.progress import Progress
 from simo2_core.run.directory import RunDirectory
 from simo2_tui.session.history import History
 
@@ -17,6 +18,8 @@ class Session(Protocol):
     config: Config
     read_only: bool
     """Whether commands are refused."""
+    progress: Progress | None
+    """How far preparing the data is, while that is what happens here."""
 
     @property
     def run(self) -> RunDirectory | None:

@@ -8,6 +8,7 @@ import threading
 import time
 from pathlib import Path
 
+from simo2_core.data.progress import Progress
 from simo2_core.errors import RunError
 from simo2_core.events import WarningRaised, from_line
 from simo2_core.run.control import send_command
@@ -56,6 +57,7 @@ class FollowSession:
         self.history = History()
         self.config = run.config
         self.read_only = read_only
+        self.progress: Progress | None = None
         self._run = run
         self._tail = LogTail(run.events_path)
         self._owned = run.owned()

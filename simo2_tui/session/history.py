@@ -18,6 +18,7 @@ from simo2_core.events import (
     Evaluated,
     Event,
     PlotSaved,
+    RolledBack,
     RunFinished,
     RunStarted,
     StepsLogged,
@@ -52,6 +53,11 @@ class Table:
         self._rows[:, self._count : needed] = rows
         # The count moves last: a reader in another thread sees whole rows or none.
         self._count = needed
+
+    def keep(self, count: int) -> None:
+        """Drops all rows but the first `count`; views given out before keep what they show."""
+        self._rows = self._rows.copy()
+        self._count = count
 
     def column(self, name: str) -> NDArray[np.float64]:
         """(n,) the values of one column so far."""
@@ -113,8 +119,18 @@ class History:
                 self.test = event
             case RunFinished():
                 self.finished = event
+            case RolledBack():
+                self._go_back(event.step)
             case _:
                 self._list_for(event).append(event)
+
+    def _go_back(self, step: int) -> None:
+        """Forgets what came after `step`, as the log does: those steps are told again."""
+        for table in (self.steps, self.calls):
+            table.keep(int(np.searchsorted(table.column("step"), step, side="right")))
+        lists: tuple[list[Any], ...] = (self.evaluations, self.snapshots, self.checkpoints, self.plots)
+        for told in lists:
+            told[:] = [event for event in told if event.step <= step]
 
     def _list_for(self, event: Event) -> list[Any]:
         match event:

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from simo2_core.config import Config
-from simo2_core.errors import Simo2Error
+from simo2_core.data.progress import Progress
+from simo2_core.errors import RunError, Simo2Error
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.sinks import record
@@ -43,6 +44,8 @@ class LiveSession:
         """
         self.config = config
         self.history = History()
+        self.progress: Progress | None = None
+        self._stop_asked = False
         self._run = RunDirectory.create(run_dir, name, config)
         self._control = Control(self._run.control)
         self._error: BaseException | None = None
@@ -72,16 +75,26 @@ class LiveSession:
             self._thread.join(timeout)
 
     def command(self, word: str, source: str = "keyboard") -> None:
+        self._stop_asked |= word == "stop"
         self._control.send(word, source)
 
     def close(self) -> None:
         """Nothing to let go of: the thread goes on until it is told to stop."""
 
+    def _report(self, progress: Progress) -> None:
+        self.progress = progress
+        if self._stop_asked:
+            raise RunError("stopped while the data were prepared, before the first step.")
+
     def _train(self) -> None:
         try:
+            from simo2_core.data.load import load_dataset
             from simo2_core.train.trainer import train  # seconds of jax: not before the first screen is drawn
 
             with self._run.own():
+                # The trainer finds the data decoded: this first pass is the one that can take minutes.
+                load_dataset(self.config.data, report=self._report)
+                self.progress = None
                 events = train(self.config, self._run, self._control)
                 for event in record(events, self._run):
                     self.history.add(event)

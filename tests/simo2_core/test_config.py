@@ -43,6 +43,7 @@ def test_replace_changes_the_leaf_wherever_it_lives() -> None:
         ({"learning_rate": float("nan")}, "learning_rate is nan"),
         ({"steps": "4.5"}, "steps is '4.5'; it must be a whole number"),
         ({"steps": True}, "steps is True"),
+        ({"schedule": "warmup_cosine", "warmup_steps": 500}, "warmup_steps is 500; it must be below the 400 steps"),
         ({"flip": "maybe"}, "flip is 'maybe'; it must be true or false"),
         ({"eval_every": "3x"}, "'3x' is no cadence"),
         ({"widths": "8,,"}, "widths is ''"),

@@ -67,16 +67,16 @@ def _embeddings(seed: int, shape: tuple[int, int, int], spread: float = 1.0) -> 
 
 
 SHAPES = st.sampled_from([(2, 2, 2), (4, 3, 5), (3, 4, 2)])  # each new shape is a compilation
+jitted = jax.jit(simo2_loss, static_argnames=("orth_lean", "epsilon"))
 
 
-@settings(max_examples=15, deadline=None)
-@given(st.integers(0, 99), SHAPES, st.floats(0, 0.49), st.floats(1e-3, 1))
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 99), SHAPES, st.sampled_from([0, 0.3, 0.49]), st.sampled_from([1e-3, 1]))
 def test_agrees_with_a_loop_over_pairs(
     seed: int, shape: tuple[int, int, int], orth_lean: float, epsilon: float
 ) -> None:
     z = _embeddings(seed, shape)
-    with jax.disable_jit():
-        found = simo2_loss(jnp.asarray(z, jnp.float32), orth_lean=orth_lean, epsilon=epsilon)
+    found = jitted(jnp.asarray(z, jnp.float32), orth_lean=orth_lean, epsilon=epsilon)
     np.testing.assert_allclose([*map(float, found)], simo2_by_pairs(z, orth_lean, epsilon), rtol=2e-4)
 
 
@@ -90,7 +90,7 @@ def test_what_theory_says_of_permutations_and_rotations(seed: int, shape: tuple[
     shuffled = np.stack([rows[draw.permutation(shape[1])] for rows in z])
 
     def loss(rows: Rows) -> NDArray[np.float64]:
-        return np.array([*map(float, simo2_loss(jnp.asarray(rows, jnp.float32)))])
+        return np.array([*map(float, jitted(jnp.asarray(rows, jnp.float32)))])
 
     np.testing.assert_allclose(loss(relabelled), loss(z), rtol=1e-3)
     np.testing.assert_allclose(loss(z @ rotation), loss(z), rtol=1e-3)
@@ -110,11 +110,12 @@ def test_finite_at_collapse_and_at_zero(z: Rows) -> None:
 
 def test_half_precision_is_raised() -> None:
     z = jnp.asarray(_embeddings(0, (3, 4, 8)), jnp.bfloat16)
-    assert simo2_loss(z).total.dtype == jnp.float32
-    assert jax.grad(lambda rows: simo2_loss(rows).total)(z).dtype == jnp.bfloat16
+    loss, gradient = jax.jit(jax.value_and_grad(lambda rows: simo2_loss(rows).total))(z)
+    assert loss.dtype == jnp.float32
+    assert gradient.dtype == jnp.bfloat16
 
 
-@pytest.mark.parametrize(("elements", "block"), [(2**20, 3), (1, 256), (100, 4)])
+@pytest.mark.parametrize(("elements", "block"), [(2**20, 6), (1, 256), (100, 8)])
 def test_blocks_and_groups_change_nothing(monkeypatch: pytest.MonkeyPatch, elements: int, block: int) -> None:
     z = _embeddings(1, (11, 5, 7))
     whole, whole_gradient = value_and_gradient(z, jnp.float32, 1 / 137, 1 / 137)
@@ -142,5 +143,6 @@ def test_a_batch_that_is_not_grouped_is_refused() -> None:
 def test_partial_application_keeps_the_settings() -> None:
     z = jnp.asarray(_embeddings(2, (3, 3, 4)), jnp.float32)
     lean = partial(simo2_loss, orth_lean=0.25)
-    assert float(lean(z).same) == float(simo2_loss(z).same)
-    assert float(lean(z).diff) != float(simo2_loss(z).diff)
+    found, usual = jax.jit(lean)(z), jitted(z)
+    assert float(found.same) == float(usual.same)
+    assert float(found.diff) != float(usual.diff)

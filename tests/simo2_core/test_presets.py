@@ -6,7 +6,7 @@ import pytest
 
 from simo2_core.config import Config
 from simo2_core.errors import ConfigError
-from simo2_core.presets import PRESETS, Preset, find_preset
+from simo2_core.presets import PRESETS, Preset, config_for, find_preset
 
 TFDS_PRESETS = [name for name in PRESETS if name != "digits"]
 
@@ -76,3 +76,9 @@ def test_a_preset_agrees_with_its_builder(name: str) -> None:
 def test_a_name_nearly_right_gets_a_suggestion() -> None:
     with pytest.raises(ConfigError, match="cifar10"):
         find_preset("cifar-10")
+
+
+def test_a_data_set_brings_its_own_settings() -> None:
+    assert config_for("cifar10") is PRESETS["cifar10"].config
+    assert config_for("emnist/balanced") is PRESETS["emnist"].config
+    assert config_for("some/folder") == Config().replace({"dataset": "some/folder"})

@@ -234,7 +234,7 @@ def test_ctrl_z_suspends_and_fg_resumes(terminal, runs):
 
 def test_a_run_that_cannot_train_says_why_and_exits_with_its_code(terminal, runs):
     screen = terminal("tui", "digits", "--run-dir", str(runs), "--dataset", "/no/such/folder")
-    screen.wait_for(lambda: "ready" in screen.text(), "the launcher")
+    screen.wait_for(lambda: "cannot" in screen.text(), "the launcher")
     screen.press("\r")
     screen.wait_for(lambda: "Training has ended." in screen.text(), "the reason")
     screen.press("\x1b")

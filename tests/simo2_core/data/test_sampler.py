@@ -55,3 +55,15 @@ def test_every_row_of_a_huge_class_can_be_reached(count: int) -> None:
     assert found.min() >= 0
     assert found.max() < count
     assert (found % 2 == 1).any(), "a float32 draw gives even rows only, this far out"
+
+
+def test_no_bits_are_shared_with_a_stream_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    used = []
+    split = jax.random.split
+    monkeypatch.setattr(jax.random, "split", lambda key, n=2: used.append(split(key, n)) or used[-1])
+    for step in (0, 1):
+        draw_batch(KEY, step, OFFSETS, COUNTS, classes_per_batch=2, samples_per_class=2)
+    drawn = {tuple(row) for keys in used for row in np.asarray(jax.random.key_data(keys)).tolist()}
+    callers = [jax.random.fold_in(jax.random.fold_in(KEY, stream), step) for stream in (0, 1, 2) for step in (0, 1)]
+    assert len(used) >= 2
+    assert drawn.isdisjoint(tuple(np.asarray(jax.random.key_data(key)).tolist()) for key in callers)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from simo2_core.errors import CheckpointError
+from simo2_core.errors import CheckpointError, RunError
 from simo2_core.train.checkpoint import (
     Checkpoints,
     best_step,
@@ -64,7 +64,7 @@ def test_an_unfinished_save_is_not_seen(tmp_path: Path) -> None:
 def test_damaged_or_newer_meta_is_refused(tmp_path: Path, text: str) -> None:
     _save(tmp_path, {1: 0.1})
     (tmp_path / "1" / "meta" / "metadata").write_text(text)
-    with pytest.raises(CheckpointError, match="1 "):
+    with pytest.raises(RunError, match="1 "):
         read_meta(tmp_path / "1")
 
 

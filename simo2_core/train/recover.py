@@ -1,0 +1,86 @@
+"""Back to the newest checkpoint that is as it was saved, past those that are damaged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from simo2_core.config import Config
+from simo2_core.errors import CheckpointError, NewerFormatError, RunError
+from simo2_core.run.directory import RunDirectory
+from simo2_core.run.files import disk_error
+from simo2_core.train.checkpoint import list_steps, read_meta
+from simo2_core.train.manifest import verify
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """Where a run can go on."""
+
+    checkpoint: Path | None
+    """The newest sound one; None when the run has none at all and begins anew."""
+    damaged: tuple[tuple[Path, str], ...] = ()
+    """The newer ones, each with what is wrong with it, the newest first."""
+
+
+def newest_sound(folder: Path) -> Recovery:
+    """The newest checkpoint in a `checkpoints/` folder whose files all match its manifest.
+
+    Raises:
+        NewerFormatError: the newest sound one was written by a newer simo2.
+        CheckpointError: there are checkpoints, and none is sound.
+    """
+    damaged: list[tuple[Path, str]] = []
+    for step in reversed(list_steps(folder)):
+        path = folder / str(step)
+        try:
+            verify(path)
+            read_meta(path)
+        except NewerFormatError:
+            raise
+        except CheckpointError as error:
+            damaged.append((path, str(error)))
+        else:
+            return Recovery(path, tuple(damaged))
+    if damaged:
+        reasons = " ".join(reason for _, reason in damaged)
+        raise CheckpointError(f"no checkpoint in {folder} can be used. {reasons} Start a new run.")
+    return Recovery(None)
+
+
+def set_aside(recovery: Recovery) -> None:
+    """Renames the damaged checkpoints to `STEP.damaged`, out of the way of the same step when it comes again.
+
+    Only the owner of the run may do so.
+
+    Raises:
+        RunError: the disk refuses.
+    """
+    for path, _ in recovery.damaged:
+        number = 1
+        while (aside := path.with_name(f"{path.name}.damaged{'' if number == 1 else f'-{number}'}")).exists():
+            number += 1
+        try:
+            path.rename(aside)
+        except OSError as error:
+            raise disk_error("setting aside", path, error) from error
+
+
+def settings_of(run: RunDirectory) -> tuple[Config, str | None]:
+    """The settings to resume with, and what is wrong with `config.json` when they had to come from a checkpoint.
+
+    Raises:
+        RunError: neither can be read, or a newer simo2 wrote them.
+    """
+    try:
+        return run.config, None
+    except RunError as error:
+        if isinstance(error, NewerFormatError):
+            raise
+        try:
+            checkpoint = newest_sound(run.checkpoints).checkpoint
+        except CheckpointError:
+            checkpoint = None
+        if checkpoint is None:
+            raise
+        return Config.from_json(read_meta(checkpoint)["config"]), f"{error} Its settings come from {checkpoint}."

@@ -1,0 +1,101 @@
+"""How fast data is: needs SIMO2_CIFAR10, the folder of 50,000 JPEG files. pytest tests/benchmarks/test_data.py -s."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from simo2_core.config import DataConfig
+from simo2_core.data.decode import backend
+from simo2_core.data.load import load_dataset
+
+CIFAR10 = os.environ.get("SIMO2_CIFAR10", "")
+needs_cifar10 = pytest.mark.skipif(not CIFAR10, reason="SIMO2_CIFAR10 is not set")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIMO2_CACHE", str(tmp_path))
+
+
+def timed(function: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+@needs_cifar10
+def test_fifty_thousand_jpeg_files_into_the_cache() -> None:
+    config = DataConfig(dataset=f"{CIFAR10}/train")
+    cold = timed(lambda: load_dataset(config, workers=2))
+    warm = min(timed(lambda: load_dataset(config)) for _ in range(5))
+    print(f"\n50,000 JPEG, {backend()}, 2 workers: cache {cold:.2f} s, second start {warm:.3f} s")
+    assert cold <= 6
+    assert warm <= 0.3
+
+
+@needs_cifar10
+def test_opening_an_entry_is_mapping_it() -> None:
+    from simo2_core.data.cache import list_entries, open_entry
+
+    load_dataset(DataConfig(dataset=f"{CIFAR10}/train"), workers=2)
+    (path,) = list_entries()
+    seconds = min(timed(lambda: open_entry(path)) for _ in range(5))
+    print(f"\nmapping 154 MB: {seconds * 1000:.2f} ms")
+    assert seconds <= 0.1
+
+
+@needs_cifar10
+def test_the_host_keeps_a_ten_millisecond_step_fed() -> None:
+    """Fetching beside a step of 10 ms that needs the processor as little as one on a GPU does."""
+    import jax
+
+    from simo2_core.data.stream import Chunks
+
+    part = load_dataset(DataConfig(dataset=f"{CIFAR10}/train"), workers=2).train
+    chunks = Chunks(part, jax.random.key(0), classes_per_batch=10, samples_per_class=32)
+    chunks.get(0)
+    count, waited, start = 20, 0.0, time.perf_counter()
+    for index in range(1, count + 1):
+        waited += timed(lambda index=index: chunks.get(index))
+        time.sleep(0.010 * chunks.steps)
+    seconds = time.perf_counter() - start
+    chunks.close()
+    print(f"\n{count} chunks of {chunks.steps} steps, batch {chunks.batch}: waited {waited / seconds:.2%} of the time")
+    assert waited / seconds <= 0.05
+
+
+def test_streaming_photographs_at_224(tmp_path: Path) -> None:
+    from simo2_core.data.build import labelled_order, settle_rule
+    from simo2_core.data.on_demand import OnDemandImages
+    from simo2_core.data.sources.folder import FolderSource
+
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for index in range(100):
+            coarse = rng.integers(0, 256, (47, 63, 3), dtype=np.uint8)
+            photo = Image.fromarray(coarse).resize((500, 375), Image.Resampling.BICUBIC)
+            photo.save(tmp_path / "set" / name / f"{index}.jpg", quality=90)
+    split = FolderSource(tmp_path / "set").split("train")
+    config = DataConfig(dataset=str(tmp_path / "set"), image_size=224)
+    images = OnDemandImages(split, labelled_order(split, config, ""), settle_rule(split, config, ""), workers=2)
+    rows = rng.integers(0, 200, 100)
+    images[rows]
+    seconds = min(timed(lambda: images[rows]) for _ in range(8))
+    images.close()
+    size = sum(path.stat().st_size for path in (tmp_path / "set").rglob("*.jpg")) / 200
+    print(f"\n500x375 JPEG of {size / 1000:.0f} kB to 224, {backend()}, 2 workers: {100 / seconds:,.0f} images/s")
+    if backend() != "pillow":
+        assert 100 / seconds >= 1200
+
+
+def test_importing_the_core_is_free() -> None:
+    seconds = timed(lambda: subprocess.run([sys.executable, "-c", "import simo2_core"], check=True))
+    print(f"\nimport simo2_core: {seconds:.3f} s, the interpreter included")

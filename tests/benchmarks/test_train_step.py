@@ -1,0 +1,48 @@
+"""The digits step, as training runs it and alone; run by name: pytest tests/benchmarks/test_train_step.py -s."""
+
+import time
+
+import jax
+import jax.numpy as jnp
+
+from simo2_core.data.load import load_dataset
+from simo2_core.optim import make_optimizer
+from simo2_core.presets import PRESETS
+from simo2_core.train.step import Data, init_state, make_call, make_step
+
+CONFIG = PRESETS["digits"].config
+
+
+def best_milliseconds(take_steps, steps, times=5):
+    spent = []
+    for _ in range(times):
+        start = time.perf_counter()
+        take_steps()
+        spent.append(time.perf_counter() - start)
+    return 1e3 * min(spent) / steps
+
+
+def test_steps_in_a_loop_are_as_fast_as_steps_alone():
+    dataset = load_dataset(CONFIG.data)
+    part = dataset.train
+    data = Data(*map(jnp.asarray, (part.images, part.offsets.astype("int32"), part.counts.astype("int32"),
+                                   dataset.mean, dataset.std)))  # fmt: skip
+    optimizer = make_optimizer(CONFIG.optim, CONFIG.steps)
+    network, state = init_state(CONFIG, 1, optimizer)
+    classes = len(dataset.class_names)
+    alone = jax.jit(make_step(CONFIG, network, optimizer, classes)).lower(state, data).compile()
+    call = make_call(CONFIG, network, optimizer, classes).lower(state, data, jnp.int32(0)).compile()
+
+    def step_alone():
+        latest = state
+        for _ in range(20):
+            latest, *_ = alone(latest, data)
+        jax.block_until_ready(latest)
+
+    def step_in_a_loop():
+        jax.block_until_ready(call(jax.tree.map(jnp.copy, state), data, jnp.int32(20)))
+
+    one, looped = best_milliseconds(step_alone, 20), best_milliseconds(step_in_a_loop, 20)
+    print(f"\ndigits, batch {CONFIG.batch_size}: {looped:.2f} ms a step in a loop, {one:.2f} ms alone")
+    assert looped < 1.2 * one
+    assert looped * CONFIG.steps < 30_000

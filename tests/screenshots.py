@@ -1,0 +1,41 @@
+"""Draws every screen of the console over a real run, as SVG: `python -m tests.screenshots RUN OUT`."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from simo2_core.run.directory import RunDirectory, find_run
+from simo2_tui.app import Console
+from simo2_tui.session.follow import FollowSession
+
+SIZES = ((80, 24), (160, 45))
+SCREENS = {"monitor": "", "embedding": "E", "runs": "R"}
+
+
+async def _draw(run: RunDirectory, out: Path, size: tuple[int, int], name: str, key: str) -> None:
+    session = None if name == "launcher" else FollowSession(run, read_only=True)
+    if session:
+        session.start()
+        session.wait_until_read(10)
+    app = Console(run.path.parent, session=session)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause(1.5)
+        if key:
+            await pilot.press(key)
+            await pilot.pause(1.5)
+        app.save_screenshot(f"{name}-{size[0]}x{size[1]}.svg", path=str(out))
+    if session:
+        session.close()
+
+
+def main() -> None:
+    """Draws them all."""
+    run, out = find_run(sys.argv[1], Path("runs")), Path(sys.argv[2])
+    out.mkdir(parents=True, exist_ok=True)
+    for size in SIZES:
+        for name, key in {"launcher": "", **SCREENS}.items():
+            asyncio.run(_draw(run, out, size, name, key))
+
+
+if __name__ == "__main__":
+    main()
