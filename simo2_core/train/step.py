@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -106,7 +107,8 @@ class Step:
     def embed(self, params: Arrays, state: TrainState, images: Array) -> tuple[Array, Arrays]:
         """(classes, k, D) unit embeddings of a training pass, and the new `stats`."""
         _, dropout_key = _keys(state)
-        z_nd, stats = self.network.train(params, state.stats, images, dropout_key)
+        keys = jax.vmap(partial(jax.random.fold_in, dropout_key))(jnp.arange(images.shape[0]))
+        z_nd, stats = self.network.train(params, state.stats, images, keys)
         return z_nd.reshape(*self.batch_shape, -1), stats
 
     def loss(self, z_ckd: Array) -> Simo2Loss:
