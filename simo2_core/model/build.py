@@ -19,17 +19,17 @@ class SimO2Model(nnx.Module):
         self.encoder = encoder
         self.head = nnx.Linear(features, embedding_size, kernel_init=lecun_normal, rngs=rngs)
 
-    def represent(self, images: Array, *, dropout_key: Array | None = None) -> Array:
+    def represent(self, images: Array, *, dropout_keys: Array | None = None) -> Array:
         """Normalised images (n, h, w, channels) to pooled features (n, f), float32."""
-        representation: Array = self.encoder(images, dropout_key=dropout_key)
+        representation: Array = self.encoder(images, dropout_keys=dropout_keys)
         return representation
 
-    def __call__(self, images: Array, *, dropout_key: Array | None = None) -> tuple[Array, Array]:
+    def __call__(self, images: Array, *, dropout_keys: Array | None = None) -> tuple[Array, Array]:
         """Normalised images (n, h, w, channels) to (representation (n, f), unit embedding (n, D)), float32.
 
-        With `dropout_key` features are dropped, as decided by it alone.
+        With `dropout_keys`, (n,) typed keys, features of each image are dropped as decided by its own key alone.
         """
-        representation = self.represent(images, dropout_key=dropout_key)
+        representation = self.represent(images, dropout_keys=dropout_keys)
         return representation, to_unit_rows(self.head(representation))
 
 

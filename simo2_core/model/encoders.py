@@ -5,6 +5,9 @@ Shape letters: n images, h×w map of c channels; f features.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -26,10 +29,10 @@ class YatBlock(nnx.Module):
         self.shortcut = Conv(in_features, out_features, 1, use_bias=False, dtype=dtype, rngs=rngs)
         self.dropout = dropout
 
-    def __call__(self, x_nhwc: Array, *, dropout_key: Array | None = None) -> Array:
-        """(n, h, w, in_features) to (n, h, w, out_features)."""
+    def __call__(self, x_nhwc: Array, *, dropout_draws: Array | None = None) -> Array:
+        """(n, h, w, in_features) to (n, h, w, out_features), less what `dropout_draws` of that shape drop."""
         y_nhwc = self.conv(self.yat(x_nhwc)) + self.shortcut(x_nhwc)
-        return y_nhwc if dropout_key is None else drop(dropout_key, y_nhwc, self.dropout)
+        return y_nhwc if dropout_draws is None else drop(dropout_draws, y_nhwc, self.dropout)
 
 
 class YatCNN(nnx.Module):
@@ -49,28 +52,51 @@ class YatCNN(nnx.Module):
         rngs: nnx.Rngs,
     ) -> None:
         self.stem = YatConv(in_channels, stem_width, 3, dtype=dtype, rngs=rngs)
-        self.blocks = len(widths)
+        self.widths = widths
+        self.dropout = dropout
         for index, (narrow, wide) in enumerate(zip((stem_width, *widths), widths, strict=False)):
             setattr(self, f"block{index}", YatBlock(narrow, wide, dropout, dtype=dtype, rngs=rngs))
 
-    def __call__(self, x_nhwc: Array, *, dropout_key: Array | None = None) -> Array:
+    def __call__(self, x_nhwc: Array, *, dropout_keys: Array | None = None) -> Array:
         """Normalised images (n, h, w, in_channels) to representations (n, widths[-1]), float32.
 
-        Without `dropout_key` nothing is dropped.
+        With `dropout_keys`, (n,) typed keys, features are dropped. An image has a key of its own, so it does not
+        matter which others it is embedded with. Without them nothing is dropped.
         """
+        draws: list[Array | None] = [None] * len(self.widths)
+        if dropout_keys is not None and self.dropout:
+            draws = [*self._draw(dropout_keys, *x_nhwc.shape[1:3])]
         x_nhwc = self.stem(x_nhwc)
-        for index in range(self.blocks):
-            key = None if dropout_key is None else jax.random.fold_in(dropout_key, index)
-            x_nhwc = getattr(self, f"block{index}")(x_nhwc, dropout_key=key)
-            if index < self.blocks - 1:
+        for index, drawn in enumerate(draws):
+            x_nhwc = getattr(self, f"block{index}")(x_nhwc, dropout_draws=drawn)
+            if index < len(draws) - 1:
                 x_nhwc = average_pool(x_nhwc)
         return x_nhwc.mean(axis=(1, 2))
 
+    def _draw(self, keys: Array, height: int, width: int) -> Iterator[Array]:
+        """For the output of each block, draws of its shape.
 
-def drop(key: Array, x: Array, rate: float) -> Array:
-    if rate == 0:
-        return x
-    return jnp.where(jax.random.bernoulli(key, 1 - rate, x.shape), x / (1 - rate), 0)
+        They are drawn all at once, two of 16 bits from each word: XLA compiles a random draw anew for each shape, which
+        for the four blocks of the digits preset takes 5.0 s instead of 0.5, and half the words take half the time.
+        """
+        shapes = []
+        for channels in self.widths:
+            shapes.append((height, width, channels))
+            height, width = -(-height // 2), -(-width // 2)
+        features = sum(math.prod(shape) for shape in shapes)
+        words = jax.vmap(lambda key: jax.random.bits(key, (-(-features // 2),), jnp.uint32))(keys)
+        every = jnp.concatenate([words & 0xFFFF, words >> 16], axis=1)
+        start = 0
+        for shape in shapes:
+            size = math.prod(shape)
+            yield every[:, start : start + size].reshape(-1, *shape)
+            start += size
+
+
+def drop(draws: Array, x: Array, rate: float) -> Array:
+    """Sets to zero where `draws`, uniform below 2^16, fall into the lower `rate` of their range; scales up the rest."""
+    dropped = round(rate * 2**16)
+    return jnp.where(draws < dropped, 0, x * (1 / (1 - dropped / 2**16)))
 
 
 def average_pool(x_nhwc: Array) -> Array:

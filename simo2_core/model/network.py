@@ -60,14 +60,14 @@ class Network:
         stats_packing, stats_named = _Packing.of(stats)
         return cls(graph, (params_packing, stats_packing)), params_named, stats_named
 
-    def train(self, params: Arrays, stats: Arrays, images: Array, dropout_key: Array) -> tuple[Array, Arrays]:
-        """One training pass over normalised `images` (N, H, W, ch).
+    def train(self, params: Arrays, stats: Arrays, images: Array, dropout_keys: Array) -> tuple[Array, Arrays]:
+        """One training pass over normalised `images` (N, H, W, ch), with (N,) typed keys that decide what is dropped.
 
         Returns: (N, D) unit embeddings and the new `stats`.
         """
         model = self._merge(params, stats)
 
-        _, embedding = model(images, dropout_key=dropout_key)
+        _, embedding = model(images, dropout_keys=dropout_keys)
         _, _, new_stats = nnx.split(model, nnx.Param, ...)  # type: ignore[misc]
         return embedding, _Packing.of(new_stats)[1]
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from simo2_core.analysis.embed import Encoder, compile_embed
 from simo2_core.config import Config
 from simo2_core.data.cache import cache_root
+from simo2_core.data.dataset import Dataset
 from simo2_core.data.load import load_dataset
 from simo2_core.data.placement import choose_placement, look_at_machine
 from simo2_core.data.preflight import DatasetFacts, preflight
@@ -39,7 +40,7 @@ from simo2_core.train.feed import Feed
 from simo2_core.train.memory import out_of_memory
 from simo2_core.train.plotting import Plotter
 from simo2_core.train.recover import Recovery, newest_sound, set_aside
-from simo2_core.train.step import TrainState, init_state, make_call
+from simo2_core.train.step import Step, TrainState, init_state, make_call
 
 ROLLBACK_FACTOR = 1 / 3
 """What --on-nan rollback multiplies the learning rate with."""
@@ -51,10 +52,11 @@ CALL_SECONDS = 0.25
 class Job:
     """The state of a training run between two events."""
 
-    def __init__(self, config: Config, run: RunDirectory) -> None:
+    def __init__(self, config: Config, run: RunDirectory, dataset: Dataset | None = None) -> None:
+        """Takes `dataset` where it is loaded already, and loads what `config` names where it is not."""
         self.config, self.run = config, run
         keep_compiled_programs()
-        self.data = load_dataset(config.data)
+        self.data = dataset or load_dataset(config.data)
         facts, machine = DatasetFacts.of(self.data), look_at_machine(cache_root())
         self._findings = preflight(config, facts, machine)
         for finding in self._findings:
@@ -113,7 +115,7 @@ class Job:
     def _compile(self) -> Compiled:
         start = time.monotonic()
         classes = len(self.data.class_names)
-        call = make_call(self.config, self.network, self.optimizer, classes, chunk=self._feed.chunk)
+        call = make_call(Step(self.config, self.network, self.optimizer, classes, self._feed.chunk))
         self._compiled = call.lower(self.state, self._feed.data(self.step), jnp.int32(0)).compile()  # type: ignore[attr-defined]
         self._encoder().embed(self.data.train.images[:1])
         seconds = time.monotonic() - start

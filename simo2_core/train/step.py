@@ -9,6 +9,8 @@ calls, or where a run was interrupted.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -19,7 +21,7 @@ from jax import Array
 from simo2_core.config import Config
 from simo2_core.data.augment import augment
 from simo2_core.data.sampler import draw_batch
-from simo2_core.loss import simo2_loss
+from simo2_core.loss import Simo2Loss, simo2_loss
 from simo2_core.model.network import Arrays, Network
 
 MAX_STEPS = 512
@@ -71,65 +73,87 @@ def init_state(config: Config, channels: int, optimizer: optax.GradientTransform
     return network, state
 
 
-def make_step(
-    config: Config,
-    network: Network,
-    optimizer: optax.GradientTransformation,
-    classes: int,
-    *,
-    chunk: int | None = None,
-) -> Callable[[TrainState, Data], tuple[TrainState, Measured, Array]]:
-    """One step as a pure function: (state, data) -> (state, its measurements as scalars, whether they are finite).
+@dataclass(frozen=True)
+class Step:
+    """One step as pure functions, in the order in which it calls them."""
 
-    When they are not, the state comes back as it was: the last good one is never overwritten.
+    config: Config
+    network: Network
+    optimizer: optax.GradientTransformation
+    classes: int
+    """C, of the data set."""
+    chunk: int | None = None
+    """None when `data.images` is the training part; else they are the batches of `chunk` steps, drawn on the host,
+    those of step i at i modulo `chunk`."""
 
-    Args:
-        chunk: None when `data.images` is the training part; else they are the batches of `chunk` steps, drawn on
-            the host, those of step i at i modulo `chunk`.
-    """
-    classes_drawn, k = config.classes_per_batch(classes), config.samples_per_class
+    @property
+    def batch_shape(self) -> tuple[int, int]:
+        """Classes per batch, samples per class."""
+        return self.config.classes_per_batch(self.classes), self.config.samples_per_class
 
-    def step(state: TrainState, data: Data) -> tuple[TrainState, Measured, Array]:
+    def draw(self, state: TrainState, data: Data) -> Array:
+        """(classes * k,) int32 rows of `data.images` that make the batch."""
+        drawn, k = self.batch_shape
+        if self.chunk is not None:
+            return state.step % self.chunk * (drawn * k) + jnp.arange(drawn * k, dtype=jnp.int32)
         key = jax.random.wrap_key_data(state.key)
-        augment_key, dropout_key = jax.random.split(jax.random.fold_in(jax.random.fold_in(key, 1), state.step))
-        if chunk is None:
-            rows = draw_batch(key, state.step, data.offsets, data.counts, classes_per_batch=classes_drawn,
-                              samples_per_class=k).rows  # fmt: skip
-        else:
-            rows = state.step % chunk * (classes_drawn * k) + jnp.arange(classes_drawn * k, dtype=jnp.int32)
-        images = augment(augment_key, data.images[rows], config.augment, data.mean, data.std)
+        return draw_batch(key, state.step, data.offsets, data.counts, classes_per_batch=drawn, samples_per_class=k).rows
 
-        def loss_of(params: Arrays) -> tuple[Array, tuple[Any, Arrays]]:
-            z_nd, stats = network.train(params, state.stats, images, dropout_key)
-            z_ckd = z_nd.reshape(classes_drawn, k, -1)
-            loss = simo2_loss(z_ckd, orth_lean=config.objective.orth_lean, epsilon=config.objective.epsilon)
+    def prepare(self, state: TrainState, data: Data, rows: Array) -> Array:
+        """(classes * k, H, W, ch) float32 images of `rows`, augmented and normalised."""
+        augment_key, _ = _keys(state)
+        return augment(augment_key, data.images[rows], self.config.augment, data.mean, data.std)
+
+    def embed(self, params: Arrays, state: TrainState, images: Array) -> tuple[Array, Arrays]:
+        """(classes, k, D) unit embeddings of a training pass, and the new `stats`."""
+        _, dropout_key = _keys(state)
+        keys = jax.vmap(partial(jax.random.fold_in, dropout_key))(jnp.arange(images.shape[0]))
+        z_nd, stats = self.network.train(params, state.stats, images, keys)
+        return z_nd.reshape(*self.batch_shape, -1), stats
+
+    def loss(self, z_ckd: Array) -> Simo2Loss:
+        """The loss of the batch."""
+        objective = self.config.objective
+        return simo2_loss(z_ckd, orth_lean=objective.orth_lean, epsilon=objective.epsilon)
+
+    def gradient(self, state: TrainState, images: Array) -> tuple[Arrays, Simo2Loss, Arrays]:
+        """The gradient of the total loss by parameter, the loss, and the new `stats`."""
+
+        def loss_of(params: Arrays) -> tuple[Array, tuple[Simo2Loss, Arrays]]:
+            z_ckd, stats = self.embed(params, state, images)
+            loss = self.loss(z_ckd)
             return loss.total, (loss, stats)
 
         (_, (loss, stats)), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.params)
+        return gradient, loss, stats
+
+    def __call__(self, state: TrainState, data: Data) -> tuple[TrainState, Measured, Array]:
+        """The state after the step, its measurements as scalars, and whether they are finite.
+
+        When they are not, the state comes back as it was: the last good one is never overwritten.
+        """
+        images = self.prepare(state, data, self.draw(state, data))
+        gradient, loss, stats = self.gradient(state, images)
         grad_norm = optax.tree.norm(gradient)
-        updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+        updates, opt_state = self.optimizer.update(gradient, state.opt_state, state.params)
         after = TrainState(optax.apply_updates(state.params, updates), stats, opt_state, state.key, state.step + 1)
         finite = jnp.isfinite(loss.total) & jnp.isfinite(grad_norm)
         kept = jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, state)
         return kept, Measured(loss.total, loss.same, loss.mean, loss.diff, grad_norm), finite
 
-    return step
+
+def _keys(state: TrainState) -> tuple[Array, Array]:
+    key = jax.random.fold_in(jax.random.fold_in(jax.random.wrap_key_data(state.key), 1), state.step)
+    augment_key, dropout_key = jax.random.split(key)
+    return augment_key, dropout_key
 
 
-def make_call(
-    config: Config,
-    network: Network,
-    optimizer: optax.GradientTransformation,
-    classes: int,
-    *,
-    chunk: int | None = None,
-) -> Callable[[TrainState, Data, Array], tuple[TrainState, Measured, Array]]:
+def make_call(step: Step) -> Callable[[TrainState, Data, Array], tuple[TrainState, Measured, Array]]:
     """Up to MAX_STEPS steps as one jitted call: (state, data, n) -> (state, `Measured` rows, steps begun).
 
     The state is donated. The number of steps is an argument, not a shape, so one compilation serves every n. A step
     that is not finite is the last one begun, and leaves the state before it.
     """
-    step = make_step(config, network, optimizer, classes, chunk=chunk)
 
     def call(state: TrainState, data: Data, n: Array) -> tuple[TrainState, Measured, Array]:
         empty = Measured(*(jnp.full((MAX_STEPS,), jnp.nan, jnp.float32) for _ in Measured._fields))

@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 
 from simo2_core.config import Cadence, Config
+from simo2_core.data.dataset import Dataset
 from simo2_core.events import ControlApplied, Event
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
@@ -26,12 +27,15 @@ from simo2_core.train.memory import out_of_memory
 from simo2_core.train.step import MAX_STEPS
 
 
-def train(config: Config, run: RunDirectory, control: Control) -> Iterator[Event]:
+def train(config: Config, run: RunDirectory, control: Control, dataset: Dataset | None = None) -> Iterator[Event]:
     """Trains until `config.steps`, from the newest checkpoint in `run` or from the beginning, and says what happens.
 
     Nothing happens between two events that are not asked for: not iterating is pausing. `control` can ask for a
     checkpoint, an evaluation, plots, or a stop, which keeps a checkpoint. The test part is read once, at the end of
     a completed run, with the weights of the last step.
+
+    Args:
+        dataset: what to train on, where it is loaded already; by default what `config.data` names.
 
     Raises:
         ConfigError, DataError: before anything starts.
@@ -40,7 +44,7 @@ def train(config: Config, run: RunDirectory, control: Control) -> Iterator[Event
         RunError: the last state could not be saved.
     """
     with out_of_memory(config, run):
-        job = Job(config, run)
+        job = Job(config, run, dataset)
         try:
             yield from job.begin()
             plan = _Plan(config, job.step)  # after compiling, which is no time to count

@@ -52,13 +52,13 @@ def test_the_model_has_no_state_but_its_params_and_trains_in_a_donated_loop():
     assert not jax.tree.leaves(rest)
     x, target = images(4, 3, 3, 1), jnp.eye(4, 3)
 
-    def error(params, key=None):
-        _, embedding = nnx.merge(graph, params, rest)(x, dropout_key=key)
+    def error(params, keys=None):
+        _, embedding = nnx.merge(graph, params, rest)(x, dropout_keys=keys)
         return jnp.square(embedding - target).sum()
 
     def descend(params, steps):
         def body(i, params):
-            gradient = jax.grad(error)(params, jax.random.fold_in(jax.random.key(0), i))
+            gradient = jax.grad(error)(params, jax.random.split(jax.random.fold_in(jax.random.key(0), i), 4))
             return jax.tree.map(lambda p, g: p - 0.02 * g, params, gradient)
 
         before = error(params)

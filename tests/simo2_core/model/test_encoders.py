@@ -29,26 +29,39 @@ def test_pooling_averages_what_a_window_holds():
     np.testing.assert_array_equal(average_pool(one), one)
 
 
-def test_dropout_is_a_function_of_its_key_and_keeps_the_mean():
+def test_dropout_drops_its_share_and_keeps_the_mean():
     x = jnp.ones((64, 8, 8, 4))
-    once, again, other = (drop(jax.random.key(seed), x, 0.2) for seed in (0, 0, 1))
-    np.testing.assert_array_equal(once, again)
-    assert (once != other).any()
-    assert set(np.unique(once)) == {np.float32(0), np.float32(1.25)}
+    rate = 0.25  # a multiple of 2^-16, so that what is kept is scaled by exactly 4/3
+    once = drop(jax.random.bits(jax.random.key(0), x.shape, jnp.uint16), x, rate)
+    assert set(np.unique(once)) == {np.float32(0), np.float32(4 / 3)}
     assert float(once.mean()) == pytest.approx(1, abs=0.02)
+    np.testing.assert_array_equal(drop(jnp.full(x.shape, 2**14 - 1), x, rate), 0 * x)
+    assert (drop(jnp.full(x.shape, 2**14), x, rate) > 1).all()
 
 
 def test_nothing_is_dropped_without_a_key():
-    x, key = images(4, 4, 4, 1), jax.random.key(0)
+    x, keys = images(4, 4, 4, 1), jax.random.split(jax.random.key(0), 4)
     never, often = (YatCNN(1, 4, (6, 8), rate, rngs=nnx.Rngs(0)) for rate in (0.0, 0.5))
     np.testing.assert_array_equal(never(x), often(x))
-    np.testing.assert_array_equal(never(x, dropout_key=key), never(x))
-    assert (often(x, dropout_key=key) != often(x)).any()
+    np.testing.assert_array_equal(never(x, dropout_keys=keys), never(x))
+    assert (often(x, dropout_keys=keys) != often(x)).any()
 
 
 def test_blocks_drop_differently():
     encoder = YatCNN(1, 4, (4, 4), 0.5, rngs=nnx.Rngs(0))
     seen = []
-    encoder.block0, encoder.block1 = (lambda x, dropout_key: seen.append(dropout_key) or x for _ in range(2))
-    encoder(images(1, 2, 2, 1), dropout_key=jax.random.key(0))
-    assert (jax.random.key_data(seen[0]) != jax.random.key_data(seen[1])).any()
+    encoder.block0, encoder.block1 = (lambda x, dropout_draws: seen.append(dropout_draws) or x for _ in range(2))
+    encoder(images(3, 5, 5, 1), dropout_keys=jax.random.split(jax.random.key(0), 3))
+    assert [draws.shape for draws in seen] == [(3, 5, 5, 4), (3, 3, 3, 4)]
+    every = np.concatenate([draws.reshape(3, -1) for draws in seen], axis=1)
+    assert len(np.unique(every)) > 0.99 * every.size, "no draw serves twice"
+    assert every.max() < 2**16
+
+
+def test_what_an_image_drops_does_not_depend_on_the_others():
+    encoder = YatCNN(1, 4, (4, 4), 0.5, rngs=nnx.Rngs(0))
+    x, keys = images(6, 5, 5, 1), jax.random.split(jax.random.key(0), 6)
+    whole = encoder(x, dropout_keys=keys)
+    parts = jnp.concatenate([encoder(x[:4], dropout_keys=keys[:4]), encoder(x[4:], dropout_keys=keys[4:])])
+    np.testing.assert_allclose(parts, whole, rtol=1e-5, atol=1e-6)
+    assert (encoder(x, dropout_keys=keys[::-1]) != whole).any()

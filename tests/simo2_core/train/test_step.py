@@ -10,7 +10,7 @@ from simo2_core.data.load import load_dataset
 from simo2_core.optim import make_optimizer
 from simo2_core.presets import PRESETS
 from simo2_core.train.feed import place
-from simo2_core.train.step import Data, TrainState, init_state, make_call
+from simo2_core.train.step import Data, Step, TrainState, init_state, make_call
 
 TINY = PRESETS["digits"].config.replace(
     {"widths": "8", "stem_width": 4, "samples_per_class": 3, "batch_size": 12, "steps": 8, "shift": 1, "dropout": 0.3}
@@ -25,7 +25,7 @@ def data() -> Data:
 def run_calls(config: Config, data: Data, lengths: list[int]) -> tuple[TrainState, np.ndarray[Any, Any], Any]:
     optimizer = make_optimizer(config.optim, config.steps)
     network, state = init_state(config, 1, optimizer)
-    call = make_call(config, network, optimizer, 10)
+    call = make_call(Step(config, network, optimizer, 10))
     totals = []
     for n in lengths:
         state, rows, begun = call(state, data, jnp.int32(n))

@@ -1,0 +1,158 @@
+"""`simo2 bench`: how close training is to what this machine can do."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+
+from simo2_core.bench.machine import (
+    compile_twice,
+    device_peak_bytes,
+    empty_compilation_cache,
+    make_products,
+    program_bytes,
+)
+from simo2_core.bench.stages import Run, make_stages, split, time_in_turn, whole_step
+from simo2_core.config import Config
+from simo2_core.data.dataset import Dataset
+from simo2_core.events import Compiled, StepsLogged
+from simo2_core.optim import make_optimizer
+from simo2_core.run.control import Control
+from simo2_core.run.directory import RunDirectory
+from simo2_core.run.sinks import record
+from simo2_core.train.feed import place
+from simo2_core.train.step import MAX_STEPS, Step, init_state, make_call
+from simo2_core.train.trainer import train
+
+SECONDS = 12.0
+"""About how long everything is timed, compiling apart, unless a single step is longer than its share."""
+TURNS = 8
+"""Times that the loop and the bare call take turns."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """What `simo2 bench` measured. Times in seconds a step unless they say otherwise."""
+
+    preset: str
+    device: str
+    batch_size: int
+    image_shape: tuple[int, int, int]
+    parameters: int
+    parts: dict[str, float]
+    """Seconds of each part of a step; they add up to `step`."""
+    step: float
+    flops: float
+    """Floating-point operations of a step, as XLA counts them."""
+    bytes_moved: float
+    """Bytes that the kernels of a step read and write, as XLA counts them."""
+    peak_flops: float
+    """Operations a second of a large matrix product in the precision of training, measured here."""
+    program_bytes: int
+    """Memory that the training call needs, the images on the device included, as XLA plans it."""
+    device_peak_bytes: int | None
+    """The most memory the device has held, where it counts."""
+    compile_cold: float
+    """Seconds to trace and compile the training call the first time."""
+    compile_warm: float
+    """Seconds of a second start, which finds the program in the cache."""
+    loop: float
+    """Seconds a step of the whole loop: calls, events, logs on disk."""
+    bare: float
+    """Seconds a step of the compiled call alone, timed in turn with the loop."""
+
+    @property
+    def mfu(self) -> float:
+        """Model FLOPs utilisation: the share of `peak_flops` that a step reaches."""
+        return self.flops / self.step / self.peak_flops
+
+    @property
+    def loop_overhead(self) -> float:
+        """The loop over the bare call of the same steps: what the host costs."""
+        return self.loop / self.bare
+
+    @property
+    def fixed_batch_overhead(self) -> float:
+        """The loop over a bare call that neither draws nor augments: what data and host cost together."""
+        return self.loop / (self.bare * (1 - (self.parts["sampling"] + self.parts["augmentation"]) / self.step))
+
+
+def measure(config: Config, dataset: Dataset, report: Callable[[str], None], seconds: float = SECONDS) -> Bench:
+    """Measures training with `config` on `dataset`.
+
+    Args:
+        report: gets a few words before each thing that takes long.
+        seconds: about how long to time, half of it the parts and half of it the loop.
+    """
+    config = config.replace(
+        {"steps": 10**5, **dict.fromkeys(("eval_every", "plot_every", "checkpoint_every"), "never")}
+    )
+    with empty_compilation_cache():
+        optimizer = make_optimizer(config.optim, config.steps)
+        network, state = init_state(config, dataset.image_shape[-1], optimizer)
+        step, data = Step(config, network, optimizer, len(dataset.class_names)), place(dataset)
+        report("compiling the training step")
+        compiled, cold, warm = compile_twice(lambda: make_call(step).lower(state, data, jnp.int32(0)).compile())  # type: ignore[attr-defined]
+        bare = whole_step(compiled, state, data)
+        report("compiling its parts")
+        stages = make_stages(step, state, data)
+        report("timing the parts")
+        product, product_flops = make_products(jnp.float32)
+        spent = time_in_turn({**stages, "step": bare, "product": product}, seconds / 2, MAX_STEPS)
+        report("timing the loop")
+        loop, alone = _time_loop(config, dataset, bare, spent["step"], seconds / 2)
+        costs = compiled.cost_analysis()
+        drawn, k = step.batch_shape
+        return Bench(
+            preset=config.preset,
+            device=f"{jax.device_count()} x {jax.devices()[0].device_kind}",
+            batch_size=drawn * k,
+            image_shape=dataset.image_shape,
+            parameters=sum(array.size for array in state.params.values()),
+            parts=split(spent),
+            step=spent["step"],
+            flops=float(costs["flops"]),
+            bytes_moved=float(costs["bytes accessed"]),
+            peak_flops=product_flops / spent["product"],
+            program_bytes=program_bytes(compiled),
+            device_peak_bytes=device_peak_bytes(),
+            compile_cold=cold,
+            compile_warm=warm,
+            loop=loop,
+            bare=alone,
+        )
+
+
+def _time_loop(config: Config, dataset: Dataset, bare: Run, step_seconds: float, seconds: float) -> tuple[float, float]:
+    """Seconds a step of the whole loop and of the bare call, each the fastest of `TURNS`."""
+    turn = seconds / 2 / TURNS
+    steps = max(1, min(MAX_STEPS, round(turn / step_seconds)))
+    best_loop = best_bare = float("inf")
+    with tempfile.TemporaryDirectory(prefix="simo2-bench-") as folder:
+        run = RunDirectory.create(Path(folder), "bench", config)
+        events = record(train(config, run, Control(run.control), dataset), run)
+        while not isinstance(next(events), Compiled):
+            pass
+        calls = (event for event in events if isinstance(event, StepsLogged))
+        for _ in range(3):  # the first calls find out how many steps a call should have
+            next(calls)
+        for _ in range(TURNS):
+            best_loop = min(best_loop, _time_calls(calls, turn))
+            start = time.perf_counter()
+            bare(steps)
+            best_bare = min(best_bare, (time.perf_counter() - start) / steps)
+        events.close()  # type: ignore[attr-defined]
+    return best_loop, best_bare
+
+
+def _time_calls(calls: Iterator[StepsLogged], seconds: float) -> float:
+    steps, start = 0, time.perf_counter()
+    while steps == 0 or time.perf_counter() - start < seconds:
+        steps += len(next(calls).total)
+    return (time.perf_counter() - start) / steps

@@ -1,0 +1,142 @@
+"""Where the time of a step goes.
+
+A compiled step is one program whose parts cannot be timed inside. So each stage is the step cut off after it, run many
+times in a loop on the device as training does, and what a part costs is the difference to the stage before. The loss
+is timed alone, value and gradient, because the backward pass of the encoder needs both.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array
+
+from simo2_core.train.step import Data, Step, TrainState
+
+PARTS = ("sampling", "augmentation", "forward", "backward", "loss", "optimiser")
+"""What a step is split into, in the order of the table."""
+
+ROUNDS = 5
+"""Times each stage is timed, one after another in turn: the fastest counts, since others can only slow it down."""
+
+Run = Callable[[int], object]
+"""Does so many steps and waits for them."""
+
+
+def make_stages(step: Step, state: TrainState, data: Data) -> dict[str, Run]:
+    """The step cut off after each part but the last, compiled: what is missing is the whole step.
+
+    Returns: `sampling`, `augmentation`, `forward`, `backward` (with the loss in it), and `loss` alone.
+    """
+
+    def sampling(state: TrainState, data: Data) -> Array:
+        total: Array = step.draw(state, data).sum()
+        return total
+
+    def images(state: TrainState, data: Data) -> Array:
+        return step.prepare(state, data, step.draw(state, data))
+
+    def augmentation(state: TrainState, data: Data) -> Array:
+        return images(state, data).sum()
+
+    def forward(state: TrainState, data: Data) -> Array:
+        return step.embed(state.params, state, images(state, data))[0].sum()
+
+    def backward(state: TrainState, data: Data) -> Array:
+        gradient, _, _ = step.gradient(state, images(state, data))
+        norm: Array = optax.tree.norm(gradient)
+        return norm
+
+    stages = {"sampling": sampling, "augmentation": augmentation, "forward": forward, "backward": backward}
+    return {name: _repeat(stage, state, data) for name, stage in stages.items()} | {"loss": _repeat_loss(step)}
+
+
+def _repeat(stage: Callable[[TrainState, Data], Array], state: TrainState, data: Data) -> Run:
+    def call(state: TrainState, data: Data, n: Array) -> Any:
+        def body(i: Array, total: Array) -> Array:
+            # nothing that depends on the weights alone may be moved out of the loop: in training they change
+            params, total = jax.lax.optimization_barrier((state.params, total))  # type: ignore[no-untyped-call]
+            return total + stage(state._replace(params=params, step=state.step + i), data).astype(jnp.float32)
+
+        return jax.lax.fori_loop(0, n, body, jnp.float32(0))
+
+    compiled = jax.jit(call).lower(state, data, jnp.int32(0)).compile()
+    return lambda n: compiled(state, data, jnp.int32(n)).block_until_ready()
+
+
+def _repeat_loss(step: Step) -> Run:
+    size = step.config.model.embedding_size
+    z_ckd = jax.random.normal(jax.random.key(0), (*step.batch_shape, size)) / size**0.5
+
+    def call(z_ckd: Array, n: Array) -> Any:
+        def body(_: Array, z_ckd: Array) -> Array:
+            total, gradient = jax.value_and_grad(lambda z: step.loss(z).total)(z_ckd)
+            after: Array = z_ckd - 1e-6 * gradient + 1e-12 * total
+            return after
+
+        return jax.lax.fori_loop(0, n, body, z_ckd)
+
+    compiled = jax.jit(call).lower(z_ckd, jnp.int32(0)).compile()
+    return lambda n: compiled(z_ckd, jnp.int32(n)).block_until_ready()
+
+
+def time_in_turn(runs: Mapping[str, Run], seconds: float, most: int) -> dict[str, float]:
+    """Seconds a step of each of `runs`, the fastest of `ROUNDS` rounds in which they take turns.
+
+    Args:
+        seconds: about how long all of it may take; a step that is longer than its share is timed once a round.
+        most: most steps that one run can be asked for.
+    """
+    share = seconds / len(runs) / ROUNDS
+    steps = {name: _steps_in(share, run, most) for name, run in runs.items()}
+    best = dict.fromkeys(runs, float("inf"))
+    for _ in range(ROUNDS):
+        for name, run in runs.items():
+            best[name] = min(best[name], _seconds(run, steps[name]) / steps[name])
+    return best
+
+
+def _steps_in(seconds: float, run: Run, most: int) -> int:
+    run(1)
+    n, spent = 1, _seconds(run, 1)
+    while spent < seconds / 2 and n < most:
+        n = min(most, max(2 * n, int(n * seconds / max(spent, 1e-9) / 2)))
+        spent = _seconds(run, n)
+    return n
+
+
+def _seconds(run: Run, n: int) -> float:
+    start = time.perf_counter()
+    run(n)
+    return time.perf_counter() - start
+
+
+def split(seconds: Mapping[str, float]) -> dict[str, float]:
+    """What each of `PARTS` costs, in seconds, from those of the stages and of the whole `step`.
+
+    The parts add up to the step. Noise can make one that costs next to nothing less than 0.
+    """
+    return {
+        "sampling": seconds["sampling"],
+        "augmentation": seconds["augmentation"] - seconds["sampling"],
+        "forward": seconds["forward"] - seconds["augmentation"],
+        "backward": seconds["backward"] - seconds["forward"] - seconds["loss"],
+        "loss": seconds["loss"],
+        "optimiser": seconds["step"] - seconds["backward"],
+    }
+
+
+def whole_step(compiled: Any, state: TrainState, data: Data) -> Run:
+    """The compiled training call, going on from its own state: it donates the one it is given, so it gets a copy."""
+    states = [jax.tree.map(jnp.copy, state)]
+
+    def run(n: int) -> object:
+        states[0], rows, _ = compiled(states[0], data, jnp.int32(n))
+        return rows.total.block_until_ready()
+
+    return run

@@ -1,0 +1,105 @@
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from simo2_core.bench.machine import compile_twice, empty_compilation_cache, program_bytes
+from simo2_core.bench.measure import Bench, measure
+from simo2_core.bench.stages import PARTS, split, time_in_turn
+from simo2_core.bench.synthetic import synthetic_dataset
+from simo2_core.presets import PRESETS, find_preset
+
+TINY = PRESETS["digits"].config.replace({"widths": "8", "stem_width": 4, "samples_per_class": 3, "batch_size": 12})
+
+
+@pytest.fixture(scope="module")
+def bench() -> Bench:
+    told: list[str] = []
+    before = jax.config.values["jax_compilation_cache_dir"]
+    result = measure(TINY, synthetic_dataset(find_preset("digits"), TINY), told.append, seconds=0.4)
+    assert jax.config.values["jax_compilation_cache_dir"] == before
+    assert told
+    return result
+
+
+def test_the_parts_add_up_to_the_step(bench: Bench) -> None:
+    assert tuple(bench.parts) == PARTS
+    assert math.isclose(sum(bench.parts.values()), bench.step, rel_tol=1e-9)
+    assert bench.parts["sampling"] > 0
+
+
+def test_facts_of_the_step_are_those_of_the_settings(bench: Bench) -> None:
+    assert bench.batch_size == 12
+    assert bench.image_shape == (8, 8, 1)
+    stem, block = 9 * 4 + 1, 9 * 4 * 8 + 1 + 9 * 8 * 8 + 8 + 4 * 8
+    assert bench.parameters == stem + block + 8 * 16 + 16
+    # 3×3 convolutions of 12 maps of 64 pixels, forwards and twice backwards, are most of what there is to do
+    convolutions = 2 * 12 * 64 * (9 * 4 + 9 * 4 * 8 + 9 * 8 * 8 + 4 * 8)
+    assert 2.0 * convolutions < bench.flops < 6.0 * convolutions
+    assert bench.bytes_moved > 4 * bench.parameters
+    assert bench.program_bytes > 3 * 4 * bench.parameters, "weights and both moments of Adam"
+
+
+def test_ratios_are_of_what_was_measured(bench: Bench) -> None:
+    assert bench.mfu == pytest.approx(bench.flops / bench.step / bench.peak_flops)
+    assert bench.loop_overhead == pytest.approx(bench.loop / bench.bare)
+    assert bench.fixed_batch_overhead >= bench.loop_overhead
+
+
+def test_a_second_start_finds_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    entered: list[Any] = []
+    with empty_compilation_cache():
+        folder = jax.config.values["jax_compilation_cache_dir"]
+
+        def make() -> Any:
+            from pathlib import Path
+
+            entered.append({path.name for path in Path(folder).iterdir()})
+            return jax.jit(lambda x: jnp.sin(x) @ x).lower(jnp.ones((8, 8))).compile()
+
+        compiled, cold, warm = compile_twice(make)
+    assert cold > 0
+    assert warm > 0
+    assert [bool(names) for names in entered] == [False, True]
+    assert program_bytes(compiled) >= 2 * 8 * 8 * 4
+
+
+def test_the_split_takes_the_loss_out_of_the_backward_pass() -> None:
+    stages = {"sampling": 1.0, "augmentation": 3.0, "forward": 7.0, "backward": 20.0, "loss": 2.0, "step": 21.0}
+    assert split(stages) == {
+        "sampling": 1.0, "augmentation": 2.0, "forward": 4.0, "backward": 11.0, "loss": 2.0, "optimiser": 1.0,
+    }  # fmt: skip
+
+
+def test_stages_take_turns_and_the_fastest_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, calls = [0.0], []
+    monkeypatch.setattr("simo2_core.bench.stages.time.perf_counter", lambda: clock[0])
+
+    def run(name: str, seconds: float) -> Any:
+        def steps(n: int) -> None:
+            calls.append((name, n))
+            clock[0] += n * seconds * (1 + len(calls) % 3)
+
+        return steps
+
+    best = time_in_turn({"a": run("a", 1.0), "b": run("b", 0.001)}, seconds=4.0, most=64)
+    assert best == pytest.approx({"a": 1.0, "b": 0.001})
+    assert [name for name, _ in calls[-10:]] == ["a", "b"] * 5
+    assert max(n for _, n in calls) <= 64
+
+
+def test_random_images_have_the_shape_that_the_settings_ask_for() -> None:
+    preset = find_preset("stl10")
+    config = preset.config.replace({"image_size": 24, "channels": 1})
+    dataset = synthetic_dataset(preset, config)
+    assert dataset.image_shape == (24, 24, 1)
+    assert len(dataset.class_names) == 10
+    assert len(dataset.train) <= 5_000
+    assert dataset.train.images.nbytes <= 64_000_000
+    np.testing.assert_array_equal(dataset.train.rows, np.arange(len(dataset.train)))
+    large = synthetic_dataset(find_preset("imagenet2012"), find_preset("imagenet2012").config)
+    assert large.train.counts.min() >= find_preset("imagenet2012").config.samples_per_class
+    assert large.train.images.nbytes < 150_000_000

@@ -1,0 +1,55 @@
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from simo2_core.bench.measure import Bench
+from simo2_tui.cli.bench import facts, summary_lines
+from simo2_tui.cli.main import app
+
+MEASURED = Bench(
+    preset="digits", device="1 x cpu", batch_size=160, image_shape=(8, 8, 1), parameters=308_373,
+    parts={"sampling": 0.001, "augmentation": 0.001, "forward": 0.002, "backward": 0.004, "loss": 0.001,
+           "optimiser": 0.001},
+    step=0.010, flops=1e9, bytes_moved=2e6, peak_flops=4e11, program_bytes=19_000_000, device_peak_bytes=None,
+    compile_cold=8.0, compile_warm=1.0, loop=0.0102, bare=0.010,
+)  # fmt: skip
+
+
+def test_facts_for_json_follow_from_what_was_measured() -> None:
+    found = facts(MEASURED)
+    assert json.loads(json.dumps(found))["image_shape"] == [8, 8, 1]
+    assert found["milliseconds"] == pytest.approx(
+        {"sampling": 1, "augmentation": 1, "forward": 2, "backward": 4, "loss": 1, "optimiser": 1, "step": 10}
+    )
+    assert found["steps_per_second"] == pytest.approx(100)
+    assert found["images_per_second"] == pytest.approx(16_000)
+    assert found["mfu"] == pytest.approx(0.25)
+    assert found["loop"]["overhead"] == pytest.approx(1.02)
+    assert found["loop"]["overhead_over_fixed_batch"] == pytest.approx(10.2 / 8)
+
+
+def test_lines_for_people_say_the_same() -> None:
+    text = "\n".join(summary_lines(MEASURED))
+    for words in ("100.0 steps/s, 16,000 images/s", "25.0% of the 400 GFLOP/s", "2.0 MB moved a step",
+                  "8.0 s the first time, 1.0 s from the cache (12%)", "1.020 x the bare call, 1.275"):  # fmt: skip
+        assert words in text
+
+
+def test_a_wrong_preset_is_one_line() -> None:
+    result = CliRunner().invoke(app, ["bench", "--preset", "digit"])
+    assert result.exit_code == 2
+    assert "Did you mean digits" in result.stderr
+
+
+@pytest.mark.slow
+def test_the_command_measures_and_draws_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    from simo2_core.bench import measure as module
+
+    measure = module.measure
+    monkeypatch.setattr(module, "measure", lambda *arguments: measure(*arguments, seconds=0.2))
+    tiny = ["--widths", "8", "--stem-width", "4", "--samples-per-class", "3", "--batch-size", "12"]
+    result = CliRunner().invoke(app, ["bench", *tiny])
+    assert result.exit_code == 0, result.output
+    for words in ("sampling", "augmentation", "forward", "backward", "loss", "optimiser", "12 images of 8x8x1"):
+        assert words in result.stdout
