@@ -1,4 +1,4 @@
-"""A long run of a tiny model: `python -m tests.benchmarks.long_run 100000`. Prints memory, log size and opening time."""
+"""A long run of a tiny model: `python -m tests.benchmarks.long_run 100000` prints memory, log size, opening time."""
 
 from __future__ import annotations
 
