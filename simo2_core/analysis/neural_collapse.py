@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 from simo2_core.analysis.geometry import Floats, Labels, class_means, unit_rows
 from simo2_core.analysis.probe import finite_rows
 
+_RANK = 1e-10
+"""Singular values of the centred means below this share of the largest are 0: one always is, but for rounding."""
+
 
 class Frame(NamedTuple):
     """How far the centred class means are from a simplex frame; all 0 when they form one."""
@@ -44,7 +47,7 @@ def within_class(features: Floats, labels: Labels, *, classes: int) -> float:
     """
     features_nf, labels_n = finite_rows(features), np.asarray(labels)
     means_cf = class_means(features_nf, labels_n, classes)
-    inverse_fc = np.linalg.pinv(means_cf - means_cf.mean(axis=0))
+    inverse_fc = np.linalg.pinv(means_cf - means_cf.mean(axis=0), rcond=_RANK)
     apart_nc = (features_nf - means_cf[labels_n]) @ inverse_fc
     return float(np.sum(apart_nc**2) / len(labels_n))
 

@@ -22,6 +22,13 @@ def test_nc1_by_hand():
     assert within_class(rows, labels, classes=2) == pytest.approx(5 / 4 / 2, abs=1e-6)
 
 
+def test_nc1_does_not_depend_on_where_the_origin_is():
+    random = np.random.default_rng(0)
+    labels = np.repeat(np.arange(4), 30)
+    rows = np.eye(6)[labels] + 0.2 * random.normal(size=(120, 6))
+    assert within_class(rows + 1000, labels, classes=4) == pytest.approx(within_class(rows, labels, classes=4))
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 10_000), st.integers(2, 6))
 def test_nc1_agrees_with_its_matrices(seed, classes):
