@@ -55,7 +55,7 @@ def class_gram(embeddings: Floats, labels: Labels, classes: int) -> NDArray[np.f
         (c, c) float64 in [-1, 1], symmetric, diagonal 1; rows and columns of a class without images are NaN.
     """
     means_cd = class_means(embeddings, labels, classes)
-    gram_cc = np.clip(_unit(means_cd) @ _unit(means_cd).T, -1, 1)
+    gram_cc = np.clip(unit_rows(means_cd) @ unit_rows(means_cd).T, -1, 1)
     np.fill_diagonal(gram_cc, np.where(np.isnan(means_cd).any(axis=1), np.nan, 1.0))
     return gram_cc
 
@@ -144,7 +144,7 @@ def cosine_distributions(
     if len(labels_n) > at_most:
         rows = np.sort(np.random.default_rng(seed).choice(len(labels_n), at_most, replace=False))
         embeddings_nd, labels_n = embeddings_nd[rows], labels_n[rows]
-    unit_nd = _unit(embeddings_nd)
+    unit_nd = unit_rows(embeddings_nd)
     cosine_nn = np.clip(unit_nd @ unit_nd.T, -1, 1)
     upper_nn = np.triu(np.ones(cosine_nn.shape, bool), 1)
     equal_nn = labels_n[:, None] == labels_n[None, :]
@@ -189,7 +189,8 @@ def _checked(embeddings: Floats, labels: Labels) -> tuple[NDArray[np.float64], N
     return embeddings_nd, labels_n.astype(np.int64)
 
 
-def _unit(rows_nd: NDArray[np.float64]) -> NDArray[np.float64]:
+def unit_rows(rows_nd: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n, d) rows of length 1; a row of zeros stays zero."""
     length_n1 = np.linalg.norm(rows_nd, axis=1, keepdims=True)
     unit_nd: NDArray[np.float64] = rows_nd / np.where(length_n1 == 0, 1, length_n1)
     return unit_nd

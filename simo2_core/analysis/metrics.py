@@ -60,23 +60,48 @@ def knn_predict(
         DivergedError: features that are not finite.
         ConfigError: k, temperature or chunk out of range.
     """
+    return np.asarray(
+        knn_predict_each(queries, bank, bank_labels, classes=classes, ks=(k,), temperature=temperature, chunk=chunk)[0]
+    )
+
+
+def knn_predict_each(
+    queries: NDArray[Any],
+    bank: NDArray[Any],
+    bank_labels: NDArray[Any],
+    *,
+    classes: int,
+    ks: tuple[int, ...],
+    temperature: float = 0.07,
+    chunk: int = 512,
+) -> NDArray[np.int32]:
+    """What `knn_predict` finds for each of several k, with one search of the bank for all of them.
+
+    Returns:
+        (len(ks), q) int32 classes.
+
+    Raises:
+        As `knn_predict`.
+    """
     _check(queries, bank, bank_labels, classes)
-    if k < 1 or chunk < 1 or not 0 < temperature < float("inf"):
+    if not ks or min(ks) < 1 or chunk < 1 or not 0 < temperature < float("inf"):
         raise ConfigError(
-            f"k is {k}, chunk {chunk}, temperature {temperature}; they must be at least 1, at least 1, and above 0."
+            f"k is {', '.join(map(str, ks))}, chunk {chunk}, temperature {temperature}; "
+            "they must be at least 1, at least 1, and above 0."
         )
     if not len(queries):
-        return np.zeros(0, np.int32)
+        return np.zeros((len(ks), 0), np.int32)
     queries_qf, bank_mf = _unit_rows(queries, "queries"), _unit_rows(bank, "bank rows")
     bank_nbf, labels_nb = _cut_bank(bank_mf, np.asarray(bank_labels, np.int32))
     width = min(chunk, max(_SMALLEST_CHUNK, 1 << (len(queries) - 1).bit_length()))
+    used = tuple(min(k, len(bank)) for k in ks)
     predicted = []
     for start in range(0, len(queries_qf), width):
         piece = queries_qf[start : start + width]
         padded = np.pad(piece, ((0, width - len(piece)), (0, 0)))
-        votes = _vote(padded, bank_nbf, labels_nb, len(bank), temperature, classes=classes, k=min(k, len(bank)))
+        votes = _vote(padded, bank_nbf, labels_nb, len(bank), temperature, classes=classes, ks=used)
         predicted.append((votes, len(piece)))  # fetched after the last chunk is under way, so that none waits
-    return np.concatenate([np.asarray(votes)[:size] for votes, size in predicted])
+    return np.concatenate([np.asarray(votes)[:, :size] for votes, size in predicted], axis=1)
 
 
 def knn_accuracy(
@@ -107,7 +132,7 @@ def knn_accuracy(
     return float(np.mean(predicted == np.asarray(query_labels)))
 
 
-@partial(jax.jit, static_argnames=("classes", "k"))
+@partial(jax.jit, static_argnames=("classes", "ks"))
 def _vote(
     queries_qf: Array,
     bank_nbf: Array,
@@ -116,11 +141,11 @@ def _vote(
     temperature: Array | float,
     *,
     classes: int,
-    k: int,
+    ks: tuple[int, ...],
 ) -> Array:
-    """(q,) int32 classes; bank rows from `rows` on are padding."""
+    """(len(ks), q) int32 classes; bank rows from `rows` on are padding."""
     chunks, width, _ = bank_nbf.shape
-    queries = queries_qf.shape[0]
+    queries, k = queries_qf.shape[0], max(ks)
 
     def nearer(carry: tuple[Array, Array], chunk: tuple[Array, Array, Array]) -> tuple[tuple[Array, Array], None]:
         best_qk, label_qk = carry
@@ -146,8 +171,12 @@ def _vote(
         return votes_qc.at[jnp.arange(queries), label_q].add(weight_q, unique_indices=True), None
 
     # one neighbour at a time: no index repeats, so the sum has one order on every device
-    votes_qc, _ = jax.lax.scan(cast, jnp.zeros((queries, classes), jnp.float32), (label_qk.T, weight_qk.T))
-    return jnp.argmax(votes_qc, axis=1).astype(jnp.int32)
+    answers = []
+    for first in ks:
+        none_cast = jnp.zeros((queries, classes), jnp.float32)
+        votes_qc, _ = jax.lax.scan(cast, none_cast, (label_qk[:, :first].T, weight_qk[:, :first].T))
+        answers.append(jnp.argmax(votes_qc, axis=1).astype(jnp.int32))
+    return jnp.stack(answers)
 
 
 def _check(queries: NDArray[Any], bank: NDArray[Any], bank_labels: NDArray[Any], classes: int) -> None:

@@ -16,6 +16,7 @@ from simo2_core.run.directory import RunDirectory, find_run
 from simo2_core.run.files import disk_error
 from simo2_core.train.checkpoint import find_checkpoint, load, require_same
 from simo2_core.train.evaluate import looked_at, save_snapshot
+from simo2_core.train.step import first_weights
 
 
 def locate(text: str, run_dir: Path) -> Path:
@@ -60,7 +61,19 @@ def load_encoder(path: str | Path) -> Encoder:
     Raises:
         RunError: nothing of the kind is there, or it is damaged.
     """
-    checkpoint = locate(str(path), Path("runs"))
+    return _encoder(locate(str(path), Path("runs")), trained=True)
+
+
+def untrained_encoder(checkpoint: Path) -> Encoder:
+    """The encoder of a checkpoint as it was before the first step of its run: the weights that the seed drew.
+
+    Raises:
+        RunError: the checkpoint is missing or damaged.
+    """
+    return _encoder(checkpoint, trained=False)
+
+
+def _encoder(checkpoint: Path, *, trained: bool) -> Encoder:
     arrays, meta = load(checkpoint)
     config = Config.from_json(meta["config"])
     height, width, channels = meta["image_shape"]
@@ -69,10 +82,15 @@ def load_encoder(path: str | Path) -> Encoder:
     expected |= {f"stats/{name}": array for name, array in stats.items()}
     found = {name: array for name, array in arrays.items() if name.startswith(("params/", "stats/"))}
     require_same(found, expected, checkpoint)
+    if trained:
+        params = {name: jnp.asarray(arrays[f"params/{name}"]) for name in params}
+        stats = {name: jnp.asarray(arrays[f"stats/{name}"]) for name in stats}
+    else:
+        network, params, stats = first_weights(config, channels)
     return Encoder(
         compile_embed(network),
-        {name: jnp.asarray(arrays[f"params/{name}"]) for name in params},
-        {name: jnp.asarray(arrays[f"stats/{name}"]) for name in stats},
+        params,
+        stats,
         np.asarray(meta["mean"], np.float32),
         np.asarray(meta["std"], np.float32),
         (height, width, channels),

@@ -67,10 +67,16 @@ class Measured(NamedTuple):
 
 def init_state(config: Config, channels: int, optimizer: optax.GradientTransformation) -> tuple[Network, TrainState]:
     """The network and the state before the first step, both decided by `config.seed`."""
-    weights_key, run_key = jax.random.split(jax.random.key(config.seed))
-    network, params, stats = Network.build(config.model, channels, weights_key)
+    network, params, stats = first_weights(config, channels)
+    _, run_key = jax.random.split(jax.random.key(config.seed))
     state = TrainState(params, stats, optimizer.init(params), jax.random.key_data(run_key), jnp.int32(0))
     return network, state
+
+
+def first_weights(config: Config, channels: int) -> tuple[Network, Arrays, Arrays]:
+    """The network with the params and stats that `config.seed` draws."""
+    weights_key, _ = jax.random.split(jax.random.key(config.seed))
+    return Network.build(config.model, channels, weights_key)
 
 
 @dataclass(frozen=True)

@@ -127,3 +127,13 @@ def test_refuses_what_has_no_answer():
     with pytest.raises(ConfigError, match="k is 0"):
         knn_predict(rows, rows, labels, classes=3, k=0)
     assert knn_predict(rows[:0], rows, labels, classes=3).shape == (0,)
+
+
+def test_several_k_in_one_search_are_what_each_finds_alone():
+    rng = np.random.default_rng(3)
+    queries, bank, labels = rng.normal(size=(70, 6)), rng.normal(size=(300, 6)), rng.integers(0, 5, 300)
+    each = metrics.knn_predict_each(queries, bank, labels, classes=5, ks=(1, 10, 500), temperature=1.0)
+    for found, k in zip(each, (1, 10, 300), strict=True):
+        np.testing.assert_array_equal(found, knn_predict(queries, bank, labels, classes=5, k=k, temperature=1.0))
+        np.testing.assert_array_equal(found, knn_by_hand(queries, bank, labels, 5, k, 1.0))
+    assert len({tuple(found) for found in each.tolist()}) == 3

@@ -1,25 +1,13 @@
-from typing import Any
-
 import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
 from simo2_core.data.load import load_dataset
-from simo2_core.events import Evaluated
 from simo2_core.presets import PRESETS
 from simo2_core.train import evaluate
-from simo2_core.train.evaluate import alarms, flatten_pixels, looked_at, raw_pixels_knn
+from simo2_core.train.evaluate import flatten_pixels, looked_at, raw_pixels_knn
 
 DIGITS = load_dataset(PRESETS["digits"].config.data)
-
-
-def _seen(**changes: Any) -> Evaluated:
-    values: dict[str, Any] = {
-        "step": 5, "split": "validation", "images": 10, "bank": 20, "knn_representation": 0.9, "knn_projection": 0.9,
-        "knn_raw_pixels": 0.9, "effective_rank": 9.0, "same_class_cosine": 0.9, "different_class_cosine": 0.1,
-        "largest_class_cosine": 0.1, "seconds": 0.1, **changes,
-    }  # fmt: skip
-    return Evaluated(**values)
 
 
 def test_raw_pixels_agree_with_scikit_learn() -> None:
@@ -42,23 +30,3 @@ def test_a_large_part_is_sampled_and_counted(monkeypatch: pytest.MonkeyPatch) ->
     assert 40 <= len(part) <= 50
     assert 40 <= len(bank) <= 50
     assert (bank.counts >= 1).all()
-
-
-@pytest.mark.parametrize(
-    ("change", "code"),
-    [
-        ({"effective_rank": 1.2}, "collapse"),
-        ({"same_class_cosine": -0.3}, "same_class_opposite"),
-        ({"largest_class_cosine": -0.95}, "classes_opposite"),
-    ],
-)
-def test_an_alarm_is_raised_once_with_its_cure(change: dict[str, float], code: str) -> None:
-    already: set[str] = set()
-    warning = alarms(_seen(**change), already)
-    assert [item.code for item in warning] == [code]
-    assert warning[0].cure
-    assert alarms(_seen(**change), already) == []
-
-
-def test_a_sound_embedding_raises_no_alarm() -> None:
-    assert alarms(_seen(), set()) == []

@@ -1,0 +1,58 @@
+"""Which classes are taken for which.
+
+Shape letters: n images, c classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simo2_core.analysis.geometry import Labels
+
+
+@dataclass(frozen=True, eq=False)
+class Classification:
+    """What a classifier did, class by class; every share is in [0, 1], and 0 where nothing divides by nothing."""
+
+    confusion: NDArray[np.int64]
+    """(c, c) images of the class of the row that were taken for the class of the column."""
+    precision: NDArray[np.float64]
+    """(c,) of the images taken for a class, the share that is of it."""
+    recall: NDArray[np.float64]
+    """(c,) of the images of a class, the share that was found: its accuracy."""
+    f1: NDArray[np.float64]
+    """(c,) harmonic mean of the two."""
+
+    @property
+    def images(self) -> NDArray[np.int64]:
+        """(c,) images of each class."""
+        return np.asarray(self.confusion.sum(axis=1))
+
+    def worst_confusions(self, at_most: int) -> list[tuple[int, int, int]]:
+        """(class, taken for, images), the most images first, then in the order of the classes; never none."""
+        wrong = self.confusion - np.diag(np.diag(self.confusion))
+        order = np.argsort(-wrong, axis=None, kind="stable")[:at_most]
+        pairs = [(int(place) // len(wrong), int(place) % len(wrong)) for place in order]
+        return [(row, column, int(wrong[row, column])) for row, column in pairs if wrong[row, column]]
+
+
+def classification(labels: Labels, predicted: Labels, *, classes: int) -> Classification:
+    """Counts by scikit-learn.
+
+    Args:
+        labels: (n,) true classes in [0, classes).
+        predicted: (n,) chosen ones.
+    """
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+    every = np.arange(classes)
+    precision, recall, f1, _ = precision_recall_fscore_support(labels, predicted, labels=every, zero_division=0)
+    return Classification(
+        np.asarray(confusion_matrix(labels, predicted, labels=every), np.int64),
+        np.asarray(precision, np.float64),
+        np.asarray(recall, np.float64),
+        np.asarray(f1, np.float64),
+    )

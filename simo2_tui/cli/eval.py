@@ -1,0 +1,208 @@
+"""`simo2 eval`: what a trained encoder is worth."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption
+
+if TYPE_CHECKING:
+    from simo2_core.analysis.few_shot import Estimate
+    from simo2_core.analysis.worth import Metric
+    from simo2_core.train.assess import Assessment
+
+_HEADS = {
+    "representation": "represent.",
+    "projection": "projection",
+    "raw_pixels": "pixels",
+    "random_representation": "random r.",
+    "random_projection": "random p.",
+}
+_LABEL, _CELL = 24, 11
+_LISTED_CLASSES = 20
+
+
+def eval_command(
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN...", help="Runs (path, name or latest), or checkpoints in them.")
+    ],
+    data: Annotated[
+        str | None, typer.Option(metavar="DATASET", help="Evaluate on another data set, as for simo2 train --dataset.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for eval.json and the PNG files; by default the run's eval/STEP/.")
+    ] = None,
+    run_dir: RunDirOption = DEFAULT_RUN_DIR,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure an encoder on the test part: kNN, linear probe, few labels, clusters, geometry, and baselines.
+
+    Nothing is fitted or chosen on test. Several runs, such as seeds, are measured one by one, then as mean ± std,
+    which --out keeps.
+    """
+    from simo2_core.run.directory import find_run
+    from simo2_core.train.assess import assess, folder_of, summarise, write_json
+    from simo2_core.train.restore import locate
+    from simo2_tui.cli.data_progress import DataProgress
+
+    places = [(find_run(text, run_dir), locate(text, run_dir)) for text in runs]
+    several = len(places) > 1
+    done = []
+    for run, checkpoint in places:
+        with DataProgress(quiet=as_json) as progress, _telling(as_json) as say:
+            found = assess(run, checkpoint, data=data, report=progress.report, say=say)
+        done.append(found)
+        folder = folder_of(run, checkpoint, data) if several or out is None else out
+        write_json(folder / "eval.json", found.to_json())
+        files = [folder / "eval.json", *_draw(found, folder, run.config.preset or found.data)]
+        result = {"run": str(run.path), **found.to_json(), "files": [str(path) for path in files]}
+        if as_json:
+            print(json.dumps({"event": "run_measured", **result} if several else result), flush=True)
+        else:
+            print(f"{checkpoint}: {found.data}, {found.images['test']:,} test images")
+            print("\n".join(_one_run(found)))
+            print(f"Written: {', '.join(map(str, files))}\n", flush=True)
+    if several:
+        _summary(summarise(done), done, out, as_json)
+
+
+@contextlib.contextmanager
+def _telling(as_json: bool) -> Iterator[Callable[[str], None]]:
+    """What is being measured: a line that passes on a terminal, JSON when asked for, nothing in a pipe."""
+    if as_json:
+        yield lambda what: print(json.dumps({"event": "measuring", "what": what}), flush=True)
+        return
+    from rich.console import Console
+
+    console = Console(file=sys.stderr)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    with console.status("reading") as status:
+        yield lambda what: status.update(what)
+
+
+def _summary(
+    summary: Mapping[str, Mapping[str, Estimate]], done: list[Assessment], out: Path | None, as_json: bool
+) -> None:
+    from simo2_core.analysis.plots.worth import draw_scores
+    from simo2_core.train.assess import FORMAT, describe_metrics, write_json
+
+    scores = {
+        name: {key: {"mean": score.mean, "std": score.interval} for key, score in by_key.items()}
+        for name, by_key in summary.items()
+    }
+    checkpoints = [str(found.checkpoint) for found in done]
+    result: dict[str, Any] = {
+        "format": FORMAT, "checkpoints": checkpoints, "data": done[0].data, "images": done[0].images,
+        "metrics": describe_metrics(), "scores": scores,
+    }  # fmt: skip
+    files = []
+    if out is not None:
+        write_json(out / "eval.json", result)
+        caption = f"{done[0].data} · {len(done)} runs · {done[0].images['test']:,} test images"
+        files = [
+            out / "eval.json",
+            draw_scores(out / "eval.png", summary, _shares(), caption, ["Bars: ± std of runs."]),
+        ]
+    if as_json:
+        print(json.dumps({**result, "files": [str(path) for path in files]}))
+        return
+    print(f"{len(done)} runs: mean ± standard deviation (n - 1)")
+    print("\n".join([*_table(summary), "", *_origins(done[0])]))
+    if files:
+        print(f"Written: {', '.join(map(str, files))}")
+
+
+def _draw(found: Assessment, folder: Path, title: str) -> list[Path]:
+    from simo2_core.analysis.plots.style import Caption
+    from simo2_core.analysis.plots.worth import draw_confusion, draw_scores
+
+    caption = Caption(title, found.step, found.images["test"], "test")
+    scores = {name: worth.scores for name, worth in found.worth.items()}
+    notes = ["Random: the same network before its first step. Bars: 95% interval over draws of labels or episodes."]
+    return [
+        draw_scores(folder / "eval.png", scores, _shares(), str(caption), notes),
+        draw_confusion(
+            folder / "confusion.png", found.classes, found.class_names, caption, "kNN k=20 on the representation"
+        ),
+    ]
+
+
+def _shares() -> list[Any]:
+    from simo2_core.analysis.plots.worth import Row
+    from simo2_core.analysis.worth import METRICS
+
+    return [Row(metric.key, metric.label) for metric in METRICS if metric.share]
+
+
+def _one_run(found: Assessment) -> list[str]:
+    scores = {name: worth.scores for name, worth in found.worth.items()}
+    return [*_table(scores), "", *_per_class(found), "", *_origins(found)]
+
+
+def _table(scores: Mapping[str, Mapping[str, Estimate]]) -> list[str]:
+    from simo2_core.analysis.worth import METRICS
+
+    lines, group = [" " * _LABEL + "".join(f"{_HEADS[name]:>{_CELL}}" for name in scores)], ""
+    for metric in METRICS:
+        if metric.group != group:
+            group = metric.group
+            lines.append(f"{group}, %" if metric.share else group)
+        cells = (_cell(metric, scores[name].get(metric.key)) for name in scores)
+        lines.append(f" {metric.label:<{_LABEL - 1}}" + "".join(f"{cell:>{_CELL}}" for cell in cells))
+    return lines
+
+
+def _cell(metric: Metric, score: Estimate | None) -> str:
+    if score is None:
+        return "–"
+    scale, digits = (100, 1) if metric.share else (1, 2)
+    if not math.isnan(score.interval):
+        return f"{scale * score.mean:.{digits}f} ±{scale * score.interval:.{digits}f}"
+    return f"{scale * score.mean:.{digits + 1}f}" if abs(score.mean) < 1e4 else f"{score.mean:.1e}"
+
+
+def _per_class(found: Assessment) -> list[str]:
+    classes = found.classes
+    order = range(len(found.class_names))
+    title = "By class, kNN k=20 on the representation:"
+    if len(found.class_names) > _LISTED_CLASSES:
+        order = sorted(order, key=lambda c: classes.f1[c])[:_LISTED_CLASSES]  # type: ignore[assignment]
+        title = f"The {_LISTED_CLASSES} classes with the lowest F1, kNN k=20 on the representation:"
+    lines = [title, f" {'':<{_LABEL - 1}}{'images':>8}{'precision':>11}{'recall':>9}{'F1':>8}"]
+    for c in order:
+        name = found.class_names[c]
+        name = name if len(name) < _LABEL else name[: _LABEL - 2] + "…"
+        lines.append(
+            f" {name:<{_LABEL - 1}}{classes.images[c]:>8,}{classes.precision[c]:>11.1%}{classes.recall[c]:>9.1%}"
+            f"{classes.f1[c]:>8.1%}"
+        )
+    return lines
+
+
+def _origins(found: Assessment) -> list[str]:
+    """Which part every number is from."""
+    from simo2_core.analysis.worth import METRICS, PROBE_IMAGES
+
+    sizes = {name: f"{count:,}" for name, count in found.images.items()}
+    within = "; ".join(metric.label for metric in METRICS if metric.fit == "test")
+    elsewhere = ", ".join(metric.label for metric in METRICS if metric.split != "test")
+    lines = [
+        f"Every number is about test ({sizes['test']} images), but {elsewhere}, about train ({sizes['train']}).",
+        f"Neighbours, means and probes come from train; within test itself: {within}.",
+        f"C of the linear probe is chosen on validation ({sizes['validation']}); nothing is chosen on test.",
+        "pixels: raw values. random r., random p.: both outputs of the same network before its first step.",
+    ]
+    if found.images["train"] > PROBE_IMAGES:
+        lines.append(f"Linear probes are fitted on {PROBE_IMAGES:,} training images, as many of each class as can be.")
+    return [piece for line in lines for piece in textwrap.wrap(line, _LABEL + _CELL * len(_HEADS))]

@@ -1,0 +1,129 @@
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from simo2_core.analysis.metrics import knn_accuracy
+from simo2_core.analysis.worth import METRICS
+from simo2_core.config import DataConfig
+from simo2_core.data.load import load_dataset
+from simo2_core.errors import ConfigError, DataError
+from simo2_core.optim import make_optimizer
+from simo2_core.presets import PRESETS
+from simo2_core.run.control import Control
+from simo2_core.run.directory import RunDirectory
+from simo2_core.run.sinks import record
+from simo2_core.train import assess as module
+from simo2_core.train.assess import FEATURES, Assessment, assess, folder_of, summarise
+from simo2_core.train.checkpoint import find_checkpoint
+from simo2_core.train.restore import load_encoder, untrained_encoder
+from simo2_core.train.step import init_state
+from simo2_core.train.trainer import train
+
+TINY = PRESETS["digits"].config.replace(
+    {"widths": "8", "stem_width": 4, "samples_per_class": 3, "batch_size": 30, "steps": 20, "learning_rate": 1e-2,
+     "eval_every": "never", "plot_every": "never", "checkpoint_every": "never"}
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDirectory, Path]:
+    run = RunDirectory.create(tmp_path_factory.mktemp("runs"), "one", TINY)
+    list(record(train(TINY, run, Control(run.control)), run))
+    return run, find_checkpoint(run.checkpoints)
+
+
+@pytest.fixture(scope="module")
+def found(trained: tuple[RunDirectory, Path]) -> Assessment:
+    return assess(*trained)
+
+
+def test_everything_is_measured_on_everything(found: Assessment) -> None:
+    assert tuple(found.worth) == FEATURES
+    for name, worth in found.worth.items():
+        assert list(worth.scores) == [metric.key for metric in METRICS], name
+        for metric in METRICS:
+            assert not metric.share or 0 <= worth.scores[metric.key].mean <= 1
+    text = json.dumps(found.to_json(), allow_nan=False)
+    assert json.loads(text)["scores"]["raw_pixels"]["knn_20"]["value"] > 0.9
+    assert found.classes.confusion.sum() == found.images["test"] == 359
+
+
+def test_the_headline_is_that_of_training(trained: tuple[RunDirectory, Path], found: Assessment) -> None:
+    event = next(e for e in trained[0].events() if getattr(e, "split", "") == "test")
+    assert found.worth["representation"].scores["knn_20"].mean == event.knn_representation  # type: ignore[attr-defined]
+    assert found.worth["raw_pixels"].scores["knn_20"].mean == event.knn_raw_pixels  # type: ignore[attr-defined]
+    assert np.trace(found.classes.confusion) / 359 == pytest.approx(event.knn_representation)  # type: ignore[attr-defined]
+
+
+def test_the_random_encoder_is_the_run_before_its_first_step(
+    trained: tuple[RunDirectory, Path], found: Assessment
+) -> None:
+    data = load_dataset(TINY.data)
+    encoder = untrained_encoder(trained[1])
+    network, state = init_state(TINY, 1, make_optimizer(TINY.optim, TINY.steps))
+    from simo2_core.data.augment import normalise
+
+    images = normalise(data.test.gather()[:9], data.mean, data.std)
+    expected = network.infer(state.params, state.stats, images)[1]
+    np.testing.assert_allclose(encoder.embed(data.test.gather()[:9]), expected, atol=1e-5)
+    assert not np.allclose(load_encoder(trained[1]).embed(data.test.gather()[:9]), expected, atol=1e-2)
+    accuracy = knn_accuracy(
+        encoder.part(data.test)[1], data.test.labels, encoder.part(data.train)[1], data.train.labels, classes=10
+    )
+    assert found.worth["random_projection"].scores["knn_20"].mean == accuracy
+
+
+def test_images_are_embedded_once(
+    trained: tuple[RunDirectory, Path], found: Assessment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(module, "load_encoder", lambda _: pytest.fail("embedded again"))
+    again = assess(*trained, say=said.append)
+    assert again.to_json() == found.to_json(), "and the numbers are the same each time"
+    assert said
+    monkeypatch.undo()
+    features = folder_of(*trained, None) / "features.npz"
+    features.write_bytes(features.read_bytes()[:1000])
+    assert assess(*trained).to_json() == found.to_json(), "a torn file is made again"
+
+
+def test_data_that_changed_is_refused(trained: tuple[RunDirectory, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    data = dataclasses.replace(load_dataset(TINY.data), fingerprint="another")
+    monkeypatch.setattr(module, "load_dataset", lambda *_, **__: data)
+    with pytest.raises(DataError, match="has changed since"):
+        assess(*trained)
+
+
+def test_another_data_set_is_measured_at_the_size_of_the_run(
+    trained: tuple[RunDirectory, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[DataConfig] = []
+
+    def load(config: DataConfig, **_: object) -> object:
+        asked.append(config)
+        return dataclasses.replace(load_dataset(TINY.data), name="other")
+
+    monkeypatch.setattr(module, "load_dataset", load)
+    found = assess(*trained, data="some/where")
+    assert (asked[0].dataset, asked[0].image_size, asked[0].channels) == ("some/where", 8, 1)
+    assert (found.data, folder_of(*trained, "some/where").name) == ("other", "20-some-where")
+
+
+def test_a_mean_over_runs_is_by_hand(found: Assessment) -> None:
+    worth = dict(found.worth)
+    scores = dict(worth["representation"].scores)
+    scores["knn_1"] = scores["knn_1"]._replace(mean=scores["knn_1"].mean - 0.2)
+    worth["representation"] = dataclasses.replace(worth["representation"], scores=scores)
+    other = dataclasses.replace(found, worth=worth)
+    summary = summarise([found, other])
+    mean, std = summary["representation"]["knn_1"]
+    assert mean == pytest.approx(found.worth["representation"].scores["knn_1"].mean - 0.1, abs=1e-6)
+    assert std == pytest.approx(0.2 / 2**0.5, abs=1e-6)
+    assert summary["raw_pixels"]["knn_1"].interval == 0
+    with pytest.raises(ConfigError, match="different images"):
+        summarise([found, dataclasses.replace(found, fingerprint="x")])
+    with pytest.raises(ConfigError, match="two or more"):
+        summarise([found])
