@@ -26,6 +26,7 @@ from simo2_tui.screens.runs import RunsScreen
 from simo2_tui.session.base import Session, watched_file
 from simo2_tui.session.follow import FollowSession
 from simo2_tui.session.live import LiveSession
+from simo2_tui.session.summary import summarise
 from simo2_tui.widgets.text import ago
 
 FASTEST = 1 / 3
@@ -42,6 +43,9 @@ SLOWEST = 5.0
 
 BUDGET = 8_000
 """Bytes a second that the screen may send."""
+
+LOWER = 0.5
+"""What a run that diverged goes on with: this share of its learning rate."""
 
 DETACHED, LEFT, CANCELLED = 10, 0, 130
 """What `run` returns: the screen went and training goes on; done; ended by a signal."""
@@ -170,11 +174,16 @@ class Console(App[int]):
         reason = str(error) if isinstance(error, Simo2Error) else f"{type(error).__name__}: {error}"
         cure = "" if isinstance(error, Simo2Error) else "This is a fault of simo2: please report it with the log."
         if isinstance(error, DivergedError):
-            lower = session.config.optim.learning_rate / 3
-            where = session.run.path if session.run else "RUN"
-            cure = f"Go back to the last good state: simo2 train --resume {where} --learning-rate {lower:.2g}"
+            lower = session.config.optim.learning_rate * LOWER
+            cure = f"g goes back to the last good checkpoint and goes on with learning rate {lower:.2g}."
         self.bell()
-        self.push_screen(FailureScreen(reason, cure, str(session.run.log_path if session.run else "")))
+        log = str(session.run.log_path if session.run else "")
+        screen = FailureScreen(reason, cure, log, back=isinstance(error, DivergedError))
+        self.push_screen(screen, partial(self._go_back, session))
+
+    def _go_back(self, session: Session, wanted: bool | None) -> None:
+        if wanted and session.run is not None:
+            self.resume(session.run)
 
     def _say_unwatched(self, session: Session) -> None:
         """On attach: how long nobody watched."""
@@ -199,6 +208,35 @@ class Console(App[int]):
             self.notify(str(error), severity="error", timeout=10)
             return
         self._name = None
+        session.start()
+        self._show(session)
+
+    def resume(self, run: RunDirectory) -> None:
+        """Continues a run here from its newest checkpoint; one that diverged, with half the learning rate.
+
+        The same step from the same state with the same rate would not be finite again.
+        """
+        if self.session is not None and self.session.alive and self.session.owned_here:
+            self.notify("A run is training in this console already.", severity="warning")
+            return
+        if run.owned():
+            self.follow(run)
+            return
+        summary = summarise(run)
+        if summary.state == "completed":
+            self.notify(f"{run.name} is complete: all its {summary.steps:,} steps are done.", severity="warning")
+            return
+        try:
+            config = run.config
+            if summary.state == "diverged":
+                config = config.replace({"learning_rate": config.optim.learning_rate * LOWER})
+                self.notify(
+                    f"Goes on from its last good checkpoint with learning rate {config.optim.learning_rate:.2g}."
+                )
+            session = LiveSession(config, self.run_dir, resume=run, on_run=self._on_run)
+        except Simo2Error as error:
+            self.notify(str(error), severity="error", timeout=10)
+            return
         session.start()
         self._show(session)
 

@@ -90,14 +90,18 @@ class HelpScreen(ModalScreen[None]):
             yield Static(text)
 
 
-class FailureScreen(ModalScreen[None]):
-    """Why training ended, what helps, and where the log is."""
+class FailureScreen(ModalScreen[bool]):
+    """Why training ended, what helps, and where the log is; gives whether to go back to the last good checkpoint."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,space", "dismiss", "look at the run")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter,space", "choose(False)", "look at the run"),
+        Binding("g", "choose(True)", "go back"),
+    ]
 
-    def __init__(self, reason: str, cure: str, log: str) -> None:
+    def __init__(self, reason: str, cure: str, log: str, *, back: bool = False) -> None:
+        """Takes what to say; `back` is whether going back is possible."""
         super().__init__()
-        self._reason, self._cure, self._log = reason, cure, log
+        self._reason, self._cure, self._log, self._back = reason, cure, log, back
 
     def compose(self) -> ComposeResult:
         text = Text()
@@ -105,6 +109,12 @@ class FailureScreen(ModalScreen[None]):
         text.append(f"{self._reason}\n\n")
         text.append(f"{self._cure}\n\n" if self._cure else "", "green")
         text.append(f"Log: {self._log}\n\n", "dim")
-        text.append("Esc looks at what there is, q leaves.", "dim")
+        keys = "g goes back, " if self._back else ""
+        text.append(f"{keys}Esc looks at what there is, q leaves.", "dim")
         with VerticalScroll(classes="dialog failure"):
             yield Static(text)
+
+    def action_choose(self, back: bool) -> None:
+        """Closes, or closes to go back where that is possible."""
+        if self._back or not back:
+            self.dismiss(back)

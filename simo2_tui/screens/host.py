@@ -19,6 +19,9 @@ class Host(Protocol):
     def start(self, config: Config) -> None:
         """Starts a run and shows it."""
 
+    def resume(self, run: RunDirectory) -> None:
+        """Continues a run from its newest checkpoint and shows it."""
+
     def follow(self, run: RunDirectory, read_only: bool = False) -> None:
         """Shows a run that is trained elsewhere, or has ended."""
 

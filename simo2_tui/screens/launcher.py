@@ -18,7 +18,7 @@ from textual.widgets.option_list import Option
 from simo2_core.config import Config
 from simo2_core.errors import ConfigError
 from simo2_core.presets import PRESETS, find_preset
-from simo2_core.run.directory import RunDirectory, list_runs
+from simo2_core.run.directory import list_runs
 from simo2_tui.screens.host import host_of
 from simo2_tui.screens.layout import size_class
 from simo2_tui.screens.readiness import find_out
@@ -38,7 +38,14 @@ class PresetList(OptionList):
 class RunList(OptionList):
     """The newest runs."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "select", "watch")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "select", "open, resume"),
+        Binding("w", "screen.watch", "watch only"),
+    ]
+
+
+FINAL = ("completed", "running")
+"""States of a run that is opened to be looked at; any other can be resumed."""
 
 
 class LauncherScreen(Screen[None]):
@@ -47,6 +54,7 @@ class LauncherScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "app.focus_next", "next", show=True),
         Binding("slash", "filter", "find a setting"),
+        Binding("r", "resume", "resume"),
         Binding("R", "app.runs", "runs", key_display="R"),
     ]
 
@@ -56,14 +64,14 @@ class LauncherScreen(Screen[None]):
         self._preset = preset or next(iter(PRESETS))
         find_preset(self._preset)
         self._overrides = dict(overrides)
-        self._recent: list[RunDirectory] = []
+        self._recent: list[RunSummary] = []
 
     def compose(self) -> ComposeResult:
         yield Static(id="title")
         with Horizontal(id="columns"):
             with Vertical(id="choices"):
-                yield PresetList(id="presets")
                 yield RunList(id="recent")
+                yield PresetList(id="presets")
             yield SettingsEditor(id="settings")
         yield Static(id="findings")
         yield Footer(show_command_palette=False, compact=True)
@@ -78,6 +86,7 @@ class LauncherScreen(Screen[None]):
         presets.border_title = "presets"
         presets.add_options([Option(self._preset_row(name), id=name) for name in PRESETS])
         self.query_one("#recent").border_title = "recent runs"
+        self.query_one("#recent").border_subtitle = "Enter opens, or resumes what is unfinished"
         self.query_one("#settings").border_title = "settings"
         presets.highlighted = list(PRESETS).index(self._preset)
         presets.focus()
@@ -96,11 +105,33 @@ class LauncherScreen(Screen[None]):
 
     def show_recent(self) -> None:
         """Lists the newest runs under the run directory."""
-        self._recent = list_runs(host_of(self).run_dir)[:RECENT]
+        self._recent = [summarise(run) for run in list_runs(host_of(self).run_dir)[:RECENT]]
         listing = self.query_one("#recent", OptionList)
         listing.clear_options()
-        listing.add_options([Option(_run_row(summarise(run)), id=str(i)) for i, run in enumerate(self._recent)])
+        listing.add_options([Option(_run_row(summary), id=str(i)) for i, summary in enumerate(self._recent)])
         listing.display = bool(self._recent)
+        listing.highlighted = 0 if self._recent else None
+
+    def _chosen_run(self) -> RunSummary | None:
+        """The run under the cursor while the list of runs has the keys, otherwise the newest that can be resumed."""
+        listing = self.query_one("#recent", OptionList)
+        if listing.has_focus and listing.highlighted is not None:
+            return self._recent[listing.highlighted]
+        return next((summary for summary in self._recent if summary.state not in FINAL), None)
+
+    def action_resume(self) -> None:
+        """Continues the chosen run, or the newest that can be."""
+        summary = self._chosen_run()
+        if summary is None:
+            self.notify("There is no unfinished run to resume.", timeout=4)
+        else:
+            host_of(self).resume(summary.run)
+
+    def action_watch(self) -> None:
+        """Looks at the chosen run without continuing it."""
+        summary = self._chosen_run()
+        if summary is not None:
+            host_of(self).follow(summary.run)
 
     @staticmethod
     def _preset_row(name: str) -> Text:
@@ -145,7 +176,8 @@ class LauncherScreen(Screen[None]):
         if event.option_list.id == "presets":
             self.action_start()
         elif event.option_list.id == "recent" and event.option_id is not None:
-            host_of(self).follow(self._recent[int(event.option_id)])
+            summary = self._recent[int(event.option_id)]
+            (host_of(self).follow if summary.state in FINAL else host_of(self).resume)(summary.run)
 
     def action_start(self) -> None:
         """Starts a run with the settings as they stand."""

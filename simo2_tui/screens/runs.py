@@ -37,7 +37,8 @@ class RunsScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "mark", "mark"),
         Binding("enter", "watch", "watch"),
-        Binding("r", "reload", "reload"),
+        Binding("r", "resume", "resume"),
+        Binding("l", "reload", "look again"),
         Binding("escape", "app.pop_screen", "back"),
     ]
 
@@ -70,7 +71,7 @@ class RunsScreen(Screen[None]):
             self.set_class(name == kind, f"-{name}")
 
     def poll(self) -> None:
-        """The table is read on demand (`r`): reading every log several times a second would cost the disk."""
+        """The table is read on demand (`l`): reading every log several times a second would cost the disk."""
 
     def action_reload(self) -> None:
         """Reads the runs again."""
@@ -142,6 +143,12 @@ class RunsScreen(Screen[None]):
         summary = self._current()
         if summary is not None:
             host_of(self).follow(summary.run)
+
+    def action_resume(self) -> None:
+        """Continues the run here, from its newest checkpoint."""
+        summary = self._current()
+        if summary is not None:
+            host_of(self).resume(summary.run)
 
 
 def settings_difference(runs: Sequence[RunDirectory]) -> Text:

@@ -6,6 +6,7 @@ training should go on.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import traceback
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from pathlib import Path
 from simo2_core.config import Config
 from simo2_core.data.progress import Progress
 from simo2_core.errors import RunError, Simo2Error
+from simo2_core.events import Event, StepsLogged, from_line
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.sinks import record
@@ -21,7 +23,7 @@ from simo2_tui.session.history import History
 
 
 class LiveSession:
-    """A new run, trained by a thread that nobody but `command` and the end of training stops."""
+    """A run, new or resumed, trained by a thread that nobody but `command` and the end of training stops."""
 
     read_only = False
     owned_here = True
@@ -32,11 +34,13 @@ class LiveSession:
         run_dir: Path,
         name: str | None = None,
         *,
+        resume: RunDirectory | None = None,
         on_run: Callable[[RunDirectory], None] | None = None,
     ) -> None:
         """Makes the run's folder at once, so that a name that is taken is refused before anything starts.
 
         Args:
+            resume: the run to continue from its newest checkpoint, instead of making one.
             on_run: called with the run's folder before anything heavy is imported, to send stray output there.
 
         Raises:
@@ -46,7 +50,8 @@ class LiveSession:
         self.history = History()
         self.progress: Progress | None = None
         self._stop_asked = False
-        self._run = RunDirectory.create(run_dir, name, config)
+        self._resumed = resume is not None
+        self._run = resume or RunDirectory.create(run_dir, name, config)
         self._control = Control(self._run.control)
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._train, name="simo2-train", daemon=False)
@@ -95,8 +100,13 @@ class LiveSession:
                 # The trainer finds the data decoded: this first pass is the one that can take minutes.
                 load_dataset(self.config.data, report=self._report)
                 self.progress = None
+                earlier = told(self._run) if self._resumed else []
                 events = train(self.config, self._run, self._control)
                 for event in record(events, self._run):
+                    for before in earlier:
+                        if _last_step(before) <= event.step:
+                            self.history.add(before)
+                    earlier = []
                     self.history.add(event)
         except Simo2Error as error:
             self._error = error
@@ -104,3 +114,20 @@ class LiveSession:
             self._error = error
             with self._run.log_path.open("a", encoding="utf-8") as log:
                 traceback.print_exception(error, file=log)
+
+
+def told(run: RunDirectory) -> list[Event]:
+    """What the run's log says so far; lines that cannot be read are passed over, as resuming drops them."""
+    events: list[Event] = []
+    try:
+        with run.events_path.open("rb") as file:
+            for line in file:
+                with contextlib.suppress(RunError):
+                    events.append(from_line(line))
+    except OSError:
+        return events
+    return events
+
+
+def _last_step(event: Event) -> int:
+    return event.last_step if isinstance(event, StepsLogged) else event.step
