@@ -7,7 +7,8 @@ from simo2_core.analysis import geometry
 from simo2_core.events import Evaluated
 from simo2_core.train.evaluate import alarms
 
-SOUND = Evaluated(step=5, split="validation", images=9, bank=9, knn_representation=0.9, knn_projection=0.9, knn_raw_pixels=0.9,
+SOUND = Evaluated(step=5, split="validation", images=9, bank=9,
+                  knn_representation=0.9, knn_projection=0.9, knn_raw_pixels=0.9,
                   effective_rank=8.0, same_class_cosine=0.9, different_class_cosine=0.1, largest_class_cosine=0.2,
                   seconds=0.0)  # fmt: skip
 
