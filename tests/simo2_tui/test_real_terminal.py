@@ -23,6 +23,14 @@ pytestmark = pytest.mark.slow
 ESCAPES = re.compile(r"\x1b\[[0-9;?<>=]*[ -/]*[@-~]|\x1b[()][A-Z0-9]|\x1b[=>]")
 
 
+# in the child and not between fork and exec: this process has threads by the time the test runs
+TAKE_THE_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
 class Terminal:
     """A program on a pseudo-terminal of its own; what it draws is collected as text."""
 
@@ -32,9 +40,8 @@ class Terminal:
         self.slave = slave
         self.before = termios.tcgetattr(slave)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "simo2_tui.cli.main", *arguments],
+            [sys.executable, "-c", TAKE_THE_TERMINAL, sys.executable, "-m", "simo2_tui.cli.main", *arguments],
             stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
             env={**os.environ, "TERM": "xterm-256color", "JAX_PLATFORMS": "cpu"},
         )  # fmt: skip
         self.raw = ""

@@ -36,7 +36,7 @@ def test_a_run_goes_back_with_a_lower_learning_rate_and_says_so(tmp_path: Path) 
     assert [event.step + i for event in told for i in range(len(event.total))] == list(range(1, told[-1].last_step + 1))
     assert told[0].learning_rate[0] == pytest.approx(back[-1].learning_rate)
     assert isinstance(events[-1], RunFinished)
-    assert events[-1].reason == "stopped"
+    assert events[-1].reason in ("stopped", "completed"), "the rest may fit into one call"
 
 
 @pytest.mark.slow

@@ -119,5 +119,6 @@ def test_a_disk_that_fills_up_is_said_and_training_goes_on(tmp_path: Path) -> No
     out, err = process.communicate(timeout=240)
     assert process.returncode == 1, out + err
     assert "warning disk" in out
-    assert err.startswith("simo2: the checkpoint of step 60 could not be written: no room left on the disk")
+    assert err.startswith("simo2: the checkpoint of step 60, ")
+    assert "no room left on the disk. Free some space" in err
     assert err.count("\n") == 1
