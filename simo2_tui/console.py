@@ -114,8 +114,7 @@ def _signals(app: Console, link: Link) -> Iterator[None]:
         app.leave_soon(DETACHED)
 
     def terminate(number: int, frame: FrameType | None) -> None:
-        if link.stalled:
-            link.give_up()
+        link.hurry()
         if isinstance(app.session, LiveSession) and app.session.alive:
             app.session.command("stop", f"signal {signal.Signals(number).name}")
         app.stop_soon()

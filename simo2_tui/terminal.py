@@ -51,6 +51,7 @@ class Link:
         except OSError:
             self._descriptor = os.dup(descriptor)
         self._gone = threading.Event()
+        self._patience: float | None = None
         self.sent = 0
         """Bytes that the terminal has taken."""
         self._since: float | None = None
@@ -65,15 +66,13 @@ class Link:
         """Whether a write is waiting for the terminal now."""
         return self._since is not None
 
-    @property
-    def stalled(self) -> bool:
-        """Whether the terminal has taken nothing for a second or more."""
-        since = self._since
-        return since is not None and time.monotonic() - since > 1.0
-
     def give_up(self) -> None:
         """Drops what is being written and everything after it."""
         self._gone.set()
+
+    def hurry(self, seconds: float = 2.0) -> None:
+        """From now on gives the terminal up when it takes nothing for `seconds`: the program has to end."""
+        self._patience = seconds
 
     def write(self, text: str) -> int:
         """Writes all of `text`, or drops it when the terminal is gone."""
@@ -88,6 +87,8 @@ class Link:
                         self.sent += count
                         self._since = time.monotonic()
                         data = data[count:]
+                elif self._patience is not None and time.monotonic() - self._since > self._patience:
+                    self._gone.set()
         except (OSError, ValueError):
             self._gone.set()
         finally:

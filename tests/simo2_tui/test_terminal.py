@@ -36,7 +36,7 @@ def test_a_terminal_that_stops_reading_is_noticed_and_can_be_given_up(wire):
     thread = threading.Thread(target=link.write, args=("x" * 200_000,))
     thread.start()
     end = time.monotonic() + 5
-    while not link.stalled:
+    while not link.waiting:
         assert time.monotonic() < end
         time.sleep(0.02)
     link.give_up()
@@ -101,3 +101,11 @@ def test_a_dumb_terminal_is_refused(monkeypatch, name):
         terminal.require_terminal()
     monkeypatch.setenv("TERM", "xterm-256color")
     terminal.require_terminal()
+
+
+def test_a_program_that_has_to_end_does_not_wait_for_a_stalled_terminal(wire):
+    _, link = wire
+    link.hurry(0.2)
+    link.write("x" * 200_000)
+    assert link.gone
+    assert link.sent < 200_000
