@@ -168,7 +168,7 @@ def _cell(metric: Metric, score: Estimate | None) -> str:
         return "–"
     scale, digits = (100, 1) if metric.share else (1, 2)
     if not math.isnan(score.interval):
-        return f"{scale * score.mean:.{digits}f} ±{scale * score.interval:.{digits}f}"
+        return f"{scale * score.mean:.{digits}f}±{scale * score.interval:.{digits}f}"
     return f"{scale * score.mean:.{digits + 1}f}" if abs(score.mean) < 1e4 else f"{score.mean:.1e}"
 
 
