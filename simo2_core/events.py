@@ -38,6 +38,11 @@ class Event:
         body = {item.name: _encode(getattr(self, item.name)) for item in dataclasses.fields(self)}
         return {"event": self.kind, "v": VERSION, **body}
 
+    @classmethod
+    def fields_of(cls, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The fields by name, out of the JSON form; raises ValueError, KeyError or TypeError for what is unfit."""
+        return data
+
     def to_line(self) -> str:
         """The event as one line of JSON, no newline."""
         return json.dumps(self.to_json(), separators=(",", ":"), allow_nan=False)
@@ -79,14 +84,14 @@ class Compiled(Event):
 class StepsLogged(Event):
     """The steps of one call, each of them: `step` is the first, counted from 1; the tuples have one number a step.
 
-    `total`, `same`, `mean` and `diff` are the sums of the loss as published; `total` is what was minimised.
+    In the JSON form the terms stand beside the other numbers, each by its name.
     """
 
     kind: ClassVar[str] = "steps"
     total: tuple[float, ...]
-    same: tuple[float, ...]
-    mean: tuple[float, ...]
-    diff: tuple[float, ...]
+    """What was minimised."""
+    terms: dict[str, tuple[float, ...]]
+    """What else the objective reports; of SIMO2 `same`, `mean` and `diff`, which add up to `total`."""
     grad_norm: tuple[float, ...]
     """Global norm of the gradient before clipping."""
     learning_rate: tuple[float, ...]
@@ -94,6 +99,28 @@ class StepsLogged(Event):
     images_per_second: float
     data_wait: float
     """Share of the call's time spent waiting for data, in [0, 1]."""
+
+    def to_json(self) -> dict[str, Any]:
+        body: dict[str, Any] = {}
+        for name, value in super().to_json().items():
+            body |= value if name == "terms" else {name: value}
+        return body
+
+    @classmethod
+    def fields_of(cls, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        own = {"event", "v", *(item.name for item in dataclasses.fields(cls))}
+        named = {name: value for name, value in data.items() if name not in own}
+        ragged = [name for name, value in named.items() if isinstance(value, list) and len(value) != len(data["total"])]
+        if ragged:
+            raise ValueError(f"{ragged[0]!r} has another length than 'total'")
+        return {**data, "terms": named}
+
+    def series(self, name: str) -> tuple[float, ...]:
+        """One number a step: a term, or a field such as `total`; NaN for a term that this event has not."""
+        if name in ("total", "grad_norm", "learning_rate"):
+            values: tuple[float, ...] = getattr(self, name)
+            return values
+        return self.terms.get(name, (math.nan,) * len(self.total))
 
     @property
     def last_step(self) -> int:
@@ -227,6 +254,10 @@ def from_json(data: Any) -> Event:
         raise RunError(f"{data.get('event')!r} is no event that this simo2 knows.")
     hints = typing.get_type_hints(kind)
     values: dict[str, Any] = {}
+    try:
+        data = kind.fields_of(data)
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"the {kind.kind} event is unfit: {error!s:.80}.") from None
     for item in dataclasses.fields(kind):
         if item.name not in data:
             raise RunError(f"the {kind.kind} event has no {item.name!r}.")

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simo2_core.events import Evaluated, RunStarted, StepsLogged
-from simo2_core.loss_floor import loss_floor, pair_counts
+from simo2_core.objectives.terms import Term, terms_of
 from simo2_core.run.directory import RunDirectory
 
 Values = NDArray[np.float64]
-
-COMPONENTS = ("total", "same", "mean", "diff")
-
-
-class Floor(NamedTuple):
-    """What turns the sum of a loss component into a value per pair, and the least that it can be."""
-
-    pairs: int
-    per_pair: float
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,7 +22,7 @@ class Course:
     steps: NDArray[np.int64]
     """(s,) step numbers, ascending."""
     losses: dict[str, Values]
-    """(s,) sums over pairs, by name in `COMPONENTS`."""
+    """(s,) as reported, by name in `terms`."""
     grad_norm: Values
     """(s,) before clipping."""
     learning_rate: Values
@@ -47,8 +38,8 @@ class Course:
     """(e,)"""
     test: tuple[int, float] | None
     """Step and kNN accuracy of the representation on test, once it was read."""
-    floors: dict[str, Floor]
-    """By name in `COMPONENTS`."""
+    terms: dict[str, Term]
+    """What the losses are; `total` is the first."""
     classes: int
     classes_per_batch: int
     dimensions: int
@@ -76,11 +67,12 @@ def read_course(run: RunDirectory, until: int | None = None) -> Course | None:
             test = (event.step, event.knn_representation)
     if started is None or not (logged or seen):
         return None
-    steps, losses = _series(logged, until)
+    terms = terms_of(run.config.objective, started.classes_per_batch, started.samples_per_class)
+    steps, losses = _series(logged, until, terms)
     evaluations = [seen[step] for step in sorted(seen)]
     return Course(
         steps=steps,
-        losses={name: losses[name] for name in COMPONENTS},
+        losses={name: losses[name] for name in terms},
         grad_norm=losses["grad_norm"],
         learning_rate=losses["learning_rate"],
         evaluated=np.array([event.step for event in evaluations], np.int64),
@@ -89,14 +81,16 @@ def read_course(run: RunDirectory, until: int | None = None) -> Course | None:
         knn_raw_pixels=started.raw_pixels_knn,
         effective_rank=np.array([event.effective_rank for event in evaluations], np.float64),
         test=test,
-        floors=_floors(started, run.config.objective.epsilon),
+        terms=terms,
         classes=len(started.class_names),
         classes_per_batch=started.classes_per_batch,
         dimensions=started.embedding_size,
     )
 
 
-def _series(logged: list[StepsLogged], until: int | None) -> tuple[NDArray[np.int64], dict[str, Values]]:
+def _series(
+    logged: list[StepsLogged], until: int | None, terms: Iterable[str]
+) -> tuple[NDArray[np.int64], dict[str, Values]]:
     """The steps, ascending and each once, and their values by name."""
     numbers = np.array([step for event in logged for step in range(event.step, event.last_step + 1)], np.int64)
     steps, newest = np.unique(numbers[::-1], return_index=True)
@@ -104,14 +98,6 @@ def _series(logged: list[StepsLogged], until: int | None) -> tuple[NDArray[np.in
     if until is not None:
         steps, rows = steps[steps <= until], rows[steps <= until]
     values = {}
-    for name in (*COMPONENTS, "grad_norm", "learning_rate"):
-        values[name] = np.array([value for event in logged for value in getattr(event, name)], np.float64)[rows]
+    for name in (*terms, "grad_norm", "learning_rate"):
+        values[name] = np.array([value for event in logged for value in event.series(name)], np.float64)[rows]
     return steps, values
-
-
-def _floors(started: RunStarted, epsilon: float) -> dict[str, Floor]:
-    counts = pair_counts(started.classes_per_batch, started.samples_per_class)
-    floors = loss_floor(started.classes_per_batch, started.samples_per_class, epsilon=epsilon)
-    return {
-        name: Floor(round(getattr(counts, name)), getattr(floors, name) / getattr(counts, name)) for name in COMPONENTS
-    }

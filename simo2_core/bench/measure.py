@@ -22,12 +22,11 @@ from simo2_core.bench.stages import Run, make_stages, split, time_in_turn, whole
 from simo2_core.config import Config
 from simo2_core.data.dataset import Dataset
 from simo2_core.events import Compiled, StepsLogged
-from simo2_core.optim import make_optimizer
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.sinks import record
 from simo2_core.train.feed import place
-from simo2_core.train.step import MAX_STEPS, Step, init_state, make_call
+from simo2_core.train.step import MAX_STEPS, make_call, make_training
 from simo2_core.train.trainer import train
 
 SECONDS = 12.0
@@ -94,9 +93,8 @@ def measure(config: Config, dataset: Dataset, report: Callable[[str], None], sec
         {"steps": 10**5, **dict.fromkeys(("eval_every", "plot_every", "checkpoint_every"), "never")}
     )
     with empty_compilation_cache():
-        optimizer = make_optimizer(config.optim, config.steps)
-        network, state = init_state(config, dataset.image_shape[-1], optimizer)
-        step, data = Step(config, network, optimizer, len(dataset.class_names)), place(dataset)
+        step, state = make_training(config, len(dataset.class_names), dataset.image_shape)
+        data = place(dataset)
         report("compiling the training step")
         compiled, cold, warm = compile_twice(lambda: make_call(step).lower(state, data, jnp.int32(0)).compile())  # type: ignore[attr-defined]
         bare = whole_step(compiled, state, data)

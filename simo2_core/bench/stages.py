@@ -16,6 +16,8 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
+from simo2_core.model.network import Arrays
+from simo2_core.objectives.objective import Seen
 from simo2_core.train.step import Data, Step, TrainState
 
 PARTS = ("sampling", "augmentation", "forward", "backward", "loss", "optimiser")
@@ -35,25 +37,28 @@ def make_stages(step: Step, state: TrainState, data: Data) -> dict[str, Run]:
     """
 
     def sampling(state: TrainState, data: Data) -> Array:
-        total: Array = step.draw(state, data).sum()
+        total: Array = step.draw(state, data).rows.sum()
         return total
 
     def images(state: TrainState, data: Data) -> Array:
-        return step.prepare(state, data, step.draw(state, data))
+        return step.prepare(state, data, step.draw(state, data).rows)
 
     def augmentation(state: TrainState, data: Data) -> Array:
         return images(state, data).sum()
 
     def forward(state: TrainState, data: Data) -> Array:
-        return step.embed(state.params, state, images(state, data))[0].sum()
+        seen, _ = step.see(state.params, state, images(state, data), step.draw(state, data).classes)
+        return seen.embedding.sum() + seen.representation.sum()
 
     def backward(state: TrainState, data: Data) -> Array:
-        gradient, _, _ = step.gradient(state, images(state, data))
+        gradient, _, _ = step.gradient(state, images(state, data), step.draw(state, data).classes)
         norm: Array = optax.tree.norm(gradient)
         return norm
 
     stages = {"sampling": sampling, "augmentation": augmentation, "forward": forward, "backward": backward}
-    return {name: _repeat(stage, state, data) for name, stage in stages.items()} | {"loss": _repeat_loss(step)}
+    return {name: _repeat(stage, state, data) for name, stage in stages.items()} | {
+        "loss": _repeat_loss(step, state, data)
+    }
 
 
 def _repeat(stage: Callable[[TrainState, Data], Array], state: TrainState, data: Data) -> Run:
@@ -69,20 +74,29 @@ def _repeat(stage: Callable[[TrainState, Data], Array], state: TrainState, data:
     return lambda n: compiled(state, data, jnp.int32(n)).block_until_ready()
 
 
-def _repeat_loss(step: Step) -> Run:
-    size = step.config.model.embedding_size
-    z_ckd = jax.random.normal(jax.random.key(0), (*step.batch_shape, size)) / size**0.5
+def _repeat_loss(step: Step, state: TrainState, data: Data) -> Run:
+    def see(state: TrainState, data: Data) -> Seen:
+        drawn = step.draw(state, data)
+        return step.see(state.params, state, step.prepare(state, data, drawn.rows), drawn.classes)[0]
 
-    def call(z_ckd: Array, n: Array) -> Any:
-        def body(_: Array, z_ckd: Array) -> Array:
-            total, gradient = jax.value_and_grad(lambda z: step.loss(z).total)(z_ckd)
-            after: Array = z_ckd - 1e-6 * gradient + 1e-12 * total
-            return after
+    shapes = jax.eval_shape(see, state, data)
+    seen = jax.tree.map(lambda of: jnp.zeros(of.shape, of.dtype), shapes)
+    size = seen.embedding.shape[-1]
+    seen = seen._replace(embedding=jax.random.normal(jax.random.key(0), seen.embedding.shape) / size**0.5)
 
-        return jax.lax.fori_loop(0, n, body, z_ckd)
+    def call(params: Arrays, seen: Seen, n: Array) -> Any:
+        def body(_: Array, z: tuple[Array, Array]) -> tuple[Array, Array]:
+            def loss_of(z: tuple[Array, Array]) -> Array:
+                return step.loss(params, seen._replace(embedding=z[0], representation=z[1])).total
 
-    compiled = jax.jit(call).lower(z_ckd, jnp.int32(0)).compile()
-    return lambda n: compiled(z_ckd, jnp.int32(n)).block_until_ready()
+            total, gradients = jax.value_and_grad(loss_of)(z)
+            z_ckd, h_nf = (value - 1e-6 * gradient for value, gradient in zip(z, gradients, strict=True))
+            return z_ckd + 1e-12 * total, h_nf
+
+        return jax.lax.fori_loop(0, n, body, (seen.embedding, seen.representation))
+
+    compiled = jax.jit(call).lower(state.params, seen, jnp.int32(0)).compile()
+    return lambda n: compiled(state.params, seen, jnp.int32(n))[0].block_until_ready()
 
 
 def time_in_turn(runs: Mapping[str, Run], seconds: float, most: int) -> dict[str, float]:

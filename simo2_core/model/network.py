@@ -60,16 +60,16 @@ class Network:
         stats_packing, stats_named = _Packing.of(stats)
         return cls(graph, (params_packing, stats_packing)), params_named, stats_named
 
-    def train(self, params: Arrays, stats: Arrays, images: Array, dropout_keys: Array) -> tuple[Array, Arrays]:
+    def train(self, params: Arrays, stats: Arrays, images: Array, dropout_keys: Array) -> tuple[Array, Array, Arrays]:
         """One training pass over normalised `images` (N, H, W, ch), with (N,) typed keys that decide what is dropped.
 
-        Returns: (N, D) unit embeddings and the new `stats`.
+        Returns: the (N, F) representation, (N, D) unit embeddings, and the new `stats`.
         """
         model = self._merge(params, stats)
 
-        _, embedding = model(images, dropout_keys=dropout_keys)
+        representation, embedding = model(images, dropout_keys=dropout_keys)
         _, _, new_stats = nnx.split(model, nnx.Param, ...)  # type: ignore[misc]
-        return embedding, _Packing.of(new_stats)[1]
+        return representation, embedding, _Packing.of(new_stats)[1]
 
     def infer(self, params: Arrays, stats: Arrays, images: Array) -> tuple[Array, Array]:
         """The (N, F) representation and (N, D) unit embedding of normalised `images` (N, H, W, ch), no dropout."""

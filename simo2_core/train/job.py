@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +31,7 @@ from simo2_core.events import (
     StepsLogged,
     WarningRaised,
 )
-from simo2_core.optim import learning_rate_schedule, make_optimizer
+from simo2_core.optim import learning_rate_schedule
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import disk_error
 from simo2_core.train.checkpoint import Checkpoints, Saved, list_steps, load, name_leaves, require_same
@@ -40,7 +41,7 @@ from simo2_core.train.feed import Feed
 from simo2_core.train.memory import out_of_memory
 from simo2_core.train.plotting import Plotter
 from simo2_core.train.recover import Recovery, newest_sound, set_aside
-from simo2_core.train.step import Step, TrainState, init_state, make_call
+from simo2_core.train.step import TrainState, make_call, make_training
 
 ROLLBACK_FACTOR = 1 / 3
 """What --on-nan rollback multiplies the learning rate with."""
@@ -67,7 +68,7 @@ class Job:
         self._go_to(self._recovery)
         where = choose_placement(facts.size, facts.to_write, machine).where
         self._feed = Feed(self.data, config, self.state, where)
-        self._embed = compile_embed(self.network)
+        self._embed = compile_embed(self._step.network)
         self._rollbacks = 0
         set_aside(self._recovery)
         try:
@@ -114,8 +115,7 @@ class Job:
 
     def _compile(self) -> Compiled:
         start = time.monotonic()
-        classes = len(self.data.class_names)
-        call = make_call(Step(self.config, self.network, self.optimizer, classes, self._feed.chunk))
+        call = make_call(dataclasses.replace(self._step, chunk=self._feed.chunk))
         self._compiled = call.lower(self.state, self._feed.data(self.step), jnp.int32(0)).compile()  # type: ignore[attr-defined]
         self._encoder().embed(self.data.train.images[:1])
         seconds = time.monotonic() - start
@@ -134,12 +134,11 @@ class Job:
             yield WarningRaised(step=self.step, code="checkpoint-damaged", message=reason, cure=cure)
 
     def _go_to(self, recovery: Recovery) -> None:
-        """Makes the optimiser and the network of the settings, and the state of a checkpoint or of the beginning."""
+        """Makes the step of the settings, and the state of a checkpoint or of the beginning."""
         config = self.config
-        self.optimizer = make_optimizer(config.optim, config.steps)
         schedule = learning_rate_schedule(config.optim, config.steps)
         self._learning_rates = np.asarray(jax.jit(jax.vmap(schedule))(jnp.arange(config.steps)))
-        self.network, self.state = init_state(config, self.data.image_shape[-1], self.optimizer)
+        self._step, self.state = make_training(config, len(self.data.class_names), self.data.image_shape)
         self.step = 0
         if recovery.checkpoint is not None:
             self._restore(recovery.checkpoint)
@@ -181,9 +180,7 @@ class Job:
         return StepsLogged(
             step=first,
             total=_floats(measured.total[:done]),
-            same=_floats(measured.same[:done]),
-            mean=_floats(measured.mean[:done]),
-            diff=_floats(measured.diff[:done]),
+            terms={name: _floats(values[:done]) for name, values in measured.terms.items()},
             grad_norm=_floats(measured.grad_norm[:done]),
             learning_rate=_floats(self._learning_rates[first - 1 : first - 1 + done]),
             steps_per_second=done / seconds,

@@ -12,6 +12,7 @@ from simo2_core.analysis.embed import Encoder, compile_embed
 from simo2_core.config import Config
 from simo2_core.data.load import load_dataset
 from simo2_core.model.network import Network
+from simo2_core.objectives.objective import PREFIX
 from simo2_core.run.directory import RunDirectory, find_run
 from simo2_core.run.files import disk_error
 from simo2_core.train.checkpoint import find_checkpoint, load, require_same
@@ -80,7 +81,11 @@ def _encoder(checkpoint: Path, *, trained: bool) -> Encoder:
     network, params, stats = Network.build_abstract(config.model, channels)
     expected = {f"params/{name}": array for name, array in params.items()}
     expected |= {f"stats/{name}": array for name, array in stats.items()}
-    found = {name: array for name, array in arrays.items() if name.startswith(("params/", "stats/"))}
+    found = {
+        name: array
+        for name, array in arrays.items()
+        if name.startswith(("params/", "stats/")) and not name.startswith("params/" + PREFIX)
+    }
     require_same(found, expected, checkpoint)
     if trained:
         params = {name: jnp.asarray(arrays[f"params/{name}"]) for name in params}

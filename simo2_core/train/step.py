@@ -20,12 +20,18 @@ from jax import Array
 
 from simo2_core.config import Config
 from simo2_core.data.augment import augment
-from simo2_core.data.sampler import draw_batch
-from simo2_core.loss import Simo2Loss, simo2_loss
+from simo2_core.data.sampler import Draw, draw_batch
 from simo2_core.model.network import Arrays, Network
+from simo2_core.objectives.build import make_objective
+from simo2_core.objectives.objective import PREFIX, Loss, Objective, Seen
+from simo2_core.optim import make_optimizer
 
 MAX_STEPS = 512
 """Most steps of one call: the room for what they measured. At 0.25 s a call that is 2,048 steps a second."""
+
+
+_VIEW = 2**31 - 1
+"""What an objective's own draws are folded with: no image of a batch has this number."""
 
 
 class TrainState(NamedTuple):
@@ -59,18 +65,9 @@ class Measured(NamedTuple):
     """One number a step, (MAX_STEPS,) float32 each; rows of steps not taken are NaN."""
 
     total: Array
-    same: Array
-    mean: Array
-    diff: Array
+    terms: dict[str, Array]
+    """What else the objective reports, by name."""
     grad_norm: Array
-
-
-def init_state(config: Config, channels: int, optimizer: optax.GradientTransformation) -> tuple[Network, TrainState]:
-    """The network and the state before the first step, both decided by `config.seed`."""
-    network, params, stats = first_weights(config, channels)
-    _, run_key = jax.random.split(jax.random.key(config.seed))
-    state = TrainState(params, stats, optimizer.init(params), jax.random.key_data(run_key), jnp.int32(0))
-    return network, state
 
 
 def first_weights(config: Config, channels: int) -> tuple[Network, Arrays, Arrays]:
@@ -85,6 +82,7 @@ class Step:
 
     config: Config
     network: Network
+    objective: Objective
     optimizer: optax.GradientTransformation
     classes: int
     """C, of the data set."""
@@ -97,37 +95,39 @@ class Step:
         """Classes per batch, samples per class."""
         return self.config.classes_per_batch(self.classes), self.config.samples_per_class
 
-    def draw(self, state: TrainState, data: Data) -> Array:
-        """(classes * k,) int32 rows of `data.images` that make the batch."""
+    def draw(self, state: TrainState, data: Data) -> Draw:
+        """The classes of the batch and the rows of `data.images` that make it."""
         drawn, k = self.batch_shape
-        if self.chunk is not None:
-            return state.step % self.chunk * (drawn * k) + jnp.arange(drawn * k, dtype=jnp.int32)
         key = jax.random.wrap_key_data(state.key)
-        return draw_batch(key, state.step, data.offsets, data.counts, classes_per_batch=drawn, samples_per_class=k).rows
+        draw = draw_batch(key, state.step, data.offsets, data.counts, classes_per_batch=drawn, samples_per_class=k)
+        if self.chunk is None:
+            return draw
+        return draw._replace(rows=state.step % self.chunk * (drawn * k) + jnp.arange(drawn * k, dtype=jnp.int32))
 
     def prepare(self, state: TrainState, data: Data, rows: Array) -> Array:
         """(classes * k, H, W, ch) float32 images of `rows`, augmented and normalised."""
         augment_key, _ = _keys(state)
         return augment(augment_key, data.images[rows], self.config.augment, data.mean, data.std)
 
-    def embed(self, params: Arrays, state: TrainState, images: Array) -> tuple[Array, Arrays]:
-        """(classes, k, D) unit embeddings of a training pass, and the new `stats`."""
+    def see(self, params: Arrays, state: TrainState, images: Array, classes: Array) -> tuple[Seen, Arrays]:
+        """What a training pass over the images of `classes` saw, and the new `stats`."""
         _, dropout_key = _keys(state)
         keys = jax.vmap(partial(jax.random.fold_in, dropout_key))(jnp.arange(images.shape[0]))
-        z_nd, stats = self.network.train(params, state.stats, images, keys)
-        return z_nd.reshape(*self.batch_shape, -1), stats
+        shown = self.objective.view(jax.random.fold_in(dropout_key, _VIEW), images)
+        h_nf, z_nd, stats = self.network.train(params, state.stats, shown, keys)
+        return Seen(z_nd.reshape(*self.batch_shape, -1), h_nf, classes, images), stats
 
-    def loss(self, z_ckd: Array) -> Simo2Loss:
+    def loss(self, params: Arrays, seen: Seen) -> Loss:
         """The loss of the batch."""
-        objective = self.config.objective
-        return simo2_loss(z_ckd, orth_lean=objective.orth_lean, epsilon=objective.epsilon)
+        own = {name.removeprefix(PREFIX): value for name, value in params.items() if name.startswith(PREFIX)}
+        return self.objective.loss(own, seen)
 
-    def gradient(self, state: TrainState, images: Array) -> tuple[Arrays, Simo2Loss, Arrays]:
+    def gradient(self, state: TrainState, images: Array, classes: Array) -> tuple[Arrays, Loss, Arrays]:
         """The gradient of the total loss by parameter, the loss, and the new `stats`."""
 
-        def loss_of(params: Arrays) -> tuple[Array, tuple[Simo2Loss, Arrays]]:
-            z_ckd, stats = self.embed(params, state, images)
-            loss = self.loss(z_ckd)
+        def loss_of(params: Arrays) -> tuple[Array, tuple[Loss, Arrays]]:
+            seen, stats = self.see(params, state, images, classes)
+            loss = self.loss(params, seen)
             return loss.total, (loss, stats)
 
         (_, (loss, stats)), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.params)
@@ -138,14 +138,31 @@ class Step:
 
         When they are not, the state comes back as it was: the last good one is never overwritten.
         """
-        images = self.prepare(state, data, self.draw(state, data))
-        gradient, loss, stats = self.gradient(state, images)
+        drawn = self.draw(state, data)
+        images = self.prepare(state, data, drawn.rows)
+        gradient, loss, stats = self.gradient(state, images, drawn.classes)
         grad_norm = optax.tree.norm(gradient)
         updates, opt_state = self.optimizer.update(gradient, state.opt_state, state.params)
         after = TrainState(optax.apply_updates(state.params, updates), stats, opt_state, state.key, state.step + 1)
         finite = jnp.isfinite(loss.total) & jnp.isfinite(grad_norm)
         kept = jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, state)
-        return kept, Measured(loss.total, loss.same, loss.mean, loss.diff, grad_norm), finite
+        return kept, Measured(loss.total, loss.terms, grad_norm), finite
+
+
+def make_training(config: Config, classes: int, image_shape: tuple[int, int, int]) -> tuple[Step, TrainState]:
+    """The step of a run, and the state before the first one, which `config.seed` decides.
+
+    Args:
+        classes: C, of the data set.
+        image_shape: height, width, channels.
+    """
+    network, params, stats = first_weights(config, image_shape[-1])
+    objective, optimizer = make_objective(config, classes, image_shape), make_optimizer(config.optim, config.steps)
+    weights_key, run_key = jax.random.split(jax.random.key(config.seed))
+    own = objective.init(jax.random.fold_in(weights_key, _VIEW))
+    params |= {PREFIX + name: value for name, value in own.items()}
+    state = TrainState(params, stats, optimizer.init(params), jax.random.key_data(run_key), jnp.int32(0))
+    return Step(config, network, objective, optimizer, classes), state
 
 
 def _keys(state: TrainState) -> tuple[Array, Array]:
@@ -162,7 +179,8 @@ def make_call(step: Step) -> Callable[[TrainState, Data, Array], tuple[TrainStat
     """
 
     def call(state: TrainState, data: Data, n: Array) -> tuple[TrainState, Measured, Array]:
-        empty = Measured(*(jnp.full((MAX_STEPS,), jnp.nan, jnp.float32) for _ in Measured._fields))
+        _, one, _ = jax.eval_shape(step, state, data)
+        empty = jax.tree.map(lambda _: jnp.full((MAX_STEPS,), jnp.nan, jnp.float32), one)
 
         def more(carry: tuple[TrainState, Measured, Array, Array]) -> Array:
             _, _, i, finite = carry
@@ -171,7 +189,7 @@ def make_call(step: Step) -> Callable[[TrainState, Data, Array], tuple[TrainStat
         def body(carry: tuple[TrainState, Measured, Array, Array]) -> tuple[TrainState, Measured, Array, Array]:
             state, rows, i, _ = carry
             state, measured, finite = step(state, data)
-            rows = Measured(*(row.at[i].set(value) for row, value in zip(rows, measured, strict=True)))
+            rows = jax.tree.map(lambda row, value: row.at[i].set(value.astype(jnp.float32)), rows, measured)
             return state, rows, i + 1, finite
 
         state, rows, begun, _ = jax.lax.while_loop(more, body, (state, empty, jnp.int32(0), jnp.bool(True)))

@@ -16,12 +16,11 @@ from rich.text import Text
 
 from simo2_core.config import Config
 from simo2_core.events import Evaluated, Event, PlotSaved, RunFinished, RunStarted, StepsLogged, WarningRaised
-from simo2_core.loss_floor import loss_floor, pair_counts
+from simo2_core.objectives.terms import terms_of
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.sinks import describe
 
 PROTOCOL = "kNN@20: cosine, votes weighted exp(cos/0.07), neighbours among {bank:,} training images"
-COMPONENTS = ("total", "same", "mean", "diff")
 
 
 class Display(ABC):
@@ -129,7 +128,7 @@ class PlainDisplay(Display):
 
     def _line(self, event: StepsLogged, step: int) -> None:
         i = step - event.step
-        losses = " ".join(f"{name} {getattr(event, name)[i]:.4f}" for name in COMPONENTS)
+        losses = " ".join(f"{name} {event.series(name)[i]:.4f}" for name in ("total", *event.terms))
         print(
             f"step {step}/{self.config.steps} loss {losses} grad-norm {event.grad_norm[i]:.3g} "
             f"lr {event.learning_rate[i]:.2e} "
@@ -194,10 +193,10 @@ class RichDisplay(Display):
             table.add_column(column, justify="left" if column == "loss" else "right")
         if self.started and self.steps:
             shape = (self.started.classes_per_batch, self.started.samples_per_class)
-            floor, pairs = loss_floor(*shape, epsilon=self.config.objective.epsilon), pair_counts(*shape)
-            for name in COMPONENTS:
-                value, count = getattr(self.steps, name)[-1], getattr(pairs, name)
-                table.add_row(name, f"{value:,.3f}", f"{value / count:.4f}", f"{getattr(floor, name) / count:.4f}")
+            for name, term in terms_of(self.config.objective, *shape).items():
+                value = self.steps.series(name)[-1]
+                floor = "unknown" if term.floor is None else f"{term.floor / term.pairs:.4f}"
+                table.add_row(name, f"{value:,.3f}", f"{value / term.pairs:.4f}", floor)
         return table
 
     def _quality(self) -> Text:

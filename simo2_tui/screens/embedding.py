@@ -137,7 +137,7 @@ class EmbeddingScreen(Screen[None]):
     def _show_loss(self, at: EmbeddingSnapshot | None) -> None:
         history, chart = self.session.history, self.query_one("#loss", CurveChart)
         if chart.size.width:
-            series = readings.loss_series(history, "sum", self.session.config.objective.epsilon)
+            series = readings.loss_series(history, "sum", self.session.config.objective)
             chart.show(series[:1], newest=float(history.step), limit=history.total_steps)
             chart.point_at(float(at.step) if at is not None and self._index is not None else None)
 

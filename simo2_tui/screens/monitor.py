@@ -136,9 +136,9 @@ class MonitorScreen(Screen[None]):
         history = self.session.history
         newest, limit, flags = float(history.step), history.total_steps, readings.flags(history)
         unit = readings.UNITS[self._unit]
-        epsilon = self.session.config.objective.epsilon
+        objective = self.session.config.objective
         shown: dict[str, Callable[[], list[Series]]] = {
-            "loss": lambda: readings.loss_series(history, unit, epsilon),
+            "loss": lambda: readings.loss_series(history, unit, objective),
             "accuracy": lambda: readings.accuracy_series(history),
             "gradient": lambda: readings.gradient_series(history),
             "speed": lambda: readings.speed_series(history),

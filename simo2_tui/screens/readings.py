@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from simo2_core.config import ObjectiveConfig
 from simo2_core.data.placement import human_bytes
 from simo2_core.data.progress import Progress
-from simo2_core.loss_floor import loss_floor, pair_counts
+from simo2_core.objectives.terms import terms_of
 from simo2_tui.session.base import Session, state_of
 from simo2_tui.session.history import History, column_of
 from simo2_tui.widgets.axis import short
@@ -23,20 +24,20 @@ Array = NDArray[np.float64]
 UNITS = ("sum", "per pair", "above floor")
 """How the loss is counted: as published; a pair's mean; a pair's mean less the least it can be."""
 
-_COMPONENT_INK = {"total": TEXT, "same": 2, "mean": 1, "diff": 0}
+_LOSS_INKS = (TEXT, 2, 1, 0)
 
 
-def loss_series(history: History, unit: str, epsilon: float) -> list[Series]:
-    """The four components over the steps."""
-    x = history.steps.column("step")
-    count, start = len(x), history.start
+def loss_series(history: History, unit: str, objective: ObjectiveConfig) -> list[Series]:
+    """The loss and its terms over the steps; where no floor is known, `above floor` is the loss itself."""
+    steps, start = history.steps, history.start
+    x = steps.column("step")
+    terms = terms_of(objective, start.classes_per_batch, start.samples_per_class) if start else {}
     series = []
-    for name, ink in _COMPONENT_INK.items():
-        y = history.steps.column(name)[:count]
-        if unit != "sum" and start is not None:
-            batch = (start.classes_per_batch, start.samples_per_class)
-            floor = getattr(loss_floor(*batch, epsilon=epsilon), name) if unit == "above floor" else 0.0
-            y = (y - floor) / max(1.0, getattr(pair_counts(*batch), name))
+    for name, ink in zip(("total", *history.terms), _LOSS_INKS, strict=False):
+        y = steps.column(name)[: len(x)]
+        if unit != "sum" and name in terms:
+            floor = terms[name].floor or 0.0
+            y = (y - (floor if unit == "above floor" else 0.0)) / max(1.0, terms[name].pairs)
         series.append(Series(name, x[: len(y)], y, ink))
     return series
 
@@ -133,7 +134,7 @@ def value_pairs(history: History) -> list[tuple[str, str]]:
         most = min(start.embedding_size, len(start.class_names)) if start else 0
         pairs.append(("rank", f"{newest.effective_rank:.1f}/{most}"))
     if len(history.steps):
-        pairs += [(name, short(float(history.steps.column(name)[-1]))) for name in ("same", "mean", "diff")]
+        pairs += [(name, short(float(history.steps.column(name)[-1]))) for name in history.terms]
     if newest is not None:
         pairs.append(("same cos", f"{newest.same_class_cosine:+.2f}"))
         pairs.append(("diff |cos|", f"{newest.different_class_cosine:.2f}"))

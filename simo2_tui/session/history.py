@@ -28,7 +28,8 @@ from simo2_core.run.sinks import describe
 
 _Item = TypeVar("_Item", bound=Event)
 
-STEP_COLUMNS = ("step", "total", "same", "mean", "diff", "grad_norm", "learning_rate")
+STEP_COLUMNS = ("step", "total", "grad_norm", "learning_rate")
+"""Of every run; the terms of its objective follow."""
 CALL_COLUMNS = ("step", "steps_per_second", "images_per_second", "data_wait", "time")
 
 
@@ -69,6 +70,8 @@ class History:
     """Written by one thread through `add`, read by the screen. Sequences only ever grow, until `reset`."""
 
     steps: Table = field(default_factory=lambda: Table(STEP_COLUMNS))
+    terms: tuple[str, ...] = ()
+    """What the objective reports beside `total`: columns of `steps`, once there are any."""
     calls: Table = field(default_factory=lambda: Table(CALL_COLUMNS))
     starts: list[RunStarted] = field(default_factory=list)
     compiled: list[Compiled] = field(default_factory=list)
@@ -150,13 +153,12 @@ class History:
                 return self.commands
 
     def _add_steps(self, event: StepsLogged) -> None:
+        if not len(self.steps):
+            self.terms = tuple(event.terms)
+            self.steps = Table((*STEP_COLUMNS, *self.terms))
         numbers = np.arange(event.step, event.step + len(event.total), dtype=np.float64)
-        self.steps.extend(
-            np.array(
-                [numbers, event.total, event.same, event.mean, event.diff, event.grad_norm, event.learning_rate],
-                np.float64,
-            )
-        )
+        series = [event.series(name) for name in (*STEP_COLUMNS[1:], *self.terms)]
+        self.steps.extend(np.array([numbers, *series], np.float64))
         speeds = (event.steps_per_second, event.images_per_second, event.data_wait)
         self.calls.extend(np.array([[event.last_step], *([speed] for speed in speeds), [event.time]], np.float64))
 

@@ -6,9 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from simo2_core.data.load import load_dataset
-from simo2_core.optim import make_optimizer
 from simo2_core.presets import PRESETS
-from simo2_core.train.step import Data, init_state, make_call, make_step
+from simo2_core.train.step import Data, make_call, make_training
 
 CONFIG = PRESETS["digits"].config
 
@@ -27,11 +26,9 @@ def test_steps_in_a_loop_are_as_fast_as_steps_alone():
     part = dataset.train
     data = Data(*map(jnp.asarray, (part.images, part.offsets.astype("int32"), part.counts.astype("int32"),
                                    dataset.mean, dataset.std)))  # fmt: skip
-    optimizer = make_optimizer(CONFIG.optim, CONFIG.steps)
-    network, state = init_state(CONFIG, 1, optimizer)
-    classes = len(dataset.class_names)
-    alone = jax.jit(make_step(CONFIG, network, optimizer, classes)).lower(state, data).compile()
-    call = make_call(CONFIG, network, optimizer, classes).lower(state, data, jnp.int32(0)).compile()
+    step, state = make_training(CONFIG, len(dataset.class_names), dataset.image_shape)
+    alone = jax.jit(step).lower(state, data).compile()
+    call = make_call(step).lower(state, data, jnp.int32(0)).compile()
 
     def step_alone():
         latest = state

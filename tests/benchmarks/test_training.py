@@ -11,10 +11,9 @@ from simo2_core.bench.stages import time_in_turn, whole_step
 from simo2_core.data.load import load_dataset
 from simo2_core.loss import simo2_loss
 from simo2_core.model.yat import YatConv
-from simo2_core.optim import make_optimizer
 from simo2_core.presets import PRESETS
 from simo2_core.train.feed import place
-from simo2_core.train.step import MAX_STEPS, Step, init_state, make_call
+from simo2_core.train.step import MAX_STEPS, make_call, make_training
 from tests.benchmarks.original import PeerYatConv, loss_by_gathered_pairs, make_peer_steps
 
 DIGITS = PRESETS["digits"].config
@@ -93,10 +92,9 @@ def test_yatconv_against_nmn(size, narrow, wide):
 
 def test_a_step_of_digits_against_the_original_way():
     dataset = load_dataset(DIGITS.data)
-    optimizer = make_optimizer(DIGITS.optim, DIGITS.steps)
-    network, state = init_state(DIGITS, 1, optimizer)
+    step, state = make_training(DIGITS, 10, dataset.image_shape)
     data = place(dataset)
-    compiled = make_call(Step(DIGITS, network, optimizer, 10)).lower(state, data, jnp.int32(0)).compile()
+    compiled = make_call(step).lower(state, data, jnp.int32(0)).compile()
     runs = {"ours": whole_step(compiled, state, data), "original": make_peer_steps(DIGITS, dataset)}
     seconds = time_in_turn(runs, 12, MAX_STEPS)
     ratio = seconds["original"] / seconds["ours"]

@@ -27,9 +27,19 @@ _VALUES: dict[Any, st.SearchStrategy[Any]] = {
 def _any_event() -> st.SearchStrategy[Event]:
     def of(kind: type[Event]) -> st.SearchStrategy[Event]:
         hints = typing.get_type_hints(kind)
+        if kind is StepsLogged:
+            return st.integers(0, 4).flatmap(_any_steps)
         return st.builds(kind, **{item.name: _VALUES[hints[item.name]] for item in dataclasses.fields(kind)})
 
     return st.sampled_from(sorted(KINDS)).flatmap(lambda name: of(KINDS[name]))
+
+
+def _any_steps(count: int) -> st.SearchStrategy[StepsLogged]:
+    row = st.tuples(*[_VALUES[float]] * count)
+    terms = st.dictionaries(st.sampled_from(("same", "mean", "diff", "pull")), row)
+    return st.builds(StepsLogged, step=_VALUES[int], time=_VALUES[float], total=row, terms=terms, grad_norm=row,
+                     learning_rate=row, steps_per_second=_VALUES[float], images_per_second=_VALUES[float],
+                     data_wait=_VALUES[float])  # fmt: skip
 
 
 @given(_any_event())
@@ -41,8 +51,18 @@ def test_every_event_survives_a_line_of_strict_json(event: Event) -> None:
 
 
 def _steps(total: tuple[float, ...]) -> StepsLogged:
-    rest = dict.fromkeys(("same", "mean", "diff", "grad_norm", "learning_rate"), (0.0,) * len(total))
-    return StepsLogged(step=5, total=total, **rest, steps_per_second=1, images_per_second=1, data_wait=0)
+    row = (0.0,) * len(total)
+    terms = dict.fromkeys(("same", "mean", "diff"), row)
+    return StepsLogged(
+        step=5,
+        total=total,
+        terms=terms,
+        grad_norm=row,
+        learning_rate=row,
+        steps_per_second=1,
+        images_per_second=1,
+        data_wait=0,
+    )
 
 
 def test_numbers_that_are_not_finite_survive() -> None:
@@ -51,6 +71,12 @@ def test_numbers_that_are_not_finite_survive() -> None:
     assert math.isnan(event.total[0])
     assert event.total[1:] == (math.inf, -math.inf)
     assert event.last_step == 7
+
+
+def test_terms_of_another_length_are_refused() -> None:
+    data = json.loads(_steps((1.0, 2.0)).to_line())
+    with pytest.raises(RunError, match="'same' has another length"):
+        from_line(json.dumps({**data, "same": [1.0]}))
 
 
 def test_the_line_of_steps_is_what_outsiders_rely_on() -> None:

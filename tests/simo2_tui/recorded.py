@@ -51,7 +51,7 @@ def logged(first: int, count: int, steps: int, *, bad: int | None = None) -> eve
     if bad is not None and first <= bad < first + count:
         total[bad - first] = np.nan
     return events.StepsLogged(
-        step=first, total=tuple(total), same=tuple(same), mean=tuple(mean), diff=tuple(diff),
+        step=first, total=tuple(total), terms={"same": tuple(same), "mean": tuple(mean), "diff": tuple(diff)},
         grad_norm=tuple(900 * np.exp(-3 * share) * noise), learning_rate=tuple(4e-3 * (1 + np.cos(np.pi * share)) / 2),
         steps_per_second=10.4 + rng.normal() * 0.3, images_per_second=1664 + rng.normal() * 40, data_wait=0.01,
     )  # fmt: skip

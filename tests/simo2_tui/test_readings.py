@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from simo2_core.config import ObjectiveConfig
 from simo2_core.data.progress import Progress
 from simo2_core.errors import RunError
 from simo2_core.events import WarningRaised
@@ -41,8 +42,8 @@ def test_alarms_stay_in_the_status_line(session):
 
 def test_the_loss_above_its_floor_is_a_pairs_own(session):
     history = session.history
-    sums = {item.name: item.y for item in readings.loss_series(history, "sum", 1 / 137)}
-    above = {item.name: item.y for item in readings.loss_series(history, "above floor", 1 / 137)}
+    sums = {item.name: item.y for item in readings.loss_series(history, "sum", ObjectiveConfig())}
+    above = {item.name: item.y for item in readings.loss_series(history, "above floor", ObjectiveConfig())}
     floor, pairs = loss_floor(10, 16), pair_counts(10, 16)
     assert np.allclose(above["diff"], (sums["diff"] - floor.diff) / pairs.diff)
     assert np.allclose(above["same"], (sums["same"] - floor.same) / pairs.same)

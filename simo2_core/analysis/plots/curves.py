@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator, PercentFormatter
 from numpy.typing import NDArray
 
-from simo2_core.analysis.course import COMPONENTS, Course, Values
+from simo2_core.analysis.course import Course, Values
 from simo2_core.analysis.plots.style import LIGHT, Theme, dress, heading, new_figure, save
 
 BUCKETS = 600
@@ -69,11 +69,12 @@ def draw_curves(path: Path, course: Course, title: str, *, theme: Theme = LIGHT)
     Raises:
         RunError: the file cannot be written.
     """
+    paired = any(term.pairs > 1 for term in course.terms.values())
     notes = [
-        "Losses are divided by their number of pairs; dashed: the least that a pair can cost. "
-        "Thin: each step, a long run from least to greatest. Thick: running median."
+        ("Losses are divided by their number of pairs; dashed: the least that a pair can cost. " if paired else "")
+        + "Thin: each step, a long run from least to greatest. Thick: running median."
     ]
-    if course.classes_per_batch > course.dimensions:
+    if paired and course.classes_per_batch > course.dimensions:
         notes.append(
             f"{course.classes_per_batch} classes in {course.dimensions} dimensions cannot all be orthogonal: "
             "the floors of class means and of different classes cannot be reached."
@@ -86,13 +87,14 @@ def draw_curves(path: Path, course: Course, title: str, *, theme: Theme = LIGHT)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
         last = [*course.steps[-1:], *course.evaluated[-1:], 1]
         axes.set_xlim(0, max(last) * 1.02)
-    words = {"total": "total", "same": "same class", "mean": "class means", "diff": "different classes"}
     colours = (theme.ink, theme.palette[2], theme.palette[5], theme.palette[6])
-    for axes, name, colour in zip(panels[0], COMPONENTS, colours, strict=True):
-        floor = course.floors[name]
-        heading(axes, f"Loss per pair: {words[name]}", theme)
-        _steps_panel(axes, course.steps, course.losses[name] / floor.pairs, colour, theme, floor=floor.per_pair)
-        axes.set_xlabel(f"step ({floor.pairs:,} pairs each)")
+    for axes in panels[0, len(course.terms) :]:
+        axes.set_visible(False)
+    for axes, (name, term), colour in zip(panels[0], course.terms.items(), colours, strict=False):
+        heading(axes, f"Loss per pair: {term.title}" if term.pairs > 1 else f"Loss: {term.title}", theme)
+        floor = None if term.floor is None else term.floor / term.pairs
+        _steps_panel(axes, course.steps, course.losses[name] / term.pairs, colour, theme, floor=floor)
+        axes.set_xlabel(f"step ({term.pairs:,.0f} pairs each)" if term.pairs > 1 else "step")
     gradient, rate, accuracy, rank = panels[1]
     heading(gradient, "Gradient norm, before clipping", theme)
     _steps_panel(gradient, course.steps, course.grad_norm, theme.palette[3], theme)

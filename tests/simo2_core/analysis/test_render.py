@@ -28,8 +28,8 @@ def started(run, step=0):
 def steps_logged(first, count, value=1.0):
     series = tuple(value * (first + i) for i in range(count))
     return StepsLogged(
-        step=first, total=series, same=series, mean=series, diff=series, grad_norm=series, learning_rate=series,
-        steps_per_second=1.0, images_per_second=1.0, data_wait=0.0,
+        step=first, total=series, terms=dict.fromkeys(("same", "mean", "diff"), series), grad_norm=series,
+        learning_rate=series, steps_per_second=1.0, images_per_second=1.0, data_wait=0.0,
     )  # fmt: skip
 
 
@@ -108,9 +108,11 @@ def test_the_course_counts_a_step_once_as_last_logged(run):
     assert course.knn_representation.tolist() == [0.9, 0.95]
     assert course.test == (40, 0.99)
     # ten classes of sixteen: 10 · 120 same-class pairs, 45 pairs of means, 16 · 45 of different classes
-    assert [course.floors[name].pairs for name in ("same", "mean", "diff", "total")] == [1200, 45, 720, 1965]
-    assert course.floors["same"].per_pair == pytest.approx(1 / 138)
-    assert course.floors["diff"].per_pair == 1
+    assert [(name, term.pairs) for name, term in course.terms.items()] == [
+        ("total", 1965), ("same", 1200), ("mean", 45), ("diff", 720)
+    ]  # fmt: skip
+    assert course.terms["same"].floor == pytest.approx(1200 / 138)
+    assert course.terms["diff"].floor == 720
     until = read_course(run, 20)
     assert until.steps.tolist() == list(range(1, 21))
     assert (until.evaluated.tolist(), until.test) == ([20], None)

@@ -17,7 +17,7 @@ def run(tmp_path: Path) -> RunDirectory:
 
 def _steps(first: int, count: int) -> StepsLogged:
     row = (1.0,) * count
-    return StepsLogged(step=first, total=row, same=row, mean=row, diff=row, grad_norm=row, learning_rate=row,
+    return StepsLogged(step=first, total=row, terms={"same": row, "mean": row}, grad_norm=row, learning_rate=row,
                        steps_per_second=1, images_per_second=1, data_wait=0)  # fmt: skip
 
 

@@ -10,7 +10,6 @@ from simo2_core.analysis.worth import METRICS
 from simo2_core.config import DataConfig
 from simo2_core.data.load import load_dataset
 from simo2_core.errors import ConfigError, DataError
-from simo2_core.optim import make_optimizer
 from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
@@ -19,7 +18,7 @@ from simo2_core.train import assess as module
 from simo2_core.train.assess import FEATURES, Assessment, assess, folder_of, summarise
 from simo2_core.train.checkpoint import find_checkpoint
 from simo2_core.train.restore import load_encoder, untrained_encoder
-from simo2_core.train.step import init_state
+from simo2_core.train.step import make_training
 from simo2_core.train.trainer import train
 
 TINY = PRESETS["digits"].config.replace(
@@ -63,11 +62,11 @@ def test_the_random_encoder_is_the_run_before_its_first_step(
 ) -> None:
     data = load_dataset(TINY.data)
     encoder = untrained_encoder(trained[1])
-    network, state = init_state(TINY, 1, make_optimizer(TINY.optim, TINY.steps))
+    step, state = make_training(TINY, 10, (8, 8, 1))
     from simo2_core.data.augment import normalise
 
     images = normalise(data.test.gather()[:9], data.mean, data.std)
-    expected = network.infer(state.params, state.stats, images)[1]
+    expected = step.network.infer(state.params, state.stats, images)[1]
     np.testing.assert_allclose(encoder.embed(data.test.gather()[:9]), expected, atol=1e-5)
     assert not np.allclose(load_encoder(trained[1]).embed(data.test.gather()[:9]), expected, atol=1e-2)
     accuracy = knn_accuracy(

@@ -7,10 +7,9 @@ import pytest
 
 from simo2_core.config import Config
 from simo2_core.data.load import load_dataset
-from simo2_core.optim import make_optimizer
 from simo2_core.presets import PRESETS
 from simo2_core.train.feed import place
-from simo2_core.train.step import Data, Step, TrainState, init_state, make_call
+from simo2_core.train.step import Data, TrainState, make_call, make_training
 
 TINY = PRESETS["digits"].config.replace(
     {"widths": "8", "stem_width": 4, "samples_per_class": 3, "batch_size": 12, "steps": 8, "shift": 1, "dropout": 0.3}
@@ -23,9 +22,8 @@ def data() -> Data:
 
 
 def run_calls(config: Config, data: Data, lengths: list[int]) -> tuple[TrainState, np.ndarray[Any, Any], Any]:
-    optimizer = make_optimizer(config.optim, config.steps)
-    network, state = init_state(config, 1, optimizer)
-    call = make_call(Step(config, network, optimizer, 10))
+    step, state = make_training(config, 10, (8, 8, 1))
+    call = make_call(step)
     totals = []
     for n in lengths:
         state, rows, begun = call(state, data, jnp.int32(n))

@@ -9,7 +9,7 @@ from matplotlib.text import Text
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from simo2_core.analysis.course import COMPONENTS, Course, Floor
+from simo2_core.analysis.course import Course
 from simo2_core.analysis.plots.cosines import draw_cosines
 from simo2_core.analysis.plots.curves import draw_curves
 from simo2_core.analysis.plots.pairs import draw_pairs
@@ -17,6 +17,7 @@ from simo2_core.analysis.plots.scatter import draw_pca, draw_tsne
 from simo2_core.analysis.plots.similarity import draw_similarity
 from simo2_core.analysis.plots.style import DARK, Caption
 from simo2_core.errors import DataError, RunError
+from simo2_core.objectives.terms import Term
 
 DRAWERS = {
     "pca": draw_pca,
@@ -142,10 +143,13 @@ def test_refusals(tmp_path):
         draw_cosines(tmp_path / "file" / "x.png", np.eye(3), np.arange(3), list("abc"), caption)
 
 
+TERMS = ("total", "same", "mean", "diff")
+
+
 def course(steps, evaluations, *, broken=False, classes=10, dimensions=16):
     rng = np.random.default_rng(0)
     fall = np.exp(-np.arange(steps) / max(steps, 1) * 5)
-    losses = {name: 100 * (1 + fall * rng.lognormal(0, 0.2, steps)) for name in COMPONENTS}
+    losses = {name: 100 * (1 + fall * rng.lognormal(0, 0.2, steps)) for name in TERMS}
     if broken:
         losses["total"][-3:] = [np.nan, np.inf, -np.inf]
     seen = np.linspace(1, steps, evaluations).astype(int) if evaluations else np.zeros(0, int)
@@ -160,7 +164,7 @@ def course(steps, evaluations, *, broken=False, classes=10, dimensions=16):
         knn_raw_pixels=0.978,
         effective_rank=np.linspace(2, 9, evaluations),
         test=(steps, 0.99) if evaluations else None,
-        floors={name: Floor(100, 1.0) for name in COMPONENTS},
+        terms={name: Term(name, 100, 100.0) for name in TERMS},
         classes=classes,
         classes_per_batch=classes,
         dimensions=dimensions,
