@@ -25,6 +25,10 @@ FORMAT = 1
 ENCODERS = ("yatcnn",)
 OPTIMIZERS = ("adam", "adamw", "sgd", "novograd", "rmsprop")
 SCHEDULES = ("constant", "cosine", "warmup_cosine", "exponential", "step", "linear", "polynomial")
+OBJECTIVES = ("simo2", "supcon", "simclr", "cross_entropy", "autoencoder")
+LABELS = ("classes", "none")
+DISTANCES = ("euclidean", "line")
+REDUCTIONS = ("sum", "mean")
 RESIZE_RULES = ("crop", "pad", "squash")
 ON_NAN = ("stop", "rollback")
 
@@ -146,10 +150,16 @@ class AugmentConfig(_Section):
     saturation: float = knob(0.2, "saturation is scaled by 1 ± at most this (RGB only)")
     flip: bool = knob(False, "mirror left to right with probability one half; never for digits and letters")
     shift: int = knob(0, "largest shift in pixels, in each direction, edges repeated")
+    crop: float = knob(1.0, "least share of the area that a random crop keeps, enlarged again; 1 crops nothing")
+    hue: float = knob(0.0, "largest turn of the hue, as a share of the circle (RGB only)")
+    greyscale: float = knob(0.0, "probability that an image loses its colour (RGB only)")
+    blur: float = knob(0.0, "probability that an image is blurred, by a Gaussian of up to a fiftieth of its height")
 
     def check(self) -> None:
-        for name in ("brightness", "contrast", "saturation"):
+        for name in ("brightness", "contrast", "saturation", "greyscale", "blur"):
             _require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "from 0 to 1")
+        _require(0 <= self.hue <= 0.5, "hue", self.hue, "from 0 to 0.5")
+        _require(0 < self.crop <= 1, "crop", self.crop, "above 0 and at most 1")
         _require(self.shift >= 0, "shift", self.shift, "0 or more pixels")
 
 
@@ -183,10 +193,29 @@ class ModelConfig(_Section):
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectiveConfig(_Section):
-    """The SIMO2 loss."""
+    """What is minimised: the objective and its settings."""
 
-    orth_lean: float = knob(1 / 137, "α, the target of different-class pairs: 0 is orthogonal, 1 is equal")
-    epsilon: float = knob(1 / 137, "ε, added to the squared distance of a pair")
+    objective: str = knob("simo2", "the loss", choices=OBJECTIVES)
+    labels: str = knob(
+        "classes",
+        "what makes two images a pair: one class; or none, where only the k views of one image are",
+        choices=LABELS,
+    )
+    orth_lean: float = knob(1 / 137, "α, the target of different-class pairs: 0 is orthogonal, 1 is equal (simo2)")
+    epsilon: float = knob(1 / 137, "ε, added to the squared distance of a pair (simo2)")
+    distance: str = knob(
+        "euclidean",
+        "distance of different-class pairs: euclidean as published; line makes opposite as costly as equal, "
+        "where D is at least the number of classes (simo2)",
+        choices=DISTANCES,
+    )
+    bias: float = knob(0.0, "b of the kernel (a·b + b)²/(ε + ‖a−b‖²) (simo2)")
+    reduction: str = knob("sum", "how pairs are put together (simo2)", choices=REDUCTIONS)
+    temperature: float = knob(0.1, "τ, what cosines are divided by (supcon, simclr)")
+    label_smoothing: float = knob(0.0, "share of the target spread over all classes (cross_entropy)")
+    noise: float = knob(
+        0.5, "standard deviation of the noise that is to be removed, in those of the data set's pixels (autoencoder)"
+    )
 
     def check(self) -> None:
         _require(
@@ -197,6 +226,24 @@ class ObjectiveConfig(_Section):
             "From 0.5 on, different classes are no longer pushed apart.",
         )
         _require(self.epsilon > 0, "epsilon", self.epsilon, "above 0")
+        _require(0 <= self.bias <= 1, "bias", self.bias, "from 0 to 1")
+        _require(0 < self.temperature < math.inf, "temperature", self.temperature, "above 0 and finite")
+        _require(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "at least 0 and below 1")
+        _require(0 <= self.noise < math.inf, "noise", self.noise, "0 or more")
+        _require(
+            self.objective != "simclr" or self.labels == "none",
+            "labels",
+            self.labels,
+            "none for simclr, whose pairs are two views of one image",
+            "Use --labels none; or --objective supcon, the same loss with the pairs of a class.",
+        )
+        _require(
+            self.objective != "cross_entropy" or self.labels == "classes",
+            "labels",
+            self.labels,
+            "classes for cross_entropy, which learns them",
+            "Use --labels classes, or another --objective.",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

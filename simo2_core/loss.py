@@ -8,6 +8,11 @@ For two vectors a and b let r = (a·b)² / (ε + ‖a−b‖²). A pair with tar
 
 summed, not averaged. Source: Bouhsine, El Aaroussi, Faysal, Huaxia, "SimO Loss", arXiv 2410.05233.
 
+Three things can be chosen beside what was published. The line distance, ‖a‖²+‖b‖²−2·abs(a·b), takes the place of
+‖a−b‖² between different classes: there, opposite is then as costly as equal, and only orthogonal is cheap. A bias b
+makes the kernel r = (a·b + b)² / (ε + ‖a−b‖²), the author's later form. The mean over the pairs takes the place of the
+sum.
+
 Shape letters: C classes, k samples per class, D dimensions; g groups of n points whose pairs are summed.
 """
 
@@ -21,6 +26,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from simo2_core.config import DISTANCES, REDUCTIONS
+from simo2_core.loss_floor import pair_counts
+
 T = TypeVar("T")
 
 _HIGHEST = jax.lax.Precision.HIGHEST  # a distance is a difference of products: TF32 would lose it
@@ -32,6 +40,14 @@ _BLOCK = 256
 """Rows of a Gram matrix done at once, from the diagonal on: the matrix is symmetric, so half of it is skipped."""
 
 
+class Kernel(NamedTuple):
+    """r of two vectors: (a·b + bias)² / (epsilon + d), d the squared distance of the two points or of their lines."""
+
+    epsilon: float
+    bias: float
+    line: bool
+
+
 class Simo2Loss(NamedTuple):
     """Scalars of the embeddings' dtype: `total = same + mean + diff`."""
 
@@ -41,7 +57,15 @@ class Simo2Loss(NamedTuple):
     diff: Array
 
 
-def simo2_loss(embeddings: Array, *, orth_lean: float = 1 / 137, epsilon: float = 1 / 137) -> Simo2Loss:
+def simo2_loss(
+    embeddings: Array,
+    *,
+    orth_lean: float = 1 / 137,
+    epsilon: float = 1 / 137,
+    distance: str = "euclidean",
+    bias: float = 0.0,
+    reduction: str = "sum",
+) -> Simo2Loss:
     """The SIMO2 loss of a batch.
 
     Values and first derivatives are finite for every finite input, identical rows and zero rows included. The
@@ -53,34 +77,47 @@ def simo2_loss(embeddings: Array, *, orth_lean: float = 1 / 137, epsilon: float 
             float32 is raised to float32.
         orth_lean: α, the target of different-class pairs.
         epsilon: ε > 0, added to each squared distance.
+        distance: between different classes, `euclidean` as published or `line`.
+        bias: b, added to each a·b; 0 as published.
+        reduction: `sum` as published, or `mean`: each component is divided by its number of pairs.
 
     Raises:
-        ValueError: `embeddings` has not three dimensions.
+        ValueError: `embeddings` has not three dimensions, or `distance` or `reduction` is unknown.
     """
+    if distance not in DISTANCES or reduction not in REDUCTIONS:
+        raise ValueError(
+            f"distance is {distance!r} and reduction {reduction!r}; they must be one of {', '.join(DISTANCES)}, and of "
+            f"{', '.join(REDUCTIONS)}"
+        )
     if embeddings.ndim != 3:
         raise ValueError(
             f"embeddings have shape {embeddings.shape}; they must be (classes, samples per class, dimensions)"
         )
     z_ckd = embeddings.astype(jnp.promote_types(embeddings.dtype, jnp.float32))
+    kernel = Kernel(float(epsilon), float(bias), line=False)
+    between = kernel._replace(line=distance == "line")
     orthogonal = 1 - 2 * float(orth_lean)
-    same = _sum_pairs(z_ckd, -1.0, float(epsilon))
-    mean = _sum_pairs(z_ckd.mean(axis=1)[None], orthogonal, float(epsilon))
-    diff = _sum_pairs(z_ckd.swapaxes(0, 1), orthogonal, float(epsilon))
+    same = _sum_pairs(z_ckd, -1.0, kernel)
+    mean = _sum_pairs(z_ckd.mean(axis=1)[None], orthogonal, between)
+    diff = _sum_pairs(z_ckd.swapaxes(0, 1), orthogonal, between)
+    if reduction == "mean":
+        pairs = pair_counts(*z_ckd.shape[:2])
+        same, mean, diff = same / max(pairs.same, 1), mean / max(pairs.mean, 1), diff / max(pairs.diff, 1)
     return Simo2Loss(same + mean + diff, same, mean, diff)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(1, 2))
-def _sum_pairs(x_gnd: Array, power: float, epsilon: float) -> Array:
+def _sum_pairs(x_gnd: Array, power: float, kernel: Kernel) -> Array:
     """The sum of (1 + r)^power over the pairs of points inside each group."""
-    return _over_groups(partial(_group_cost, power=power, epsilon=epsilon), x_gnd).sum()
+    return _over_groups(partial(_group_cost, power=power, kernel=kernel), x_gnd).sum()
 
 
-def _forward(x_gnd: Array, power: float, epsilon: float) -> tuple[Array, Array]:
-    cost_g, gradient_gnd = _over_groups(partial(_group_gradient, power=power, epsilon=epsilon), x_gnd)
+def _forward(x_gnd: Array, power: float, kernel: Kernel) -> tuple[Array, Array]:
+    cost_g, gradient_gnd = _over_groups(partial(_group_gradient, power=power, kernel=kernel), x_gnd)
     return cost_g.sum(), gradient_gnd
 
 
-def _backward(power: float, epsilon: float, gradient_gnd: Array, cotangent: Array) -> tuple[Array]:
+def _backward(power: float, kernel: Kernel, gradient_gnd: Array, cotangent: Array) -> tuple[Array]:
     return (gradient_gnd * cotangent,)
 
 
@@ -96,27 +133,29 @@ def _over_groups(one: Callable[[Array], T], x_gnd: Array) -> T:
     return every
 
 
-def _group_cost(x_nd: Array, *, power: float, epsilon: float) -> Array:
+def _group_cost(x_nd: Array, *, power: float, kernel: Kernel) -> Array:
     cost, (y_nd, lift_n) = jnp.zeros((), x_nd.dtype), _centre(x_nd)
     for m, n in _blocks(x_nd.shape[0]):
-        cost += _pair_terms(y_nd[m], y_nd[n], lift_n[m], lift_n[n], power, epsilon)[0].sum()
+        cost += _pair_terms(y_nd[m], y_nd[n], lift_n[m], lift_n[n], power, kernel)[0].sum()
     return cost
 
 
-def _group_gradient(x_nd: Array, *, power: float, epsilon: float) -> tuple[Array, Array]:
+def _group_gradient(x_nd: Array, *, power: float, kernel: Kernel) -> tuple[Array, Array]:
     """The cost and its gradient.
 
-    With c = (1+r)^p, q = 1/(ε+‖a−b‖²) and s = ∂c/∂r, a pair adds `2 s q (a·b) b − 2 s r q (a − b)` to the gradient
-    of a, and the same with a and b exchanged to that of b: two matrix products with the pair terms.
+    With c = (1+r)^p, q = 1/(ε+d) and s = ∂c/∂r, a pair adds `2 s q (a·b + bias) b − 2 s r q (a − σb)` to the gradient
+    of a, and the same with a and b exchanged to that of b: two matrix products with the pair terms. σ is the sign of
+    the distance's product: 1, or that of a·b between lines.
     """
     cost, gradient_nd = jnp.zeros((), x_nd.dtype), jnp.zeros_like(x_nd)
     y_nd, lift_n = _centre(x_nd)
     for m, n in _blocks(x_nd.shape[0]):
         a_md, b_nd = x_nd[m], x_nd[n]
-        terms = _pair_terms(y_nd[m], y_nd[n], lift_n[m], lift_n[n], power, epsilon)
+        terms = _pair_terms(y_nd[m], y_nd[n], lift_n[m], lift_n[n], power, kernel)
         cost_mn, slope_mn, closeness_mn, r_mn, dot_mn = terms
         pull_mn = 2 * slope_mn * closeness_mn * r_mn
-        mixed_mn = 2 * slope_mn * closeness_mn * dot_mn + pull_mn
+        toward_mn = jnp.where(dot_mn < 0, -pull_mn, pull_mn) if kernel.line else pull_mn
+        mixed_mn = 2 * slope_mn * closeness_mn * (dot_mn + kernel.bias) + toward_mn
         a_gradient = jnp.matmul(mixed_mn, b_nd, precision=_HIGHEST) - pull_mn.sum(1, keepdims=True) * a_md
         b_gradient = jnp.matmul(mixed_mn.T, a_md, precision=_HIGHEST) - pull_mn.sum(0)[:, None] * b_nd
         cost += cost_mn.sum()
@@ -140,18 +179,21 @@ def _centre(x_nd: Array) -> tuple[Array, Array]:
 
 
 def _pair_terms(
-    a_md: Array, b_nd: Array, a_lift_m: Array, b_lift_n: Array, power: float, epsilon: float
+    a_md: Array, b_nd: Array, a_lift_m: Array, b_lift_n: Array, power: float, kernel: Kernel
 ) -> tuple[Array, Array, Array, Array, Array]:
     """For the pairs i < j of centred rows of `a_md`, which are the first rows of `b_nd`, and these: zero elsewhere.
 
-    Returns: (m, n) each: cost, ∂cost/∂r, 1/(ε+‖a−b‖²), r, a·b.
+    Returns: (m, n) each: cost, ∂cost/∂r, 1/(ε+d), r, a·b.
     """
     gram_mn = jnp.matmul(a_md, b_nd.T, precision=_HIGHEST)
     square_m, square_n = jnp.square(a_md).sum(1), jnp.square(b_nd).sum(1)
     distance_mn = jnp.maximum(square_m[:, None] + square_n[None, :] - 2 * gram_mn, 0)
     dot_mn = gram_mn + a_lift_m[:, None] + b_lift_n[None, :]
-    closeness_mn = 1 / (epsilon + distance_mn)
-    r_mn = jnp.square(dot_mn) * closeness_mn
+    if kernel.line:  # the squares of the rows as they were: ‖a+b‖² is the distance of a to −b
+        opposite_mn = (square_m + 2 * a_lift_m)[:, None] + (square_n + 2 * b_lift_n)[None, :] + 2 * dot_mn
+        distance_mn = jnp.where(dot_mn < 0, jnp.maximum(opposite_mn, 0), distance_mn)
+    closeness_mn = 1 / (kernel.epsilon + distance_mn)
+    r_mn = jnp.square(dot_mn + kernel.bias) * closeness_mn
     cost_mn = 1 / (1 + r_mn) if power == -1 else 1 + r_mn if power == 1 else jnp.exp(power * jnp.log1p(r_mn))
     slope_mn = power * cost_mn / (1 + r_mn)
     pair_mn = jnp.arange(a_md.shape[0])[:, None] < jnp.arange(b_nd.shape[0])[None, :]

@@ -24,14 +24,14 @@ def pair_counts(classes: int, samples_per_class: int) -> Components:
     return Components(same + mean + samples_per_class * mean, same, mean, samples_per_class * mean)
 
 
-def loss_floor(classes: int, samples_per_class: int, *, epsilon: float = 1 / 137) -> Components:
+def loss_floor(classes: int, samples_per_class: int, *, epsilon: float = 1 / 137, bias: float = 0.0) -> Components:
     """The least value of each component for unit embeddings, reached when D ≥ C and orth_lean < 1/2.
 
-    A same-class pair costs 1/(1+r), least at r = 1/ε, when the two are equal: ε/(1+ε). A pair of classes costs
-    (1+r)^(1−2α), least at r = 0, when the two are orthogonal: 1.
+    A same-class pair costs 1/(1+r), least when the two are equal and r = (1+b)²/ε, for a bias b from 0 to 1:
+    ε/(ε+(1+b)²). A pair of classes costs (1+r)^(1−2α), least at r = 0, when the cosine is −b: 1.
     """
     pairs = pair_counts(classes, samples_per_class)
-    same = pairs.same * epsilon / (1 + epsilon)
+    same = pairs.same * epsilon / (epsilon + (1 + bias) ** 2)
     return Components(same + pairs.mean + pairs.diff, same, pairs.mean, pairs.diff)
 
 

@@ -181,6 +181,20 @@ def find_preset(name: str) -> Preset:
     return PRESETS[name]
 
 
+def with_views(config: Config) -> Config:
+    """The settings with views of an image as strong as training without labels needs.
+
+    Source: Chen et al., "A Simple Framework for Contrastive Learning", arXiv 2002.05709, appendix A, with half the
+    strength of colour; flips stay as the data set wants them.
+    """
+    views: dict[str, object] = {"crop": 0.2, "brightness": 0.4, "contrast": 0.4, "shift": 0}
+    if config.data.channels != 1:
+        views |= {"saturation": 0.4, "hue": 0.1, "greyscale": 0.2}
+    if config.data.image_size >= 64:
+        views["blur"] = 0.5
+    return config.replace(views)
+
+
 def config_for(dataset: str) -> Config:
     """The settings to begin with for a data set: its preset's, or those of the original when it has none."""
     for preset in PRESETS.values():

@@ -38,6 +38,10 @@ class Part:
         """(len(self),) class of each of `rows`."""
         return np.repeat(np.arange(len(self.counts), dtype=np.int32), self.counts)
 
+    def singletons(self) -> Part:
+        """The same images, each a class of its own: what there is to draw from where labels do not count."""
+        return Part(self.images, self.rows, np.ones(len(self), np.int64))
+
     def thin(self, at_most: int) -> Part:
         """A part of at most about `at_most` rows, each class with its share and at least one.
 

@@ -74,13 +74,30 @@ def preflight(config: Config, facts: DatasetFacts, machine: Machine) -> list[Fin
     findings = [
         *_splits(config, facts),
         *_files(facts),
-        *_classes(config, facts),
-        *_class_sizes(config, facts),
-        *_dimensions(config, facts),
+        *(_views(config) if config.objective.labels == "none" else _pairs(config, facts)),
         *_image_size(config, facts),
         *_room(facts, machine),
     ]
     return sorted(findings, key=lambda finding: ("error", "warning", "info").index(finding.severity))
+
+
+def _pairs(config: Config, facts: DatasetFacts) -> list[Finding]:
+    return [*_classes(config, facts), *_class_sizes(config, facts), *_dimensions(config, facts)]
+
+
+def _views(config: Config) -> list[Finding]:
+    """Without labels, all that an encoder can learn is what the views of an image have in common."""
+    chosen = config.augment
+    if chosen.crop < 1:
+        return []
+    return [
+        Finding(
+            "warning",
+            "weak-views",
+            "labels are none and the views of an image hardly differ: nothing is cropped.",
+            "Use --crop 0.2 and, for photographs, --hue 0.1 --greyscale 0.2 --brightness 0.4 --contrast 0.4.",
+        )
+    ]
 
 
 def _splits(config: Config, facts: DatasetFacts) -> list[Finding]:
@@ -180,16 +197,38 @@ def _class_sizes(config: Config, facts: DatasetFacts) -> list[Finding]:
 def _dimensions(config: Config, facts: DatasetFacts) -> list[Finding]:
     dims, classes = config.model.embedding_size, facts.classes
     if classes <= dims:
-        return []
+        if config.objective.objective != "simo2" or config.objective.distance == "line":
+            return []
+        return [
+            Finding(
+                "info",
+                "line-advised",
+                f"{classes} classes can be orthogonal in {dims} dimensions, and the published loss also lets pairs of "
+                "them settle opposite.",
+                "For orthogonal class means use --distance line.",
+            )
+        ]
     floor = (classes - dims) / (dims * (classes - 1))
+    opposite = []
+    if config.objective.objective == "simo2" and config.objective.distance == "line":
+        opposite = [
+            Finding(
+                "warning",
+                "line-crowded",
+                f"the distance between lines lets no classes be opposite, and {classes} classes in {dims} dimensions "
+                "need that.",
+                f"Use --distance euclidean, or --embedding-size {classes} or more.",
+            )
+        ]
     return [
+        *opposite,
         Finding(
             "warning",
             "welch",
             f"{classes} classes cannot be orthogonal in {dims} dimensions: "
             f"by Welch's bound the mean squared cosine of class pairs stays at {floor:.4f} or above.",
             f"Use --embedding-size {classes} or more for orthogonal classes.",
-        )
+        ),
     ]
 
 

@@ -17,14 +17,14 @@ Arrays = dict[str, Array]
 
 
 @dataclass(frozen=True)
-class _Packing:
+class Packing:
     """How named arrays become one kind of NNX state, and back."""
 
     names: tuple[str, ...]
     structure: Any
 
     @classmethod
-    def of(cls, state: nnx.State[Any, Any]) -> tuple[_Packing, Arrays]:
+    def of(cls, state: nnx.State[Any, Any]) -> tuple[Packing, Arrays]:
         paths, structure = jax.tree_util.tree_flatten_with_path(state)
         named = {
             jax.tree_util.keystr(path, simple=True, separator="/").removesuffix("/value"): leaf for path, leaf in paths
@@ -40,7 +40,7 @@ class Network:
     """Encoder and projection head. `params` are trained; `stats` (batch norm, say) change without a gradient."""
 
     graph: Any
-    packing: tuple[_Packing, _Packing]
+    packing: tuple[Packing, Packing]
 
     @classmethod
     def build(cls, config: ModelConfig, channels: int, key: Array) -> tuple[Network, Arrays, Arrays]:
@@ -56,8 +56,8 @@ class Network:
     @classmethod
     def _split(cls, model: Any) -> tuple[Network, Any, Any]:
         graph, params, stats = nnx.split(model, nnx.Param, ...)  # type: ignore[misc]
-        params_packing, params_named = _Packing.of(params)
-        stats_packing, stats_named = _Packing.of(stats)
+        params_packing, params_named = Packing.of(params)
+        stats_packing, stats_named = Packing.of(stats)
         return cls(graph, (params_packing, stats_packing)), params_named, stats_named
 
     def train(self, params: Arrays, stats: Arrays, images: Array, dropout_keys: Array) -> tuple[Array, Array, Arrays]:
@@ -69,7 +69,7 @@ class Network:
 
         representation, embedding = model(images, dropout_keys=dropout_keys)
         _, _, new_stats = nnx.split(model, nnx.Param, ...)  # type: ignore[misc]
-        return representation, embedding, _Packing.of(new_stats)[1]
+        return representation, embedding, Packing.of(new_stats)[1]
 
     def infer(self, params: Arrays, stats: Arrays, images: Array) -> tuple[Array, Array]:
         """The (N, F) representation and (N, D) unit embedding of normalised `images` (N, H, W, ch), no dropout."""

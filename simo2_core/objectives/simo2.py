@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from simo2_core.config import ObjectiveConfig
 from simo2_core.loss import simo2_loss
 from simo2_core.model.network import Arrays
 from simo2_core.objectives.objective import Loss, Objective, Seen
@@ -13,9 +14,16 @@ from simo2_core.objectives.objective import Loss, Objective, Seen
 class Simo2(Objective):
     """See `simo2_core.loss`; the terms are its components."""
 
-    orth_lean: float
-    epsilon: float
+    config: ObjectiveConfig
 
     def loss(self, params: Arrays, seen: Seen) -> Loss:
-        total, same, mean, diff = simo2_loss(seen.embedding, orth_lean=self.orth_lean, epsilon=self.epsilon)
+        chosen = self.config
+        total, same, mean, diff = simo2_loss(
+            seen.embedding,
+            orth_lean=chosen.orth_lean,
+            epsilon=chosen.epsilon,
+            distance=chosen.distance,
+            bias=chosen.bias,
+            reduction=chosen.reduction,
+        )
         return Loss(total, {"same": same, "mean": mean, "diff": diff})

@@ -28,7 +28,7 @@ class Feed:
         self._chunks = Chunks(
             dataset.train,
             jax.random.wrap_key_data(state.key),
-            classes_per_batch=config.classes_per_batch(len(dataset.class_names)),
+            classes_per_batch=config.classes_per_batch(len(dataset.train.counts)),
             samples_per_class=config.samples_per_class,
         )
         self._data = _without_images(dataset)

@@ -31,6 +31,7 @@ from simo2_core.events import (
     StepsLogged,
     WarningRaised,
 )
+from simo2_core.objectives.terms import terms_of
 from simo2_core.optim import learning_rate_schedule
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import disk_error
@@ -63,11 +64,16 @@ class Job:
         for finding in self._findings:
             if finding.severity == "error":
                 raise ConfigError(f"{finding.message} {finding.cure}")
-        self.batch_size = config.classes_per_batch(len(self.data.class_names)) * config.samples_per_class
+        self._drawn = self.data
+        if config.objective.labels == "none":
+            self._drawn = dataclasses.replace(self.data, train=self.data.train.singletons())
+        self._terms = [name for name in terms_of(config.objective, 2, 2) if name != "total"]  # a chart keeps this order
+        self._groups = len(self._drawn.train.counts)
+        self.batch_size = config.classes_per_batch(self._groups) * config.samples_per_class
         self._recovery = newest_sound(run.checkpoints)
         self._go_to(self._recovery)
         where = choose_placement(facts.size, facts.to_write, machine).where
-        self._feed = Feed(self.data, config, self.state, where)
+        self._feed = Feed(self._drawn, config, self.state, where)
         self._embed = compile_embed(self._step.network)
         self._rollbacks = 0
         set_aside(self._recovery)
@@ -138,7 +144,7 @@ class Job:
         config = self.config
         schedule = learning_rate_schedule(config.optim, config.steps)
         self._learning_rates = np.asarray(jax.jit(jax.vmap(schedule))(jnp.arange(config.steps)))
-        self._step, self.state = make_training(config, len(self.data.class_names), self.data.image_shape)
+        self._step, self.state = make_training(config, self._groups, self.data.image_shape)
         self.step = 0
         if recovery.checkpoint is not None:
             self._restore(recovery.checkpoint)
@@ -180,7 +186,7 @@ class Job:
         return StepsLogged(
             step=first,
             total=_floats(measured.total[:done]),
-            terms={name: _floats(values[:done]) for name, values in measured.terms.items()},
+            terms={name: _floats(measured.terms[name][:done]) for name in self._terms},
             grad_norm=_floats(measured.grad_norm[:done]),
             learning_rate=_floats(self._learning_rates[first - 1 : first - 1 + done]),
             steps_per_second=done / seconds,
@@ -208,7 +214,7 @@ class Job:
                 yield save_snapshot(self.run, self.step, evaluation.embedding, evaluation.labels, self.data.class_names)
             except OSError as error:
                 yield from self._disk_alarm(str(disk_error("writing a snapshot into", self.run.embeddings, error)))
-            yield from alarms(evaluation.event, self._warned)
+            yield from alarms(evaluation.event, self._warned, self.config.objective)
 
     def save(self) -> Iterator[Event]:
         """Begins to save the state, evaluated first so that the best checkpoint can be told."""

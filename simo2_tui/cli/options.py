@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from simo2_core.config import Cadence, Config, Leaf, leaves
-from simo2_core.presets import config_for, find_preset
+from simo2_core.presets import config_for, find_preset, with_views
 
 RunDirOption = Annotated[
     Path, typer.Option("--run-dir", help="The folder that holds the runs.", envvar="SIMO2_RUN_DIR")
@@ -74,5 +74,7 @@ def resolve(preset: str | None, settings: Mapping[str, Any]) -> Config:
         ConfigError: what cannot work.
     """
     if preset is None and "dataset" in settings:
-        return config_for(settings["dataset"]).replace(settings)
-    return find_preset(preset or "digits").config.replace(settings)
+        config = config_for(settings["dataset"])
+    else:
+        config = find_preset(preset or "digits").config
+    return (with_views(config) if settings.get("labels") == "none" else config).replace(settings)

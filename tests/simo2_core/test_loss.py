@@ -119,6 +119,64 @@ def test_finite_at_collapse_and_at_zero(z: Rows) -> None:
     assert np.isfinite(gradient).all()
 
 
+def simo2_of_lines(
+    z_ckd: Rows, orth_lean: float, epsilon: float, bias: float, line: bool
+) -> tuple[float, float, float]:
+    """The definition with a bias, and with the distance of lines between classes, a pair at a time."""
+
+    def cost(a: Rows, b: Rows, y: float, of_lines: bool) -> float:
+        product = abs(a @ b) if of_lines else a @ b
+        r = (a @ b + bias) ** 2 / (epsilon + a @ a + b @ b - 2 * product)
+        return float((1 + r) ** (1 - 2 * y))
+
+    classes, k, _ = z_ckd.shape
+    pairs = [(a, b) for a in range(classes) for b in range(a + 1, classes)]
+    slots = [(i, j) for i in range(k) for j in range(i + 1, k)]
+    means = z_ckd.mean(axis=1)
+    return (
+        sum(cost(z[i], z[j], 1, False) for z in z_ckd for i, j in slots),
+        sum(cost(means[a], means[b], orth_lean, line) for a, b in pairs),
+        sum(cost(z_ckd[a, i], z_ckd[b, i], orth_lean, line) for i in range(k) for a, b in pairs),
+    )
+
+
+@pytest.mark.parametrize("distance", ["euclidean", "line"])
+@pytest.mark.parametrize("bias", [0.0, 0.4])
+def test_distance_and_bias_agree_with_a_loop_and_with_differences(distance: str, bias: float) -> None:
+    z = _embeddings(5, (4, 3, 3), spread=3)
+    loss = partial(simo2_loss, orth_lean=0.1, epsilon=0.05, distance=distance, bias=bias)
+    expected = simo2_of_lines(z, 0.1, 0.05, bias, distance == "line")
+    with float64_allowed(True):
+        found = jax.jit(loss)(jnp.asarray(z))
+        np.testing.assert_allclose([*map(float, found)][1:], expected, rtol=1e-10)
+        gradient = jax.grad(lambda rows: loss(rows).total)(jnp.asarray(z))
+        for at in [(0, 0, 0), (1, 2, 1), (3, 1, 2)]:
+            up, down = z.copy(), z.copy()
+            up[at] += 1e-6
+            down[at] -= 1e-6
+            slope = (sum(simo2_of_lines(up, 0.1, 0.05, bias, distance == "line"))
+                     - sum(simo2_of_lines(down, 0.1, 0.05, bias, distance == "line"))) / 2e-6  # fmt: skip
+            np.testing.assert_allclose(gradient[at], slope, rtol=1e-5)
+
+
+def test_between_lines_opposite_costs_as_much_as_equal() -> None:
+    turn = lambda degrees: [np.cos(np.radians(degrees)), np.sin(np.radians(degrees))]  # noqa: E731
+
+    def diff(degrees: float, distance: str) -> float:
+        z = jnp.asarray([[turn(0)], [turn(degrees)]], jnp.float32)
+        return float(simo2_loss(z, orth_lean=0.0, distance=distance).diff)
+
+    assert diff(180, "line") == pytest.approx(diff(0, "line"), rel=1e-5)
+    assert diff(180, "line") == pytest.approx(138, rel=1e-4)
+    assert diff(180, "euclidean") == pytest.approx(1 + 1 / (4 + 1 / 137), rel=1e-5)
+    assert diff(90, "line") == pytest.approx(1, abs=1e-6)
+
+
+def test_unknown_words_are_refused() -> None:
+    with pytest.raises(ValueError, match="euclidean, line"):
+        simo2_loss(jnp.zeros((2, 2, 2)), distance="cosine")
+
+
 def test_half_precision_is_raised() -> None:
     z = jnp.asarray(_embeddings(0, (3, 4, 8)), jnp.bfloat16)
     loss, gradient = jax.jit(jax.value_and_grad(lambda rows: simo2_loss(rows).total))(z)

@@ -3,9 +3,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
+from scipy import ndimage
 
 from simo2_core.config import AugmentConfig
-from simo2_core.data.augment import augment, contrast, flip, normalise, saturation, shift
+from simo2_core.data.augment import augment, blur, contrast, flip, hue, normalise, resized_crop, saturation, shift
 
 NOTHING = AugmentConfig(brightness=0, contrast=0, saturation=0, flip=False, shift=0)
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 5, 7, 3), dtype=np.uint8)
@@ -78,3 +79,44 @@ def test_grey_images_have_no_saturation() -> None:
     config = AugmentConfig(brightness=0, contrast=0, saturation=1.0)
     out = augment(KEY, jnp.asarray(grey), config, MEAN[:1], STD[:1])
     np.testing.assert_allclose(out, PLAIN[..., :1], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("change", [{"crop": 0.3}, {"hue": 0.3}, {"greyscale": 0.5}, {"blur": 0.5}])
+def test_strong_views_are_read_and_stay_in_range(change: dict[str, float]) -> None:
+    config = AugmentConfig(**{"brightness": 0, "contrast": 0, "saturation": 0, **change})
+    same = np.repeat(IMAGES[:1], 64, axis=0)
+    out = np.asarray(augment(KEY, jnp.asarray(same), config, np.zeros(3, np.float32), np.ones(3, np.float32)))
+    kinds = len(np.unique(out.reshape(64, -1), axis=0))
+    assert kinds == 2 if "greyscale" in change else kinds > 16
+    assert out.min() >= 0
+    assert out.max() <= 1
+
+
+def test_a_crop_of_everything_is_the_image() -> None:
+    x = jnp.asarray(IMAGES / 255, jnp.float32)
+    whole = np.asarray(resized_crop(KEY, x, 1 - 1e-7))
+    assert whole.shape == x.shape
+    # sides of 3:4 do not fit a whole image, so what is left out is at most a quarter of one side
+    ramp = jnp.tile(jnp.linspace(0, 1, 64)[None, :, None, None], (50, 1, 64, 1))
+    cut = np.asarray(resized_crop(KEY, ramp, 0.25))[:, :, 32, 0]
+    assert (np.diff(cut, axis=1) > -1e-6).all(), "rows keep their order"
+    height = cut[:, -1] - cut[:, 0]
+    assert height.min() > 0.25 * 0.8
+    assert height.max() > 0.8
+
+
+def test_hue_keeps_grey_and_luma_and_a_whole_turn_is_none() -> None:
+    x = jnp.asarray(IMAGES / 255, jnp.float32)
+    turn = lambda share: jnp.full((len(x), 1, 1, 1), share)  # noqa: E731
+    np.testing.assert_allclose(hue(x, turn(1.0)), x, atol=1e-3)
+    luma = np.asarray([0.299, 0.587, 0.114])
+    np.testing.assert_allclose(hue(x, turn(0.3)) @ luma, x @ luma, atol=1e-3)
+    grey = jnp.full((1, 2, 2, 3), 0.4)
+    np.testing.assert_allclose(hue(grey, turn(0.3)[:1]), grey, atol=1e-3)
+
+
+def test_blur_agrees_with_scipy() -> None:
+    image = np.random.default_rng(3).integers(0, 256, (24, 20), dtype=np.uint8)
+    scipy_blurred = ndimage.gaussian_filter(image / 255.0, 1.2, mode="nearest", truncate=4 / 1.2)
+    ours = blur(jnp.asarray(image[None, :, :, None] / 255, jnp.float32), jnp.asarray([1.2]), radius=4)
+    np.testing.assert_allclose(np.asarray(ours)[0, :, :, 0], scipy_blurred, atol=1e-5)

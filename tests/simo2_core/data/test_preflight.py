@@ -16,6 +16,8 @@ from simo2_core.presets import PRESETS
 ROOMY = Machine(device="test", device_free=10**12, disk_free=10**12)
 FACTS = DatasetFacts(classes=10, image_shape=(32, 32, 3), images=1000, train_counts=np.full(10, 100))
 
+EXPLAINED = {"placement": "info", "line-advised": "info"}
+
 
 def codes(config: Config, facts: DatasetFacts = FACTS, machine: Machine = ROOMY) -> dict[str, str]:
     return {finding.code: finding.severity for finding in preflight(config, facts, machine)}
@@ -25,7 +27,7 @@ def test_a_run_that_fits_gets_its_placement_explained_and_nothing_else() -> None
     digits = PRESETS["digits"].config
     facts = DatasetFacts.of(load_dataset(digits.data))
     assert facts.images == 1797
-    assert codes(digits, facts) == {"placement": "info"}
+    assert codes(digits, facts) == EXPLAINED
 
 
 def test_a_missing_split_is_an_error_that_names_the_others() -> None:
@@ -34,7 +36,10 @@ def test_a_missing_split_is_an_error_that_names_the_others() -> None:
     (finding,) = (f for f in preflight(config, facts, ROOMY) if f.severity == "error")
     assert finding.code == "split-missing"
     assert "train, validation" in finding.message
-    assert codes(config.replace({"test_split": "validation[:50%]"}), facts) == {"placement": "info"}
+    assert codes(config.replace({"test_split": "validation[:50%]"}), facts) == {
+        "placement": "info",
+        "line-advised": "info",
+    }
 
 
 def test_unlabelled_images_are_an_error() -> None:
@@ -80,7 +85,7 @@ def test_a_disk_too_small_for_the_cache_warns_and_streams() -> None:
     machine = dataclasses.replace(ROOMY, disk_free=10)
     facts = dataclasses.replace(FACTS, to_write=FACTS.size)
     assert codes(Config(), facts, machine)["disk"] == "warning"
-    assert codes(Config(), FACTS, machine) == {"placement": "info"}
+    assert codes(Config(), FACTS, machine) == EXPLAINED
 
 
 def test_errors_come_first() -> None:

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from simo2_core.analysis import geometry
+from simo2_core.config import ObjectiveConfig
 from simo2_core.events import Evaluated
 from simo2_core.train.evaluate import alarms
 
+SIMO2 = ObjectiveConfig()
 SOUND = Evaluated(step=5, split="validation", images=9, bank=9,
                   knn_representation=0.9, knn_projection=0.9, knn_raw_pixels=0.9,
                   effective_rank=8.0, same_class_cosine=0.9, different_class_cosine=0.1, largest_class_cosine=0.2,
@@ -14,17 +16,21 @@ SOUND = Evaluated(step=5, split="validation", images=9, bank=9,
 
 
 def test_a_sound_embedding_raises_none_and_each_alarm_is_raised_once() -> None:
-    assert alarms(SOUND, set()) == []
+    assert alarms(SOUND, set(), SIMO2) == []
     already: set[str] = set()
     bad = dataclasses.replace(SOUND, effective_rank=1.2, same_class_cosine=-0.1, largest_class_cosine=-0.95)
-    assert [alarm.code for alarm in alarms(bad, already)] == ["collapse", "same_class_opposite", "classes_opposite"]
-    assert alarms(bad, already) == []
-    assert all(alarm.cure and alarm.step == 5 for alarm in alarms(bad, set()))
+    assert [alarm.code for alarm in alarms(bad, already, SIMO2)] == [
+        "collapse",
+        "same_class_opposite",
+        "classes_opposite",
+    ]
+    assert alarms(bad, already, SIMO2) == []
+    assert all(alarm.cure and alarm.step == 5 for alarm in alarms(bad, set(), SIMO2))
 
 
 @pytest.mark.parametrize(("rank", "raised"), [(1.0, True), (1.49, True), (1.51, False), (16.0, False)])
 def test_collapse_begins_below_one_and_a_half(rank: float, raised: bool) -> None:
-    assert bool(alarms(dataclasses.replace(SOUND, effective_rank=rank), set())) == raised
+    assert bool(alarms(dataclasses.replace(SOUND, effective_rank=rank), set(), SIMO2)) == raised
 
 
 def test_constructed_embeddings_raise_what_they_should() -> None:
@@ -46,5 +52,15 @@ def test_constructed_embeddings_raise_what_they_should() -> None:
             effective_rank=geometry.effective_rank(z_nd),
             same_class_cosine=geometry.cosine_distributions(z_nd, labels_n).same_mean,
         )
-        codes[name] = [alarm.code for alarm in alarms(event, set())]
+        codes[name] = [alarm.code for alarm in alarms(event, set(), SIMO2)]
     assert codes == {"line": ["collapse"], "orthogonal": [], "flipped": ["same_class_opposite"]}
+
+
+def test_the_cure_is_an_option_that_exists_and_fits_the_objective() -> None:
+    bad = dataclasses.replace(SOUND, same_class_cosine=-0.1, largest_class_cosine=-0.95)
+    cures = {alarm.code: alarm.cure for alarm in alarms(bad, set(), SIMO2)}
+    assert "--distance line" in cures["classes_opposite"]
+    assert "--bias" in cures["same_class_opposite"]
+    lines = {alarm.code: alarm.cure for alarm in alarms(bad, set(), ObjectiveConfig(distance="line"))}
+    assert "--distance line" not in lines["classes_opposite"]
+    assert alarms(bad, set(), ObjectiveConfig(objective="cross_entropy")) == []

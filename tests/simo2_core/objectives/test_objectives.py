@@ -1,0 +1,108 @@
+"""What every objective promises the trainer."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from simo2_core.config import OBJECTIVES, Config
+from simo2_core.data.load import load_dataset
+from simo2_core.errors import ConfigError
+from simo2_core.objectives.build import make_objective
+from simo2_core.objectives.cross_entropy import CrossEntropy, classify
+from simo2_core.objectives.objective import PREFIX, Seen
+from simo2_core.objectives.terms import terms_of
+from simo2_core.presets import PRESETS
+from simo2_core.train.feed import place
+from simo2_core.train.step import make_training
+
+TINY = PRESETS["digits"].config.replace(
+    {"widths": "8,8", "stem_width": 4, "samples_per_class": 3, "batch_size": 12, "steps": 8, "dropout": 0.0}
+)
+
+
+def settings(objective: str) -> Config:
+    return TINY.replace({"objective": objective, "labels": "none" if objective == "simclr" else "classes"})
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_trains_and_reports_its_terms(objective):
+    config = settings(objective)
+    dataset = load_dataset(config.data)
+    part = dataset.train.singletons() if objective == "simclr" else dataset.train
+    step, state = make_training(config, len(part.counts), dataset.image_shape)
+    data = place(dataclasses.replace(dataset, train=part))
+    after, measured, finite = jax.jit(step)(state, data)
+    assert finite
+    assert {"total", *measured.terms} == set(terms_of(config.objective, 4, 3))
+    moved = {name for name in state.params if not np.array_equal(state.params[name], after.params[name])}
+    own = {name for name in state.params if name.startswith(PREFIX)}
+    assert own <= moved
+    assert bool(own) == (objective in ("cross_entropy", "autoencoder"))
+    # the projection head is trained by those that look at the embedding
+    assert ("head/kernel" in moved) == (objective in ("simo2", "supcon", "simclr"))
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+def test_the_terms_of_simo2_add_up_and_keep_above_their_floors(reduction):
+    config = TINY.replace({"reduction": reduction, "bias": 0.25, "distance": "line"})
+    z = np.random.default_rng(0).normal(size=(4, 3, 8))
+    z /= np.linalg.norm(z, axis=-1, keepdims=True)
+    seen = Seen(jnp.asarray(z), jnp.zeros((12, 8)), jnp.arange(4), jnp.zeros((12, 8, 8, 1)))
+    loss = make_objective(config, 10, (8, 8, 1)).loss({}, seen)
+    assert float(sum(loss.terms.values())) == pytest.approx(float(loss.total), rel=1e-6)
+    terms = terms_of(config.objective, 4, 3)
+    values = {"total": loss.total, **loss.terms}
+    assert all(float(values[name]) >= term.floor for name, term in terms.items())
+    if reduction == "mean":
+        whole = make_objective(config.replace({"reduction": "sum"}), 10, (8, 8, 1)).loss({}, seen)
+        assert float(whole.terms["diff"]) == pytest.approx(float(loss.terms["diff"]) * 3 * 6, rel=1e-5)
+
+
+def test_cross_entropy_agrees_with_optax():
+    objective = CrossEntropy(features=5, classes=7, label_smoothing=0.1)
+    params = objective.init(jax.random.key(0))
+    h = jnp.asarray(np.random.default_rng(0).normal(size=(6, 5)), jnp.float32)
+    seen = Seen(jnp.zeros((3, 2, 4)), h, jnp.asarray([6, 0, 2]), jnp.zeros((6, 1, 1, 1)))
+    targets = 0.9 * jax.nn.one_hot(jnp.asarray([6, 6, 0, 0, 2, 2]), 7) + 0.1 / 7
+    log_p = jax.nn.log_softmax(classify(params, h))
+    expected = -(targets * log_p).sum(axis=1).mean()
+    assert float(objective.loss(params, seen).total) == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_the_autoencoder_hides_noise_from_what_it_must_give_back():
+    step, state = make_training(settings("autoencoder"), 10, (8, 8, 1))
+    images = jnp.zeros((12, 8, 8, 1))
+    shown = step.objective.view(jax.random.key(0), images)
+    assert float(shown.std()) == pytest.approx(0.5, rel=0.1)
+    seen, _ = step.see(state.params, state, images, jnp.arange(4))
+    assert (np.asarray(seen.images) == 0).all()
+    own = {name.removeprefix(PREFIX): value for name, value in state.params.items() if name.startswith(PREFIX)}
+    assert step.objective.decode(own, seen.representation).shape == images.shape
+
+
+@pytest.mark.parametrize("shape", [(7, 5, 3), (8, 8, 1), (1, 1, 1)])
+def test_a_decoder_gives_back_images_of_any_size(shape):
+    objective = make_objective(settings("autoencoder").replace({"widths": "4,6,8"}), 10, shape)
+    own = objective.init(jax.random.key(0))
+    assert objective.decode(own, jnp.ones((2, 8))).shape == (2, *shape)
+
+
+def test_simclr_wants_views_and_cross_entropy_wants_labels():
+    with pytest.raises(ConfigError, match="Use --labels none"):
+        TINY.replace({"objective": "simclr"})
+    with pytest.raises(ConfigError, match="Use --labels classes"):
+        TINY.replace({"objective": "cross_entropy", "labels": "none"})
+
+
+def test_views_of_one_image_are_drawn_together_without_labels():
+    config = TINY.replace({"labels": "none"})
+    dataset = load_dataset(config.data)
+    part = dataset.train.singletons()
+    step, state = make_training(config, len(part), dataset.image_shape)
+    data = place(dataclasses.replace(dataset, train=part))
+    rows = np.asarray(step.draw(state, data).rows).reshape(4, 3)
+    assert (rows == rows[:, :1]).all()
+    assert len(set(rows[:, 0])) == 4
