@@ -31,6 +31,7 @@ DISTANCES = ("euclidean", "line")
 REDUCTIONS = ("sum", "mean")
 RESIZE_RULES = ("crop", "pad", "squash")
 ON_NAN = ("stop", "rollback")
+PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 def knob(default: Any, help: str, *, choices: tuple[str, ...] = (), aliases: tuple[str, ...] = ()) -> Any:
@@ -172,6 +173,11 @@ class ModelConfig(_Section):
     widths: tuple[int, ...] = knob((64, 128, 256, 512, 1024), "channels of each residual block, comma separated")
     dropout: float = knob(0.2, "share of features dropped after each block while training")
     embedding_size: int = knob(16, "D, the dimensions of the embedding that the loss sees")
+    precision: str = knob(
+        "auto",
+        "what convolutions multiply in; weights, quotient and loss stay float32 (auto: bfloat16 on a GPU)",
+        choices=PRECISIONS,
+    )
 
     def check(self) -> None:
         _require(

@@ -22,6 +22,7 @@ from simo2_core.bench.stages import Run, make_stages, split, time_in_turn, whole
 from simo2_core.config import Config
 from simo2_core.data.dataset import Dataset
 from simo2_core.events import Compiled, StepsLogged
+from simo2_core.model.build import compute_dtype
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.sinks import record
@@ -43,6 +44,8 @@ class Bench:
     device: str
     batch_size: int
     image_shape: tuple[int, int, int]
+    precision: str
+    """What the convolutions multiply in."""
     parameters: int
     parts: dict[str, float]
     """Seconds of each part of a step; they add up to `step`."""
@@ -101,7 +104,8 @@ def measure(config: Config, dataset: Dataset, report: Callable[[str], None], sec
         report("compiling its parts")
         stages = make_stages(step, state, data)
         report("timing the parts")
-        product, product_flops = make_products(jnp.float32)
+        precision = compute_dtype(config.model.precision)
+        product, product_flops = make_products(precision)
         spent = time_in_turn({**stages, "step": bare, "product": product}, seconds / 2, MAX_STEPS)
         report("timing the loop")
         loop, alone = _time_loop(config, dataset, bare, spent["step"], seconds / 2)
@@ -112,6 +116,7 @@ def measure(config: Config, dataset: Dataset, report: Callable[[str], None], sec
             device=f"{jax.device_count()} x {jax.devices()[0].device_kind}",
             batch_size=drawn * k,
             image_shape=dataset.image_shape,
+            precision=str(precision),
             parameters=sum(array.size for array in state.params.values()),
             parts=split(spent),
             step=spent["step"],

@@ -104,7 +104,7 @@ _convolve.defvjp(_forward, _backward)
 def _as_one_product(x_nhwc: Array, kernel: Array, strides: tuple[int, int], padding: str) -> Array:
     n, height, width, c = x_nhwc.shape
     rows, columns, _, o = kernel.shape
-    choice = taps((height, width), (rows, columns), strides, padding)
+    choice = jnp.asarray(taps((height, width), (rows, columns), strides, padding), kernel.dtype)
     p, q = choice.shape[2:4]
     # as a product, because the gradient of an indexed copy is a scatter, which is slow on a CPU
     matrix = jnp.einsum("ipt,tco->icpo", choice.reshape(height * width, p * q, -1), kernel.reshape(-1, c, o))

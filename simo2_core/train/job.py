@@ -31,6 +31,7 @@ from simo2_core.events import (
     StepsLogged,
     WarningRaised,
 )
+from simo2_core.model.build import compute_dtype
 from simo2_core.objectives.terms import terms_of
 from simo2_core.optim import learning_rate_schedule
 from simo2_core.run.directory import RunDirectory
@@ -113,7 +114,9 @@ class Job:
         yield self._compile()
 
     def _write_config(self) -> None:
-        facts = {**environment(), "data": self.data.name, "fingerprint": self.data.fingerprint}
+        precision = str(compute_dtype(self.config.model.precision))
+        data = {"data": self.data.name, "fingerprint": self.data.fingerprint}
+        facts = {**environment(), "precision": precision, **data}
         try:
             self.run.write_config(self.config, facts)
         except OSError as error:

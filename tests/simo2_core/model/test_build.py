@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -5,7 +7,7 @@ import pytest
 from flax import nnx
 
 from simo2_core.config import ModelConfig
-from simo2_core.model.build import build_model, to_unit_rows
+from simo2_core.model.build import build_model, compute_dtype, to_unit_rows
 
 SMALL = ModelConfig(stem_width=4, widths=(6, 8), embedding_size=3)
 
@@ -28,6 +30,25 @@ def test_weights_are_decided_by_the_key():
     weights = [jax.tree.leaves(nnx.state(build_model(SMALL, 1, jax.random.key(seed)), nnx.Param)) for seed in (0, 0, 1)]
     assert all((a == b).all() for a, b in zip(weights[0], weights[1], strict=True))
     assert any((a != b).any() for a, b in zip(weights[0], weights[2], strict=True))
+
+
+def test_half_precision_is_of_the_products_alone():
+    half = dataclasses.replace(SMALL, precision="bfloat16")
+    models = [build_model(config, 1, jax.random.key(0)) for config in (SMALL, half)]
+    x = images(5, 6, 6, 1)
+    (whole, _), (near, embedding) = (jax.jit(lambda x, model=model: model(x))(x) for model in models)
+    assert near.dtype == embedding.dtype == jnp.float32
+    assert {leaf.dtype for leaf in jax.tree.leaves(nnx.state(models[1], nnx.Param))} == {jnp.dtype("float32")}
+    assert 0 < float(jnp.abs(near - whole).max()) < 0.05 * float(jnp.abs(whole).max())
+    np.testing.assert_allclose(np.linalg.norm(embedding, axis=1), 1, rtol=1e-6)
+
+
+def test_the_device_decides_a_precision_that_is_left_open(monkeypatch):
+    assert compute_dtype("auto") == jnp.float32
+    assert compute_dtype("bfloat16") == jnp.bfloat16
+    monkeypatch.setattr("simo2_core.model.build.jax.default_backend", lambda: "gpu")
+    assert compute_dtype("auto") == jnp.bfloat16
+    assert compute_dtype("float32") == jnp.float32
 
 
 def test_different_images_have_different_embeddings_from_the_beginning():
