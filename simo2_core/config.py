@@ -22,7 +22,8 @@ from simo2_core.errors import ConfigError, did_you_mean
 FORMAT = 1
 """Version of the JSON written by `Config.to_json`."""
 
-ENCODERS = ("yatcnn",)
+ENCODERS = ("yatcnn", "cnn", "resnet18")
+NORMS = ("group", "batch")
 OPTIMIZERS = ("adam", "adamw", "sgd", "novograd", "rmsprop")
 SCHEDULES = ("constant", "cosine", "warmup_cosine", "exponential", "step", "linear", "polynomial")
 OBJECTIVES = ("simo2", "supcon", "simclr", "cross_entropy", "autoencoder")
@@ -168,7 +169,13 @@ class AugmentConfig(_Section):
 class ModelConfig(_Section):
     """The encoder and its projection head."""
 
-    encoder: str = knob("yatcnn", "the encoder", choices=ENCODERS)
+    encoder: str = knob(
+        "yatcnn",
+        "the encoder: YatCNN, its twin cnn of plain convolutions with ReLU, or ResNet-18 of the first four --widths "
+        "(as published 64,128,256,512)",
+        choices=ENCODERS,
+    )
+    norm: str = knob("group", "what normalises the maps of resnet18", choices=NORMS)
     stem_width: int = knob(32, "channels after the 3×3 stem")
     widths: tuple[int, ...] = knob((64, 128, 256, 512, 1024), "channels of each residual block, comma separated")
     dropout: float = knob(0.2, "share of features dropped after each block while training")
@@ -178,6 +185,11 @@ class ModelConfig(_Section):
         "what convolutions multiply in; weights, quotient and loss stay float32 (auto: bfloat16 on a GPU)",
         choices=PRECISIONS,
     )
+
+    @property
+    def stages(self) -> tuple[int, ...]:
+        """The widths that the encoder has, the last of which is F, the size of the representation."""
+        return self.widths[:4] if self.encoder == "resnet18" else self.widths
 
     def check(self) -> None:
         _require(

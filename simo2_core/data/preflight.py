@@ -233,7 +233,7 @@ def _dimensions(config: Config, facts: DatasetFacts) -> list[Finding]:
 
 
 def _image_size(config: Config, facts: DatasetFacts) -> list[Finding]:
-    halvings = len(config.model.widths) - 1
+    halvings = len(config.model.stages) - 1
     side = min(facts.image_shape[:2])
     if halvings and side < 2**halvings:
         return [

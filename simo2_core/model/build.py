@@ -9,15 +9,16 @@ from jax import Array
 from jax.typing import DTypeLike
 
 from simo2_core.config import ModelConfig
-from simo2_core.errors import ConfigError
-from simo2_core.model.encoders import YatCNN
+from simo2_core.model.encoders import PlainConv, YatCNN
 from simo2_core.model.initial import lecun_normal
+from simo2_core.model.resnet import ResNet18
+from simo2_core.model.yat import YatConv
 
 
 class SimO2Model(nnx.Module):
     """Encoder → representation → linear projection → unit embedding. No state of its own but its Params."""
 
-    def __init__(self, encoder: YatCNN, features: int, embedding_size: int, *, rngs: nnx.Rngs) -> None:
+    def __init__(self, encoder: YatCNN | ResNet18, features: int, embedding_size: int, *, rngs: nnx.Rngs) -> None:
         self.encoder = encoder
         self.head = nnx.Linear(features, embedding_size, kernel_init=lecun_normal, rngs=rngs)
 
@@ -38,11 +39,16 @@ class SimO2Model(nnx.Module):
 def build_model(config: ModelConfig, in_channels: int, key: Array) -> SimO2Model:
     """A new model, its weights decided by `key`."""
     rngs = nnx.Rngs(params=key)
-    if config.encoder == "yatcnn":
-        dtype = compute_dtype(config.precision)
-        encoder = YatCNN(in_channels, config.stem_width, config.widths, config.dropout, dtype=dtype, rngs=rngs)
-        return SimO2Model(encoder, config.widths[-1], config.embedding_size, rngs=rngs)
-    raise ConfigError(f"encoder is {config.encoder!r}, which has no implementation.")
+    dtype = compute_dtype(config.precision)
+    encoder: YatCNN | ResNet18
+    if config.encoder == "resnet18":
+        encoder = ResNet18(in_channels, config.stages, config.norm, dtype=dtype, rngs=rngs)
+    else:
+        layer = YatConv if config.encoder == "yatcnn" else PlainConv
+        encoder = YatCNN(
+            in_channels, config.stem_width, config.stages, config.dropout, layer=layer, dtype=dtype, rngs=rngs
+        )
+    return SimO2Model(encoder, config.stages[-1], config.embedding_size, rngs=rngs)
 
 
 def compute_dtype(precision: str) -> DTypeLike:

@@ -18,13 +18,28 @@ from simo2_core.model.conv import Conv
 from simo2_core.model.yat import YatConv
 
 
+class PlainConv(Conv):
+    """A linear convolution and ReLU: what a YatConv is compared with."""
+
+    def __call__(self, x_nhwc: Array) -> Array:
+        """(n, h, w, in_features) to (n, p, q, out_features), not negative, float32."""
+        return jax.nn.relu(super().__call__(x_nhwc))
+
+
 class YatBlock(nnx.Module):
-    """YatConv 3×3 → linear conv 3×3, beside a linear 1×1 shortcut; then dropout."""
+    """YatConv 3×3, or its plain twin, → linear conv 3×3, beside a linear 1×1 shortcut; then dropout."""
 
     def __init__(
-        self, in_features: int, out_features: int, dropout: float, *, dtype: DTypeLike | None = None, rngs: nnx.Rngs
+        self,
+        in_features: int,
+        out_features: int,
+        dropout: float,
+        *,
+        layer: type[YatConv] | type[PlainConv] = YatConv,
+        dtype: DTypeLike | None = None,
+        rngs: nnx.Rngs,
     ) -> None:
-        self.yat = YatConv(in_features, out_features, 3, dtype=dtype, rngs=rngs)
+        self.yat = layer(in_features, out_features, 3, dtype=dtype, rngs=rngs)
         self.conv = Conv(out_features, out_features, 3, dtype=dtype, rngs=rngs)
         self.shortcut = Conv(in_features, out_features, 1, use_bias=False, dtype=dtype, rngs=rngs)
         self.dropout = dropout
@@ -48,14 +63,16 @@ class YatCNN(nnx.Module):
         widths: tuple[int, ...],
         dropout: float,
         *,
+        layer: type[YatConv] | type[PlainConv] = YatConv,
         dtype: DTypeLike | None = None,
         rngs: nnx.Rngs,
     ) -> None:
-        self.stem = YatConv(in_channels, stem_width, 3, dtype=dtype, rngs=rngs)
+        """`layer` is `YatConv`; `PlainConv` makes the twin of the same shape with plain convolutions and ReLU."""
+        self.stem = layer(in_channels, stem_width, 3, dtype=dtype, rngs=rngs)
         self.widths = widths
         self.dropout = dropout
         for index, (narrow, wide) in enumerate(zip((stem_width, *widths), widths, strict=False)):
-            setattr(self, f"block{index}", YatBlock(narrow, wide, dropout, dtype=dtype, rngs=rngs))
+            setattr(self, f"block{index}", YatBlock(narrow, wide, dropout, layer=layer, dtype=dtype, rngs=rngs))
 
     def __call__(self, x_nhwc: Array, *, dropout_keys: Array | None = None) -> Array:
         """Normalised images (n, h, w, in_channels) to representations (n, widths[-1]), float32.

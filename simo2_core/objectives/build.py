@@ -14,12 +14,12 @@ from simo2_core.objectives.supcon import SupCon
 
 def make_objective(config: Config, classes: int, image_shape: tuple[int, int, int]) -> Objective:
     """The objective that `config` names, for a data set of `classes` and images of `image_shape`."""
-    chosen, features = config.objective, config.model.widths[-1]
+    chosen, features = config.objective, config.model.stages[-1]
     makers: dict[str, Callable[[], Objective]] = {
         "simo2": lambda: Simo2(chosen),
         "supcon": lambda: SupCon(chosen.temperature),
         "simclr": lambda: SupCon(chosen.temperature),
         "cross_entropy": lambda: CrossEntropy(features, classes, chosen.label_smoothing),
-        "autoencoder": lambda: Autoencoder(features, config.model.widths, image_shape, chosen.noise),
+        "autoencoder": lambda: Autoencoder(features, config.model.stages, image_shape, chosen.noise),
     }
     return makers[chosen.objective]()
