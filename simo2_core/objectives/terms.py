@@ -25,6 +25,11 @@ class Term:
     """The least that the reported number can be; None where no bound is known."""
 
 
+def trains_projection(config: ObjectiveConfig) -> bool:
+    """Whether the loss looks at the embedding: where it does not, the projection head stays as it was drawn."""
+    return config.objective not in ("cross_entropy", "autoencoder")
+
+
 def terms_of(config: ObjectiveConfig, classes: int, samples_per_class: int) -> dict[str, Term]:
     """The terms of the objective's loss for batches of C classes of k samples, by name; `total` is the first."""
     makers: dict[str, Callable[[ObjectiveConfig, int, int], dict[str, Term]]] = {

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from simo2_core.analysis.classification import Classification, classification
 from simo2_core.analysis.few_shot import Estimate
+from simo2_core.analysis.geometry import class_gram
 from simo2_core.analysis.worth import METRICS, Worth, measure
 from simo2_core.config import DataConfig
 from simo2_core.data.dataset import Dataset, Part
@@ -60,6 +61,8 @@ class Assessment:
     """By name in `FEATURES`."""
     classes: Classification
     """Of test, by kNN with k = 20 on the representation."""
+    class_grams: dict[str, NDArray[np.float64]]
+    """(C, C) signed cosines of the class means of test, by name of the features."""
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dict; a number that could not be measured is not in it."""
@@ -106,8 +109,8 @@ def folder_of(run: RunDirectory, checkpoint: Path, data: str | None) -> Path:
 
 
 def assess(
-    run: RunDirectory, checkpoint: Path, *, data: str | None = None, report: Report = silent,
-    say: Callable[[str], None] = lambda _: None,
+    run: RunDirectory, checkpoint: Path, *, data: str | None = None, features: Sequence[str] = FEATURES,
+    report: Report = silent, say: Callable[[str], None] = lambda _: None,
 ) -> Assessment:  # fmt: skip
     """Measures a checkpoint of a run on the test part of its own data set, or of another.
 
@@ -117,6 +120,7 @@ def assess(
         checkpoint: in `run`.
         data: a data set as for `simo2 train --dataset`; its images are made as large as those of the run and
             normalised by the statistics of the run.
+        features: which of `FEATURES` to measure, `representation` among them.
         report: told how far preparing and decoding are.
         say: told what is being done.
 
@@ -136,13 +140,13 @@ def assess(
             f"{dataset.name} has changed since {run.path} was trained, so its test images may have been trained on. "
             "Put the data back, or train again."
         )
-    features = _features(folder_of(run, checkpoint, data), checkpoint, dataset, say)
+    made = _features(folder_of(run, checkpoint, data), checkpoint, dataset, say)
     labels = {name: _part(dataset, name).labels for name in _PARTS}
     classes = len(dataset.class_names)
     worth = {}
-    for name in FEATURES:
+    for name in features:
         heading = name.replace("_", " ")
-        worth[name] = measure(features[name], labels, classes=classes, say=_prefixed(say, heading))
+        worth[name] = measure(made[name], labels, classes=classes, say=_prefixed(say, heading))
     return Assessment(
         checkpoint=checkpoint,
         step=int(checkpoint.name),
@@ -152,6 +156,7 @@ def assess(
         images={name: len(_part(dataset, name)) for name in _PARTS},
         worth=worth,
         classes=classification(labels["test"], worth["representation"].predicted, classes=classes),
+        class_grams={name: class_gram(made[name]["test"], labels["test"], classes) for name in features},
     )
 
 

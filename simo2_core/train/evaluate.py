@@ -17,6 +17,7 @@ from simo2_core.analysis.metrics import knn_accuracy
 from simo2_core.config import ObjectiveConfig
 from simo2_core.data.dataset import Dataset, Part
 from simo2_core.events import EmbeddingSnapshot, Evaluated, WarningRaised
+from simo2_core.objectives.terms import trains_projection
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import write_whole
 
@@ -119,7 +120,7 @@ def alarms(event: Evaluated, already: set[str], objective: ObjectiveConfig) -> l
     They judge the embedding, so an objective that does not train the projection head raises none.
     """
     found: list[tuple[str, str, str]] = []
-    if objective.objective in ("cross_entropy", "autoencoder"):
+    if not trains_projection(objective):
         return []
     simo2 = objective.objective == "simo2"
     published = simo2 and objective.distance == "euclidean"

@@ -55,7 +55,9 @@ CALL_SECONDS = 0.25
 class Job:
     """The state of a training run between two events."""
 
-    def __init__(self, config: Config, run: RunDirectory, dataset: Dataset | None = None) -> None:
+    def __init__(
+        self, config: Config, run: RunDirectory, dataset: Dataset | None = None, *, pictures: bool = True
+    ) -> None:
         """Takes `dataset` where it is loaded already, and loads what `config` names where it is not."""
         self.config, self.run = config, run
         keep_compiled_programs()
@@ -82,7 +84,7 @@ class Job:
             self._checkpoints = Checkpoints(run.checkpoints, keep=config.keep)
         except OSError as error:
             raise disk_error("opening", run.checkpoints, error) from error
-        self._plotter = Plotter(run)
+        self._plotter = Plotter(run, enabled=pictures)
         self._warned: set[str] = set()
         self.seconds = {"compile": 0.0, "train": 0.0, "evaluate": 0.0}
 

@@ -18,17 +18,19 @@ from simo2_core.run.directory import RunDirectory
 class Plotter:
     """At most one child at a time; a request while it draws is drawn after it."""
 
-    def __init__(self, run: RunDirectory) -> None:
-        """Draws into the run's `plots/`."""
+    def __init__(self, run: RunDirectory, *, enabled: bool = True) -> None:
+        """Draws into the run's `plots/`, or nothing at all."""
         self._run = run
+        self._enabled = enabled
         self._child: subprocess.Popen[str] | None = None
         self._waiting: int | None = None
         self._step = 0
 
     def request(self, step: int) -> None:
         """Asks for the pictures as of `step`; returns at once."""
-        self._waiting = step
-        self._start()
+        if self._enabled:
+            self._waiting = step
+            self._start()
 
     def _start(self) -> None:
         if self._child is not None or self._waiting is None:

@@ -27,7 +27,9 @@ from simo2_core.train.memory import out_of_memory
 from simo2_core.train.step import MAX_STEPS
 
 
-def train(config: Config, run: RunDirectory, control: Control, dataset: Dataset | None = None) -> Iterator[Event]:
+def train(
+    config: Config, run: RunDirectory, control: Control, dataset: Dataset | None = None, *, pictures: bool = True
+) -> Iterator[Event]:
     """Trains until `config.steps`, from the newest checkpoint in `run` or from the beginning, and says what happens.
 
     Nothing happens between two events that are not asked for: not iterating is pausing. `control` can ask for a
@@ -36,6 +38,7 @@ def train(config: Config, run: RunDirectory, control: Control, dataset: Dataset 
 
     Args:
         dataset: what to train on, where it is loaded already; by default what `config.data` names.
+        pictures: whether to draw the plots, which `simo2 plot` can do later.
 
     Raises:
         ConfigError, DataError: before anything starts.
@@ -44,7 +47,7 @@ def train(config: Config, run: RunDirectory, control: Control, dataset: Dataset 
         RunError: the last state could not be saved.
     """
     with out_of_memory(config, run):
-        job = Job(config, run, dataset)
+        job = Job(config, run, dataset, pictures=pictures)
         try:
             yield from job.begin()
             plan = _Plan(config, job.step)  # after compiling, which is no time to count

@@ -1,0 +1,176 @@
+"""Trains and measures the runs of a comparison: one after another, or one on each device."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from simo2_core.compare.outcome import Outcome
+from simo2_core.compare.plan import Job, Plan
+from simo2_core.errors import ConfigError, DivergedError, RunError
+from simo2_core.events import Evaluated, Event, StepsLogged
+from simo2_core.objectives.terms import trains_projection
+from simo2_core.run.directory import RunDirectory
+from simo2_core.run.files import disk_error, write_whole
+
+FEATURES = ("representation", "projection")
+"""What is measured of every run; of the first one also `raw_pixels`, which no arm changes."""
+
+MOST_CLASSES = 150
+"""Up to so many classes a heat map of them is kept."""
+
+Tell = Callable[[Job, Event], None]
+
+_DEVICE = {"gpu": "CUDA_VISIBLE_DEVICES", "cuda": "CUDA_VISIBLE_DEVICES", "rocm": "ROCR_VISIBLE_DEVICES"}
+
+
+def open_comparison(run_dir: Path, name: str, plan: Plan) -> Path:
+    """The folder of a comparison, new, or begun earlier with the same plan.
+
+    Raises:
+        ConfigError: the folder belongs to another plan.
+        RunError: the disk refuses.
+    """
+    folder = run_dir / name
+    path, body = folder / "comparison.json", json.dumps(plan.to_json(), indent=1)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            if any(folder.iterdir()):
+                raise ConfigError(f"{folder} holds something else than a comparison. Give another --name.")
+            write_whole(path, body.encode())
+        elif path.read_text() != body:
+            raise ConfigError(
+                f"{folder} is another comparison (see its comparison.json). Give another --name, or the same settings "
+                "to go on with it."
+            )
+    except OSError as error:
+        raise disk_error("making", folder, error) from error
+    return folder
+
+
+def carry_out(folder: Path, job: Job, tell: Tell, *, pixels: bool = False) -> Outcome:
+    """Trains and measures one run, or what of it is still to be done.
+
+    Args:
+        tell: gets every event of its training.
+        pixels: measure raw pixels as well.
+
+    Raises:
+        Simo2Error: as training and measuring do, but for a run that diverges, which is an outcome.
+    """
+    from simo2_core.run.control import Control
+    from simo2_core.run.sinks import record
+    from simo2_core.train.assess import assess
+    from simo2_core.train.checkpoint import find_checkpoint
+    from simo2_core.train.trainer import train
+
+    path = folder / "runs" / job.name
+    if (done := Outcome.read(path)) is not None:
+        return done
+    run = RunDirectory.open(path) if path.exists() else RunDirectory.create(path.parent, job.name, job.config)
+    with run.own():
+        diverged = False
+        try:
+            events = record(train(job.config, run, Control(run.control), pictures=False), run, say=lambda _: None)
+            for event in events:
+                tell(job, event)
+                if job.trial and isinstance(event, Evaluated) and event.step == job.config.steps:
+                    break  # before it reads the test part
+        except DivergedError:
+            diverged = True
+        course = _course(run)
+        scores: dict[str, dict[str, float]] = {}
+        gram = None
+        if not diverged and not job.trial:
+            features = (*FEATURES, "raw_pixels") if pixels else FEATURES
+            found = assess(run, find_checkpoint(run.checkpoints, "latest"), features=features)
+            scores = {
+                name: {key: float(score.mean) for key, score in worth.scores.items()}
+                for name, worth in found.worth.items()
+            }
+            if len(found.class_names) <= MOST_CLASSES:
+                shown = "projection" if trains_projection(job.config.objective) else "representation"
+                gram = [[None if np.isnan(x) else round(float(x), 5) for x in row] for row in found.class_grams[shown]]
+        outcome = Outcome(
+            arm=job.arm,
+            seed=job.config.seed,
+            value=job.value,
+            step=course[-1][0] if course else 0,
+            diverged=diverged,
+            validation=course[-1][2] if course and not diverged else 0.0,
+            seconds=_seconds(run),
+            course=tuple(course),
+            scores=scores,
+            class_gram=gram,
+        )
+        outcome.write(path)
+    return outcome
+
+
+def _course(run: RunDirectory) -> list[tuple[int, float, float]]:
+    seconds, course = 0.0, []
+    for event in run.events():
+        if isinstance(event, StepsLogged):
+            seconds += len(event.total) / event.steps_per_second
+        elif isinstance(event, Evaluated) and event.split == "validation":
+            course.append((event.step, seconds, event.knn_representation))
+    return course
+
+
+def _seconds(run: RunDirectory) -> float:
+    calls = (event for event in run.events() if isinstance(event, StepsLogged))
+    return sum(len(event.total) / event.steps_per_second for event in calls)
+
+
+def carry_out_all(folder: Path, jobs: Sequence[Job], devices: int, tell: Tell) -> Iterator[Outcome]:
+    """The outcomes of all jobs, as they come: in the order of `jobs` on one device, by speed on several."""
+    if devices == 1:
+        for number, job in enumerate(jobs):
+            yield carry_out(folder, job, tell, pixels=number == 0 and not job.trial)
+        return
+    context = multiprocessing.get_context("spawn")
+    free: Any = context.Queue()
+    for device in range(devices):
+        free.put(device)
+    with ProcessPoolExecutor(devices, mp_context=context, initializer=_take_device, initargs=(free,)) as pool:
+        coming = [
+            pool.submit(_carry_out_quietly, folder, job, number == 0 and not job.trial)
+            for number, job in enumerate(jobs)
+        ]
+        try:
+            for done in as_completed(coming):
+                yield done.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _take_device(free: Any) -> None:
+    """In a new worker, before it imports jax: it sees one device alone."""
+    device = str(free.get())
+    for variable in set(_DEVICE.values()):
+        seen = [name for name in os.environ.get(variable, "").split(",") if name]
+        os.environ[variable] = seen[int(device)] if len(seen) > int(device) else device
+
+
+def _carry_out_quietly(folder: Path, job: Job, pixels: bool) -> Outcome:
+    return carry_out(folder, job, lambda _job, _event: None, pixels=pixels)
+
+
+def count_devices() -> int:
+    """How many accelerators there are, or 1 for the CPU: asked in a child, so that this process takes none of them."""
+    program = "import jax; print(jax.local_device_count() if jax.default_backend() in ('gpu', 'tpu') else 1)"
+    with contextlib.suppress(OSError, ValueError, subprocess.SubprocessError):
+        said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
+        return max(1, int(said.stdout.split()[-1]))
+    raise RunError("jax cannot count the devices of this machine. Say how many to use with --devices.")

@@ -1,0 +1,59 @@
+"""What one run of a comparison came to, as a file in its folder."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from simo2_core.errors import RunError
+from simo2_core.run.files import disk_error, write_whole
+
+FILE = "outcome.json"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One run, finished or diverged."""
+
+    arm: str
+    seed: int
+    value: Any
+    """Of the swept setting, or None."""
+    step: int
+    diverged: bool
+    validation: float
+    """kNN@20 of the representation after the last step, on validation, in [0, 1]; 0 when it diverged."""
+    seconds: float
+    """Spent in training calls: compilation and evaluation are not in it."""
+    course: tuple[tuple[int, float, float], ...]
+    """(step, seconds of training, validation kNN) of each evaluation."""
+    scores: dict[str, dict[str, float]]
+    """By features and metric, on test; empty for a trial and for what diverged."""
+    class_gram: list[list[float | None]] | None = None
+    """(C, C) signed cosines of the class means of test; of the projection where it is trained. Up to 150 classes."""
+
+    def write(self, folder: Path) -> None:
+        """Writes it whole; raises RunError when the disk refuses."""
+        try:
+            write_whole(folder / FILE, json.dumps(asdict(self), allow_nan=False).encode())
+        except OSError as error:
+            raise disk_error("writing", folder / FILE, error) from error
+
+    @classmethod
+    def read(cls, folder: Path) -> Outcome | None:
+        """The outcome in a run's folder, or None when there is none; raises RunError for one that is damaged."""
+        path = folder / FILE
+        try:
+            data = json.loads(path.read_bytes())
+            course = tuple((int(step), float(seconds), float(knn)) for step, seconds, knn in data.pop("course"))
+            found = cls(course=course, **data)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+            raise RunError(f"{path} is damaged ({error!s:.80}). Delete it: it is measured again.") from None
+        if not math.isfinite(found.validation):
+            raise RunError(f"{path} is damaged (validation is {found.validation}). Delete it: it is measured again.")
+        return found

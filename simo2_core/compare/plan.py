@@ -1,0 +1,185 @@
+"""What is compared with what: arms that differ in a few settings, each trained with the same seeds.
+
+An arm is a name that stands for some settings, or such a name with more of them: `simo2-line:epsilon=0.1`.
+Everything else (data, order of data, augmentation, steps, batch) is the same for all arms of one seed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from simo2_core.config import Config, leaves
+from simo2_core.errors import ConfigError, did_you_mean
+from simo2_core.presets import with_views
+
+FORMAT = 1
+"""Version of `comparison.json`."""
+
+ARMS: Mapping[str, Mapping[str, Any]] = {
+    "simo2": {"objective": "simo2", "distance": "euclidean"},
+    "simo2-line": {"objective": "simo2", "distance": "line"},
+    "supcon": {"objective": "supcon"},
+    "cross_entropy": {"objective": "cross_entropy"},
+    "autoencoder": {"objective": "autoencoder"},
+    "simclr": {"objective": "simclr", "labels": "none", "samples_per_class": 2},
+    "simo2-views": {"objective": "simo2", "labels": "none"},
+    "simo2-line-views": {"objective": "simo2", "distance": "line", "labels": "none"},
+}
+"""The settings that a short name stands for; those that end in `-views`, and simclr, train without labels."""
+
+FACTORS = (0.1, 0.3, 1.0, 3.0)
+"""What `--sweep lr` multiplies the learning rate of the preset with."""
+
+TRIAL_SEEDS = 1000
+"""Added to the first seed for the trials of a sweep, so that no run is both chosen by and reported."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One side of a comparison."""
+
+    name: str
+    settings: Mapping[str, Any]
+
+    @classmethod
+    def parse(cls, text: str) -> Arm:
+        """Reads `simo2-line` or `simo2:epsilon=0.1:embedding_size=4`; raises ConfigError for anything else."""
+        word, *pairs = text.strip().split(":")
+        if word not in ARMS:
+            raise ConfigError(f"there is no arm {word!r}; choose from {', '.join(ARMS)}.{did_you_mean(word, ARMS)}")
+        known = {leaf.name: leaf for leaf in leaves()}
+        settings = dict(ARMS[word])
+        for pair in pairs:
+            name, equals, value = pair.partition("=")
+            name = name.strip().replace("-", "_")
+            if not equals or name not in known:
+                raise ConfigError(
+                    f"{pair!r} in the arm {text!r} is no setting=value.{did_you_mean(name, known)} "
+                    "Write an arm as simo2:epsilon=0.1."
+                )
+            settings[name] = known[name].parse(value)
+        return cls(text.strip(), settings)
+
+    def config(self, base: Config) -> Config:
+        """The settings of the arm, in place of those of `base`."""
+        return (with_views(base) if self.settings.get("labels") == "none" else base).replace(self.settings)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A setting whose value is chosen for each arm, by validation kNN of one trial each."""
+
+    setting: str
+    values: tuple[Any, ...]
+
+    @classmethod
+    def parse(cls, text: str, base: Config) -> Sweep:
+        """Reads `lr`, which tries the preset's rate times `FACTORS`, or `epsilon=0.001,0.01`."""
+        name, _, values = text.partition("=")
+        name = {"lr": "learning_rate"}.get(name.strip(), name.strip().replace("-", "_"))
+        known = {leaf.name: leaf for leaf in leaves()}
+        if name not in known:
+            raise ConfigError(f"{name!r} in --sweep is no setting.{did_you_mean(name, known)}")
+        if values:
+            return cls(name, tuple(known[name].parse(value) for value in values.split(",")))
+        if name != "learning_rate":
+            raise ConfigError(f"--sweep {name} names no values; write --sweep {name}=V1,V2,...")
+        return cls(name, tuple(float(f"{base.optim.learning_rate * factor:.3g}") for factor in FACTORS))
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a comparison."""
+
+    name: str
+    """Of its folder."""
+    arm: str
+    config: Config
+    value: Any = None
+    """Of the swept setting; None where nothing is swept."""
+    trial: bool = False
+    """Whether it only serves to choose `value`: it is looked at on validation alone."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A whole comparison."""
+
+    base: Config
+    arms: tuple[Arm, ...]
+    seeds: tuple[int, ...]
+    sweep: Sweep | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.arms) < 1 or len({arm.name for arm in self.arms}) < len(self.arms):
+            raise ConfigError("--objectives names no arm, or one twice.")
+        if len(self.seeds) < 2:
+            raise ConfigError("--seeds is 1; it must be 2 or more: one run has no interval.")
+        for arm in self.arms:
+            arm.config(self.base)
+
+    def trials(self) -> list[Job]:
+        """The runs that a sweep chooses by: one for each arm and value."""
+        if self.sweep is None:
+            return []
+        return [
+            self._job(arm, self.seeds[0] + TRIAL_SEEDS, value, trial=True)
+            for arm in self.arms
+            for value in self.sweep.values
+        ]
+
+    def runs(self, chosen: Mapping[str, Any]) -> list[Job]:
+        """The runs that are reported, seed by seed; `chosen` has the value of the swept setting for each arm."""
+        return [self._job(arm, seed, chosen.get(arm.name)) for seed in self.seeds for arm in self.arms]
+
+    def _job(self, arm: Arm, seed: int, value: Any, *, trial: bool = False) -> Job:
+        config = arm.config(self.base).replace({"seed": seed})
+        name = f"{slug(arm.name)}-s{seed}"
+        if self.sweep is not None and value is not None:
+            config = config.replace({self.sweep.setting: value})
+            name += f"-{slug(str(value))}" if trial else ""
+        return Job(f"trial-{name}" if trial else name, arm.name, config, value, trial)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready dict: two plans are the same exactly when theirs are."""
+        return {
+            "format": FORMAT,
+            "base": self.base.to_json(),
+            "arms": [arm.name for arm in self.arms],
+            "seeds": list(self.seeds),
+            "sweep": None if self.sweep is None else {"setting": self.sweep.setting, "values": list(self.sweep.values)},
+        }
+
+
+def make_plan(base: Config, arms: Iterable[str], encoders: Iterable[str], seeds: int, sweep: str | None) -> Plan:
+    """A plan as the command line gives it.
+
+    Args:
+        arms: see `Arm.parse`.
+        encoders: when there are any, every arm is trained with each of them.
+        seeds: how many, from that of `base` on.
+        sweep: see `Sweep.parse`.
+
+    Raises:
+        ConfigError: what cannot work.
+    """
+    each = [Arm.parse(text) for text in arms]
+    crossed = [
+        replace(arm, name=f"{arm.name}+{encoder}", settings={**arm.settings, "encoder": encoder})
+        for encoder in encoders
+        for arm in each
+    ]
+    return Plan(
+        base,
+        tuple(crossed or each),
+        tuple(range(base.seed, base.seed + seeds)),
+        None if sweep is None else Sweep.parse(sweep, base),
+    )
+
+
+def slug(text: str) -> str:
+    """`simo2:epsilon=0.1` as part of a folder's name."""
+    return re.sub(r"[^\w.+-]+", "_", text)

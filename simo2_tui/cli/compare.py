@@ -1,0 +1,195 @@
+"""`simo2 compare`: objectives and encoders against each other, over seeds."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from simo2_core.errors import ConfigError
+from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, resolve, with_settings
+
+if TYPE_CHECKING:
+    from simo2_core.compare.outcome import Outcome
+    from simo2_core.compare.plan import Job, Plan
+    from simo2_core.compare.results import Cell
+    from simo2_core.events import Event
+
+    Progress = Callable[[Job, Event], None]
+
+_DEFAULT_ARMS = "simo2,simo2-line,supcon,cross_entropy,autoencoder"
+
+
+def _compare(
+    *,
+    preset: Annotated[
+        str | None, typer.Option(help="The data set and settings to begin with: see simo2 presets. \\[default: digits]")
+    ] = None,
+    objectives: Annotated[
+        str,
+        typer.Option(
+            metavar="ARMS",
+            help="What to compare, comma separated, the first against all others: simo2, simo2-line, supcon, "
+            "cross_entropy, autoencoder, simclr, simo2-views, simo2-line-views; with more settings as "
+            "simo2:epsilon=0.1:bias=0.5.",
+        ),
+    ] = _DEFAULT_ARMS,
+    encoders: Annotated[
+        str, typer.Option(metavar="NAMES", help="Train every one of them with each of these encoders, comma separated.")
+    ] = "",
+    seeds: Annotated[int, typer.Option(help="Runs of each, from --seed on.", min=2)] = 5,
+    sweep: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SETTING", help="Choose it for each on validation, by one trial a value: lr, or NAME=V1,V2,..."
+        ),
+    ] = None,
+    devices: Annotated[int, typer.Option(help="Run on so many devices at once; 0 takes all accelerators.", min=0)] = 0,
+    run_dir: RunDirOption = DEFAULT_RUN_DIR,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the folder; the same name with the same settings goes on.")
+    ] = None,
+    as_json: JsonOption = False,
+    settings: Mapping[str, Any],
+) -> None:
+    """Compare objectives by runs that differ in nothing else: `simo2 compare --preset digits --seeds 5`.
+
+    Same data, same order of it, same steps and batch for all. An interrupted comparison goes on when it is started
+    again with the same --name. Settings below hold for all arms.
+    """
+    from simo2_core.compare.carry_out import carry_out_all, count_devices, open_comparison
+    from simo2_core.compare.pictures import draw_comparison
+    from simo2_core.compare.plan import make_plan
+    from simo2_core.compare.results import choose, to_json
+
+    base = resolve(preset, settings)
+    plan = make_plan(base, _names(objectives), _names(encoders), seeds, sweep)
+    folder = open_comparison(run_dir, name or f"compare-{base.preset or 'data'}", plan)
+    workers = devices or count_devices()
+    trials: list[Outcome] = []
+    outcomes: list[Outcome] = []
+    total = len(plan.trials()) + len(plan.runs({}))
+    with _progress(total, as_json) as (tell, done):
+        for outcome in carry_out_all(folder, plan.trials(), workers, tell):
+            trials.append(outcome)
+            done(outcome, True)
+        chosen = choose(plan, trials)
+        for outcome in carry_out_all(folder, plan.runs(chosen), workers, tell):
+            outcomes.append(outcome)
+            done(outcome, False)
+    result = to_json(plan, chosen, outcomes, ("representation", "projection"))
+    from simo2_core.train.assess import write_json
+
+    write_json(folder / "results.json", result)
+    if all(outcome.diverged for outcome in outcomes):
+        raise ConfigError("every run diverged. Use a smaller --learning-rate, or --sweep lr.")
+    files = [folder / "results.json", *draw_comparison(folder, plan, outcomes)]
+    if as_json:
+        print(json.dumps({"event": "result", **result, "files": [str(path) for path in files]}))
+        return
+    _table(plan, chosen, outcomes)
+    print(f"Written: {', '.join(map(str, files))}")
+
+
+compare_command = with_settings(_compare)
+
+
+def _names(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+@contextmanager
+def _progress(total: int, as_json: bool) -> Iterator[tuple[Progress, Callable[[Outcome, bool], None]]]:
+    """What is trained, with a bar on a terminal; one line for each finished run."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from simo2_core.events import StepsLogged
+
+    console = Console(file=sys.stderr)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=as_json or not console.is_terminal) as bars:
+        all_runs = bars.add_task("runs", total=total)
+        one = bars.add_task("", total=1, visible=False)
+
+        def tell(job: Job, event: Event) -> None:
+            if isinstance(event, StepsLogged):
+                bars.update(one, description=job.name, total=job.config.steps, completed=event.last_step, visible=True)
+
+        def done(outcome: Outcome, trial: bool) -> None:
+            bars.advance(all_runs)
+            if as_json:
+                body = {"event": "run_measured", "trial": trial, "arm": outcome.arm, "seed": outcome.seed}
+                body |= {"value": outcome.value, "validation": outcome.validation, "diverged": outcome.diverged}
+                print(json.dumps(body), flush=True)
+                return
+            what = f" with {outcome.value}" if trial else ""
+            came = "diverged" if outcome.diverged else f"validation kNN@20 {outcome.validation:.2%}"
+            bars.console.print(f"{outcome.arm}{what}, seed {outcome.seed}: {came}", highlight=False)
+
+        yield tell, done
+
+
+def _table(plan: Plan, chosen: Mapping[str, Any], outcomes: Sequence[Outcome]) -> None:
+    from simo2_core.compare.results import cells
+
+    tables = {features: cells(plan, outcomes, features) for features in ("representation", "projection")}
+    print("\n".join(table_lines(plan, chosen, tables, _raw_pixels(outcomes), _diverged(outcomes))))
+
+
+def _raw_pixels(outcomes: Sequence[Outcome]) -> dict[str, float]:
+    return next((outcome.scores["raw_pixels"] for outcome in outcomes if "raw_pixels" in outcome.scores), {})
+
+
+def _diverged(outcomes: Sequence[Outcome]) -> dict[str, int]:
+    counted: dict[str, int] = {}
+    for outcome in outcomes:
+        counted[outcome.arm] = counted.get(outcome.arm, 0) + outcome.diverged
+    return counted
+
+
+def table_lines(
+    plan: Plan, chosen: Mapping[str, Any], tables: Mapping[str, Mapping[str, Mapping[str, Cell]]],
+    raw: Mapping[str, float], diverged: Mapping[str, int],
+) -> list[str]:  # fmt: skip
+    """The table for people: rows are arms, columns what `SHOWN` lists."""
+    from simo2_core.analysis.worth import METRICS
+    from simo2_core.compare.pictures import SHOWN
+
+    shares = {metric.key for metric in METRICS if metric.share}
+    heads = {
+        "knn_20": "kNN@20", "linear_probe": "probe", "nearest_class_mean": "near.mean", "shot_5": "5 labels",
+        "class_max_abs_cosine": "max|cos|", "effective_rank": "rank", "seconds": "seconds",
+    }  # fmt: skip
+    wide = max(12, *(len(arm.name) for arm in plan.arms))
+    first = plan.arms[0].name
+    head = [("p:" if features == "projection" else "") + heads[key] for features, key in SHOWN]
+    lines = [f"Test, mean ± 95% interval of the mean over {len(plan.seeds)} seeds; p: of the projection, else of the"]
+    lines.append(f"representation. * differs from {first} by a paired t-test over seeds, two-sided p < 0.05.")
+    lines.append(" " * wide + "".join(f"{text:>14}" for text in head))
+    for arm in plan.arms:
+        row = f"{arm.name:<{wide}}"
+        for features, key in SHOWN:
+            row += f"{_cell(tables[features][arm.name].get(key), key in shares):>14}"
+        lines.append(row + (f"  {diverged[arm.name]} diverged" if diverged.get(arm.name) else ""))
+    if raw:
+        cells = [raw.get(key) if features == "representation" else None for features, key in SHOWN]
+        shown = ["" if value is None else f"{100 * value:.1f}       " for value in cells]
+        lines.append(f"{'raw pixels':<{wide}}" + "".join(f"{text:>14}" for text in shown))
+    if plan.sweep is not None:
+        picked = ", ".join(f"{arm} {chosen[arm]}" for arm in chosen)
+        lines.append(f"{plan.sweep.setting} chosen on validation by one trial each: {picked}.")
+    return lines
+
+
+def _cell(cell: Cell | None, share: bool) -> str:
+    if cell is None:
+        return "-"
+    scale, digits = (100, 1) if share else (1, 2)
+    mark = "*" if math.isfinite(cell.p) and cell.p < 0.05 else " "
+    return f"{scale * cell.mean:.{digits}f}±{scale * cell.interval:.{digits}f}{mark}"
