@@ -23,7 +23,7 @@ SHOWN = (
 
 _TITLES = {
     "knn_20": "kNN@20", "linear_probe": "linear probe", "nearest_class_mean": "nearest mean",
-    "shot_5": "5 labels a class", "class_max_abs_cosine": "class means, max |cos|",
+    "shot_5": "5 labels a class", "class_max_abs_cosine": "class max |cos|",
     "effective_rank": "effective rank", "seconds": "seconds",
 }  # fmt: skip
 

@@ -69,7 +69,7 @@ def draw_arms(path: Path, scores: Sequence[Score], caption: str, *notes: str, th
                 )  # fmt: skip
         axes.grid(visible=False, axis="y")
         axes.set_ylim(len(arms) - 0.5, -0.5)
-        axes.margins(x=0.12)
+        axes.set_xlim(*_limits(score))
         axes.xaxis.set_major_locator(MaxNLocator(3))
         if score.share:
             axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:.4g}%"))
@@ -77,6 +77,19 @@ def draw_arms(path: Path, scores: Sequence[Score], caption: str, *notes: str, th
         axes.set_yticks(range(len(arms)), names, fontsize=8.5)
         axes.tick_params(axis="y", labelcolor=theme.ink, length=0)
     return save(figure, path)
+
+
+def _limits(score: Score) -> tuple[float, float]:
+    """All seeds, and of a wide interval no more than as far again as they reach; a share ends at 1."""
+    every = np.concatenate(list(score.values.values()))
+    every = every[np.isfinite(every)]
+    if not len(every):
+        return 0.0, 1.0
+    low, high = float(every.min()), float(every.max())
+    reach = max(high - low, 1e-3 * max(abs(high), 1e-9))
+    wide = max([0.2 * reach, *(w for w in score.intervals.values() if np.isfinite(w))])
+    pad = min(wide, reach)
+    return low - pad, min(high + pad, 1 + 0.03 * reach) if score.share else high + pad
 
 
 def draw_course(
