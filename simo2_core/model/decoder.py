@@ -29,7 +29,11 @@ class YatConvTranspose(nnx.Module):
 
 
 class Decoder(nnx.Module):
-    """Linear → a map as small as the encoder's last → `YatConvTranspose`, linear conv 3×3 for each halving → image."""
+    """Linear → a map as small as the encoder's last → one doubling for each halving → linear conv 3×3 → image.
+
+    A doubling is `YatConvTranspose` → linear conv 3×3, beside a linear 1×1 shortcut of repeated pixels: without it a
+    small signal is squared away by every YAT product.
+    """
 
     def __init__(
         self, features: int, widths: tuple[int, ...], image_shape: tuple[int, int, int], *, rngs: nnx.Rngs
@@ -45,13 +49,15 @@ class Decoder(nnx.Module):
         for index, (wide, narrow) in enumerate(zip(self.widths, self.widths[1:], strict=False)):
             setattr(self, f"up{index}", YatConvTranspose(wide, narrow, rngs=rngs))
             setattr(self, f"conv{index}", Conv(narrow, narrow, 3, rngs=rngs))
+            setattr(self, f"shortcut{index}", Conv(wide, narrow, 1, use_bias=False, rngs=rngs))
         self.last = Conv(self.widths[-1], channels, 3, rngs=rngs)
 
     def __call__(self, h_nf: Array) -> Array:
         """(n, features) to (n, height, width, channels), normalised, float32."""
         x_nhwc = self.start(h_nf).reshape(len(h_nf), *self.sizes[0], self.widths[0])
         for index, (height, width) in enumerate(self.sizes[1:]):
-            y_nhwc = getattr(self, f"up{index}")(x_nhwc)[:, :height, :width]
-            x_nhwc = getattr(self, f"conv{index}")(y_nhwc)
+            y_nhwc = getattr(self, f"conv{index}")(getattr(self, f"up{index}")(x_nhwc)[:, :height, :width])
+            straight = getattr(self, f"shortcut{index}")(x_nhwc)
+            x_nhwc = y_nhwc + straight.repeat(2, axis=1).repeat(2, axis=2)[:, :height, :width]
         image: Array = self.last(x_nhwc)
         return image

@@ -5,13 +5,19 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import NDArray
 
 from simo2_core.analysis.embed import Encoder, compile_embed
 from simo2_core.config import Config
+from simo2_core.data.augment import normalise
 from simo2_core.data.load import load_dataset
+from simo2_core.errors import RunError
 from simo2_core.model.network import Network
+from simo2_core.objectives.autoencoder import Autoencoder
+from simo2_core.objectives.build import make_objective
 from simo2_core.objectives.objective import PREFIX
 from simo2_core.run.directory import RunDirectory, find_run
 from simo2_core.run.files import disk_error
@@ -100,3 +106,30 @@ def _encoder(checkpoint: Path, *, trained: bool) -> Encoder:
         np.asarray(meta["std"], np.float32),
         (height, width, channels),
     )
+
+
+def reconstruct(checkpoint: Path, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """What an autoencoder was shown of images, noise included, and what it gave back.
+
+    Args:
+        checkpoint: of a run whose objective is `autoencoder`.
+        images: (N, H, W, ch).
+
+    Returns: (N, H, W, ch) each, in [0, 1].
+
+    Raises:
+        RunError: the checkpoint is damaged, or of another objective.
+    """
+    arrays, meta = load(checkpoint)
+    config = Config.from_json(meta["config"])
+    objective = make_objective(config, len(meta["class_names"]), tuple(meta["image_shape"]))
+    if not isinstance(objective, Autoencoder):
+        raise RunError(f"{checkpoint} was trained with {config.objective.objective}, which reconstructs nothing.")
+    encoder = _encoder(checkpoint, trained=True)
+    start = "params/" + PREFIX
+    own = {name.removeprefix(start): jnp.asarray(value) for name, value in arrays.items() if name.startswith(start)}
+    mean, std = np.asarray(meta["mean"], np.float32), np.asarray(meta["std"], np.float32)
+    noisy = objective.view(jax.random.key(0), normalise(jnp.asarray(images), jnp.asarray(mean), jnp.asarray(std)))
+    shown = np.clip(np.asarray(noisy) * std + mean, 0, 1)
+    back = objective.decode(own, jnp.asarray(encoder.represent(np.round(shown * 255).astype(np.uint8))))
+    return shown, np.clip(np.asarray(back) * std + mean, 0, 1)

@@ -143,10 +143,10 @@ def draw_grams(
     Raises:
         RunError: the file cannot be written.
     """
-    columns = min(PER_ROW, len(grams))
-    rows = -(-len(grams) // columns)
+    rows = -(-len(grams) // (PER_ROW + 1))
+    columns = -(-len(grams) // rows)
     figure = new_figure(
-        2.5 * columns + 0.9, 2.85 * rows, theme, "Class similarity: signed cosine of class means", caption,
+        2.3 * columns + 0.9, 3.0 * rows, theme, "Class similarity: signed cosine of class means", caption,
         "Orthogonal classes leave everything but the diagonal without colour.",
     )  # fmt: skip
     panels = figure.subplots(rows, columns, squeeze=False)
@@ -163,6 +163,7 @@ def draw_grams(
         axes.set_yticks([])
         worst = float(np.abs(gram - np.diag(np.diag(gram))).max())
         axes.set_xlabel(f"{what[arm]}\nmax |cos| {worst:.2f} · mean cos² {mean_squared_cosine(gram):.3f}", fontsize=8)
+    figure.get_layout_engine().set(hspace=0.08)  # type: ignore[union-attr,call-arg]
     assert image is not None
     bar = figure.colorbar(image, ax=panels, fraction=0.025, pad=0.02, ticks=[-1, 0, 1])
     bar.ax.set_yticklabels(["−1", "0", "1"])

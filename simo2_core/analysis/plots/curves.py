@@ -61,7 +61,9 @@ def running_median(steps: NDArray[np.int64], values: Values, points: int = 300) 
 
 
 def draw_curves(path: Path, course: Course, title: str, *, theme: Theme = LIGHT) -> Path:
-    """Draws eight panels. Steps whose value is not finite are marked at the top of their panel and counted.
+    """Draws a panel for each term of the loss, and four more.
+
+    Steps whose value is not finite are marked at the top of their panel and counted.
 
     Args:
         title: what was trained, such as `digits · step 400`.
@@ -79,23 +81,24 @@ def draw_curves(path: Path, course: Course, title: str, *, theme: Theme = LIGHT)
             f"{course.classes_per_batch} classes in {course.dimensions} dimensions cannot all be orthogonal: "
             "the floors of class means and of different classes cannot be reached."
         )
-    figure = new_figure(14.4, 6.4, theme, "Training curves", title, *notes)
-    panels = figure.subplots(2, 4)
-    for axes in panels.flat:
+    columns = -(-(len(course.terms) + 4) // 2)
+    figure = new_figure(3.6 * columns, 6.4, theme, "Training curves", title, *notes)
+    panels = list(figure.subplots(2, columns).flat)
+    for axes in panels[len(course.terms) + 4 :]:
+        axes.set_visible(False)
+    for axes in panels:
         dress(axes, theme)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
         last = [*course.steps[-1:], *course.evaluated[-1:], 1]
         axes.set_xlim(0, max(last) * 1.02)
     colours = (theme.ink, theme.palette[2], theme.palette[5], theme.palette[6])
-    for axes in panels[0, len(course.terms) :]:
-        axes.set_visible(False)
-    for axes, (name, term), colour in zip(panels[0], course.terms.items(), colours, strict=False):
+    for axes, (name, term), colour in zip(panels, course.terms.items(), colours, strict=False):
         heading(axes, f"Loss per pair: {term.title}" if term.pairs > 1 else f"Loss: {term.title}", theme)
         floor = None if term.floor is None else term.floor / term.pairs
         _steps_panel(axes, course.steps, course.losses[name] / term.pairs, colour, theme, floor=floor)
         axes.set_xlabel(f"step ({term.pairs:,.0f} pairs each)" if term.pairs > 1 else "step")
-    gradient, rate, accuracy, rank = panels[1]
+    gradient, rate, accuracy, rank = panels[len(course.terms) :][:4]
     heading(gradient, "Gradient norm, before clipping", theme)
     _steps_panel(gradient, course.steps, course.grad_norm, theme.palette[3], theme)
     heading(rate, "Learning rate", theme)

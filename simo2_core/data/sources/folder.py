@@ -140,8 +140,16 @@ def printable(text: str) -> str:
     )
 
 
-_File = tuple[str, int, int]
-"""Path relative to the split, size in bytes, time of the last change in nanoseconds."""
+@dataclass(frozen=True)
+class _Files:
+    """Image files of one class, in three lists of one length: tuples of a million files take longer to make."""
+
+    paths: list[str]
+    """Relative to the split."""
+    sizes: list[int]
+    """In bytes; -1 for a link that leads nowhere."""
+    changed: list[int]
+    """Time of the last change, in nanoseconds."""
 
 
 @dataclass(frozen=True)
@@ -184,22 +192,25 @@ def _scan(root: Path) -> _Scan:
     for entry in sorted(_entries(str(root)), key=lambda entry: os.fsencode(entry.name)):
         if not entry.is_dir():
             continue
-        files: list[_File] = []
+        files = _Files([], [], [])
         _collect(entry.path, prefix, (), files)
-        files.sort()
-        (classes if files else empty).append(entry.name)
-        paths += [path for path, _, _ in files]
-        digest.update(os.fsencode("".join([f"{path}\0{size}\0{changed}\n" for path, size, changed in files])))
+        (classes if files.paths else empty).append(entry.name)
+        order = sorted(range(len(files.paths)), key=files.paths.__getitem__)
+        ordered = [files.paths[i] for i in order]
+        paths += ordered
+        digest.update(os.fsencode("\0".join([entry.name, *ordered, ""])))
+        digest.update(np.array([files.sizes, files.changed], np.int64)[:, order].tobytes())
     return _Scan(tuple(classes), tuple(printable(name) for name in empty), tuple(paths), digest.hexdigest())
 
 
-def _collect(folder: str, prefix: int, above: tuple[tuple[int, int], ...], files: list[_File]) -> None:
+def _collect(folder: str, prefix: int, above: tuple[tuple[int, int], ...], files: _Files) -> None:
     """Appends each image below `folder`, links followed but never in a circle. Every microsecond counts: a million
     files are listed at each start, so paths stay strings."""
     here = Path(folder).stat()
     if (here.st_dev, here.st_ino) in above:
         return
     above = (*above, (here.st_dev, here.st_ino))
+    inner = folder[prefix:] + "/"
     for entry in _entries(folder):
         name = entry.name
         if entry.is_dir():
@@ -207,6 +218,10 @@ def _collect(folder: str, prefix: int, above: tuple[tuple[int, int], ...], files
         elif name[name.rfind(".") :].lower() in SUFFIXES:
             try:
                 stat = entry.stat()
-                files.append((entry.path[prefix:], stat.st_size, stat.st_mtime_ns))
-            except OSError:
-                files.append((entry.path[prefix:], -1, 0))  # a dangling link: named later, as unreadable
+            except OSError:  # a dangling link: named later, as unreadable
+                size, changed = -1, 0
+            else:
+                size, changed = stat.st_size, stat.st_mtime_ns
+            files.paths.append(inner + name)
+            files.sizes.append(size)
+            files.changed.append(changed)
