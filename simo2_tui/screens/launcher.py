@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from rich.text import Text
-from textual import events
+from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -16,13 +16,15 @@ from textual.widgets import Footer, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from simo2_core.config import Config
+from simo2_core.data.catalogue import is_folder
 from simo2_core.errors import ConfigError
 from simo2_core.presets import PRESETS, find_preset
-from simo2_core.run.directory import list_runs
+from simo2_core.run.directory import RunDirectory, list_runs
 from simo2_tui.screens.host import host_of
 from simo2_tui.screens.layout import size_class
-from simo2_tui.screens.readiness import find_out
+from simo2_tui.screens.readiness import Row, find_out
 from simo2_tui.screens.settings import SettingsEditor
+from simo2_tui.session.estimate import Pace, read_paces
 from simo2_tui.session.summary import RunSummary, summarise
 from simo2_tui.widgets.text import ago
 
@@ -65,6 +67,7 @@ class LauncherScreen(Screen[None]):
         find_preset(self._preset)
         self._overrides = dict(overrides)
         self._recent: list[RunSummary] = []
+        self._paces: list[Pace] = []
 
     def compose(self) -> ComposeResult:
         yield Static(id="title")
@@ -105,12 +108,22 @@ class LauncherScreen(Screen[None]):
 
     def show_recent(self) -> None:
         """Lists the newest runs under the run directory."""
-        self._recent = [summarise(run) for run in list_runs(host_of(self).run_dir)[:RECENT]]
+        runs = list_runs(host_of(self).run_dir)
+        self._recent = [summarise(run) for run in runs[:RECENT]]
         listing = self.query_one("#recent", OptionList)
         listing.clear_options()
         listing.add_options([Option(_run_row(summary), id=str(i)) for i, summary in enumerate(self._recent)])
         listing.display = bool(self._recent)
         listing.highlighted = 0 if self._recent else None
+        self._read_paces(runs)
+
+    @work(thread=True, exclusive=True, group="paces")
+    def _read_paces(self, runs: list[RunDirectory]) -> None:
+        self.app.call_from_thread(self._take_paces, read_paces(runs))
+
+    def _take_paces(self, paces: list[Pace]) -> None:
+        self._paces = paces
+        self._show_findings()
 
     def _chosen_run(self) -> RunSummary | None:
         """The run under the cursor while the list of runs has the keys, otherwise the newest that can be resumed."""
@@ -162,8 +175,22 @@ class LauncherScreen(Screen[None]):
         self._show_findings()
 
     def _show_findings(self) -> None:
-        rows = find_out(PRESETS[self._preset], self.config)
-        tone = {"ready": "green", "needs": "yellow", "info": "dim", "warning": "yellow", "error": "red"}
+        config, scan = self.config, is_folder(self.config.data.dataset)
+        self._show_rows(find_out(PRESETS[self._preset], config, self._paces, scan=False))
+        if scan:
+            self._look_into_folder(self._preset, config)
+
+    @work(thread=True, exclusive=True, group="folder")
+    def _look_into_folder(self, preset: str, config: Config) -> None:
+        rows = find_out(PRESETS[preset], config, self._paces)
+        self.app.call_from_thread(self._show_folder, config, rows)
+
+    def _show_folder(self, config: Config, rows: list[Row]) -> None:
+        if config == self.config:  # else another setting was changed while the folder was listed
+            self._show_rows(rows)
+
+    def _show_rows(self, rows: list[Row]) -> None:
+        tone = {"ready": "green", "needs": "yellow", "time": "cyan", "info": "dim", "warning": "yellow", "error": "red"}
         text = Text()
         for index, (severity, message) in enumerate(rows):
             mark = {"error": "cannot", "warning": "mind", "info": "note"}.get(severity, severity)

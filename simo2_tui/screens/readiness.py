@@ -2,49 +2,64 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import importlib.util
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from simo2_core.config import Config
+from simo2_core.config import Config, DataConfig
+from simo2_core.data.cache import cache_root
+from simo2_core.data.catalogue import expected_facts, is_folder
 from simo2_core.data.placement import Machine, disk_free, host_memory_free
 from simo2_core.data.preflight import DatasetFacts, preflight
+from simo2_core.data.sources.folder import FolderSource
 from simo2_core.data.sources.prepared import TfdsName, find
 from simo2_core.errors import DataError
-from simo2_core.presets import Preset
+from simo2_core.presets import PRESETS, Preset
+from simo2_tui.session.estimate import Pace, estimate
+from simo2_tui.widgets.text import duration
+
+Row = tuple[str, str]
+"""(severity, sentence); severity is ready, needs, time, error, warning or info."""
+
+HEAVY_BATCH = 100_000
+"""Pixels of a batch from which on a missing GPU is minded: a batch of digits has 10,240, of MNIST 250,880."""
 
 
-def find_out(preset: Preset, config: Config) -> list[tuple[str, str]]:
-    """(severity, sentence) of what is needed and what to mind; severity is ready, needs, error, warning or info.
+def find_out(preset: Preset, config: Config, paces: Sequence[Pace] = (), *, scan: bool = True) -> list[Row]:
+    """What is needed and what to mind, the most needed first.
 
-    The classes are taken as equally large, which is what a preset can promise before its data are read.
+    The classes of a preset are taken as equally large, which is what it can promise before its data are read; those of
+    a folder of images are counted.
+
+    Args:
+        paces: how fast earlier runs went.
+        scan: whether a folder may be listed now, which takes seconds where it holds a million files.
     """
-    there = _data_state(preset, config)
-    if config.data.dataset != preset.config.data.dataset:
-        return [there, ("info", "classes and sizes are known when the data have been read")]
-    share = (1 - config.data.validation_fraction) * (1 if config.data.test_split else 1 - config.data.test_fraction)
-    each = int(preset.train_images / preset.classes * share)
-    side = config.data.image_size
-    height, width, channels = preset.image_shape
-    facts = DatasetFacts(
-        classes=preset.classes,
-        image_shape=(side or height, side or width, config.data.channels or channels),
-        images=preset.train_images,
-        train_counts=np.full(preset.classes, each, np.int64),
-    )
-    machine = Machine(device="cpu", device_free=host_memory_free(), disk_free=disk_free(Path.home()))
-    findings = [item for item in preflight(config, facts, machine) if item.code != "placement"]
-    drawn = config.classes_per_batch(preset.classes)
-    shape = f"{height}×{width}×{channels}"
-    rows = [
-there,
-        ("info", f"{preset.classes} classes of {shape} images; a batch is {drawn} classes × "
-                 f"{config.samples_per_class} images, D {config.model.embedding_size}"),
-    ]  # fmt: skip
-    return rows + [(item.severity, f"{item.message} {item.cure}".strip()) for item in findings]
+    rows = [_data_state(preset, config), _time(config, paces)]
+    facts = _facts(config, scan)
+    if facts is None:
+        return [*rows, *_device(config), ("info", "classes and sizes are known when the data have been read")]
+    machine = Machine(device="cpu", device_free=host_memory_free(), disk_free=disk_free(cache_root()))
+    hidden = {"placement"} if gpu() else set()  # what a GPU has room for is known when jax has asked it
+    if not config.data.image_size and is_folder(config.data.dataset):
+        hidden |= {"placement", "image-size"}
+    findings = [item for item in preflight(config, facts, machine) if item.code not in hidden]
+    drawn = config.classes_per_batch(facts.classes)
+    shape = "×".join(str(side) for side in facts.image_shape) if all(facts.image_shape) else ""
+    about = f"{facts.classes} classes{f' of {shape} images' if shape else ''}"
+    batch = f"a batch is {drawn} classes × {config.samples_per_class} images, D {config.model.embedding_size}"
+    told: list[Row] = [(item.severity, f"{item.message} {item.cure}".strip()) for item in findings]
+    pressing = [row for row in told if row[0] != "info"]
+    return [*rows, *pressing, *_device(config), ("info", f"{about}; {batch}"), *[r for r in told if r[0] == "info"]]
 
 
-def _data_state(preset: Preset, config: Config) -> tuple[str, str]:
+def _data_state(preset: Preset, config: Config) -> Row:
     """Whether the images are on this machine."""
     name = config.data.dataset
     own = name == preset.config.data.dataset
@@ -60,3 +75,101 @@ def _data_state(preset: Preset, config: Config) -> tuple[str, str]:
     if found:
         return ("ready", f"{about}prepared in {found[0].path}")
     return ("needs", f"{about}{preset.needs}" if own else f"{name}: not prepared on this machine")
+
+
+def _time(config: Config, paces: Sequence[Pace]) -> Row:
+    """How long it would take, and where that is known from."""
+    found = estimate(config, paces, gpu=gpu())
+    if found is None:
+        return ("time", "measured in the first seconds: no earlier run here is like it")
+    pace = found.pace
+    scaled = f", scaled from batches of {found.scaled_from}" if found.scaled_from else ""
+    compiling = f" and {duration(pace.compile_seconds)} of compiling" if pace.compile_seconds >= 1 else ""
+    rate = 1 / pace.step_seconds
+    speed = f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
+    return (
+        "time",
+        f"about {duration(found.seconds)}{compiling} for {config.steps:,} steps: "
+        f"{pace.name} made {speed} steps/s{scaled}",
+    )
+
+
+def _device(config: Config) -> list[Row]:
+    """What to know of the device that it would train on."""
+    nvidia = Path("/proc/driver/nvidia/version").exists()
+    if nvidia and not gpu():
+        why = "JAX_PLATFORMS says cpu" if _only_cpu() else "jax has no CUDA plugin: pip install 'simo2[cuda]'"
+        return [("warning", f"there is an NVIDIA driver, but the run would not use it: {why}.")]
+    pixels = config.batch_size * config.data.image_size**2 * max(1, config.data.channels)
+    if not gpu() and pixels >= HEAVY_BATCH:
+        return [
+            (
+                "warning",
+                "no GPU here: batches of this size are slow on a processor. Smaller --widths or --image-size help.",
+            )
+        ]
+    return []
+
+
+def gpu() -> bool:
+    """Whether jax would find an NVIDIA GPU, without asking jax, which takes seconds."""
+    if _only_cpu() or not Path("/proc/driver/nvidia/version").exists():
+        return False
+    return any(importlib.util.find_spec(name) for name in ("jax_cuda12_plugin", "jax_cuda13_plugin"))
+
+
+def _only_cpu() -> bool:
+    return os.environ.get("JAX_PLATFORMS", "").strip() == "cpu" or os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+
+
+def _facts(config: Config, scan: bool) -> DatasetFacts | None:
+    """What is known of the data set; None for one that no preset describes and that is not a folder."""
+    data = config.data
+    if is_folder(data.dataset):
+        return _folder_facts(data) if scan else None
+    for preset in PRESETS.values():
+        if preset.config.data.dataset == data.dataset:
+            return _preset_facts(preset, data)
+    return None
+
+
+def _preset_facts(preset: Preset, data: DataConfig) -> DatasetFacts:
+    height, width, channels = preset.image_shape
+    side = data.image_size
+    share = (1 - data.validation_fraction) * (1 if data.test_split else 1 - data.test_fraction)
+    each = int(preset.train_images / preset.classes * share)
+    facts = expected_facts(
+        data,
+        classes=preset.classes,
+        image_shape=(side or height, side or width, data.channels or channels),
+        images=preset.train_images + preset.test_images,
+        splits=preset.splits if data.dataset != "digits" else (),
+    )
+    return dataclasses.replace(facts, train_counts=np.full(preset.classes, each, np.int64))
+
+
+def _folder_facts(data: DataConfig) -> DatasetFacts | None:
+    counted = _count(str(Path(data.dataset).expanduser().absolute()))
+    if counted is None:
+        return None
+    counts, images, splits, empty = counted
+    held_out = (1 if "validation" in splits else 1 - data.validation_fraction) * (
+        1 if data.test_split or len(splits) > 1 else 1 - data.test_fraction
+    )
+    facts = expected_facts(
+        data, classes=len(counts), image_shape=(data.image_size, data.image_size, data.channels or 3), images=images
+    )
+    return dataclasses.replace(facts, train_counts=(counts * held_out).astype(np.int64), empty_classes=empty)
+
+
+@functools.lru_cache(maxsize=8)
+def _count(folder: str) -> tuple[NDArray[np.int64], int, tuple[str, ...], tuple[str, ...]] | None:
+    """Images of each class of train, images in all, splits, and folders without any; None for no folder of images."""
+    try:
+        source = FolderSource(Path(folder))
+    except DataError:
+        return None
+    parts = [source.split(name) for name in source.splits]
+    train = source.split("train")
+    counts = np.bincount(train.labels, minlength=len(train.class_names)).astype(np.int64)
+    return counts, sum(len(part.records) for part in parts), tuple(source.splits), tuple(source.empty_classes)

@@ -3,7 +3,10 @@ import json
 import pytest
 
 from simo2_core.presets import PRESETS
+from simo2_tui.screens import readiness
 from simo2_tui.screens.readiness import find_out
+from simo2_tui.session.estimate import read_pace
+from tests.simo2_tui.recorded import write_run
 
 
 def told(preset, **changes):
@@ -38,3 +41,52 @@ def test_a_name_that_cannot_be_is_an_error():
 
 def test_fewer_dimensions_than_classes_brings_the_welch_floor():
     assert any("Welch" in text for severity, text in told("digits", embedding_size=4) if severity == "warning")
+
+
+def warnings(preset, **changes):
+    return [text for severity, text in told(preset, **changes) if severity == "warning"]
+
+
+def test_more_samples_than_a_class_has_is_minded():
+    assert any("fewer training images" in text for text in warnings("oxford_flowers102", samples_per_class=16))
+    assert not any("fewer training images" in text for text in warnings("digits"))
+
+
+def test_a_preset_that_another_names_brings_its_classes():
+    rows = told("digits", dataset="cifar100", image_size=0, channels=0)
+    assert any("100 classes of 32×32×3" in text for _, text in rows)
+    assert any("Welch" in text for severity, text in rows if severity == "warning")
+
+
+def test_a_split_that_the_data_set_lacks_cannot_be():
+    rows = told("mnist", train_split="extra")
+    assert any("no split 'extra'" in text for severity, text in rows if severity == "error")
+
+
+def test_a_folder_is_counted(tmp_path):
+    for name, count in (("cat", 12), ("dog", 3)):
+        (tmp_path / name).mkdir()
+        for index in range(count):
+            (tmp_path / name / f"{index}.png").write_bytes(b"")
+    rows = told("digits", dataset=str(tmp_path))
+    assert any("2 classes" in text for _, text in rows)
+    assert any("the smallest 2" in text for severity, text in rows if severity == "warning")
+
+
+def test_no_gpu_is_minded_where_it_matters(monkeypatch):
+    monkeypatch.setattr(readiness, "gpu", lambda: False)
+    assert any("no GPU" in text for text in warnings("cifar10"))
+    assert not any("no GPU" in text for text in warnings("digits"))
+    monkeypatch.setattr(readiness, "gpu", lambda: True)
+    assert not any("no GPU" in text for text in warnings("cifar10"))
+
+
+def test_the_time_comes_from_an_earlier_run_or_from_nowhere(tmp_path):
+    pace = read_pace(write_run(tmp_path, "demo"))
+    config = PRESETS["digits"].config
+    _, (kind, text) = find_out(PRESETS["digits"], config, [pace])[:2]
+    assert kind == "time"
+    assert "about 0:4" in text
+    assert "demo made 10 steps/s" in text
+    _, (_, unknown) = find_out(PRESETS["digits"], config.replace({"widths": (8, 8)}), [pace])[:2]
+    assert "measured in the first seconds" in unknown

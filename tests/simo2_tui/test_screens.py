@@ -70,6 +70,7 @@ async def test_the_launcher_shows_presets_and_settings(tmp_path, size):
     write_run(tmp_path, finish="completed")
     app = Console(tmp_path)
     async with app.run_test(size=size) as pilot:
+        await app.workers.wait_for_complete()
         await pilot.pause(0.1)
         assert isinstance(app.screen, LauncherScreen)
         shown = text_of(app)
@@ -78,6 +79,7 @@ async def test_the_launcher_shows_presets_and_settings(tmp_path, size):
         if size[0] >= 80:
             assert "completed" in shown
             assert "embedding_size" in shown
+            assert "about 0:4" in shown, "the time, from the earlier run"
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -1,0 +1,119 @@
+"""How long a run would take, from what earlier runs under the same directory measured; no number is made up."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from simo2_core.config import Config
+from simo2_core.errors import RunError, Simo2Error
+from simo2_core.events import Compiled, Evaluated, Event, StepsLogged, from_line
+from simo2_core.run.directory import RunDirectory
+
+LOOKED_AT = 40
+"""Newest runs whose speed is read."""
+
+TAIL = 1 << 18
+"""Bytes at the end of a log that are read: the newest calls, without decoding the log of a long run."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast one run went, as its log says."""
+
+    name: str
+    config: Config
+    device: str
+    """`cpu …`, `gpu …`, as in the run's `config.json`."""
+    step_seconds: float
+    """Median over the newest calls."""
+    evaluation_seconds: float
+    """Median of the newest looks at validation; 0 where there was none."""
+    compile_seconds: float
+    """Of the newest start; 0 where the log does not say it near its ends."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds that a run would take, after compiling, and what that is taken from."""
+
+    seconds: float
+    pace: Pace
+    scaled_from: int | None
+    """The batch size of the run that was measured, where it is another: the time is scaled in proportion."""
+
+
+def read_pace(run: RunDirectory) -> Pace | None:
+    """The pace of a run, running, interrupted or complete; None where it took no step or cannot be read."""
+    try:
+        config, device = run.config, str(run.facts.get("device", ""))
+        events = list(_ends(run.events_path))
+    except (Simo2Error, OSError):
+        return None
+    # The first call of a start holds one step, and what is slow only once.
+    rates = [event.steps_per_second for event in events if isinstance(event, StepsLogged) and len(event.total) > 1]
+    if not rates:
+        return None
+    looks = [event.seconds for event in events if isinstance(event, Evaluated) and event.split == "validation"]
+    compiled = [event.seconds for event in events if isinstance(event, Compiled)]
+    return Pace(
+        name=run.name,
+        config=config,
+        device=device,
+        step_seconds=1 / median(rates),
+        evaluation_seconds=median(looks) if looks else 0.0,
+        compile_seconds=compiled[-1] if compiled else 0.0,
+    )
+
+
+def read_paces(runs: Iterable[RunDirectory]) -> list[Pace]:
+    """The paces of the newest runs, the newest first, as `runs` gives them."""
+    paces = (read_pace(run) for _, run in zip(range(LOOKED_AT), runs, strict=False))
+    return [pace for pace in paces if pace is not None]
+
+
+def estimate(config: Config, paces: Iterable[Pace], *, gpu: bool) -> Estimate | None:
+    """What `config` would take on this machine, or None where no run is like it.
+
+    A run is like it when images, encoder and kind of device are the same; of those the one with the nearest batch
+    counts, the newest first. Augmentation, optimiser and loss are a small part of a step and may differ.
+    """
+    alike = [pace for pace in paces if _work(pace.config) == _work(config) and _on_gpu(pace) == gpu]
+    if not alike:
+        return None
+    pace = min(alike, key=lambda one: abs(one.config.batch_size - config.batch_size))
+    ratio = config.batch_size / pace.config.batch_size
+    seconds = config.steps * pace.step_seconds * ratio
+    every = config.eval_every
+    looks = config.steps // every.steps if every.steps else seconds / every.seconds if every.seconds else 0.0
+    seconds += looks * pace.evaluation_seconds
+    return Estimate(seconds, pace, None if ratio == 1 else pace.config.batch_size)
+
+
+def _work(config: Config) -> tuple[object, ...]:
+    data, model = config.data, config.model
+    return data.dataset, data.image_size, data.channels, model.encoder, model.stem_width, model.widths
+
+
+def _on_gpu(pace: Pace) -> bool:
+    return bool(pace.device) and not pace.device.startswith("cpu")
+
+
+def _ends(path: Path) -> Iterable[Event]:
+    """The events in the first and in the last `TAIL` bytes of a log; lines that cannot be read are passed over."""
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(TAIL)
+        if size > TAIL:
+            cut = data.rfind(b"\n") + 1
+            file.seek(max(cut, size - TAIL))
+            tail = file.read(TAIL)
+            data = data[:cut] + (tail if size - TAIL <= cut else tail[tail.find(b"\n") + 1 :])
+    for line in data.splitlines():
+        try:
+            yield from_line(line)
+        except RunError:
+            continue
