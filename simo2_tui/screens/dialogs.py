@@ -85,7 +85,11 @@ class HelpScreen(ModalScreen[None]):
                 text.append(f"  {key:<9}", "bold")
                 text.append(f"{meaning}\n")
             text.append("\n")
-        text.append("Flags on the step axis: checkpoints grey, commands blue, warnings red.", "dim")
+        text.append(
+            "Flags on the step axis: checkpoints grey, commands blue, warnings red, a resumed start green; "
+            "on the throughput also compiling, white, and below it calls that waited for data.",
+            "dim",
+        )
         with VerticalScroll(classes="dialog help"):
             yield Static(text)
 

@@ -19,6 +19,7 @@ from simo2_tui.screens.host import host_of
 from simo2_tui.screens.layout import size_class
 from simo2_tui.screens.plots import PlotsScreen, copy_line, plots_of
 from simo2_tui.session.base import Session, state_of
+from simo2_tui.session.device import DeviceMeter
 from simo2_tui.session.snapshot import Projector, Snapshot, read_snapshot
 from simo2_tui.widgets.charts import CurveChart
 from simo2_tui.widgets.curve import Series
@@ -63,6 +64,7 @@ class MonitorScreen(Screen[None]):
         self._snapshot: Snapshot | None = None
         self._snapshot_name = ""
         self._rung: set[str] = set()
+        self._meter = DeviceMeter()
 
     def compose(self) -> ComposeResult:
         yield Lines(id="status")
@@ -80,7 +82,9 @@ class MonitorScreen(Screen[None]):
                     yield ScatterPlot(id="scatter")
                     yield ClassLegend(id="legend")
                 yield HeatMap(id="heat", classes="pane")
-        yield LogView(id="log", classes="pane")
+        with Horizontal(id="below"):
+            yield LogView(id="log", classes="pane")
+            yield Lines(id="device", classes="pane")
         yield Input(id="filter", placeholder="filter the log; Enter keeps, Esc clears")
         yield Footer(show_command_palette=False, compact=True)
 
@@ -93,6 +97,7 @@ class MonitorScreen(Screen[None]):
             "cloud": "5 embedding",
             "heat": "class similarity",
             "log": "log",
+            "device": "device",
         }
         for name, title in titles.items():
             self.query_one(f"#{name}").border_title = title
@@ -115,6 +120,7 @@ class MonitorScreen(Screen[None]):
         self.query_one("#status", Lines).show(
             lambda width, glyphs: [readings.status_spans(session, width, glyphs, link=link, spent=spent)]
         )
+        self._show_device()
         history = session.history
         if history.version == self._drawn and session.error is None:
             if session.progress is not None:
@@ -127,6 +133,12 @@ class MonitorScreen(Screen[None]):
         self.query_one("#log", LogView).show(history.log)
         self._ring()
 
+    def _show_device(self) -> None:
+        panel = self.query_one("#device", Lines)
+        if panel.size.width:  # hidden where there is no room, and then nothing is measured
+            sample = self._meter.look(self.session)
+            panel.show(lambda width, glyphs: readings.device_rows(sample, width, glyphs))
+
     def _show_values(self) -> None:
         session = self.session
         self.query_one("#values", Lines).show(lambda width, glyphs: [readings.value_spans(session, width, glyphs)])
@@ -134,7 +146,7 @@ class MonitorScreen(Screen[None]):
 
     def _show_curves(self) -> None:
         history = self.session.history
-        newest, limit, flags = float(history.step), history.total_steps, readings.flags(history)
+        newest, limit = float(history.step), history.total_steps
         unit = readings.UNITS[self._unit]
         objective = self.session.config.objective
         shown: dict[str, Callable[[], list[Series]]] = {
@@ -146,7 +158,8 @@ class MonitorScreen(Screen[None]):
         for name, make in shown.items():
             chart = self.query_one(f"#{name}", CurveChart)
             if chart.size.width:  # a pane that is not on the screen costs nothing
-                chart.show(make(), newest=newest, limit=limit, flags=flags)
+                marks = readings.speed_flags(history) if name == "speed" else readings.flags(history)
+                chart.show(make(), newest=newest, limit=limit, flags=marks)
 
     def _show_embedding(self) -> None:
         snapshots, run = self.session.history.snapshots, self.session.run

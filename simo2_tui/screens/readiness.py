@@ -50,13 +50,21 @@ def find_out(preset: Preset, config: Config, paces: Sequence[Pace] = (), *, scan
     if not config.data.image_size and is_folder(config.data.dataset):
         hidden |= {"placement", "image-size"}
     findings = [item for item in preflight(config, facts, machine) if item.code not in hidden]
-    drawn = config.classes_per_batch(facts.classes)
     shape = "×".join(str(side) for side in facts.image_shape) if all(facts.image_shape) else ""
     about = f"{facts.classes} classes{f' of {shape} images' if shape else ''}"
-    batch = f"a batch is {drawn} classes × {config.samples_per_class} images, D {config.model.embedding_size}"
+    if config.objective.labels == "none":
+        batch = f"a batch is {config.batch_size // config.samples_per_class} images × {config.samples_per_class} views"
+    else:
+        batch = f"a batch is {config.classes_per_batch(facts.classes)} classes × {config.samples_per_class} images"
     told: list[Row] = [(item.severity, f"{item.message} {item.cure}".strip()) for item in findings]
     pressing = [row for row in told if row[0] != "info"]
-    return [*rows, *pressing, *_device(config), ("info", f"{about}; {batch}"), *[r for r in told if r[0] == "info"]]
+    return [
+        *rows,
+        *pressing,
+        *_device(config),
+        ("info", f"{about}; {batch}, D {config.model.embedding_size}"),
+        *[r for r in told if r[0] == "info"],
+    ]
 
 
 def _data_state(preset: Preset, config: Config) -> Row:

@@ -13,6 +13,7 @@ from simo2_core.data.placement import human_bytes
 from simo2_core.data.progress import Progress
 from simo2_core.objectives.terms import terms_of
 from simo2_tui.session.base import Session, state_of
+from simo2_tui.session.device import Sample
 from simo2_tui.session.history import History, column_of
 from simo2_tui.widgets.axis import short
 from simo2_tui.widgets.curve import Flag, Series
@@ -20,6 +21,9 @@ from simo2_tui.widgets.palette import ACCENT, ALERT, FAINT, GOOD, MUTED, TEXT, G
 from simo2_tui.widgets.text import TONE, Span, ago, bar, duration, pairs_line
 
 Array = NDArray[np.float64]
+
+WAITED = 0.1
+"""Share of a call spent waiting for data from which on the call is marked."""
 
 UNITS = ("sum", "per pair", "above floor")
 """How the loss is counted: as published; a pair's mean; a pair's mean less the least it can be."""
@@ -64,9 +68,23 @@ def gradient_series(history: History) -> list[Series]:
 
 
 def speed_series(history: History) -> list[Series]:
-    """Images a second, call by call."""
+    """Images a second, call by call; once calls have waited for data also what they would be without waiting."""
     x = history.calls.column("step")
-    return [Series("images/s", x, history.calls.column("images_per_second")[: len(x)], 0)]
+    rate, wait = (history.calls.column(name)[: len(x)] for name in ("images_per_second", "data_wait"))
+    series = [Series("images/s", x, rate, 0)]
+    if len(wait) and float(wait.max()) >= WAITED:
+        # Behind the measured one: the gap between the two is what a faster source of images would bring.
+        series.insert(0, Series("without waiting", x, rate / np.maximum(1 - wait, 0.01), MUTED))
+    return series
+
+
+def speed_flags(history: History) -> list[Flag]:
+    """What slows calls down: compiling, at the top, and waiting for data, at the bottom."""
+    x, wait = history.calls.column("step"), history.calls.column("data_wait")
+    waited = x[np.flatnonzero(wait[: len(x)] >= WAITED)]
+    # No chart has 2,000 columns: of the calls of a long run that are thinned out, another one marks the same cell.
+    marks = [Flag(step, ALERT, waiting=True) for step in waited[:: 1 + len(waited) // 2000].tolist()]
+    return [*flags(history), *[Flag(event.step, TEXT) for event in list(history.compiled)], *marks]
 
 
 def flags(history: History) -> list[Flag]:
@@ -75,6 +93,30 @@ def flags(history: History) -> list[Flag]:
     marks += [Flag(event.step, ACCENT) for event in list(history.commands)]
     marks += [Flag(event.step, GOOD) for event in list(history.starts) if event.step]
     return marks + [Flag(event.step, ALERT) for event in list(history.warnings)]
+
+
+def device_rows(sample: Sample | None, width: int, glyphs: Glyphs) -> Sequence[Sequence[Span]]:
+    """What training takes of the machine, one thing a row with a bar; what cannot be known has no row."""
+    if sample is None:
+        return [[("nobody trains this run on this machine", MUTED)]]
+    rows: list[tuple[str, float, str]] = []
+    if sample.gpu is not None:
+        power = f" {sample.watts:.0f} W" if sample.watts is not None else ""
+        rows.append(("GPU", sample.gpu, f"{sample.gpu:.0%}{power}"))
+    if sample.device_used is not None and sample.device_limit:
+        share = sample.device_used / sample.device_limit
+        rows.append(("GPU mem", share, f"{human_bytes(sample.device_used)} of {human_bytes(sample.device_limit)}"))
+    if sample.cpu is not None:
+        rows.append(("CPU", sample.cpu / sample.cpus, f"{sample.cpu:.1f} of {sample.cpus} cores"))
+    if sample.resident is not None:
+        most = sample.resident + sample.host_free
+        text = f"{human_bytes(sample.resident)}, {human_bytes(sample.host_free)} free"
+        rows.append(("memory", sample.resident / max(1, most), text))
+    label = max((len(name) for name, _, _ in rows), default=0)
+    length = max(4, width - label - 2 - max((len(text) for _, _, text in rows), default=0) - 1)
+    return [
+        [(f"{name:<{label}} ", MUTED), *bar(share, length, glyphs), (f" {text}", TEXT)] for name, share, text in rows
+    ]
 
 
 def status_spans(session: Session, width: int, glyphs: Glyphs, *, link: str = "", spent: str = "") -> list[Span]:

@@ -78,8 +78,8 @@ def read_paces(runs: Iterable[RunDirectory]) -> list[Pace]:
 def estimate(config: Config, paces: Iterable[Pace], *, gpu: bool) -> Estimate | None:
     """What `config` would take on this machine, or None where no run is like it.
 
-    A run is like it when images, encoder and kind of device are the same; of those the one with the nearest batch
-    counts, the newest first. Augmentation, optimiser and loss are a small part of a step and may differ.
+    A run is like it when images, encoder, objective and kind of device are the same; of those the one with the nearest
+    batch counts, the newest first. Augmentation and optimiser are a small part of a step and may differ.
     """
     alike = [pace for pace in paces if _work(pace.config) == _work(config) and _on_gpu(pace) == gpu]
     if not alike:
@@ -95,7 +95,8 @@ def estimate(config: Config, paces: Iterable[Pace], *, gpu: bool) -> Estimate | 
 
 def _work(config: Config) -> tuple[object, ...]:
     data, model = config.data, config.model
-    return data.dataset, data.image_size, data.channels, model.encoder, model.stem_width, model.widths
+    images = (data.dataset, data.image_size, data.channels)
+    return *images, model.encoder, model.stem_width, model.widths, config.objective.objective
 
 
 def _on_gpu(pace: Pace) -> bool:

@@ -64,6 +64,8 @@ class Flag:
 
     x: float
     ink: int
+    waiting: bool = False
+    """Drawn at the bottom instead: a call that had to wait."""
 
 
 def smoothed(y: Array, steps: int) -> Array:
@@ -134,11 +136,7 @@ def render_curves(
     for item in series:
         _points(cells, item, view, y_range, gutter, rows, glyphs)
     _step_axis(cells, view, gutter, height - 1)
-    for flag in flags:
-        if view.low <= flag.x <= view.high:
-            column = gutter + int(dot_columns(np.array([flag.x]), x_range, columns * 2)[0]) // 2
-            if cells.glyphs[1, column] in (ord(" "), ord(glyphs.grid), ord(glyphs.flag)):
-                cells.write(1, column, glyphs.flag, flag.ink)
+    _flags(cells, flags, view, gutter, rows, glyphs)
     if view.cursor is not None and view.low <= view.cursor <= view.high:
         column = gutter + int(dot_columns(np.array([view.cursor]), x_range, columns * 2)[0]) // 2
         for row in range(1, 1 + rows):
@@ -146,6 +144,17 @@ def render_curves(
                 cells.write(row, column, glyphs.cursor, ACCENT)
     _legend(cells, series, view, glyphs)
     return cells
+
+
+def _flags(cells: Cells, flags: Sequence[Flag], view: View, gutter: int, rows: int, glyphs: Glyphs) -> None:
+    shown = [flag for flag in flags if view.low <= flag.x <= view.high]
+    x = np.array([flag.x for flag in shown])
+    columns = dot_columns(x, (view.low, view.high), (cells.width - gutter) * 2) // 2 if shown else ()
+    for flag, column in zip(shown, columns, strict=True):
+        row, mark = (rows, glyphs.waiting) if flag.waiting else (1, glyphs.flag)
+        free = cells.glyphs[row, gutter + int(column)] in (ord(" "), ord(glyphs.grid), ord(glyphs.flag))
+        if free or flag.waiting:  # a call that waits is a dip of the curve just there
+            cells.write(row, gutter + int(column), mark, flag.ink)
 
 
 def _scale(y: Array, view: View) -> Array:

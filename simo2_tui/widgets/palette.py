@@ -36,6 +36,8 @@ class Glyphs:
     """A value that is not finite."""
     flag: str
     """Something that happened at a step."""
+    waiting: str
+    """A call that waited for data."""
     block: str
     bars: str
     """Eighths of a cell, from empty to full."""
@@ -43,8 +45,8 @@ class Glyphs:
     """The sample of a series in a legend."""
 
 
-UNICODE = Glyphs(True, "●▲■◆▼◼✚", "┈", "┊", "•", "✖", "▾", "█", " ▁▂▃▄▅▆▇█", "━")
-ASCII = Glyphs(False, "o^#+vx%", ".", "|", "*", "X", "v", "#", " ..--==##", "-")
+UNICODE = Glyphs(True, "●▲■◆▼◼✚", "┈", "┊", "•", "✖", "▾", "▴", "█", " ▁▂▃▄▅▆▇█", "━")
+ASCII = Glyphs(False, "o^#+vx%", ".", "|", "*", "X", "v", "^", "#", " ..--==##", "-")
 
 
 def class_ink(label: int) -> int:

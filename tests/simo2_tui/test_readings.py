@@ -4,13 +4,15 @@ import pytest
 from simo2_core.config import ObjectiveConfig
 from simo2_core.data.progress import Progress
 from simo2_core.errors import RunError
-from simo2_core.events import WarningRaised
+from simo2_core.events import Compiled, ControlApplied, StepsLogged, WarningRaised
 from simo2_core.loss_floor import loss_floor, pair_counts
 from simo2_core.presets import PRESETS
 from simo2_tui.screens import readings
+from simo2_tui.session.device import Sample
 from simo2_tui.session.follow import FollowSession
 from simo2_tui.session.live import LiveSession
-from simo2_tui.widgets.palette import ALERT, UNICODE
+from simo2_tui.widgets.curve import View, render_curves
+from simo2_tui.widgets.palette import ACCENT, ALERT, ASCII, TEXT, UNICODE
 from tests.simo2_tui.recorded import write_run
 
 
@@ -69,3 +71,51 @@ def test_preparing_data_ends_when_asked_to_stop(tmp_path):
     session.command("stop")
     with pytest.raises(RunError, match="before the first step"):
         session._report(Progress(stage="decode", name="x", done=2, total=10))
+
+
+def waited(step, share):
+    return StepsLogged(
+        step=step, total=(1.0,), terms={"same": (1.0,), "mean": (1.0,), "diff": (1.0,)}, grad_norm=(1.0,),
+        learning_rate=(1.0,), steps_per_second=10.0, images_per_second=1000.0, data_wait=share,
+    )  # fmt: skip
+
+
+def test_commands_are_drawn_on_every_chart(session):
+    session.history.add(ControlApplied(step=120, command="pause", source="attach pid 1"))
+    (flag,) = [flag for flag in readings.flags(session.history) if flag.ink == ACCENT]
+    assert flag.x == 120
+    cells = render_curves(readings.gradient_series(session.history), View(high=400), 80, 12, flags=[flag])
+    (column,) = np.flatnonzero(cells.ink[1] == ACCENT)
+    assert cells.row_text(1)[column] == "▾"
+    assert abs((column - 7) / 73 - 120 / 400) < 0.02
+
+
+def test_compiling_and_waiting_are_marked_on_the_throughput(session):
+    history = session.history
+    assert [item.name for item in readings.speed_series(history)] == ["images/s"]
+    history.add(Compiled(step=280, seconds=3.0))
+    history.add(waited(281, 0.5))
+    without, measured = readings.speed_series(history)
+    assert without.name == "without waiting"
+    assert without.y[-1] == 2 * measured.y[-1]
+    marks = readings.speed_flags(history)
+    assert [flag.x for flag in marks if flag.waiting] == [281]
+    assert [flag.x for flag in marks if flag.ink == TEXT] == [0, 280]
+    for glyphs, mark in ((UNICODE, "▴"), (ASCII, "^")):
+        cells = render_curves([measured], View(high=400), 80, 12, flags=marks, glyphs=glyphs)
+        assert mark in cells.row_text(10), "at the bottom of the curves"
+
+
+def test_the_device_panel_has_a_row_for_what_is_known():
+    full = Sample(cpu=1.5, cpus=2, resident=10**9, host_free=3 * 10**9, device_used=2 * 10**9, device_limit=8 * 10**9,
+                  gpu=0.93, watts=310.0)  # fmt: skip
+    rows = [words(spans) for spans in readings.device_rows(full, 44, UNICODE)]
+    assert all(len(row) <= 44 for row in rows)
+    assert [row.split()[0] for row in rows] == ["GPU", "GPU", "CPU", "memory"]
+    assert "93% 310 W" in rows[0]
+    assert "2.0 GB of 8.0 GB" in rows[1]
+    assert "1.5 of 2 cores" in rows[2]
+    assert "1.0 GB, 3.0 GB free" in rows[3]
+    (only,) = readings.device_rows(Sample(resident=10**9), 44, UNICODE)
+    assert "memory" in words(only)
+    assert "nobody" in words(readings.device_rows(None, 44, UNICODE)[0])
