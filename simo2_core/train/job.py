@@ -44,6 +44,7 @@ from simo2_core.train.memory import out_of_memory
 from simo2_core.train.plotting import Plotter
 from simo2_core.train.recover import Recovery, newest_sound, set_aside
 from simo2_core.train.step import TrainState, make_call, make_training
+from simo2_core.train.watch import Watch
 
 ROLLBACK_FACTOR = 1 / 3
 """What --on-nan rollback multiplies the learning rate with."""
@@ -86,6 +87,7 @@ class Job:
             raise disk_error("opening", run.checkpoints, error) from error
         self._plotter = Plotter(run, enabled=pictures)
         self._warned: set[str] = set()
+        self._watch = Watch(run.path)
         self.seconds = {"compile": 0.0, "train": 0.0, "evaluate": 0.0}
 
     # -- beginning
@@ -188,7 +190,7 @@ class Job:
         self._seconds_per_step = seconds / done
         first, self.step = self.step + 1, int(self.state.step)
         self.diverged = self.step < first + done - 1
-        return StepsLogged(
+        event = StepsLogged(
             step=first,
             total=_floats(measured.total[:done]),
             terms={name: _floats(measured.terms[name][:done]) for name in self._terms},
@@ -198,6 +200,8 @@ class Job:
             images_per_second=done * self.batch_size / seconds,
             data_wait=min(1.0, self._feed.waited / seconds),
         )
+        self._watch.saw_call(event)
+        return event
 
     # -- what happens between calls
 
@@ -263,10 +267,12 @@ class Job:
         except CheckpointError as error:
             self._saved_step = -1
             yield from self._disk_alarm(str(error))
+        yield from self._watch.alarms(self.step)
 
     def _tell(self, saved: list[Saved]) -> Iterator[Event]:
         for item in saved:
             path = self.run.checkpoints.relative_to(self.run.path) / str(item.step)
+            self._watch.saw_checkpoint(self.run.path / path)
             yield CheckpointSaved(step=item.step, path=str(path), best=item.best, seconds=item.seconds)
 
     def _disk_alarm(self, message: str) -> Iterator[Event]:

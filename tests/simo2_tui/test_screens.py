@@ -3,6 +3,7 @@
 import pytest
 from textual.widgets import Input, OptionList
 
+from simo2_core.events import WarningRaised
 from simo2_core.presets import PRESETS
 from simo2_tui.app import LEFT, Console
 from simo2_tui.screens.dialogs import HelpScreen
@@ -305,3 +306,19 @@ async def test_other_themes_draw_the_same_picture(watch, theme):
         app.theme = theme
         await pilot.pause(0.1)
         assert text_of(app).split("\n")[2:40] == before.split("\n")[2:40]
+
+
+async def test_an_alarm_rings_once_and_stays_listed(watch, monkeypatch):
+    rung = []
+    monkeypatch.setattr(Console, "bell", lambda self: rung.append(True))
+    app = watch()
+    async with app.run_test(size=(160, 45)) as pilot:
+        await pilot.pause(0.1)
+        for code in ("data-starved", "data-starved", "disk-low"):
+            app.session.history.add(WarningRaised(step=280, code=code, message="slow.", cure="Buy a disk."))
+            app.screen.poll()
+        await pilot.pause(0.1)
+        assert len(rung) == 2, "once a kind"
+        shown = text_of(app)
+        assert "! data-starved disk-low" in shown.splitlines()[0]
+        assert "Buy a disk." in shown, "the cure is in the log"
