@@ -4,7 +4,7 @@ runs/NAME/
   config.json        resolved settings, versioned, with what else decides the numbers
   events.jsonl       one event a line, appended
   checkpoints/STEP/  the whole state
-  embeddings/STEP.npz
+  embeddings/STEP.npz, thumbnails.npz
   plots/*.png
   train.log          for people
   control/           commands from outside

@@ -38,12 +38,13 @@ from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import disk_error
 from simo2_core.train.checkpoint import Checkpoints, Saved, list_steps, load, name_leaves, require_same
 from simo2_core.train.environment import environment, keep_compiled_programs
-from simo2_core.train.evaluate import Evaluation, alarms, evaluate, raw_pixels_knn, save_snapshot
+from simo2_core.train.evaluate import Evaluation, alarms, evaluate, looked_at, raw_pixels_knn, save_snapshot
 from simo2_core.train.feed import Feed
 from simo2_core.train.memory import out_of_memory
 from simo2_core.train.plotting import Plotter
 from simo2_core.train.recover import Recovery, newest_sound, set_aside
 from simo2_core.train.step import TrainState, make_call, make_training
+from simo2_core.train.thumbnails import save_thumbnails
 from simo2_core.train.watch import Watch
 
 ROLLBACK_FACTOR = 1 / 3
@@ -221,6 +222,7 @@ class Job:
             self._evaluated = evaluation
             try:
                 yield save_snapshot(self.run, self.step, evaluation.embedding, evaluation.labels, self.data.class_names)
+                save_thumbnails(self.run, looked_at(self.data, split)[0])
             except OSError as error:
                 yield from self._disk_alarm(str(disk_error("writing a snapshot into", self.run.embeddings, error)))
             yield from alarms(evaluation.event, self._warned, self.config.objective)

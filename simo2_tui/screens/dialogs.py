@@ -67,7 +67,8 @@ HELP: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         "embedding",
         (("n p", "class by class"), ("i", "isolate a class"), ("b", "markers or braille dots"),
          (", .", "back and forth through the snapshots"), ("x", "PCA or t-SNE"),
-         ("← → ↑ ↓", "heat map: value of a pair"), ("o", "heat map: sorted, or in class order")),
+         ("← → ↑ ↓", "pick a point, see the images nearest to it; on the heat map a pair"),
+         ("o", "heat map: sorted, or in class order")),
     ),
 )  # fmt: skip
 

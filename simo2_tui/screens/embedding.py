@@ -12,6 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widgets import Footer
 
 from simo2_core.analysis.geometry import mean_squared_cosine
@@ -21,15 +22,19 @@ from simo2_tui.screens import readings
 from simo2_tui.screens.host import host_of
 from simo2_tui.screens.layout import size_class
 from simo2_tui.session.base import Session
-from simo2_tui.session.snapshot import Projector, Snapshot, read_snapshot
+from simo2_tui.session.snapshot import Projector, Snapshot, read_snapshot, read_thumbnails
 from simo2_tui.session.tsne import TsneJob
 from simo2_tui.widgets.charts import CurveChart
 from simo2_tui.widgets.embedding_views import ClassLegend, CosineHistogram, HeatMap, ScatterPlot
-from simo2_tui.widgets.palette import ALERT, MUTED, TEXT, Glyphs
+from simo2_tui.widgets.palette import ACCENT, ALERT, MUTED, TEXT, Glyphs
 from simo2_tui.widgets.text import Lines, Span
+from simo2_tui.widgets.thumbnails import Thumbnail, ThumbnailRow
 
 VIEWS = ("cloud", "heat", "cosines")
 """What the keys 1 to 3 show where not all fit."""
+
+PAUSE = 0.2
+"""Seconds that a point stays framed before its pictures are drawn."""
 
 KEPT = 64
 """Snapshots held in memory while scrubbing."""
@@ -39,6 +44,8 @@ class EmbeddingScreen(Screen[None]):
     """Scatter left; class similarity, cosines and the worst pairs right; the loss with the snapshot's step below."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        # On the scatter the arrow keys pick a point; this line only tells of it.
+        Binding("left,right,up,down", "nothing", "pick a point", key_display="←→↑↓"),
         Binding("comma", "scrub(-1)", "earlier", key_display=","),
         Binding("full_stop", "scrub(1)", "later", key_display="."),
         Binding("x", "reduce", "PCA/t-SNE"),
@@ -62,6 +69,8 @@ class EmbeddingScreen(Screen[None]):
         self._tsne_points: dict[str, NDArray[np.float64]] = {}
         self._want_tsne = False
         self._version = -1
+        self._thumbnails: NDArray[np.uint8] | None = None
+        self._pictures_due: Timer | None = None
 
     def compose(self) -> ComposeResult:
         yield Lines(id="status")
@@ -74,11 +83,14 @@ class EmbeddingScreen(Screen[None]):
                 with Vertical(id="cosines", classes="pane"):
                     yield CosineHistogram(id="histogram")
                     yield Lines(id="worst")
+        yield ThumbnailRow(id="nearest")
         yield CurveChart(id="loss", classes="pane", empty="no steps yet")
         yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
-        titles = {"cloud": "1 embedding", "heat": "2 class similarity", "cosines": "3 cosines of pairs", "loss": "loss"}
+        titles = {"cloud": "1 embedding", "heat": "2 class similarity", "cosines": "3 cosines of pairs", "loss": "loss",
+                  "nearest": "nearest images"}  # fmt: skip
+        self.query_one("#nearest").add_class("pane")
         for name, title in titles.items():
             self.query_one(f"#{name}").border_title = title
         self._apply_view()
@@ -130,9 +142,39 @@ class EmbeddingScreen(Screen[None]):
         )
         self.query_one("#worst", Lines).show(lambda width, glyphs: _worst_rows(snapshot, glyphs))
         cloud = self.query_one("#cloud")
+        self._show_nearest()
         place = f"{self._index + 1} of {len(self.session.history.snapshots)}" if self._index is not None else "newest"
         cloud.border_title = f"1 embedding · {'PCA' if reduced is None else 't-SNE'}"
         cloud.border_subtitle = f"step {snapshot.step} · {len(points):,} validation images · {place}"
+
+    def on_scatter_plot_picked(self, event: ScatterPlot.Picked) -> None:
+        event.stop()
+        self.set_class(event.index is not None, "-picked")
+        # A key that is held down frames many points, and pictures are the dearest thing on the link.
+        if self._pictures_due is not None:
+            self._pictures_due.stop()
+        self._pictures_due = self.set_timer(PAUSE, self._show_nearest)
+
+    def _show_nearest(self) -> None:
+        """The image of the framed point, then those nearest to it in the embedding."""
+        picked, at, run = self.query_one("#scatter", ScatterPlot).picked, self._at(), self.session.run
+        if picked is None or at is None or run is None:
+            return
+        snapshot = self._read(at)
+        row = self.query_one("#nearest", ThumbnailRow)
+        if snapshot is None or picked >= len(snapshot.labels_n):
+            return
+        if self._thumbnails is None:
+            self._thumbnails = read_thumbnails(run)
+        name = snapshot.class_names[snapshot.labels_n[picked]]
+        row.border_title = f"image {picked}, {name}, and the nearest by cosine at step {snapshot.step}"
+        if self._thumbnails is None or len(self._thumbnails) != len(snapshot.labels_n):
+            row.show((), "This run kept no thumbnails: a simo2 of this version writes them at its first evaluation.")
+            return
+        found = snapshot.nearest(picked, max(0, row.room - 1))
+        row.show(_thumbnails(snapshot, self._thumbnails, picked, found))
+        others = sum(snapshot.labels_n[index] != snapshot.labels_n[picked] for index, _ in found)
+        row.border_subtitle = f"{len(found) - others} of {len(found)} of the same class"
 
     def _show_loss(self, at: EmbeddingSnapshot | None) -> None:
         history, chart = self.session.history, self.query_one("#loss", CurveChart)
@@ -202,6 +244,9 @@ class EmbeddingScreen(Screen[None]):
             self.query_one("#cloud").border_subtitle = "t-SNE is being computed; PCA until then"
         self.poll()
 
+    def action_nothing(self) -> None:
+        """The pane with the keys has its own arrows."""
+
     def action_class(self, by: int) -> None:
         """Isolates the next or the previous class."""
         self.query_one("#scatter", ScatterPlot).action_class(by)
@@ -214,10 +259,26 @@ class EmbeddingScreen(Screen[None]):
         self.query_one("#legend", ClassLegend).show(event.class_names, event.label)
 
     def action_back(self) -> None:
-        """Back to where it was opened."""
+        """Lets go of the framed point; then back to where it was opened."""
+        scatter = self.query_one("#scatter", ScatterPlot)
+        if scatter.picked is not None:
+            scatter.pick(None)
+            return
         if self._tsne is not None:
             self._tsne.cancel()
         self.app.pop_screen()
+
+
+def _thumbnails(
+    snapshot: Snapshot, images: NDArray[np.uint8], picked: int, found: list[tuple[int, float]]
+) -> list[Thumbnail]:
+    label = int(snapshot.labels_n[picked])
+    items = [Thumbnail(images[picked], snapshot.class_names[label], ACCENT)]
+    for index, cosine in found:
+        other = int(snapshot.labels_n[index])
+        caption = f"{cosine:+.2f} {snapshot.class_names[other]}"
+        items.append(Thumbnail(images[index], caption, MUTED if other == label else ALERT))
+    return items
 
 
 def _worst_rows(snapshot: Snapshot, glyphs: Glyphs) -> list[list[Span]]:

@@ -18,6 +18,7 @@ from simo2_core.analysis.geometry import (
     procrustes_align,
 )
 from simo2_core.analysis.reduce import pca_2d
+from simo2_core.run.directory import RunDirectory
 
 MOST_IMAGES = 1200
 """Images whose pairs are counted on the screen's thread: about 25 ms."""
@@ -45,6 +46,14 @@ class Snapshot:
         """Signed cosines of same-class and of different-class pairs, counted finely."""
         return cosine_distributions(self.z_nd, self.labels_n, bins=BINS, at_most=MOST_IMAGES)
 
+    def nearest(self, index: int, most: int) -> list[tuple[int, float]]:
+        """The other images with the largest cosine to image `index`: row and cosine, the nearest first."""
+        cosines = np.nan_to_num(self.z_nd @ self.z_nd[index], nan=-2.0)
+        cosines[index] = -3.0
+        most = max(0, min(most, len(cosines) - 1))
+        rows = np.argpartition(-cosines, most)[:most] if most else np.zeros(0, np.int64)
+        return [(int(row), float(cosines[row])) for row in rows[np.argsort(-cosines[rows], kind="stable")]]
+
     def confused_pairs(self, most: int) -> list[tuple[str, str, float]]:
         """The pairs of classes furthest from orthogonal: names and signed cosine, the worst first."""
         pairs = most_confused_pairs(self.similarity_cc, most)
@@ -59,6 +68,16 @@ def read_snapshot(path: Path) -> Snapshot | None:
             return Snapshot(int(data["step"]), data["embedding"], data["labels"].astype(np.int32), names)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
+
+
+def read_thumbnails(run: RunDirectory) -> NDArray[np.uint8] | None:
+    """(N, h, w, ch) the images of every snapshot's rows, small; None where the run kept none, or they are damaged."""
+    try:
+        with (run.embeddings / "thumbnails.npz").open("rb") as file, np.load(file, allow_pickle=False) as data:
+            images: NDArray[np.uint8] = data["images"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    return images if images.dtype == np.uint8 and images.ndim == 4 and images.shape[-1] in (1, 3) else None
 
 
 class Projector:

@@ -12,7 +12,7 @@ from textual.message import Message
 
 from simo2_tui.widgets.cells import Cells
 from simo2_tui.widgets.heatmap import render_heatmap, render_histogram, similarity_order
-from simo2_tui.widgets.scatter import render_legend, render_scatter
+from simo2_tui.widgets.scatter import render_legend, render_scatter, step_to
 from simo2_tui.widgets.view import CellsView
 
 NAMES_FROM = 20
@@ -27,8 +27,19 @@ class ScatterPlot(CellsView, can_focus=True):
         Binding("p", "class(-1)", "previous class", show=False),
         Binding("i", "isolate", "isolate", show=False),
         Binding("b", "toggle_dots", "markers or dots", show=False),
+        Binding("left", "pick(-1,0)", "pick a point", show=False),
+        Binding("right", "pick(1,0)", "pick a point", show=False),
+        Binding("up", "pick(0,1)", "pick a point", show=False),
+        Binding("down", "pick(0,-1)", "pick a point", show=False),
     ]
-    HELP = "n p class · i isolate it · b markers or braille dots"
+    HELP = "n p class · i isolate it · b markers or braille dots · ← → ↑ ↓ pick a point"
+
+    class Picked(Message):
+        """Another point is framed, or none is (None)."""
+
+        def __init__(self, index: int | None) -> None:
+            super().__init__()
+            self.index = index
 
     class Isolated(Message):
         """Another class is shown alone, or all are again (None)."""
@@ -45,6 +56,12 @@ class ScatterPlot(CellsView, can_focus=True):
         self._class = 0
         self._isolated = False
         self._dots = False
+        self._picked: int | None = None
+
+    @property
+    def picked(self) -> int | None:
+        """The row of the point that is framed, or None."""
+        return self._picked if self._picked is not None and self._picked < len(self._labels_n) else None
 
     @property
     def isolated(self) -> int | None:
@@ -66,6 +83,7 @@ class ScatterPlot(CellsView, can_focus=True):
             isolate=self.isolated,
             dots=self._dots,
             names=height >= NAMES_FROM,
+            selected=self.picked,
             glyphs=self.glyphs,
         )
 
@@ -83,6 +101,18 @@ class ScatterPlot(CellsView, can_focus=True):
         self._isolated = isolated
         self.redraw()
         self.post_message(self.Isolated(self._names, self.isolated))
+
+    def action_pick(self, right: int, up: int) -> None:
+        """Frames the next point in a direction, of the isolated class where one is."""
+        among = None if self.isolated is None else self._labels_n == self.isolated
+        self.pick(step_to(self._points_n2, self.picked, right, up, among))
+
+    def pick(self, index: int | None) -> None:
+        """Frames a point, or none."""
+        if index != self._picked:
+            self._picked = index
+            self.redraw()
+            self.post_message(self.Picked(index))
 
     def action_toggle_dots(self) -> None:
         self._dots = not self._dots

@@ -95,6 +95,31 @@ def _cell(
     return column, np.clip(((1 - y) * height).astype(np.int64), 0, height - 1)
 
 
+def step_to(
+    points_n2: NDArray[np.float64], at: int | None, right: int, up: int, among: NDArray[np.bool_] | None = None
+) -> int | None:
+    """The point next to point `at` in a direction, of those `among`; where there is none, `at` itself.
+
+    Without `at` it is the point nearest the middle. None when there is no point.
+
+    Args:
+        right, up: the direction, one of them -1 or 1 and the other 0.
+    """
+    usable: NDArray[np.bool_] = np.asarray(np.isfinite(points_n2).all(axis=1))
+    if among is not None:
+        usable &= among
+    if not usable.any():
+        return None
+    if at is None or not usable[at]:
+        return int(np.argmin(np.where(usable, (points_n2**2).sum(axis=1), np.inf)))
+    delta = points_n2 - points_n2[at]
+    along = delta[:, 0] * right + delta[:, 1] * up
+    across = np.abs(delta[:, 0] * up) + np.abs(delta[:, 1] * right)
+    # Within 45 degrees of the key that was pressed, what lies straight ahead before what lies beside.
+    ahead = usable & (along > 0) & (across <= along)
+    return int(np.argmin(np.where(ahead, along + 2 * across, np.inf))) if ahead.any() else at
+
+
 def _names(
     cells: Cells,
     column: NDArray[np.int64],

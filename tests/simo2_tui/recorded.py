@@ -28,6 +28,8 @@ def embedding(share: float, per_class: int = 14, dimensions: int = 16) -> tuple[
 
 def write_snapshot(run: RunDirectory, step: int, share: float) -> events.EmbeddingSnapshot:
     z, labels = embedding(share)
+    pixels = np.random.default_rng(1).integers(0, 255, (len(labels), 8, 8, 1), np.uint8)
+    np.savez(run.embeddings / "thumbnails.npz", images=pixels)
     np.savez(run.embeddings / f"{step}.npz", embedding=z, labels=labels, class_names=np.array(NAMES), step=step)
     return events.EmbeddingSnapshot(step=step, path=f"embeddings/{step}.npz", images=len(z))
 

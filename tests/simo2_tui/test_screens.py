@@ -13,6 +13,7 @@ from simo2_tui.screens.monitor import MonitorScreen
 from simo2_tui.screens.runs import RunsScreen
 from simo2_tui.screens.settings import SettingsEditor, ordered_leaves, show_value
 from simo2_tui.session.follow import FollowSession
+from simo2_tui.session.snapshot import read_snapshot
 from simo2_tui.widgets.charts import CurveChart
 from simo2_tui.widgets.embedding_views import HeatMap, ScatterPlot
 from tests.simo2_tui.recorded import write_run
@@ -201,6 +202,40 @@ async def test_scrubbing_goes_through_the_snapshots_and_follows_again(watch):
         assert app.screen.query_one("#scatter", ScatterPlot).isolated == 1
         await pilot.press("i")
         assert app.screen.query_one("#scatter", ScatterPlot).isolated is None
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_arrows_pick_a_point_and_show_the_images_nearest_to_it(watch, size):
+    app = watch()
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("E", "right", "right")
+        await pilot.pause(0.4)
+        picked = app.screen.query_one("#scatter", ScatterPlot).picked
+        assert picked is not None
+        shown = text_of(app)
+        assert "[" in shown, "the point is framed"
+        assert "▀" in shown
+        snapshot = read_snapshot(app.session.run.embeddings / "280.npz")
+        nearest, cosine = snapshot.nearest(picked, 1)[0]
+        assert f"{cosine:+.2f} {snapshot.class_names[snapshot.labels_n[nearest]]}"[:9] in shown
+        await pilot.press("comma")
+        await pilot.pause(0.1)
+        assert "240" in str(app.screen.query_one("#nearest").border_title), "the neighbours go back in time as well"
+        await pilot.press("escape")
+        await pilot.pause(0.1)
+        assert "▀" not in text_of(app)
+        assert isinstance(app.screen, EmbeddingScreen)
+        await pilot.press("escape")
+        assert isinstance(app.screen, MonitorScreen)
+
+
+async def test_a_run_without_thumbnails_says_so(watch):
+    app = watch()
+    (app.session.run.embeddings / "thumbnails.npz").unlink()
+    async with app.run_test(size=(160, 45)) as pilot:
+        await pilot.press("E", "up")
+        await pilot.pause(0.4)
+        assert "kept no thumbnails" in text_of(app)
 
 
 async def test_the_heat_map_spells_out_the_pair_under_its_cursor(watch):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from simo2_core.config import Config
+from simo2_core.data.load import load_dataset
 from simo2_core.errors import CheckpointError, ConfigError, DivergedError
 from simo2_core.events import (
     CheckpointSaved,
@@ -69,6 +70,15 @@ def test_a_run_tells_everything_in_order(whole: tuple[RunDirectory, list[Event]]
     assert looks == [("validation", 5), ("validation", 6), ("validation", 10), ("validation", 12), ("test", 12)]
     assert [event.step for event in events if isinstance(event, CheckpointSaved)] == [6, 12]
     assert list(run.events()) == events
+
+
+def test_the_images_behind_the_points_are_kept_once(whole: tuple[RunDirectory, list[Event]]) -> None:
+    run, _ = whole
+    validation = load_dataset(TINY.data).validation
+    with np.load(run.embeddings / "thumbnails.npz") as file:
+        np.testing.assert_array_equal(file["images"], validation.gather())
+    with np.load(run.embeddings / "12.npz") as file:
+        np.testing.assert_array_equal(file["labels"], validation.labels)
 
 
 def test_everything_told_is_on_disk(whole: tuple[RunDirectory, list[Event]]) -> None:
