@@ -44,8 +44,6 @@ class EmbeddingScreen(Screen[None]):
     """Scatter left; class similarity, cosines and the worst pairs right; the loss with the snapshot's step below."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        # On the scatter the arrow keys pick a point; this line only tells of it.
-        Binding("left,right,up,down", "nothing", "pick a point", key_display="←→↑↓"),
         Binding("comma", "scrub(-1)", "earlier", key_display=","),
         Binding("full_stop", "scrub(1)", "later", key_display="."),
         Binding("x", "reduce", "PCA/t-SNE"),
@@ -243,9 +241,6 @@ class EmbeddingScreen(Screen[None]):
                 self._tsne = TsneJob(run.path / at.path, at.path)
             self.query_one("#cloud").border_subtitle = "t-SNE is being computed; PCA until then"
         self.poll()
-
-    def action_nothing(self) -> None:
-        """The pane with the keys has its own arrows."""
 
     def action_class(self, by: int) -> None:
         """Isolates the next or the previous class."""

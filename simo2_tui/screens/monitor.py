@@ -135,6 +135,7 @@ class MonitorScreen(Screen[None]):
 
     def _show_device(self) -> None:
         panel = self.query_one("#device", Lines)
+        self.set_class(not self.session.alive, "-ended")
         if panel.size.width:  # hidden where there is no room, and then nothing is measured
             sample = self._meter.look(self.session)
             panel.show(lambda width, glyphs: readings.device_rows(sample, width, glyphs))
@@ -261,11 +262,21 @@ class MonitorScreen(Screen[None]):
             self.action_maximise()
         elif isinstance(focused, CurveChart) and focused.cursor is not None:
             focused.action_follow()
+        elif isinstance(focused, ScatterPlot) and focused.picked is not None:
+            focused.pick(None)
         else:
             host_of(self).leave_monitor()
 
     def on_scatter_plot_isolated(self, event: ScatterPlot.Isolated) -> None:
         self.query_one("#legend", ClassLegend).show(event.class_names, event.label)
+
+    def on_scatter_plot_picked(self, event: ScatterPlot.Picked) -> None:
+        if event.index is not None and self._snapshot is not None:
+            name = self._snapshot.class_names[self._snapshot.labels_n[event.index]]
+            self.query_one("#cloud").border_subtitle = f"image {event.index}, {name} · E shows those nearest"
+        else:
+            self._snapshot_name = ""
+            self._show_embedding()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         self.query_one("#log", LogView).filter(event.value)

@@ -27,7 +27,7 @@ class ScatterPlot(CellsView, can_focus=True):
         Binding("p", "class(-1)", "previous class", show=False),
         Binding("i", "isolate", "isolate", show=False),
         Binding("b", "toggle_dots", "markers or dots", show=False),
-        Binding("left", "pick(-1,0)", "pick a point", show=False),
+        Binding("left", "pick(-1,0)", "pick a point", key_display="← → ↑ ↓"),
         Binding("right", "pick(1,0)", "pick a point", show=False),
         Binding("up", "pick(0,1)", "pick a point", show=False),
         Binding("down", "pick(0,-1)", "pick a point", show=False),
@@ -105,7 +105,7 @@ class ScatterPlot(CellsView, can_focus=True):
     def action_pick(self, right: int, up: int) -> None:
         """Frames the next point in a direction, of the isolated class where one is."""
         among = None if self.isolated is None else self._labels_n == self.isolated
-        self.pick(step_to(self._points_n2, self.picked, right, up, among))
+        self.pick(step_to(self._points_n2, self.picked, right, up, *self.size, among=among))
 
     def pick(self, index: int | None) -> None:
         """Frames a point, or none."""

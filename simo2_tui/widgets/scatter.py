@@ -75,6 +75,8 @@ def render_scatter(
     if names:
         _names(cells, column, row, labels_n, class_names, isolate)
     if selected is not None and 0 <= selected < len(row):
+        label = int(labels_n[selected])  # a name, or a point of another class, may lie over it
+        cells.write(int(row[selected]), int(column[selected]), class_marker(label, glyphs), class_ink(label))
         cells.write(int(row[selected]), int(column[selected]) - 1, "[", ACCENT)
         cells.write(int(row[selected]), int(column[selected]) + 1, "]", ACCENT)
     return cells
@@ -96,14 +98,23 @@ def _cell(
 
 
 def step_to(
-    points_n2: NDArray[np.float64], at: int | None, right: int, up: int, among: NDArray[np.bool_] | None = None
+    points_n2: NDArray[np.float64],
+    at: int | None,
+    right: int,
+    up: int,
+    width: int,
+    height: int,
+    *,
+    among: NDArray[np.bool_] | None = None,
 ) -> int | None:
-    """The point next to point `at` in a direction, of those `among`; where there is none, `at` itself.
+    """The point next to point `at` in a direction as drawn in `width` × `height` cells; `at` where there is none.
 
-    Without `at` it is the point nearest the middle. None when there is no point.
+    Points in the cell of `at` are passed over: a key that moves nothing on the screen would seem broken. Without `at`
+    it is the point nearest the middle. None when there is no point.
 
     Args:
         right, up: the direction, one of them -1 or 1 and the other 0.
+        among: (N,) the points that may be picked; all by default.
     """
     usable: NDArray[np.bool_] = np.asarray(np.isfinite(points_n2).all(axis=1))
     if among is not None:
@@ -112,11 +123,13 @@ def step_to(
         return None
     if at is None or not usable[at]:
         return int(np.argmin(np.where(usable, (points_n2**2).sum(axis=1), np.inf)))
-    delta = points_n2 - points_n2[at]
+    column, row = _cell(points_n2, *fit(points_n2, width, height), width, height)
+    place = np.stack([column, -CELL_ASPECT * row], axis=1)
+    delta = place - place[at]
     along = delta[:, 0] * right + delta[:, 1] * up
     across = np.abs(delta[:, 0] * up) + np.abs(delta[:, 1] * right)
-    # Within 45 degrees of the key that was pressed, what lies straight ahead before what lies beside.
-    ahead = usable & (along > 0) & (across <= along)
+    # Any point is within reach of some key; what lies straight ahead comes before what lies beside.
+    ahead = usable & (along > 0) & (across <= 2 * along)
     return int(np.argmin(np.where(ahead, along + 2 * across, np.inf))) if ahead.any() else at
 
 

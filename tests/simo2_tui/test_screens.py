@@ -229,6 +229,31 @@ async def test_arrows_pick_a_point_and_show_the_images_nearest_to_it(watch, size
         assert isinstance(app.screen, MonitorScreen)
 
 
+async def test_a_point_can_be_picked_on_the_monitor_too(watch):
+    app = watch()
+    async with app.run_test(size=(160, 45)) as pilot:
+        await pilot.press("5", "left")
+        await pilot.pause(0.1)
+        assert "E shows those nearest" in text_of(app)
+        await pilot.press("escape")
+        await pilot.pause(0.1)
+        assert "140 validation images" in text_of(app)
+        assert isinstance(app.screen, MonitorScreen)
+
+
+async def test_the_device_panel_is_there_while_a_run_trains_and_there_is_room(tmp_path):
+    run = write_run(tmp_path)
+    with run.own():
+        app = Console(tmp_path, session=FollowSession(run))
+        async with app.run_test(size=(160, 45)) as pilot:
+            await pilot.pause(0.1)
+            assert "device" in text_of(app)
+            assert "free" in text_of(app), "the memory of the process that trains"
+            await pilot.resize_terminal(80, 24)
+            await pilot.pause(0.1)
+            assert "free" not in text_of(app)
+
+
 async def test_a_run_without_thumbnails_says_so(watch):
     app = watch()
     (app.session.run.embeddings / "thumbnails.npz").unlink()

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from simo2_tui.widgets.palette import MUTED, colours
-from simo2_tui.widgets.scatter import step_to
+from simo2_tui.widgets.scatter import render_scatter, step_to
 from simo2_tui.widgets.thumbnails import Thumbnail, columns_of, fit_image, how_many, render_thumbnails
 
 TABLE = colours(True)
@@ -39,12 +39,22 @@ def test_an_image_keeps_its_shape_and_its_pixels():
 
 
 def test_the_arrow_keys_go_to_the_point_that_lies_there():
-    points = np.array([[0.0, 0.0], [1.0, 0.1], [3.0, 0.0], [0.0, 2.0], [-1.0, -1.0], [np.nan, 0.0]])
-    assert step_to(points, None, 1, 0) == 0, "the middle first"
-    assert step_to(points, 0, 1, 0) == 1
-    assert step_to(points, 1, 1, 0) == 2
-    assert step_to(points, 2, 1, 0) == 2, "nothing further right"
-    assert step_to(points, 0, 0, 1) == 3
-    assert step_to(points, 0, 0, -1) == 4
-    assert step_to(points, 0, 1, 0, np.array([0, 0, 1, 1, 1, 1], bool)) == 4, "the middle of those that may be picked"
-    assert step_to(np.full((2, 2), np.nan), None, 1, 0) is None
+    points = np.array([[0.0, 0.0], [1.0, 0.1], [3.0, 0.0], [0.0, 2.0], [-1.0, -1.0], [np.nan, 0.0], [0.001, 0.0]])
+
+    def go(at, right, up, among=None):
+        return step_to(points, at, right, up, 80, 24, among=among)
+
+    assert go(None, 1, 0) == 0, "the middle first"
+    assert go(0, 1, 0) == 1, "not the one in the same cell"
+    assert go(1, 1, 0) == 2
+    assert go(2, 1, 0) == 2, "nothing further right"
+    assert go(0, 0, 1) == 3
+    assert go(0, 0, -1) == 4
+    assert go(0, 1, 0, np.array([0, 0, 1, 1, 1, 1, 0], bool)) == 4, "the middle of those that may be picked"
+    assert step_to(np.full((2, 2), np.nan), None, 1, 0, 80, 24) is None
+
+
+def test_the_framed_point_is_drawn_over_names_and_neighbours():
+    points = np.array([[0.0, 0.0], [0.0, 0.0], [5.0, 5.0]])
+    cells = render_scatter(points, np.array([0, 1, 2], np.int32), ["aaaa", "bbbb", "cccc"], 40, 24, selected=0)
+    assert "[●]" in cells.text()
