@@ -122,6 +122,7 @@ class Console(App[int]):
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = self._theme_name
+        self.set_class(self.no_color, "-no-colour")
         self._last = (self._sent(), time.thread_time())
         if self.session is not None:
             self._say_unwatched(self.session)

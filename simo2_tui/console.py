@@ -79,7 +79,8 @@ def attach_console(
 
 
 def _show(run_dir: Path, **options: Any) -> int:
-    link = Link(1)
+    # Textual turns colours into greys for NO_COLOR (no-color.org); whoever sets it wants no codes of colours at all.
+    link = Link(1, ascii_only=bool(options.get("ascii_only")), colour="NO_COLOR" not in os.environ)
     with stray_output() as stray:
         app = Console(
             run_dir,

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simo2_core.errors import ConfigError
+from simo2_tui.escape import Thrift
 
 if TYPE_CHECKING:
     from textual.driver import Driver
@@ -39,8 +40,12 @@ class Link:
 
     encoding = "utf-8"
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, *, ascii_only: bool = False, colour: bool = True) -> None:
         """Writes to a descriptor of its own to the same terminal.
+
+        Args:
+            ascii_only: write an ASCII character for every other one, whichever widget drew it.
+            colour: leave the codes of colours in; without them bold, underlined and reversed text remain.
 
         Where the terminal can be opened by name the descriptor is non-blocking: setting that on the one we were
         given would change it for the shell as well, since they share the open file.
@@ -50,6 +55,7 @@ class Link:
             self._descriptor = os.open(os.ttyname(descriptor), flags)
         except OSError:
             self._descriptor = os.dup(descriptor)
+        self._thrift = Thrift(ascii_only=ascii_only, colour=colour)
         self._gone = threading.Event()
         self._patience: float | None = None
         self.sent = 0
@@ -76,7 +82,7 @@ class Link:
 
     def write(self, text: str) -> int:
         """Writes all of `text`, or drops it when the terminal is gone."""
-        data = memoryview(text.encode(self.encoding, errors="replace"))
+        data = memoryview(self._thrift.rewrite(text).encode(self.encoding, errors="replace"))
         self._since = time.monotonic()
         try:
             while data and not self._gone.is_set():

@@ -85,6 +85,28 @@ def colours(dark: bool, contrast: bool = False) -> tuple[str, ...]:
     return (*inks, *ramp)
 
 
+_CLASSES_16 = (
+    ("#5555FF", "#AA5500", "#00AA00", "#AA00AA", "#FFFF55", "#00AAAA", "#FF5555", "#AAAAAA"),
+    ("#0000AA", "#AA5500", "#00AA00", "#AA00AA", "#AA0000", "#00AAAA", "#FF5555", "#555555"),
+)
+"""Classes on a dark and on a light background where there are 16 colours: no two of the eight become one."""
+
+_SEEN_16 = 0.3
+"""Signed values smaller than this keep the background where there are 16 colours."""
+
+
+def colours_16(dark: bool) -> tuple[str, ...]:
+    """The colour of every index for a terminal of 16 colours: those of VGA, which stay themselves there."""
+    back, text, muted, faint = ("#000000", "#FFFFFF", "#AAAAAA", "#555555")
+    if not dark:
+        back, text, muted, faint = ("#FFFFFF", "#000000", "#555555", "#AAAAAA")
+    alert, good, accent = ("#FF5555", "#55FF55", "#55FFFF") if dark else ("#AA0000", "#00AA00", "#0000AA")
+    half = (HEAT_STEPS - 1) // 2
+    seen = round(_SEEN_16 * half)
+    ramp = ["#5555FF"] * (half - seen) + [back] * (2 * seen + 1) + ["#AA5500"] * (half - seen)
+    return (*_CLASSES_16[not dark], text, muted, faint, alert, good, accent, "#000000", "#000000", *ramp)
+
+
 def _blend(start: str, end: str, share: float) -> str:
     pairs = [(int(start[i : i + 2], 16), int(end[i : i + 2], 16)) for i in (1, 3, 5)]
     return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in pairs)

@@ -12,8 +12,8 @@ from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
-from simo2_tui.widgets.palette import colours
 from simo2_tui.widgets.picture import render_picture
+from simo2_tui.widgets.view import table_of
 
 GAP = 2
 """Columns between two images."""
@@ -111,10 +111,8 @@ class ThumbnailRow(Widget):
         width, height = self.size
         if not (width and height):
             return
-        theme = self.app.current_theme
-        table = colours(theme.dark, "contrast" in theme.name)
         ascii_only = getattr(self.app, "ascii_only", False)
-        self._strips = render_thumbnails(self._items, width, height, table, ascii_only=ascii_only)
+        self._strips = render_thumbnails(self._items, width, height, table_of(self.app), ascii_only=ascii_only)
         if not self._items:
             self._strips[0] = Strip([Segment(self._words[:width].ljust(width))], width)
         self.refresh()

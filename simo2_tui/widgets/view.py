@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from textual.app import App
 from textual.strip import Strip
 from textual.widget import Widget
 
 from simo2_tui.widgets.cells import Cells
-from simo2_tui.widgets.palette import ASCII, UNICODE, Glyphs, colours
+from simo2_tui.widgets.palette import ASCII, UNICODE, Glyphs, colours, colours_16
+
+
+def table_of(app: App[Any]) -> tuple[str, ...]:
+    """The colour of every ink, for the app's theme and its terminal."""
+    theme = app.current_theme
+    if app.console.color_system == "standard":
+        return colours_16(theme.dark)
+    return colours(theme.dark, "contrast" in theme.name)
 
 
 class CellsView(Widget):
@@ -57,6 +68,4 @@ class CellsView(Widget):
             self._cells = self.draw(width, height)
         if y >= self._cells.height:
             return Strip.blank(self.size.width, self.rich_style)
-        theme = self.app.current_theme
-        table = colours(theme.dark, "contrast" in theme.name)
-        return self._cells.strip(y, table, self.rich_style)
+        return self._cells.strip(y, table_of(self.app), self.rich_style)

@@ -17,6 +17,7 @@ import pytest
 
 from simo2_core.events import CheckpointSaved, RunFinished, StepsLogged
 from simo2_core.run.directory import list_runs
+from tests.simo2_tui.recorded import write_run
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +35,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 class Terminal:
     """A program on a pseudo-terminal of its own; what it draws is collected as text."""
 
-    def __init__(self, arguments, size=(24, 80)):
+    def __init__(self, arguments, size=(24, 80), **variables):
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
         self.slave = slave
@@ -42,7 +43,8 @@ class Terminal:
         self.process = subprocess.Popen(
             [sys.executable, "-c", TAKE_THE_TERMINAL, sys.executable, "-m", "simo2_tui.cli.main", *arguments],
             stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
-            env={**os.environ, "TERM": "xterm-256color", "JAX_PLATFORMS": "cpu"},
+            env={**{name: value for name, value in os.environ.items() if name not in ("COLORTERM", "NO_COLOR")},
+                 "TERM": "xterm-256color", "JAX_PLATFORMS": "cpu", **variables},
         )  # fmt: skip
         self.raw = ""
 
@@ -250,3 +252,29 @@ def test_a_run_that_cannot_train_says_why_and_exits_with_its_code(terminal, runs
     assert screen.code() == 4
     assert screen.restored()
     assert "/no/such/folder" in screen.text()
+
+
+@pytest.mark.parametrize(
+    ("variables", "options"), [({"NO_COLOR": "1"}, []), ({"TERM": "vt100"}, []), ({}, ["--ascii"])]
+)
+def test_every_screen_is_drawn_in_what_the_terminal_has(terminal, tmp_path, variables, options):
+    write_run(tmp_path, finish="completed", upto=400)
+    screen = terminal("attach", "--run-dir", str(tmp_path), *options, size=(45, 160), **variables)
+    for key, words in (("", "400/400"), ("E", "class similarity"), ("\x1b", "throughput"), ("R", "that differ"),
+                       ("\x1b", "throughput"), ("?", "stop and save"), ("\x1b", "throughput")):  # fmt: skip
+        seen = len(screen.text())
+        screen.press(key)
+        screen.wait_for(lambda: words in screen.text()[seen:], f"{words!r} after {key!r}", 20)  # noqa: B023
+    screen.press("q")
+    assert screen.code() == 0
+    assert screen.restored()
+    codes = {int(code or 0) for codes in re.findall(r"\x1b\[([0-9;]*)m", screen.raw) for code in codes.split(";")}
+    if "NO_COLOR" in variables:
+        assert codes <= set(range(30)), "bold and reversed, no colour"
+        assert 7 in codes, "what has the keys is reversed"
+    elif "TERM" in variables:
+        assert not codes & {38, 48}, "no palette"
+        assert len(codes & {*range(30, 38), *range(90, 98)}) > 6
+    else:
+        assert 38 in codes
+    assert screen.raw.isascii() == bool(options)
