@@ -1,0 +1,65 @@
+"""Stopping and going on changes no bit: whatever the optimiser, the schedule, the objective and the moment."""
+
+import random
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from simo2_core.config import OPTIMIZERS, SCHEDULES
+from simo2_core.data.load import load_dataset
+from simo2_core.presets import PRESETS
+from simo2_core.train.checkpoint import Checkpoints, load, name_leaves
+from simo2_core.train.feed import place
+from simo2_core.train.step import TrainState, make_call, make_training
+
+STEPS = 24
+TINY = PRESETS["digits"].config.replace(
+    {"widths": "4", "stem_width": 2, "samples_per_class": 2, "batch_size": 8, "steps": STEPS, "dropout": 0.3,
+     "shift": 1, "contrast": 0.3}
+)  # fmt: skip
+PAIRS = [(OPTIMIZERS[i % len(OPTIMIZERS)], schedule, "yatcnn", "simo2") for i, schedule in enumerate(SCHEDULES)]
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "schedule", "encoder", "objective"),
+    [*PAIRS, ("adam", "cosine", "resnet18", "cross_entropy"), ("adamw", "step", "cnn", "autoencoder")],
+)
+def test_ten_stops_at_random_steps_change_no_bit(
+    tmp_path: Path, optimizer: str, schedule: str, encoder: str, objective: str
+) -> None:
+    config = TINY.replace(
+        {"optimizer": optimizer, "schedule": schedule, "encoder": encoder, "norm": "batch", "objective": objective,
+         "decay_steps": 5, "warmup_steps": 3}
+    )  # fmt: skip
+    dataset = load_dataset(config.data)
+    data = place(dataset)
+    step, start = make_training(config, 10, dataset.image_shape)
+    call = make_call(step)
+    copy = jax.tree.map(jnp.copy, start)
+    whole, rows, _ = call(copy, data, jnp.int32(STEPS))
+
+    stops = sorted(random.Random(optimizer + schedule).sample(range(1, STEPS), 10))
+    checkpoints = Checkpoints(tmp_path, keep=99)
+    on_disk = optimizer == "novograd"  # once: a save takes longer than all the steps
+    state, totals = start, []
+    for begin, end in zip([0, *stops], [*stops, STEPS], strict=True):
+        state, some, _ = call(state, data, jnp.int32(end - begin))
+        totals.append(np.asarray(some.total)[: end - begin])
+        arrays = {name: np.array(leaf) for name, leaf in name_leaves(state).items()}
+        if on_disk:
+            checkpoints.save(end, name_leaves(state), {})
+            checkpoints.wait()
+            arrays, _ = load(tmp_path / str(end))
+        leaves = [jnp.asarray(arrays[name]) for name in name_leaves(state)]
+        state = TrainState(*jax.tree.unflatten(jax.tree.structure(state), leaves))
+    checkpoints.close()
+
+    np.testing.assert_array_equal(np.concatenate(totals), np.asarray(rows.total)[:STEPS])
+    for name, expected in name_leaves(whole).items():
+        np.testing.assert_array_equal(name_leaves(state)[name], expected, err_msg=name)
+    assert int(state.step) == STEPS
+    again = make_training(config, 10, dataset.image_shape)[1].params
+    assert any(not np.array_equal(whole.params[name], again[name]) for name in again), "and something was learned"
