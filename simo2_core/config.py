@@ -119,6 +119,9 @@ class DataConfig(_Section):
     test_split: str | None = knob(
         None, "the split read once, at the end; by default the data set's own, else a stratified part of train"
     )
+    views_split: str | None = knob(
+        None, "with --labels none: the split to train on, labelled or not; --train-split still serves the kNN"
+    )
     image_key: str | None = knob(None, "the image feature of a TFDS data set, where there are several")
     label_key: str | None = knob(None, "the label feature of a TFDS data set, where there are several")
     image_size: int = knob(0, "height and width in pixels that images are resized to; 0 keeps the data set's own")
@@ -347,6 +350,13 @@ class Config(_Section):
             self.optim.warmup_steps,
             f"below the {self.steps} steps of the run",
             "Use fewer --warmup-steps, or 0 for a tenth of --steps.",
+        )
+        _require(
+            self.data.views_split is None or self.objective.labels == "none",
+            "views_split",
+            self.data.views_split,
+            "given with --labels none alone",
+            "With labels, choose the images by --train-split.",
         )
         _require(self.log_rate >= 1, "log_rate", self.log_rate, "1 or more")
         _require(self.keep >= 1, "keep", self.keep, "1 or more")

@@ -147,7 +147,8 @@ def labelled_order(split: Split, config: DataConfig, name: str) -> NDArray[np.in
     if unlabelled:
         raise DataError(
             f"{unlabelled:,} of {len(split.labels):,} images of {name} {split.name!r} have no label. "
-            "The loss builds its pairs from labels: choose labelled splits with --train-split and --test-split."
+            "The loss builds its pairs from labels: choose labelled splits with --train-split and --test-split, or "
+            f"train without labels: --labels none --views-split {split.name}."
         )
     return class_order(split.labels, len(split.class_names), split_seed=config.split_seed)
 

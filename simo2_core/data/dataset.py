@@ -79,6 +79,8 @@ class Dataset:
     """(ch,) standard deviation of the training part in [0, 1], never 0."""
     fingerprint: str
     """Changes whenever an image, a label or the cut into parts does."""
+    views: Part | None = None
+    """Images to train on without labels, all of one class; None where `train` serves for that too."""
     skipped: tuple[Skipped, ...] = ()
     """Files that could not be read, of all parts."""
     empty_classes: tuple[str, ...] = ()

@@ -13,9 +13,10 @@ from simo2_core.data.cache import Entry, store_facts, stored_facts
 from simo2_core.data.dataset import Dataset, Part
 from simo2_core.data.progress import Report, silent
 from simo2_core.data.sources.digits import CLASS_NAMES, load_digits
-from simo2_core.data.sources.source import Source
+from simo2_core.data.sources.source import Source, WithoutLabels
 from simo2_core.data.split import Cut, class_order, cut_classes
 from simo2_core.data.statistics import channel_histogram, mean_and_std
+from simo2_core.errors import DataError
 
 
 def load_dataset(config: DataConfig, *, report: Report = silent, workers: int | None = None) -> Dataset:
@@ -56,6 +57,8 @@ def open_source(config: DataConfig, *, report: Report = silent) -> Source:
 
 
 def _digits(config: DataConfig) -> Dataset:
+    if config.views_split is not None:
+        raise DataError(f"digits has no split {config.views_split!r}: leave out --views-split to draw views of train.")
     images, labels = load_digits()
     order = class_order(labels, len(CLASS_NAMES), split_seed=config.split_seed)
     images = np.ascontiguousarray(images[order])
@@ -92,8 +95,13 @@ def _from_source(source: Source, config: DataConfig, report: Report, workers: in
         validation = _whole(validations)
     if tests is not None:
         test = _whole(tests)
+    views = None
+    if config.views_split is not None:
+        views = cached_entry(
+            WithoutLabels(source), config.views_split, config, rule=rule, report=report, workers=workers
+        )
     mean, std = _statistics(entry, cut, train)
-    used = [item for item in (entry, validations, tests) if item is not None]
+    used = [item for item in (entry, validations, tests, views) if item is not None]
     return Dataset(
         source.name,
         names,
@@ -103,6 +111,7 @@ def _from_source(source: Source, config: DataConfig, report: Report, workers: in
         mean,
         std,
         _fingerprint(*(item.sha256 for item in used), *(item.counts for item in used), cut),
+        views=None if views is None else _whole(views),
         skipped=tuple(skipped for item in used for skipped in item.skipped),
         empty_classes=source.empty_classes if isinstance(source, FolderSource) else (),
     )

@@ -56,7 +56,8 @@ class DatasetFacts:
     @classmethod
     def of(cls, dataset: Dataset) -> DatasetFacts:
         """The facts of a data set that is loaded: what is not in the cache by now did not fit."""
-        images = len(dataset.train) + len(dataset.validation) + len(dataset.test)
+        parts = (dataset.train, dataset.validation, dataset.test, dataset.views)
+        images = sum(len(part) for part in parts if part is not None)
         cached = isinstance(dataset.train.images, np.ndarray)
         return cls(
             classes=len(dataset.class_names),

@@ -71,7 +71,7 @@ class Job:
                 raise ConfigError(f"{finding.message} {finding.cure}")
         self._drawn = self.data
         if config.objective.labels == "none":
-            self._drawn = dataclasses.replace(self.data, train=self.data.train.singletons())
+            self._drawn = dataclasses.replace(self.data, train=(self.data.views or self.data.train).singletons())
         self._terms = [name for name in terms_of(config.objective, 2, 2) if name != "total"]  # a chart keeps this order
         self._groups = len(self._drawn.train.counts)
         self.batch_size = config.classes_per_batch(self._groups) * config.samples_per_class
@@ -109,7 +109,7 @@ class Job:
             classes_per_batch=self.batch_size // self.config.samples_per_class,
             samples_per_class=self.config.samples_per_class,
             embedding_size=self.config.model.embedding_size,
-            train_images=len(self.data.train),
+            train_images=len(self._drawn.train),
             validation_images=len(self.data.validation),
             test_images=len(self.data.test),
             device=f"{len(devices)} x {devices[0].device_kind}",

@@ -7,7 +7,7 @@ worker processes by pickle, so it holds paths and positions, never an open file.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -72,3 +72,30 @@ class Source(Protocol):
     def split(self, split: str) -> Split:
         """Opens a split; raises DataError when it is missing or unfit."""
         ...
+
+
+@dataclass(frozen=True)
+class WithoutLabels:
+    """A source whose images all count as one class: what there is to draw views from, labelled or not."""
+
+    source: Source
+
+    @property
+    def name(self) -> str:
+        return self.source.name
+
+    @property
+    def origin(self) -> str:
+        """Another than with labels: its cache is sorted otherwise."""
+        return f"{self.source.origin} without labels"
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        return self.source.splits
+
+    def identity(self, split: str) -> str:
+        return self.source.identity(split)
+
+    def split(self, split: str) -> Split:
+        found = self.source.split(split)
+        return replace(found, labels=np.zeros(len(found.labels), np.int32), class_names=("image",))

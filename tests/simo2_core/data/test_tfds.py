@@ -134,6 +134,18 @@ def test_images_without_labels_are_refused(tmp_path: Path) -> None:
         load_dataset(small(PRESETS["stl10"].config.data, tmp_path, train_split="unlabelled"))
 
 
+def test_images_without_labels_serve_views_beside_a_labelled_split(tmp_path: Path) -> None:
+    prepare_tiny("stl10", tmp_path, {"train": 2, "test": 1, "unlabelled": 5}, unlabelled="unlabelled")
+    config = small(PRESETS["stl10"].config.data, tmp_path, views_split="unlabelled")
+    dataset = load_dataset(config)
+    assert dataset.views is not None
+    assert len(dataset.views) == 50
+    assert len(dataset.views.singletons().counts) == 50
+    assert len(dataset.class_names) == 10
+    assert len(dataset.train) + len(dataset.validation) == 20
+    assert load_dataset(small(PRESETS["stl10"].config.data, tmp_path)).fingerprint != dataset.fingerprint
+
+
 def test_older_versions_other_folders_and_no_config_are_found(
     tmp_path: Path, shelf: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
