@@ -176,7 +176,9 @@ class Console(App[int]):
         cure = "" if isinstance(error, Simo2Error) else "This is a fault of simo2: please report it with the log."
         if isinstance(error, DivergedError):
             lower = session.config.optim.learning_rate * LOWER
-            cure = f"g goes back to the last good checkpoint and goes on with learning rate {lower:.2g}."
+            kept = sorted({event.step for event in list(session.history.checkpoints)})[:-1]
+            where = f"step {kept[-1]:,}, the checkpoint before" if kept else "the beginning, for want of a checkpoint"
+            cure = f"g goes back to {where}, and trains on from there with learning rate {lower:.2g}."
         self.bell()
         log = str(session.run.log_path if session.run else "")
         screen = FailureScreen(reason, cure, log, back=isinstance(error, DivergedError))
@@ -213,9 +215,10 @@ class Console(App[int]):
         self._show(session)
 
     def resume(self, run: RunDirectory) -> None:
-        """Continues a run here from its newest checkpoint; one that diverged, with half the learning rate.
+        """Continues a run here from its newest checkpoint.
 
-        The same step from the same state with the same rate would not be finite again.
+        One that diverged goes on from the checkpoint before, with half the learning rate: the state that it left gives
+        the same loss that is not finite, whatever the rate.
         """
         if self.session is not None and self.session.alive and self.session.owned_here:
             self.notify("A run is training in this console already.", severity="warning")
@@ -229,12 +232,11 @@ class Console(App[int]):
             return
         try:
             config = run.config
-            if summary.state == "diverged":
+            diverged = summary.state == "diverged"
+            if diverged:
                 config = config.replace({"learning_rate": config.optim.learning_rate * LOWER})
-                self.notify(
-                    f"Goes on from its last good checkpoint with learning rate {config.optim.learning_rate:.2g}."
-                )
-            session = LiveSession(config, self.run_dir, resume=run, on_run=self._on_run)
+                self.notify(f"Goes on from before it diverged, with learning rate {config.optim.learning_rate:.2g}.")
+            session = LiveSession(config, self.run_dir, resume=run, diverged=diverged, on_run=self._on_run)
         except Simo2Error as error:
             self.notify(str(error), severity="error", timeout=10)
             return

@@ -57,13 +57,31 @@ def set_aside(recovery: Recovery) -> None:
         RunError: the disk refuses.
     """
     for path, _ in recovery.damaged:
-        number = 1
-        while (aside := path.with_name(f"{path.name}.damaged{'' if number == 1 else f'-{number}'}")).exists():
-            number += 1
-        try:
-            path.rename(aside)
-        except OSError as error:
-            raise disk_error("setting aside", path, error) from error
+        _rename_aside(path, "damaged")
+
+
+def set_diverged_aside(folder: Path) -> None:
+    """Renames the newest checkpoint, which a run left when it diverged, to `STEP.diverged`, to go on from one before.
+
+    That state is what gave a loss that is not finite, and gives it again however small the next step would be. Only
+    the owner of the run may do so.
+
+    Raises:
+        RunError: the disk refuses.
+    """
+    steps = list_steps(folder)
+    if steps:
+        _rename_aside(folder / str(steps[-1]), "diverged")
+
+
+def _rename_aside(path: Path, why: str) -> None:
+    number = 1
+    while (aside := path.with_name(f"{path.name}.{why}{'' if number == 1 else f'-{number}'}")).exists():
+        number += 1
+    try:
+        path.rename(aside)
+    except OSError as error:
+        raise disk_error("setting aside", path, error) from error
 
 
 def settings_of(run: RunDirectory) -> tuple[Config, str | None]:

@@ -96,7 +96,7 @@ class HelpScreen(ModalScreen[None]):
 
 
 class FailureScreen(ModalScreen[bool]):
-    """Why training ended, what helps, and where the log is; gives whether to go back to the last good checkpoint."""
+    """Why training ended, what helps, and where the log is; gives whether to go back to before it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,enter,space", "choose(False)", "look at the run"),

@@ -35,12 +35,14 @@ class LiveSession:
         name: str | None = None,
         *,
         resume: RunDirectory | None = None,
+        diverged: bool = False,
         on_run: Callable[[RunDirectory], None] | None = None,
     ) -> None:
         """Makes the run's folder at once, so that a name that is taken is refused before anything starts.
 
         Args:
             resume: the run to continue from its newest checkpoint, instead of making one.
+            diverged: continue it from before the state that diverged, which is its newest checkpoint.
             on_run: called with the run's folder before anything heavy is imported, to send stray output there.
 
         Raises:
@@ -50,7 +52,7 @@ class LiveSession:
         self.history = History()
         self.progress: Progress | None = None
         self._stop_asked = False
-        self._resumed = resume is not None
+        self._resumed, self._diverged = resume is not None, diverged
         self._run = resume or RunDirectory.create(run_dir, name, config)
         self._control = Control(self._run.control)
         self._error: BaseException | None = None
@@ -100,6 +102,10 @@ class LiveSession:
                 # The trainer finds the data decoded: this first pass is the one that can take minutes.
                 load_dataset(self.config.data, report=self._report)
                 self.progress = None
+                if self._diverged:
+                    from simo2_core.train.recover import set_diverged_aside
+
+                    set_diverged_aside(self._run.checkpoints)
                 earlier = told(self._run) if self._resumed else []
                 events = train(self.config, self._run, self._control)
                 for event in record(events, self._run):

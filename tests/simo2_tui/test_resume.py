@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from textual.widgets import OptionList
 
+from simo2_core.errors import DivergedError
+from simo2_tui import app as app_module
 from simo2_tui.app import Console
 from simo2_tui.screens.dialogs import FailureScreen
 from simo2_tui.screens.launcher import LauncherScreen
@@ -74,19 +76,42 @@ async def test_the_launcher_goes_on_with_a_run_where_it_stopped(tmp_path):
 
 
 @pytest.mark.slow
-async def test_a_run_that_diverged_goes_back_with_half_the_learning_rate(tmp_path):
-    app = Console(tmp_path, preset="digits", overrides={**TINY, "steps": 50, "optimizer": "sgd", "learning_rate": 1e30})
+async def test_a_run_that_diverged_goes_back_with_a_lower_learning_rate_and_trains_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(app_module, "LOWER", 1e-33)
+    wild = {**TINY, "steps": 4000, "optimizer": "sgd", "learning_rate": 1e30}
+    app = Console(tmp_path, preset="digits", overrides=wild)
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, FailureScreen), "the failure screen")
         first = app.session
         kept = first.history.checkpoints[-1].step
+        assert kept == 1, "one step takes the weights to where the loss is not finite"
+        assert "the beginning" in app.screen._cure
         await pilot.press("g")
         assert isinstance(app.screen, MonitorScreen)
         assert app.session is not first
-        assert app.session.config.optim.learning_rate == 5e29
-        await until(pilot, lambda: app.session.history.starts or not app.session.alive, "the second start")
-        assert app.session.run.path == first.run.path
+        await until(pilot, lambda: app.session.history.step > 5 or not app.session.alive, "more steps")
+        app.session.command("stop")
         await until(pilot, lambda: not app.session.alive, "the second end")
-        assert app.session.history.starts[-1].step == kept
-        assert app.session.run.config.optim.learning_rate == 5e29
+        history = app.session.history
+        assert app.session.run.path == first.run.path
+        assert history.starts[-1].step == 0, "not the state that gave the loss"
+        assert history.finished.reason == "stopped"
+        assert app.session.run.config.optim.learning_rate == pytest.approx(1e-3)
+        np.testing.assert_array_equal(history.steps.column("step"), np.arange(1, history.step + 1))
+        assert np.isfinite(history.steps.column("total")).all()
+        assert (app.session.run.checkpoints / "1.diverged").is_dir(), "kept for whoever asks why"
+
+
+async def test_the_failure_screen_names_the_checkpoint_that_it_goes_back_to(tmp_path):
+    session = FollowSession(write_run(tmp_path, upto=280))
+    session.start()
+    assert session.wait_until_read(5)
+    app = Console(tmp_path, session=session)
+    async with app.run_test(size=(80, 24)) as pilot:
+        app._tell_failure(session, DivergedError("the loss is NaN."))
+        await pilot.pause(0.1)
+        assert "step 100, the checkpoint before" in app.screen._cure
+        await pilot.press("escape")
+        assert isinstance(app.screen, MonitorScreen)
+    session.close()
