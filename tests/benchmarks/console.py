@@ -1,0 +1,112 @@
+"""What the console costs a run on a real terminal: `python -m tests.benchmarks.console` prints it; some minutes.
+
+Turns alternate, since a machine that others use is not the same from one minute to the next.
+"""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from simo2_core.events import StepsLogged
+from simo2_core.run.directory import RunDirectory, list_runs
+from tests.simo2_tui.test_real_terminal import Terminal
+
+SETTINGS = ["--steps", "1000000", "--batch-size", "320", "--eval-every", "never", "--plot-every", "never",
+            "--checkpoint-every", "never", "--schedule", "constant"]  # fmt: skip
+TURN, TURNS, STALL = 20.0, 3, 30.0
+
+
+def speed(run: RunDirectory, begin: float, end: float) -> float:
+    """Steps a second between two times, from what the run logged."""
+    logged = [event for event in run.events() if isinstance(event, StepsLogged) and begin <= event.time <= end]
+    return (logged[-1].last_step - logged[0].last_step) / (logged[-1].time - logged[0].time)
+
+
+def wait_for_steps(folder: Path, terminal: Terminal | None) -> RunDirectory:
+    while True:
+        if terminal is not None:
+            terminal.read(0.2)
+        runs = list_runs(folder)
+        if runs and sum(isinstance(event, StepsLogged) for event in runs[0].events()) > 8:
+            return runs[0]
+        time.sleep(0.2)
+
+
+def in_console(folder: Path, size: tuple[int, int] = (45, 160)) -> tuple[Terminal, RunDirectory]:
+    terminal = Terminal(["tui", "digits", "--run-dir", str(folder), *SETTINGS], size=size, COLORTERM="truecolor")
+    terminal.wait_for(lambda: "ready" in terminal.text(), "the launcher")
+    terminal.press("\r")
+    return terminal, wait_for_steps(folder, terminal)
+
+
+def leave(terminal: Terminal) -> None:
+    terminal.press("q")
+    terminal.wait_for(lambda: "stop and save" in terminal.text(), "the question")
+    terminal.press("s")
+    terminal.code()
+    terminal.close()
+
+
+def against_headless(folder: Path) -> None:
+    """Steps a second with the console and without."""
+    rates: dict[str, list[float]] = {"headless": [], "console": []}
+    sent = []
+    for turn in range(TURNS):
+        arguments = [sys.executable, "-m", "simo2_tui.cli.main", "train", "--preset", "digits", "--plain", *SETTINGS]
+        place = folder / f"headless-{turn}"
+        child = subprocess.Popen([*arguments, "--run-dir", str(place)], stdout=subprocess.DEVNULL)
+        run = wait_for_steps(place, None)
+        begin = time.time()
+        time.sleep(TURN)
+        rates["headless"].append(speed(run, begin, time.time()))
+        child.terminate()
+        child.wait()
+        terminal, run = in_console(folder / f"console-{turn}")
+        terminal.read(2.0)
+        begin, before = time.time(), len(terminal.raw.encode())
+        terminal.read(TURN)
+        sent.append((len(terminal.raw.encode()) - before) / TURN)
+        rates["console"].append(speed(run, begin, time.time()))
+        leave(terminal)
+    for name, values in rates.items():
+        print(f"{name}: {statistics.median(values):.1f} steps/s, each {' '.join(f'{one:.1f}' for one in values)}")
+    ratios = [console / headless for console, headless in zip(rates["console"], rates["headless"], strict=True)]
+    print(f"console against headless: {statistics.median(ratios):.3f}, each {' '.join(f'{r:.3f}' for r in ratios)}")
+    print(f"bytes a second while training at 160x45: {statistics.median(sent):.0f}", flush=True)
+
+
+def stalled(folder: Path) -> None:
+    """Steps a second while nobody reads from the terminal, beside those before and after."""
+    terminal, run = in_console(folder)
+    marks = [time.time()]
+    for reading in (True, False, True):
+        terminal.read(STALL) if reading else time.sleep(STALL)
+        marks.append(time.time())
+    before, during, after = (speed(run, begin, end) for begin, end in itertools.pairwise(marks))
+    leave(terminal)
+    print(f"terminal stops reading for {STALL:.0f} s: {during:.1f} steps/s, before {before:.1f}, after {after:.1f}, "
+          f"ratio {during / ((before + after) / 2):.3f}", flush=True)  # fmt: skip
+
+
+def idle(folder: Path) -> None:
+    """Bytes a second where nothing happens: the launcher, and a run that is paused."""
+    terminal, _ = in_console(folder)
+    terminal.press(" ")
+    terminal.read(8.0)
+    before = len(terminal.raw.encode())
+    terminal.read(20.0)
+    print(f"bytes a second of a paused run: {(len(terminal.raw.encode()) - before) / 20:.0f}", flush=True)
+    terminal.press(" ")
+    leave(terminal)
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory(prefix="simo2-console-") as name:
+        for measure in (stalled, against_headless, idle):
+            measure(Path(name) / measure.__name__)
