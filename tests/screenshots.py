@@ -1,4 +1,4 @@
-"""Draws every screen of the console over a real run, as SVG: `python -m tests.screenshots RUN OUT`."""
+"""Draws every screen of the console over a real run, as SVG: `python -m tests.screenshots RUN OUT [SCREEN …]`."""
 
 import asyncio
 import sys
@@ -9,32 +9,33 @@ from simo2_tui.app import Console
 from simo2_tui.session.follow import FollowSession
 
 SIZES = ((80, 24), (160, 45))
-SCREENS = {"monitor": "", "embedding": "E", "runs": "R"}
+SCREENS = {"launcher": (), "monitor": (), "embedding": ("E",), "nearest": ("E", "right", "right"), "runs": ("R",)}
 
 
-async def _draw(run: RunDirectory, out: Path, size: tuple[int, int], name: str, key: str) -> None:
-    session = None if name == "launcher" else FollowSession(run, read_only=True)
+async def _draw(run: RunDirectory, out: Path, size: tuple[int, int], name: str) -> None:
+    session = None if name == "launcher" else FollowSession(run)
     if session:
         session.start()
         session.wait_until_read(10)
     app = Console(run.path.parent, session=session)
     async with app.run_test(size=size) as pilot:
-        await pilot.pause(1.5)
-        if key:
+        await pilot.pause(1.0)
+        for key in SCREENS[name]:
             await pilot.press(key)
-            await pilot.pause(1.5)
+            await pilot.pause(0.5)
+        await pilot.pause(2.5)
         app.save_screenshot(f"{name}-{size[0]}x{size[1]}.svg", path=str(out))
     if session:
         session.close()
 
 
 def main() -> None:
-    """Draws them all."""
-    run, out = find_run(sys.argv[1], Path("runs")), Path(sys.argv[2])
+    """Draws them all, or the screens that are named."""
+    run, out, names = find_run(sys.argv[1], Path("runs")), Path(sys.argv[2]), sys.argv[3:] or list(SCREENS)
     out.mkdir(parents=True, exist_ok=True)
     for size in SIZES:
-        for name, key in {"launcher": "", **SCREENS}.items():
-            asyncio.run(_draw(run, out, size, name, key))
+        for name in names:
+            asyncio.run(_draw(run, out, size, name))
 
 
 if __name__ == "__main__":
