@@ -312,6 +312,9 @@ class Config(_Section):
     seed: int = knob(0, "decides weights, draws, augmentation and dropout")
     batch_size: int = knob(320, "images a step; classes per batch is min(batch_size // k, classes)")
     samples_per_class: int = knob(32, "k, the images of each class in a batch")
+    chunk_size: int = knob(
+        0, "images embedded at once, to fit in memory; the loss still sees the whole batch; 0 embeds it in one go"
+    )
     log_rate: int = knob(50, "steps between printed lines")
     eval_every: Cadence = knob(
         Cadence(seconds=10), "validation kNN and embedding snapshot: steps, a time such as 10s, or never"
@@ -344,6 +347,7 @@ class Config(_Section):
             f"at least {2 * self.samples_per_class}, two classes of samples_per_class = {self.samples_per_class}",
             f"Use --batch-size {2 * self.samples_per_class} or more, or a smaller --samples-per-class.",
         )
+        _require(self.chunk_size >= 0, "chunk_size", self.chunk_size, "0 (the whole batch) or more images")
         _require(
             self.optim.schedule != "warmup_cosine" or self.optim.warmup_steps < self.steps,
             "warmup_steps",

@@ -66,17 +66,6 @@ def compile_twice(make: Callable[[], Any]) -> tuple[Any, float, float]:
     return compiled, cold, time.perf_counter() - start
 
 
-def program_bytes(compiled: Any) -> int:
-    """Memory that a compiled program needs at once: arguments, results and what lies between, as XLA plans it."""
-    plan = compiled.memory_analysis()
-    return int(
-        plan.argument_size_in_bytes
-        + plan.output_size_in_bytes
-        + plan.temp_size_in_bytes
-        - plan.alias_size_in_bytes  # results that take the place of donated arguments
-    )
-
-
 def device_peak_bytes() -> int | None:
     """The most memory that this process has had on the device; None where the device does not count."""
     stats = jax.devices()[0].memory_stats()

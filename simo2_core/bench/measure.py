@@ -16,7 +16,6 @@ from simo2_core.bench.machine import (
     device_peak_bytes,
     empty_compilation_cache,
     make_products,
-    program_bytes,
 )
 from simo2_core.bench.stages import Run, make_stages, split, time_in_turn, whole_step
 from simo2_core.config import Config
@@ -27,6 +26,7 @@ from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.sinks import record
 from simo2_core.train.feed import place
+from simo2_core.train.memory import program_bytes
 from simo2_core.train.step import MAX_STEPS, make_call, make_training
 from simo2_core.train.trainer import train
 

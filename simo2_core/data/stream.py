@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.sharding import Sharding, SingleDeviceSharding
 from numpy.typing import NDArray
 
 from simo2_core.data.dataset import Part
@@ -42,14 +43,18 @@ class Chunks:
         classes_per_batch: int,
         samples_per_class: int,
         steps: int | None = None,
+        place: Callable[[int], Sharding] | None = None,
     ) -> None:
         """Names what to fetch; the first `get` begins.
 
         Args:
             key: a typed key, the one that the run draws its batches with.
             steps: S; None chooses it by the size of a batch.
+            place: where the images go, told how many a batch has; only what this process's devices get of them is
+                read. By default to the first device.
         """
         self.batch = classes_per_batch * samples_per_class
+        self._sharding = place(self.batch) if place else SingleDeviceSharding(jax.devices()[0])
         self.steps = steps or chunk_steps(self.batch * int(np.prod(part.images.shape[1:])))
         self._images = part.images
         self._rows = _row_function(
@@ -59,7 +64,7 @@ class Chunks:
         self._coming: dict[int, Future[Array]] = {}
 
     def get(self, chunk: int) -> Array:
-        """(S * batch, H, W, ch) uint8 on the device, waiting for it where it has to; begins with the next one."""
+        """(S, batch, H, W, ch) uint8 on the devices, waiting for it where it has to; begins with the next one."""
         for index in (chunk, chunk + 1):
             if index not in self._coming:
                 self._coming[index] = self._pool.submit(self._fetch, index)
@@ -68,15 +73,23 @@ class Chunks:
         return self._coming[chunk].result()
 
     def _fetch(self, chunk: int) -> Array:
-        images: Array = jax.device_put(self.read(chunk)).block_until_ready()
-        return images
+        rows = self._rows(chunk)
+        shape = (*rows.shape, *self._images.shape[1:])
+
+        def share(index: tuple[slice, ...] | None) -> NDArray[np.uint8]:
+            return self._read(rows[index[:2]] if index else rows)
+
+        images: Array = jax.make_array_from_callback(shape, self._sharding, share)
+        return images.block_until_ready()
 
     def read(self, chunk: int) -> NDArray[np.uint8]:
-        """(S * batch, H, W, ch) the images of a chunk, on the host."""
-        rows = self._rows(chunk)
+        """(S, batch, H, W, ch) the images of a chunk, on the host."""
+        return self._read(self._rows(chunk))
+
+    def _read(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         # ascending rows: a disk, and the page cache, like one direction; repeated rows are read once
         unique, where = np.unique(rows, return_inverse=True)
-        return np.ascontiguousarray(np.asarray(self._images[unique])[where])
+        return np.ascontiguousarray(np.asarray(self._images[unique])[where.reshape(rows.shape)])
 
     def close(self) -> None:
         """Ends the thread."""
@@ -109,6 +122,6 @@ def _row_function(
         return drawn
 
     def rows_of_chunk(chunk: int) -> NDArray[np.int64]:
-        return np.asarray(rows_of(on_host(np.int32(chunk * steps)))).reshape(-1).astype(np.int64)
+        return np.asarray(rows_of(on_host(np.int32(chunk * steps)))).astype(np.int64)
 
     return rows_of_chunk

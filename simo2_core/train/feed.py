@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 
 from simo2_core.config import Config
 from simo2_core.data.dataset import Dataset
 from simo2_core.data.placement import Where
 from simo2_core.data.stream import Chunks
+from simo2_core.train.devices import all_devices, by_image, put_whole
 from simo2_core.train.step import Data, TrainState
 
 
@@ -30,6 +31,7 @@ class Feed:
             jax.random.wrap_key_data(state.key),
             classes_per_batch=config.classes_per_batch(len(dataset.train.counts)),
             samples_per_class=config.samples_per_class,
+            place=lambda images: by_image(all_devices(), images),
         )
         self._data = _without_images(dataset)
 
@@ -58,15 +60,12 @@ class Feed:
 
 
 def place(dataset: Dataset) -> Data:
-    """Puts the training part on the device, uint8."""
-    return _without_images(dataset)._replace(images=jnp.asarray(dataset.train.images))
+    """Puts the training part on every device, uint8."""
+    return _without_images(dataset)._replace(images=put_whole(dataset.train.images, all_devices()))
 
 
 def _without_images(dataset: Dataset) -> Data:
-    return Data(
-        images=jnp.zeros((0, *dataset.image_shape), jnp.uint8),
-        offsets=jnp.asarray(dataset.train.offsets, jnp.int32),
-        counts=jnp.asarray(dataset.train.counts, jnp.int32),
-        mean=jnp.asarray(dataset.mean),
-        std=jnp.asarray(dataset.std),
-    )
+    part = dataset.train
+    empty = np.zeros((0, *dataset.image_shape), np.uint8)
+    facts = (empty, part.offsets.astype(np.int32), part.counts.astype(np.int32), dataset.mean, dataset.std)
+    return Data(*put_whole(facts, all_devices()))

@@ -37,10 +37,11 @@ from simo2_core.optim import learning_rate_schedule
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import disk_error
 from simo2_core.train.checkpoint import Checkpoints, Saved, list_steps, load, name_leaves, require_same
+from simo2_core.train.devices import put_whole
 from simo2_core.train.environment import environment, keep_compiled_programs
 from simo2_core.train.evaluate import Evaluation, alarms, evaluate, looked_at, raw_pixels_knn, save_snapshot
 from simo2_core.train.feed import Feed
-from simo2_core.train.memory import out_of_memory
+from simo2_core.train.memory import Chunking, out_of_memory
 from simo2_core.train.plotting import Plotter
 from simo2_core.train.recover import Recovery, newest_sound, set_aside
 from simo2_core.train.step import TrainState, make_call, make_training
@@ -129,12 +130,22 @@ class Job:
 
     def _compile(self) -> Compiled:
         start = time.monotonic()
-        call = make_call(dataclasses.replace(self._step, chunk=self._feed.chunk))
-        self._compiled = call.lower(self.state, self._feed.data(self.step), jnp.int32(0)).compile()  # type: ignore[attr-defined]
+        self._compiled = self._compile_call(self.config)
         self._encoder().embed(self.data.train.images[:1])
         seconds = time.monotonic() - start
         self.seconds["compile"] += seconds
         return Compiled(step=self.step, seconds=seconds)
+
+    def _compile_call(self, config: Config) -> Any:
+        call = make_call(dataclasses.replace(self._step, config=config, chunk=self._feed.chunk))
+        shapes = jax.tree.map(_shape, (self.state, self._feed.data(self.step)))
+        return call.lower(*shapes, np.int32(0)).compile()  # type: ignore[attr-defined]
+
+    def _chunking(self) -> Chunking | None:
+        if self.state.stats:
+            return None
+        present = min(self.config.chunk_size or self.batch_size, self.batch_size)
+        return Chunking(present, lambda size: self._compile_call(self.config.replace({"chunk_size": size})))
 
     def _advice(self) -> Iterator[Event]:
         yield from self._damage()
@@ -171,7 +182,8 @@ class Job:
                 f"(fingerprint {meta.get('fingerprint')!r}, now {self.data.fingerprint!r}). Start a new run."
             )
         structure = jax.tree.structure(self.state)
-        self.state = TrainState(*jax.tree.unflatten(structure, [jnp.asarray(arrays[name]) for name in expected]))
+        state = TrainState(*jax.tree.unflatten(structure, [arrays[name] for name in expected]))
+        self.state = put_whole(state, self._step.mesh)
         self.step = int(self.state.step)
 
     # -- one call
@@ -182,8 +194,8 @@ class Job:
         n = max(1, min(at_most, wanted, self._feed.steps_left(self.step) or wanted))
         start = time.monotonic()
         data = self._feed.data(self.step)
-        with out_of_memory(self.config, self.run, self._compiled):
-            self.state, rows, begun = self._compiled(self.state, data, jnp.int32(n))
+        with out_of_memory(self.config, self.run, self._compiled, self._chunking()):
+            self.state, rows, begun = self._compiled(self.state, data, np.int32(n))
             measured, done = jax.device_get((rows, begun))
         seconds = time.monotonic() - start
         done = int(done)
@@ -366,6 +378,11 @@ class Job:
         self._feed.close()
         self._checkpoints.close()
         self._plotter.close()
+
+
+def _shape(array: jax.Array) -> jax.ShapeDtypeStruct:
+    """What a compiler needs to know of an array, which may have been donated since."""
+    return jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=array.sharding)  # type: ignore[no-untyped-call]
 
 
 def _floats(values: NDArray[np.float32]) -> tuple[float, ...]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
@@ -18,12 +18,38 @@ SHARE = 0.9
 """Share of the memory that a suggested batch may take: what is measured of a program is not all that it takes."""
 
 
+class Chunking(NamedTuple):
+    """How the training call embeds its batch, where the encoder can do so in chunks."""
+
+    present: int
+    """Images embedded at once."""
+    compile: Callable[[int], Any]
+    """The same call, compiled for another chunk size."""
+
+
+def program_bytes(compiled: Any) -> int:
+    """Memory that a compiled program needs at once: arguments, results and what lies between, as XLA plans it.
+
+    On one device, where it runs on several.
+    """
+    plan = compiled.memory_analysis()
+    return int(
+        plan.argument_size_in_bytes
+        + plan.output_size_in_bytes
+        + plan.temp_size_in_bytes
+        - plan.alias_size_in_bytes  # results that take the place of donated arguments
+    )
+
+
 @contextlib.contextmanager
-def out_of_memory(config: Config, run: RunDirectory, program: Any = None) -> Iterator[None]:
+def out_of_memory(
+    config: Config, run: RunDirectory, program: Any = None, chunking: Chunking | None = None
+) -> Iterator[None]:
     """Turns an exhausted device or host inside the block into one line with its cure.
 
     Args:
-        program: the compiled training call, where there is one: its needs decide the batch that is suggested.
+        program: the compiled training call, where there is one: its needs decide what is suggested.
+        chunking: of that call; None where its encoder needs the whole batch.
 
     Raises:
         OutOfMemoryError: instead of what jax, XLA or Python raise.
@@ -36,7 +62,7 @@ def out_of_memory(config: Config, run: RunDirectory, program: Any = None) -> Ite
         where = "host" if isinstance(error, MemoryError) else "device"
         raise OutOfMemoryError(
             f"out of memory on the {where} with batches of {config.batch_size} images. "
-            f"{_advice(config, program)} The newest checkpoint is kept: simo2 resume {run.path}."
+            f"{_advice(config, program, chunking)} The newest checkpoint is kept: simo2 resume {run.path}."
         ) from error
 
 
@@ -45,7 +71,11 @@ def _exhausted(error: BaseException) -> bool:
     return "resource_exhausted" in text or "out of memory" in text
 
 
-def _advice(config: Config, program: Any) -> str:
+def _advice(config: Config, program: Any, chunking: Chunking | None) -> str:
+    if program is not None and chunking is not None:
+        chunk = fitting_chunk(chunking, program, _room(program))
+        if chunk is not None:
+            return f"Use --chunk-size {chunk}, which changes nothing but the memory and the time of a step."
     batch = fitting_batch(config.batch_size, config.samples_per_class, *_needs(program))
     if batch is not None:
         return f"Use --batch-size {batch}."
@@ -60,8 +90,35 @@ def _needs(program: Any) -> tuple[int, int, int]:
     analysis = program.memory_analysis() if program is not None else None
     if analysis is None:
         return 0, 0, 0
-    room = look_at_machine(Path.cwd()).device_free + analysis.argument_size_in_bytes  # the arguments are there already
-    return analysis.argument_size_in_bytes, analysis.temp_size_in_bytes, room
+    return analysis.argument_size_in_bytes, analysis.temp_size_in_bytes, _room(program)
+
+
+def _room(program: Any) -> int:
+    """Bytes for a program whose arguments are on the device already."""
+    free = look_at_machine(Path.cwd()).device_free
+    return int(free + program.memory_analysis().argument_size_in_bytes)
+
+
+def fitting_chunk(chunking: Chunking, program: Any, room: int) -> int | None:
+    """The largest chunk below the present one whose program fits; None when none does, or the compiler fails as well.
+
+    The memory of a program grows by the same for each image of a chunk, so the present one and a small one tell that
+    of all between.
+
+    Args:
+        program: the call as it is.
+        room: bytes that there are.
+    """
+    present, small = chunking.present, max(1, chunking.present // 8)
+    try:
+        least, most = program_bytes(chunking.compile(small)), program_bytes(program)
+    except jax.errors.JaxRuntimeError:
+        return None
+    spare = int(room * SHARE) - least
+    if small >= present or spare < 0:
+        return None
+    each = max(1.0, (most - least) / (present - small))
+    return min(present - 1, small + int(spare / each))
 
 
 def fitting_batch(batch: int, samples_per_class: int, fixed: int, growing: int, room: int) -> int | None:

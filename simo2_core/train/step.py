@@ -17,14 +17,17 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax import Array
+from jax.sharding import Mesh
 
 from simo2_core.config import Config
 from simo2_core.data.augment import augment
 from simo2_core.data.sampler import Draw, draw_batch
+from simo2_core.errors import ConfigError
 from simo2_core.model.network import Arrays, Network
 from simo2_core.objectives.build import make_objective
 from simo2_core.objectives.objective import PREFIX, Loss, Objective, Seen
 from simo2_core.optim import make_optimizer
+from simo2_core.train.devices import all_devices, embed_in_chunks, put_whole, share_out, whole
 
 MAX_STEPS = 512
 """Most steps of one call: the room for what they measured. At 0.25 s a call that is 2,048 steps a second."""
@@ -50,7 +53,7 @@ class Data(NamedTuple):
     """The training part on the device: `Part` of `simo2_core.data.dataset`, and its statistics."""
 
     images: Array
-    """(N, H, W, ch) uint8, sorted by class; or the batches of a chunk of steps, one after another."""
+    """(N, H, W, ch) uint8, sorted by class; or (S, C*k, H, W, ch), the batches of a chunk of S steps."""
     offsets: Array
     """(C,) int32."""
     counts: Array
@@ -86,9 +89,11 @@ class Step:
     optimizer: optax.GradientTransformation
     classes: int
     """C, of the data set."""
+    mesh: Mesh
+    """The devices that share every batch."""
     chunk: int | None = None
-    """None when `data.images` is the training part; else they are the batches of `chunk` steps, drawn on the host,
-    those of step i at i modulo `chunk`."""
+    """None when `data.images` is the training part; else S: they are the batches of S steps, drawn on the host, that
+    of step i at i modulo S."""
 
     @property
     def batch_shape(self) -> tuple[int, int]:
@@ -96,25 +101,25 @@ class Step:
         return self.config.classes_per_batch(self.classes), self.config.samples_per_class
 
     def draw(self, state: TrainState, data: Data) -> Draw:
-        """The classes of the batch and the rows of `data.images` that make it."""
+        """The classes of the batch and the rows of the training part that make it."""
         drawn, k = self.batch_shape
         key = jax.random.wrap_key_data(state.key)
-        draw = draw_batch(key, state.step, data.offsets, data.counts, classes_per_batch=drawn, samples_per_class=k)
-        if self.chunk is None:
-            return draw
-        return draw._replace(rows=state.step % self.chunk * (drawn * k) + jnp.arange(drawn * k, dtype=jnp.int32))
+        return draw_batch(key, state.step, data.offsets, data.counts, classes_per_batch=drawn, samples_per_class=k)
 
     def prepare(self, state: TrainState, data: Data, rows: Array) -> Array:
-        """(classes * k, H, W, ch) float32 images of `rows`, augmented and normalised."""
+        """(classes * k, H, W, ch) float32 images of `rows`, augmented and normalised, shared out among the devices."""
         augment_key, _ = _keys(state)
-        return augment(augment_key, data.images[rows], self.config.augment, data.mean, data.std)
+        where = share_out(rows, self.mesh) if self.chunk is None else state.step % self.chunk
+        images = share_out(data.images[where], self.mesh)
+        return augment(augment_key, images, self.config.augment, data.mean, data.std)
 
     def see(self, params: Arrays, state: TrainState, images: Array, classes: Array) -> tuple[Seen, Arrays]:
         """What a training pass over the images of `classes` saw, and the new `stats`."""
         _, dropout_key = _keys(state)
         keys = jax.vmap(partial(jax.random.fold_in, dropout_key))(jnp.arange(images.shape[0]))
         shown = self.objective.view(jax.random.fold_in(dropout_key, _VIEW), images)
-        h_nf, z_nd, stats = self.network.train(params, state.stats, shown, keys)
+        one = partial(self.network.train, params, state.stats)
+        h_nf, z_nd, stats = embed_in_chunks(one, shown, keys, self.config.chunk_size, self.mesh)
         return Seen(z_nd.reshape(*self.batch_shape, -1), h_nf, classes, images), stats
 
     def loss(self, params: Arrays, seen: Seen) -> Loss:
@@ -155,14 +160,36 @@ def make_training(config: Config, classes: int, image_shape: tuple[int, int, int
     Args:
         classes: C, of the data set.
         image_shape: height, width, channels.
+
+    Raises:
+        ConfigError: the encoder needs a whole batch at once, and the settings or the devices divide it.
     """
+    mesh = all_devices()
     network, params, stats = first_weights(config, image_shape[-1])
+    if stats:
+        require_whole_batch(config, classes, mesh.size)
     objective, optimizer = make_objective(config, classes, image_shape), make_optimizer(config.optim, config.steps)
     weights_key, run_key = jax.random.split(jax.random.key(config.seed))
     own = objective.init(jax.random.fold_in(weights_key, _VIEW))
     params |= {PREFIX + name: value for name, value in own.items()}
     state = TrainState(params, stats, optimizer.init(params), jax.random.key_data(run_key), jnp.int32(0))
-    return Step(config, network, objective, optimizer, classes), state
+    return Step(config, network, objective, optimizer, classes, mesh), put_whole(state, mesh)
+
+
+def require_whole_batch(config: Config, classes: int, devices: int) -> None:
+    """Raises ConfigError where a batch would be cut up or filled up, which normalisation over the batch forbids."""
+    batch = config.classes_per_batch(classes) * config.samples_per_class
+    if config.chunk_size:
+        raise ConfigError(
+            f"chunk_size is {config.chunk_size}; it must be 0 for the encoder {config.model.encoder}, which normalises "
+            "over the whole batch: in chunks it would learn something else."
+        )
+    if batch % devices:
+        raise ConfigError(
+            f"a batch is {batch} images, which {devices} devices cannot share evenly, and the encoder "
+            f"{config.model.encoder} normalises over the whole batch. Use a --samples-per-class that is a multiple of "
+            f"{devices}, or fewer devices."
+        )
 
 
 def _keys(state: TrainState) -> tuple[Array, Array]:
@@ -195,4 +222,4 @@ def make_call(step: Step) -> Callable[[TrainState, Data, Array], tuple[TrainStat
         state, rows, begun, _ = jax.lax.while_loop(more, body, (state, empty, jnp.int32(0), jnp.bool(True)))
         return state, rows, begun
 
-    return jax.jit(call, donate_argnums=0)
+    return jax.jit(call, donate_argnums=0, out_shardings=whole(step.mesh))

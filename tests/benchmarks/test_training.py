@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from simo2_core.bench.machine import program_bytes
 from simo2_core.bench.stages import time_in_turn, whole_step
 from simo2_core.data.load import load_dataset
 from simo2_core.loss import simo2_loss
 from simo2_core.model.yat import YatConv
 from simo2_core.presets import PRESETS
 from simo2_core.train.feed import place
+from simo2_core.train.memory import program_bytes
 from simo2_core.train.step import MAX_STEPS, make_call, make_training
 from tests.benchmarks.original import PeerYatConv, loss_by_gathered_pairs, make_peer_steps
 

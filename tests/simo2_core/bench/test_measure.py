@@ -6,11 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from simo2_core.bench.machine import compile_twice, empty_compilation_cache, program_bytes
+from simo2_core.bench.machine import compile_twice, empty_compilation_cache
 from simo2_core.bench.measure import Bench, measure
 from simo2_core.bench.stages import PARTS, split, time_in_turn
 from simo2_core.bench.synthetic import synthetic_dataset
 from simo2_core.presets import PRESETS, find_preset
+from simo2_core.train.memory import program_bytes
 
 TINY = PRESETS["digits"].config.replace({"widths": "8", "stem_width": 4, "samples_per_class": 3, "batch_size": 12})
 

@@ -1,17 +1,22 @@
+import functools
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simo2_core.data.load import load_dataset
 from simo2_core.errors import OutOfMemoryError
 from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
-from simo2_core.train.memory import SHARE, fitting_batch, out_of_memory
+from simo2_core.train.feed import place
+from simo2_core.train.memory import SHARE, Chunking, fitting_batch, fitting_chunk, out_of_memory, program_bytes
+from simo2_core.train.step import make_call, make_training
 from simo2_core.train.trainer import train
 
 CONFIG = PRESETS["digits"].config.replace({"batch_size": 320, "samples_per_class": 32})
@@ -71,6 +76,30 @@ def test_a_compiled_program_decides_the_batch(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(OutOfMemoryError, match=r"--batch-size (128|160)\."):  # noqa: SIM117
         with out_of_memory(CONFIG, RunDirectory(Path("runs/one")), program):
             raise MemoryError
+
+
+def test_the_suggested_chunk_is_the_largest_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny = CONFIG.replace({"widths": "8", "stem_width": 4, "samples_per_class": 40, "batch_size": 400})
+    data = place(load_dataset(tiny.data))
+
+    @functools.cache
+    def compile(size: int) -> Any:
+        step, state = make_training(tiny.replace({"chunk_size": size}), 10, (8, 8, 1))
+        return make_call(step).lower(state, data, np.int32(0)).compile()  # type: ignore[attr-defined]
+
+    program = compile(0)
+    half = compile(200)
+    between = [made.memory_analysis().temp_size_in_bytes for made in (program, compile(50))]
+    assert between[1] < between[0] / 4, "the activations are those of a chunk"
+    room = int(1.02 * program_bytes(half) / SHARE)
+    monkeypatch.setattr(
+        "simo2_core.data.placement.host_memory_free", lambda: room - program.memory_analysis().argument_size_in_bytes
+    )
+    with pytest.raises(OutOfMemoryError, match=r"Use --chunk-size (19\d|2[01]\d), which"):  # noqa: SIM117
+        with out_of_memory(tiny, RunDirectory(Path("runs/one")), program, Chunking(400, compile)):
+            raise MemoryError
+    assert fitting_chunk(Chunking(400, compile), program, 1000) is None, "not even the smallest"
+    assert fitting_chunk(Chunking(1, compile), program, 10**12) is None, "nothing is smaller"
 
 
 def test_the_trainer_says_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

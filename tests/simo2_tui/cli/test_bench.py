@@ -8,6 +8,7 @@ from simo2_tui.cli.bench import facts, summary_lines
 from simo2_tui.cli.main import app
 
 MEASURED = Bench(
+    precision="float32",
     preset="digits", device="1 x cpu", batch_size=160, image_shape=(8, 8, 1), parameters=308_373,
     parts={"sampling": 0.001, "augmentation": 0.001, "forward": 0.002, "backward": 0.004, "loss": 0.001,
            "optimiser": 0.001},
