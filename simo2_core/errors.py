@@ -5,6 +5,7 @@ Simo2Error                 exit code 1: failed
 ├── DataError              exit code 4: a data set that is missing, unreadable or unfit
 ├── DivergedError          exit code 3: a loss or gradient that is not finite; the last good state is kept
 ├── OutOfMemoryError       exit code 1: the device or the host has too little memory for these settings
+├── ProcessLostError       exit code 1: another process of a distributed run is gone
 └── RunError               exit code 1: a run directory that cannot be found, written or owned
     ├── RunLockedError     another live process owns the run
     ├── CheckpointError    a checkpoint that is missing, damaged or of another format
@@ -43,6 +44,10 @@ class DivergedError(Simo2Error):
 
 class OutOfMemoryError(Simo2Error):
     """The device or the host has too little memory for these settings."""
+
+
+class ProcessLostError(Simo2Error):
+    """Another process of a distributed run has ended, cannot be reached, or did not come."""
 
 
 class RunError(Simo2Error):

@@ -60,7 +60,7 @@ def look_at_machine(cache: Path) -> Machine:
     """The default device of jax and the disk of `cache` (which need not exist yet)."""
     import jax
 
-    device = jax.devices()[0]
+    device = jax.local_devices()[0]
     stats = device.memory_stats() if device.platform != "cpu" else None
     if stats and "bytes_limit" in stats:
         free = stats["bytes_limit"] - stats.get("bytes_in_use", 0)

@@ -54,7 +54,7 @@ class Chunks:
                 read. By default to the first device.
         """
         self.batch = classes_per_batch * samples_per_class
-        self._sharding = place(self.batch) if place else SingleDeviceSharding(jax.devices()[0])
+        self._sharding = place(self.batch) if place else SingleDeviceSharding(jax.local_devices()[0])
         self.steps = steps or chunk_steps(self.batch * int(np.prod(part.images.shape[1:])))
         self._images = part.images
         self._rows = _row_function(
@@ -100,9 +100,9 @@ def _row_function(
     key: Array, part: Part, *, classes_per_batch: int, samples_per_class: int, steps: int
 ) -> Callable[[int], NDArray[np.int64]]:
     try:
-        host: Any = jax.devices("cpu")[0]
+        host: Any = jax.local_devices(backend="cpu")[0]
     except RuntimeError:  # JAX_PLATFORMS leaves only the accelerator: it draws the same rows
-        host = jax.devices()[0]
+        host = jax.local_devices()[0]
     on_host = functools.partial(jax.device_put, device=host)
     key, offsets, counts = on_host(key), on_host(part.offsets.astype(np.int32)), on_host(part.counts.astype(np.int32))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import threading
 import time
 from collections import deque
@@ -66,9 +67,10 @@ class Control:
         """Whether the last word was `pause`."""
         return self._paused.is_set()
 
-    def wait_while_paused(self) -> None:
-        """Blocks while paused, until someone asks to resume or stop."""
-        while self._paused.is_set():
+    def wait_while_paused(self, seconds: float = math.inf) -> None:
+        """Blocks while paused, until someone asks to resume or stop, or `seconds` are over."""
+        end = time.monotonic() + seconds
+        while self._paused.is_set() and time.monotonic() < end:
             self._read_folder()
             if any(command.command in ("resume", "stop") for command in list(self._queue)):
                 return  # the trainer takes the command and says so in an event

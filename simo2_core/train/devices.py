@@ -46,6 +46,11 @@ def put_whole(tree: Any, mesh: Mesh) -> Any:
     return jax.tree.map(put, tree)
 
 
+def on_one_device(tree: Any) -> Any:
+    """Arrays that are whole on every device, as this process's first device has them; nothing is copied."""
+    return jax.tree.map(lambda array: array.addressable_data(0), tree)
+
+
 def by_image(mesh: Mesh, images: int) -> NamedSharding:
     """Of the batches of many steps, (S, images, …): to each device its share, or all where it cannot be even."""
     return whole(mesh) if images % mesh.size else _sharding(mesh, None, AXIS)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from simo2_core.config import Config
@@ -28,7 +30,7 @@ class Feed:
             return
         self._chunks = Chunks(
             dataset.train,
-            jax.random.wrap_key_data(state.key),
+            jax.random.wrap_key_data(jnp.asarray(np.asarray(state.key))),  # of one process, not of all
             classes_per_batch=config.classes_per_batch(len(dataset.train.counts)),
             samples_per_class=config.samples_per_class,
             place=lambda images: by_image(all_devices(), images),
@@ -57,6 +59,13 @@ class Feed:
         """Ends the fetching."""
         if self._chunks is not None:
             self._chunks.close()
+
+
+def drawn_from(dataset: Dataset, config: Config) -> Dataset:
+    """The data set as batches are drawn from it: without labels, every image is a class of its own."""
+    if config.objective.labels == "none":
+        return dataclasses.replace(dataset, train=(dataset.views or dataset.train).singletons())
+    return dataset
 
 
 def place(dataset: Dataset) -> Data:

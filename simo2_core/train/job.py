@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,20 +37,18 @@ from simo2_core.objectives.terms import terms_of
 from simo2_core.optim import learning_rate_schedule
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import disk_error
+from simo2_core.train import team
 from simo2_core.train.checkpoint import Checkpoints, Saved, list_steps, load, name_leaves, require_same
-from simo2_core.train.devices import put_whole
+from simo2_core.train.devices import on_one_device, put_whole
 from simo2_core.train.environment import environment, keep_compiled_programs
 from simo2_core.train.evaluate import Evaluation, alarms, evaluate, looked_at, raw_pixels_knn, save_snapshot
-from simo2_core.train.feed import Feed
+from simo2_core.train.feed import Feed, drawn_from
 from simo2_core.train.memory import Chunking, out_of_memory
 from simo2_core.train.plotting import Plotter
-from simo2_core.train.recover import Recovery, newest_sound, set_aside
-from simo2_core.train.step import TrainState, make_call, make_training
+from simo2_core.train.recover import Recovery, newest_sound, set_aside, slowed_down
+from simo2_core.train.step import TrainState, compile_call, make_training
 from simo2_core.train.thumbnails import save_thumbnails
 from simo2_core.train.watch import Watch
-
-ROLLBACK_FACTOR = 1 / 3
-"""What --on-nan rollback multiplies the learning rate with."""
 
 CALL_SECONDS = 0.25
 """How long a call should last: short enough that stop and pause feel instant, long enough to hide the host."""
@@ -70,15 +69,15 @@ class Job:
         for finding in self._findings:
             if finding.severity == "error":
                 raise ConfigError(f"{finding.message} {finding.cure}")
-        self._drawn = self.data
-        if config.objective.labels == "none":
-            self._drawn = dataclasses.replace(self.data, train=(self.data.views or self.data.train).singletons())
+        self._drawn = drawn_from(self.data, config)
         self._terms = [name for name in terms_of(config.objective, 2, 2) if name != "total"]  # a chart keeps this order
         self._groups = len(self._drawn.train.counts)
         self.batch_size = config.classes_per_batch(self._groups) * config.samples_per_class
+        where = choose_placement(facts.size, facts.to_write, machine).where
+        terms = {"config": config.to_json(), "fingerprint": self.data.fingerprint, "where": where}
+        team.share_bytes(json.dumps(terms).encode())
         self._recovery = newest_sound(run.checkpoints)
         self._go_to(self._recovery)
-        where = choose_placement(facts.size, facts.to_write, machine).where
         self._feed = Feed(self._drawn, config, self.state, where)
         self._embed = compile_embed(self._step.network)
         self._rollbacks = 0
@@ -90,6 +89,8 @@ class Job:
         self._plotter = Plotter(run, enabled=pictures)
         self._warned: set[str] = set()
         self._watch = Watch(run.path)
+        self.stop_passed_on = False
+        """Whether another process of the run has been asked to stop."""
         self.seconds = {"compile": 0.0, "train": 0.0, "evaluate": 0.0}
 
     # -- beginning
@@ -130,22 +131,21 @@ class Job:
 
     def _compile(self) -> Compiled:
         start = time.monotonic()
-        self._compiled = self._compile_call(self.config)
+        self._compiled = self._compile_for(self.config)
         self._encoder().embed(self.data.train.images[:1])
         seconds = time.monotonic() - start
         self.seconds["compile"] += seconds
         return Compiled(step=self.step, seconds=seconds)
 
-    def _compile_call(self, config: Config) -> Any:
-        call = make_call(dataclasses.replace(self._step, config=config, chunk=self._feed.chunk))
-        shapes = jax.tree.map(_shape, (self.state, self._feed.data(self.step)))
-        return call.lower(*shapes, np.int32(0)).compile()  # type: ignore[attr-defined]
+    def _compile_for(self, config: Config) -> Any:
+        step = dataclasses.replace(self._step, config=config, chunk=self._feed.chunk)
+        return compile_call(step, self.state, self._feed.data(self.step))
 
     def _chunking(self) -> Chunking | None:
-        if self.state.stats:
+        if self.state.stats or not team.alone():  # several processes can only compile together
             return None
         present = min(self.config.chunk_size or self.batch_size, self.batch_size)
-        return Chunking(present, lambda size: self._compile_call(self.config.replace({"chunk_size": size})))
+        return Chunking(present, lambda size: self._compile_for(self.config.replace({"chunk_size": size})))
 
     def _advice(self) -> Iterator[Event]:
         yield from self._damage()
@@ -167,6 +167,7 @@ class Job:
         self.step = 0
         if recovery.checkpoint is not None:
             self._restore(recovery.checkpoint)
+        self.state = team.share(self.state, self._step.mesh)
         self.diverged = False
         self._evaluated: Evaluation | None = None
         self._seconds_per_step = 0.0
@@ -194,6 +195,7 @@ class Job:
         n = max(1, min(at_most, wanted, self._feed.steps_left(self.step) or wanted))
         start = time.monotonic()
         data = self._feed.data(self.step)
+        self.stop_passed_on = team.lead(team.Word.TRAIN, n)
         with out_of_memory(self.config, self.run, self._compiled, self._chunking()):
             self.state, rows, begun = self._compiled(self.state, data, np.int32(n))
             measured, done = jax.device_get((rows, begun))
@@ -218,10 +220,17 @@ class Job:
 
     # -- what happens between calls
 
+    def hold(self) -> None:
+        """Lets the other processes know that this one is still there."""
+        team.lead(team.Word.HOLD)
+
     def _encoder(self) -> Encoder:
-        return Encoder(
-            self._embed, self.state.params, self.state.stats, self.data.mean, self.data.std, self.data.image_shape
-        )
+        params, stats = on_one_device((self.state.params, self.state.stats))
+        return Encoder(self._embed, params, stats, self.data.mean, self.data.std, self.data.image_shape)
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        # a copy: the next call writes its state where this one lies
+        return {name: np.array(leaf) for name, leaf in name_leaves(on_one_device(self.state)).items()}
 
     def evaluate(self, split: str = "validation") -> Iterator[Event]:
         """Evaluates the state; on validation, also writes the snapshot."""
@@ -246,7 +255,7 @@ class Job:
         if self._evaluated is None or self._evaluated.event.step != self.step:
             yield from self.evaluate()
         try:
-            saved = self._checkpoints.save(self.step, name_leaves(self.state), self._meta())
+            saved = self._checkpoints.save(self.step, self._arrays(), self._meta())
             self._saved_step = self.step
         except CheckpointError as error:
             yield from self._disk_alarm(str(error))
@@ -302,8 +311,9 @@ class Job:
             yield from self.give_up()
         yield from self._settle()
         self._rollbacks += 1
-        bad, rate = self.step + 1, self.config.optim.learning_rate * ROLLBACK_FACTOR
-        self.config = self.config.replace({"learning_rate": rate})
+        team.lead(team.Word.GO_BACK)
+        bad, self.config = self.step + 1, slowed_down(self.config)
+        rate = self.config.optim.learning_rate
         self._recovery = newest_sound(self.run.checkpoints)
         self._go_to(self._recovery)
         set_aside(self._recovery)
@@ -359,7 +369,7 @@ class Job:
         yield from self._settle()
         try:
             if self._saved_step != self.step:
-                yield from self._tell(self._checkpoints.save(self.step, name_leaves(self.state), self._meta()))
+                yield from self._tell(self._checkpoints.save(self.step, self._arrays(), self._meta()))
                 self._saved_step = self.step
             yield from self._tell(self._checkpoints.wait())
         except CheckpointError as error:
@@ -369,6 +379,7 @@ class Job:
     def _finished(self, reason: str, message: str) -> RunFinished:
         steps = list_steps(self.run.checkpoints)
         newest = f"{self.run.checkpoints.name}/{steps[-1]}" if steps else None
+        team.lead(team.Word.END, team.REASONS.index(reason))
         return RunFinished(
             step=self.step, reason=reason, message=message, checkpoint=newest, seconds=dict(self.seconds)
         )
@@ -378,11 +389,6 @@ class Job:
         self._feed.close()
         self._checkpoints.close()
         self._plotter.close()
-
-
-def _shape(array: jax.Array) -> jax.ShapeDtypeStruct:
-    """What a compiler needs to know of an array, which may have been donated since."""
-    return jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=array.sharding)  # type: ignore[no-untyped-call]
 
 
 def _floats(values: NDArray[np.float32]) -> tuple[float, ...]:

@@ -12,6 +12,9 @@ from simo2_core.run.files import disk_error
 from simo2_core.train.checkpoint import list_steps, read_meta
 from simo2_core.train.manifest import verify
 
+ROLLBACK_FACTOR = 1 / 3
+"""What --on-nan rollback multiplies the learning rate with."""
+
 
 @dataclass(frozen=True)
 class Recovery:
@@ -82,6 +85,11 @@ def _rename_aside(path: Path, why: str) -> None:
         path.rename(aside)
     except OSError as error:
         raise disk_error("setting aside", path, error) from error
+
+
+def slowed_down(config: Config) -> Config:
+    """The settings after a rollback."""
+    return config.replace({"learning_rate": config.optim.learning_rate * ROLLBACK_FACTOR})
 
 
 def settings_of(run: RunDirectory) -> tuple[Config, str | None]:

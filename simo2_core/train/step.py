@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import Array
 from jax.sharding import Mesh
@@ -181,14 +182,14 @@ def require_whole_batch(config: Config, classes: int, devices: int) -> None:
     batch = config.classes_per_batch(classes) * config.samples_per_class
     if config.chunk_size:
         raise ConfigError(
-            f"chunk_size is {config.chunk_size}; it must be 0 for the encoder {config.model.encoder}, which normalises "
-            "over the whole batch: in chunks it would learn something else."
+            f"chunk_size is {config.chunk_size}; it must be 0 for the encoder {config.model.encoder} with --norm "
+            f"{config.model.norm}, which normalises over the whole batch. Use --norm group, which does not."
         )
     if batch % devices:
         raise ConfigError(
-            f"a batch is {batch} images, which {devices} devices cannot share evenly, and the encoder "
-            f"{config.model.encoder} normalises over the whole batch. Use a --samples-per-class that is a multiple of "
-            f"{devices}, or fewer devices."
+            f"a batch is {batch} images, which {devices} devices cannot share evenly, and {config.model.encoder} with "
+            f"--norm {config.model.norm} normalises over the whole batch. Use a --samples-per-class that is a multiple "
+            f"of {devices}, or --norm group."
         )
 
 
@@ -223,3 +224,12 @@ def make_call(step: Step) -> Callable[[TrainState, Data, Array], tuple[TrainStat
         return state, rows, begun
 
     return jax.jit(call, donate_argnums=0, out_shardings=whole(step.mesh))
+
+
+def compile_call(step: Step, state: TrainState, data: Data) -> Any:
+    """`make_call` of the step, compiled for a state, which may have been donated since, and data like these."""
+
+    def shape(array: Array) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=array.sharding)  # type: ignore[no-untyped-call]
+
+    return make_call(step).lower(*jax.tree.map(shape, (state, data)), np.int32(0)).compile()  # type: ignore[attr-defined]

@@ -25,6 +25,7 @@ from simo2_core.run.directory import RunDirectory
 from simo2_core.train.job import Job
 from simo2_core.train.memory import out_of_memory
 from simo2_core.train.step import MAX_STEPS
+from simo2_core.train.team import HOLD_SECONDS, notice_loss
 
 
 def train(
@@ -43,10 +44,12 @@ def train(
     Raises:
         ConfigError, DataError: before anything starts.
         DivergedError: a loss or gradient was not finite; the state before that step has been saved.
+        ProcessLostError: another process of a distributed run is gone.
         OutOfMemoryError: the device or the host has too little memory.
         RunError: the last state could not be saved.
     """
-    with out_of_memory(config, run):
+    kept = f"What was saved is kept: start all processes again with --resume {run.path}."
+    with notice_loss(kept), out_of_memory(config, run):
         job = Job(config, run, dataset, pictures=pictures)
         try:
             yield from job.begin()
@@ -60,7 +63,8 @@ def train(
                     yield from job.finish_early(next(c.source for c in commands if c.command == "stop"))
                     return
                 if control.paused:
-                    control.wait_while_paused()
+                    control.wait_while_paused(HOLD_SECONDS)
+                    job.hold()
                     continue
                 if plan.due("evaluate", job.step) or "embed" in asked:
                     yield from job.evaluate()
@@ -70,6 +74,8 @@ def train(
                     yield from job.save()
                 yield from job.poll()
                 yield job.advance(plan.steps_before_next(job.step))
+                if job.stop_passed_on:
+                    control.send("stop", "signal to another process")
                 if job.diverged:
                     yield from job.recover()
                     plan = _Plan(job.config, job.step)

@@ -12,6 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from simo2_core.errors import ConfigError
+from simo2_tui.cli.distributed import (
+    CoordinatorOption,
+    DistributedOption,
+    Place,
+    ProcessesOption,
+    ProcessIdOption,
+    train_together,
+)
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, resolve, with_settings
 from simo2_tui.cli.resume import find_resumable
 
@@ -36,6 +44,10 @@ def _train(
     name: Annotated[str | None, typer.Option(help="Name of the run's folder; by default preset and time.")] = None,
     plain: Annotated[bool, typer.Option("--plain", help="One line per log interval; the default when piped.")] = False,
     as_json: JsonOption = False,
+    distributed: DistributedOption = False,
+    coordinator: CoordinatorOption = None,
+    processes: ProcessesOption = None,
+    process_id: ProcessIdOption = None,
     settings: Mapping[str, Any],
 ) -> None:
     """Train an encoder: `simo2 train --preset digits`.
@@ -46,8 +58,18 @@ def _train(
         raise ConfigError("--plain and --json are given together; choose one of them.")
     if resume and name is not None:
         raise ConfigError("--name is given with --resume; a resumed run keeps its name.")
-    config, run = find_resumable(resume, run_dir, settings) if resume else (resolve(preset, settings), None)
-    run_training(config, run, run_dir=run_dir, name=name, plain=plain, as_json=as_json)
+    place = Place(coordinator, processes, process_id)
+    if place.given and not distributed:
+        raise ConfigError("--coordinator, --processes and --process-id are for --distributed, which is not given.")
+
+    def run_it() -> None:
+        config, run = find_resumable(resume, run_dir, settings) if resume else (resolve(preset, settings), None)
+        run_training(config, run, run_dir=run_dir, name=name, plain=plain, as_json=as_json)
+
+    if distributed:
+        train_together(place, run_it, as_json=as_json)
+    else:
+        run_it()
 
 
 train_command = with_settings(_train)
