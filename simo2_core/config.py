@@ -22,6 +22,8 @@ from simo2_core.errors import ConfigError, did_you_mean
 FORMAT = 1
 """Version of the JSON written by `Config.to_json`."""
 
+HOLD_OUT = "hold-out"
+"""As a test split: a stratified part of train, whatever splits there are."""
 ENCODERS = ("yatcnn", "cnn", "resnet18")
 NORMS = ("group", "batch")
 OPTIMIZERS = ("adam", "adamw", "sgd", "novograd", "rmsprop")
@@ -117,7 +119,9 @@ class DataConfig(_Section):
     data_dir: str | None = knob(None, "where TFDS data sets live (default: TFDS_DATA_DIR or ~/tensorflow_datasets)")
     train_split: str = knob("train", "the split to train on")
     test_split: str | None = knob(
-        None, "the split read once, at the end; by default the data set's own, else a stratified part of train"
+        None,
+        "the split read once, at the end; by default the data set's own, else, or with hold-out, a stratified part of "
+        "train",
     )
     views_split: str | None = knob(
         None, "with --labels none: the split to train on, labelled or not; --train-split still serves the kNN"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from simo2_core.config import DataConfig
+from simo2_core.config import HOLD_OUT, DataConfig
 from simo2_core.data.cache import Entry, store_facts, stored_facts
 from simo2_core.data.dataset import Dataset, Part
 from simo2_core.data.progress import Report, silent
@@ -84,6 +84,8 @@ def _from_source(source: Source, config: DataConfig, report: Report, workers: in
         return cached_entry(source, split, config, rule=rule, report=report, workers=workers)
 
     test_split = config.test_split or _own_test_split(source, config)
+    if test_split == HOLD_OUT:
+        test_split = None
     tests = other(test_split) if test_split else None
     # a folder called val beside one called test says which images validate; a split of TFDS has to be asked for
     own_validation = folder and "validation" in source.splits and test_split != "validation"

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from simo2_core.config import Config, DataConfig
+from simo2_core.config import HOLD_OUT, Config, DataConfig
 from simo2_core.data.cache import cache_root
 from simo2_core.data.catalogue import expected_facts, is_folder
 from simo2_core.data.placement import Machine, disk_free, host_memory_free
@@ -144,7 +144,7 @@ def _facts(config: Config, scan: bool) -> DatasetFacts | None:
 def _preset_facts(preset: Preset, data: DataConfig) -> DatasetFacts:
     height, width, channels = preset.image_shape
     side = data.image_size
-    share = (1 - data.validation_fraction) * (1 if data.test_split else 1 - data.test_fraction)
+    share = (1 - data.validation_fraction) * (1 if data.test_split not in (None, HOLD_OUT) else 1 - data.test_fraction)
     each = int(preset.train_images / preset.classes * share)
     facts = expected_facts(
         data,
@@ -162,7 +162,7 @@ def _folder_facts(data: DataConfig) -> DatasetFacts | None:
         return None
     counts, images, splits, empty = counted
     held_out = (1 if "validation" in splits else 1 - data.validation_fraction) * (
-        1 if data.test_split or len(splits) > 1 else 1 - data.test_fraction
+        1 if data.test_split != HOLD_OUT and (data.test_split or len(splits) > 1) else 1 - data.test_fraction
     )
     facts = expected_facts(
         data, classes=len(counts), image_shape=(data.image_size, data.image_size, data.channels or 3), images=images

@@ -128,7 +128,7 @@ class FolderSource:
         if split not in self._scans:
             raise DataError(
                 f"{printable(str(self.root))} has no split {split!r}; it has {', '.join(self._scans)}. "
-                "Add a folder of that name, or hold a stratified part of train out: --test-split none."
+                "Add a folder of that name, or hold a stratified part of train out: --test-split hold-out."
             )
         return self._scans[split]
 

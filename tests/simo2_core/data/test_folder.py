@@ -49,6 +49,14 @@ def test_val_alone_is_the_test_set_and_beside_test_it_validates(make_folder: Mak
     assert [len(part) for part in (data.train, data.validation, data.test)] == [20, 6, 8]
 
 
+def test_a_part_of_train_can_be_held_out_whatever_splits_there_are(make_folder: MakeFolder) -> None:
+    make_folder(count=10, root="set/train")
+    root = make_folder(count=4, root="set/test").parent
+    data = load_dataset(config(root, test_split="hold-out"))
+    assert [len(part) for part in (data.train, data.validation, data.test)] == [14, 2, 4]
+    assert data.test.images is data.train.images
+
+
 def test_a_class_may_have_folders_of_its_own(make_folder: MakeFolder) -> None:
     root = make_folder(count=3)
     deep = root / "cat" / "of the neighbour" / "2024"
