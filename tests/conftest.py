@@ -10,10 +10,12 @@ os.environ["JAX_NUMPY_RANK_PROMOTION"] = "raise"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.pop("SIMO2_DEBUG", None)
 
-# One cache for the whole suite, apart from the user's: what one test compiles, the next one finds.
-_CACHE = tempfile.TemporaryDirectory(prefix="simo2-tests-")
-os.environ["SIMO2_CACHE"] = _CACHE.name
-os.environ["JAX_COMPILATION_CACHE_DIR"] = f"{_CACHE.name}/compiled"
+# One cache for the whole suite, apart from the user's: what one test compiles, the next one finds. The workers of
+# pytest-xdist inherit that of the process which started them.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    _CACHE = tempfile.TemporaryDirectory(prefix="simo2-tests-")
+    os.environ["SIMO2_CACHE"] = _CACHE.name
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = f"{_CACHE.name}/compiled"
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
 # A shared machine can be slow at any moment, which is no fault of the code under test.
