@@ -35,6 +35,9 @@ FASTEST = 1 / 3
 WINDOW = 10.0
 """Seconds over which the link's cost is averaged: one full redraw is no rate."""
 
+WORDS_SECONDS = 3.0
+"""Seconds between two statements of what the screen costs: saying it costs as well."""
+
 SHARE = 0.03
 """Share of a processor that drawing may take: on two cores that train, more is felt in the steps."""
 
@@ -111,6 +114,7 @@ class Console(App[int]):
         self._leaving: str | None = None
         self._told = False
         self._words = ("", "")
+        self._worded = 0.0
         self._last = (0, 0.0)
         self._sent_at: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
         self._watched = 0.0
@@ -151,7 +155,8 @@ class Console(App[int]):
             self._sent_at.popleft()
         begun, sent_before = self._sent_at[0]
         rate = (sent - sent_before) / max(now - begun, FASTEST)
-        if sent and self.session is not None:
+        if sent and self.session is not None and now - self._worded >= WORDS_SECONDS:
+            self._worded = now
             self._words = (f"{rate / 1000:.1f} kB/s", f"{(worked - worked_then) * 1000:.0f} ms")
         wait = max(FASTEST, (sent - sent_then) / self._budget, (worked - worked_then) / SHARE)
         self.set_timer(min(wait, SLOWEST), self._tick)

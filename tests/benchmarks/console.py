@@ -1,4 +1,4 @@
-"""What the console costs a run on a real terminal: `python -m tests.benchmarks.console` prints it; some minutes.
+"""What the console costs a run on a real terminal: `python -m tests.benchmarks.console [MEASURE …]`; some minutes.
 
 Turns alternate, since a machine that others use is not the same from one minute to the next.
 """
@@ -6,6 +6,7 @@ Turns alternate, since a machine that others use is not the same from one minute
 from __future__ import annotations
 
 import itertools
+import os
 import statistics
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from tests.simo2_tui.test_real_terminal import Terminal
 SETTINGS = ["--steps", "1000000", "--batch-size", "320", "--eval-every", "never", "--plot-every", "never",
             "--checkpoint-every", "never", "--schedule", "constant"]  # fmt: skip
 TURN, TURNS, STALL = 20.0, 3, 30.0
+WINDOW, WINDOWS = 5.0, 12
 
 
 def speed(run: RunDirectory, begin: float, end: float) -> float:
@@ -94,6 +96,45 @@ def stalled(folder: Path) -> None:
           f"ratio {during / ((before + after) / 2):.3f}", flush=True)  # fmt: skip
 
 
+def in_turns(folder: Path) -> None:
+    """Steps a second while it draws against those while the terminal takes nothing, which stops the drawing.
+
+    Windows of one process alternate, so what else the machine does falls on both. And the processor time of the thread
+    that draws, which nothing else falls on.
+    """
+    terminal, run = in_console(folder)
+    terminal.read(3.0)
+    windows = []
+    begun, drew = time.time(), drawing_seconds(terminal.process.pid)
+    terminal.read(20.0)
+    share = (drawing_seconds(terminal.process.pid) - drew) / (time.time() - begun)
+    for turn in range(2 * WINDOWS):
+        begin = time.time()
+        terminal.read(WINDOW) if turn % 2 else time.sleep(WINDOW)
+        windows.append((begin, time.time()))
+    rates = [speed(run, *window) for window in windows]
+    leave(terminal)
+    ratios = sorted(drawing / stalled for stalled, drawing in zip(rates[::2], rates[1::2], strict=True))
+    pace, low, high = 1000 / statistics.median(rates), ratios[WINDOWS // 4], ratios[-WINDOWS // 4]
+    print(f"drawing against not drawing, {WINDOWS} pairs of {WINDOW:.0f} s at {pace:.0f} ms a step: median "
+          f"{statistics.median(ratios):.3f}, quartiles {low:.3f} to {high:.3f}; "
+          f"the thread that draws takes {share:.1%} of a processor", flush=True)  # fmt: skip
+
+
+def drawing_seconds(leader: int) -> float:
+    """Processor seconds of the first threads of the console's processes, which draw; others train and write."""
+    family = {leader}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        fields = path.read_text().rpartition(")")[2].split()
+        if int(fields[1]) in family:
+            family.add(int(path.parent.name))
+    total = 0.0
+    for process in family:
+        fields = Path(f"/proc/{process}/task/{process}/stat").read_text().rpartition(")")[2].split()
+        total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return total
+
+
 def idle(folder: Path) -> None:
     """Bytes a second where nothing happens: the launcher, and a run that is paused."""
     terminal, _ = in_console(folder)
@@ -108,5 +149,6 @@ def idle(folder: Path) -> None:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="simo2-console-") as name:
-        for measure in (stalled, against_headless, idle):
-            measure(Path(name) / measure.__name__)
+        measures = {each.__name__: each for each in (stalled, in_turns, against_headless, idle)}
+        for chosen in sys.argv[1:] or measures:
+            measures[chosen](Path(name) / chosen)
