@@ -302,6 +302,29 @@ class OptimizerConfig(_Section):
 
 
 @dataclass(frozen=True, kw_only=True)
+class FinetuneConfig(_Section):
+    """Where training begins, what of it moves, and how many labels it may see."""
+
+    init: str | None = knob(None, "a run or checkpoint whose encoder training begins with")
+    freeze: bool = knob(False, "leave the encoder as it is and train the classifier alone (cross_entropy)")
+    layer_decay: float = knob(1.0, "factor of the learning rate for each block further from the classifier")
+    label_fraction: float = knob(1.0, "share of the training images of each class that is used, drawn by the seed")
+    labels_per_class: int = knob(0, "training images of each class that are used; 0 for all")
+
+    def check(self) -> None:
+        _require(0 < self.layer_decay <= 1, "layer_decay", self.layer_decay, "above 0 and at most 1")
+        _require(0 < self.label_fraction <= 1, "label_fraction", self.label_fraction, "above 0 and at most 1")
+        _require(self.labels_per_class >= 0, "labels_per_class", self.labels_per_class, "0 or more")
+        _require(
+            self.label_fraction == 1 or not self.labels_per_class,
+            "labels_per_class",
+            self.labels_per_class,
+            "0 beside a label_fraction below 1",
+            "Give one of the two.",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config(_Section):
     """Everything that decides a run. Make one from a preset with `PRESETS[name].config` and `replace`."""
 
@@ -310,6 +333,7 @@ class Config(_Section):
     model: ModelConfig = field(default_factory=ModelConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     optim: OptimizerConfig = field(default_factory=OptimizerConfig)
+    tune: FinetuneConfig = field(default_factory=FinetuneConfig)
 
     preset: str = knob("", "the preset these settings began as")
     steps: int = knob(400, "optimiser steps in all (one epoch of the original is one step)", aliases=("num_epochs",))
@@ -358,6 +382,13 @@ class Config(_Section):
             self.optim.warmup_steps,
             f"below the {self.steps} steps of the run",
             "Use fewer --warmup-steps, or 0 for a tenth of --steps.",
+        )
+        _require(
+            not self.tune.freeze or self.objective.objective == "cross_entropy",
+            "freeze",
+            self.tune.freeze,
+            f"false for {self.objective.objective}, which has no classifier",
+            "Use --objective cross_entropy.",
         )
         _require(
             self.data.views_split is None or self.objective.labels == "none",

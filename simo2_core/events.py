@@ -153,7 +153,24 @@ class Evaluated(Event):
     """Mean absolute cosine of different-class pairs of the projection."""
     largest_class_cosine: float
     """The signed cosine, of those between two class means, that is largest in absolute value."""
+    classifier: float | None = None
+    """Accuracy of the classifier that cross_entropy trains, in [0, 1]; None where there is none."""
     seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsLoaded(Event):
+    """The encoder began with the weights of a checkpoint, by name and shape."""
+
+    kind: ClassVar[str] = "weights_loaded"
+    path: str
+    """The checkpoint."""
+    loaded: tuple[str, ...]
+    """Arrays that were taken from it."""
+    fresh: tuple[str, ...]
+    """Arrays that it has not, which begin as the seed draws them."""
+    unused: tuple[str, ...]
+    """Arrays of it that nothing here takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,8 +253,8 @@ class RunFinished(Event):
 
 KINDS: Mapping[str, type[Event]] = {
     cls.kind: cls
-    for cls in (RunStarted, Compiled, StepsLogged, Evaluated, EmbeddingSnapshot, CheckpointSaved, PlotSaved,
-                WarningRaised, ControlApplied, RolledBack, RunFinished)
+    for cls in (RunStarted, WeightsLoaded, Compiled, StepsLogged, Evaluated, EmbeddingSnapshot, CheckpointSaved,
+                PlotSaved, WarningRaised, ControlApplied, RolledBack, RunFinished)
 }  # fmt: skip
 """Every event by its `kind`."""
 
@@ -259,6 +276,8 @@ def from_json(data: Any) -> Event:
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"the {kind.kind} event is unfit: {error!s:.80}.") from None
     for item in dataclasses.fields(kind):
+        if item.name not in data and item.default is None:
+            continue  # what not every event has, and older ones never had
         if item.name not in data:
             raise RunError(f"the {kind.kind} event has no {item.name!r}.")
         try:
@@ -299,8 +318,8 @@ def _decode(value: Any, kind: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise ValueError
         return float(value)
-    if kind == str | None:
-        return None if value is None else _decode(value, str)
+    if kind in (str | None, float | None):
+        return None if value is None else _decode(value, typing.get_args(kind)[0])
     if type(value) is not kind:
         raise ValueError
     return value

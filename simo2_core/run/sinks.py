@@ -21,6 +21,7 @@ from simo2_core.events import (
     RunStarted,
     StepsLogged,
     WarningRaised,
+    WeightsLoaded,
     from_line,
 )
 from simo2_core.run.directory import RunDirectory
@@ -181,6 +182,11 @@ def describe(event: Event) -> str:
                 f"{event.train_images:,} training, {event.validation_images:,} validation, "
                 f"{event.test_images:,} test images, on {event.device}"
             )
+        case WeightsLoaded():
+            counted = f"{len(event.loaded)} arrays of the encoder, {len(event.fresh)} fresh, {len(event.unused)} unused"
+            names = [f"{word} {', '.join(which)}" for word, which in (("fresh", event.fresh), ("unused", event.unused))
+                     if which]  # fmt: skip
+            return f"weights of {event.path}: {counted}{' (' + '; '.join(names) + ')' if names else ''}"
         case Compiled():
             return f"compiled in {event.seconds:.1f} s"
         case Evaluated():
@@ -188,6 +194,7 @@ def describe(event: Event) -> str:
                 f"step {event.step} {event.split} kNN@20: representation {event.knn_representation:.2%}, "
                 f"projection {event.knn_projection:.2%}, raw pixels {event.knn_raw_pixels:.2%} "
                 f"({event.images:,} images, {event.bank:,} vote); effective rank {event.effective_rank:.1f}"
+                + (f"; classifier {event.classifier:.2%}" if event.classifier is not None else "")
             )
         case CheckpointSaved():
             return f"step {event.step} checkpoint {event.path}{' (best so far)' if event.best else ''}"

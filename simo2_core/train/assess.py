@@ -129,7 +129,7 @@ def assess(
         RunError: the checkpoint is damaged, or the disk refuses.
     """
     meta = read_meta(checkpoint)
-    dataset = load_dataset(_data_config(run, meta["image_shape"], data), report=report)
+    dataset = load_dataset(data_config(run, meta["image_shape"], data), report=report)
     if dataset.image_shape != tuple(meta["image_shape"]):
         raise DataError(
             f"images of {dataset.name} are {dataset.image_shape}; the encoder takes {tuple(meta['image_shape'])}. "
@@ -200,7 +200,12 @@ def _prefixed(say: Callable[[str], None], heading: str) -> Callable[[str], None]
     return lambda what: say(f"{heading}: {what}")
 
 
-def _data_config(run: RunDirectory, image_shape: Sequence[int], data: str | None) -> DataConfig:
+def data_config(run: RunDirectory, image_shape: Sequence[int], data: str | None) -> DataConfig:
+    """Another data set with images as the run has them; the run's own for None.
+
+    Raises:
+        ConfigError: the run has images that are not square.
+    """
     own = run.config.data
     if data is None:
         return own

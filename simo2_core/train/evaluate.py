@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,11 +67,23 @@ class Evaluation:
     labels: NDArray[np.int32]
 
 
-def evaluate(encoder: Encoder, dataset: Dataset, split: str, step: int, raw_pixels: float | None = None) -> Evaluation:
+Classify = Callable[[NDArray[np.float32]], NDArray[np.int32]]
+"""From (n, F) representations to (n,) classes."""
+
+
+def evaluate(
+    encoder: Encoder,
+    dataset: Dataset,
+    split: str,
+    step: int,
+    raw_pixels: float | None = None,
+    classify: Classify | None = None,
+) -> Evaluation:
     """Measures `split`, `validation` or `test`, against the training part as the bank.
 
     Args:
         raw_pixels: the raw-pixel accuracy where it is known already.
+        classify: the classifier that is trained, where there is one.
     """
     start = time.monotonic()
     part, bank = looked_at(dataset, split)
@@ -92,6 +104,7 @@ def evaluate(encoder: Encoder, dataset: Dataset, split: str, step: int, raw_pixe
         largest_class_cosine=geometry.largest_class_cosine(
             geometry.class_gram(embedding, part.labels, len(dataset.class_names))
         ),
+        classifier=None if classify is None else float(np.mean(classify(representation) == part.labels)),
         seconds=time.monotonic() - start,
     )
     return Evaluation(event, embedding, part.labels)

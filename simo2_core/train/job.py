@@ -31,8 +31,10 @@ from simo2_core.events import (
     RunStarted,
     StepsLogged,
     WarningRaised,
+    WeightsLoaded,
 )
 from simo2_core.model.build import compute_dtype
+from simo2_core.objectives.cross_entropy import CrossEntropy, classify
 from simo2_core.objectives.terms import terms_of
 from simo2_core.optim import learning_rate_schedule
 from simo2_core.run.directory import RunDirectory
@@ -41,8 +43,9 @@ from simo2_core.train import team
 from simo2_core.train.checkpoint import Checkpoints, Saved, list_steps, load, name_leaves, require_same
 from simo2_core.train.devices import on_one_device, put_whole
 from simo2_core.train.environment import environment, keep_compiled_programs
-from simo2_core.train.evaluate import Evaluation, alarms, evaluate, looked_at, raw_pixels_knn, save_snapshot
+from simo2_core.train.evaluate import Classify, Evaluation, alarms, evaluate, looked_at, raw_pixels_knn, save_snapshot
 from simo2_core.train.feed import Feed, drawn_from
+from simo2_core.train.finetune import load_weights, with_labels
 from simo2_core.train.memory import Chunking, out_of_memory
 from simo2_core.train.plotting import Plotter
 from simo2_core.train.recover import Recovery, newest_sound, set_aside, slowed_down
@@ -63,7 +66,7 @@ class Job:
         """Takes `dataset` where it is loaded already, and loads what `config` names where it is not."""
         self.config, self.run = config, run
         keep_compiled_programs()
-        self.data = dataset or load_dataset(config.data)
+        self.data = with_labels(dataset or load_dataset(config.data), config.tune, config.seed)
         facts, machine = DatasetFacts.of(self.data), look_at_machine(cache_root())
         self._findings = preflight(config, facts, machine)
         for finding in self._findings:
@@ -77,6 +80,7 @@ class Job:
         terms = {"config": config.to_json(), "fingerprint": self.data.fingerprint, "where": where}
         team.share_bytes(json.dumps(terms).encode())
         self._recovery = newest_sound(run.checkpoints)
+        self._weights: WeightsLoaded | None = None
         self._go_to(self._recovery)
         self._feed = Feed(self._drawn, config, self.state, where)
         self._embed = compile_embed(self._step.network)
@@ -117,6 +121,8 @@ class Job:
             device=f"{len(devices)} x {devices[0].device_kind}",
             raw_pixels_knn=self.raw_pixels,
         )
+        if self._weights is not None:
+            yield self._weights
         yield from self._advice()
         yield self._compile()
 
@@ -165,6 +171,8 @@ class Job:
         self._learning_rates = np.asarray(jax.jit(jax.vmap(schedule))(jnp.arange(config.steps)))
         self._step, self.state = make_training(config, self._groups, self.data.image_shape)
         self.step = 0
+        if recovery.checkpoint is None and config.tune.init is not None:
+            self.state, self._weights = load_weights(self.state, config.tune.init)
         if recovery.checkpoint is not None:
             self._restore(recovery.checkpoint)
         self.state = team.share(self.state, self._step.mesh)
@@ -232,11 +240,17 @@ class Job:
         # a copy: the next call writes its state where this one lies
         return {name: np.array(leaf) for name, leaf in name_leaves(on_one_device(self.state)).items()}
 
+    def _classifier(self) -> Classify | None:
+        if not isinstance(self._step.objective, CrossEntropy):
+            return None
+        own = self._step.own(self.state.params)
+        return lambda h_nf: np.asarray(classify(own, jnp.asarray(h_nf)).argmax(axis=1), np.int32)
+
     def evaluate(self, split: str = "validation") -> Iterator[Event]:
         """Evaluates the state; on validation, also writes the snapshot."""
         start = time.monotonic()
         known = self.raw_pixels if split == "validation" else None
-        evaluation = evaluate(self._encoder(), self.data, split, self.step, known)
+        evaluation = evaluate(self._encoder(), self.data, split, self.step, known, self._classifier())
         self.seconds["evaluate"] += time.monotonic() - start
         yield evaluation.event
         if split == "validation":

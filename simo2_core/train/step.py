@@ -29,6 +29,7 @@ from simo2_core.objectives.build import make_objective
 from simo2_core.objectives.objective import PREFIX, Loss, Objective, Seen
 from simo2_core.optim import make_optimizer
 from simo2_core.train.devices import all_devices, embed_in_chunks, put_whole, share_out, whole
+from simo2_core.train.restrain import restrain
 
 MAX_STEPS = 512
 """Most steps of one call: the room for what they measured. At 0.25 s a call that is 2,048 steps a second."""
@@ -119,14 +120,20 @@ class Step:
         _, dropout_key = _keys(state)
         keys = jax.vmap(partial(jax.random.fold_in, dropout_key))(jnp.arange(images.shape[0]))
         shown = self.objective.view(jax.random.fold_in(dropout_key, _VIEW), images)
+        if self.config.tune.freeze:  # as in inference: nothing dropped, no statistics of the batch, no gradient
+            h_nf, z_nd = jax.lax.stop_gradient(self.network.infer(params, state.stats, shown))
+            return Seen(z_nd.reshape(*self.batch_shape, -1), h_nf, classes, images), state.stats
         one = partial(self.network.train, params, state.stats)
         h_nf, z_nd, stats = embed_in_chunks(one, shown, keys, self.config.chunk_size, self.mesh)
         return Seen(z_nd.reshape(*self.batch_shape, -1), h_nf, classes, images), stats
 
     def loss(self, params: Arrays, seen: Seen) -> Loss:
         """The loss of the batch."""
-        own = {name.removeprefix(PREFIX): value for name, value in params.items() if name.startswith(PREFIX)}
-        return self.objective.loss(own, seen)
+        return self.objective.loss(self.own(params), seen)
+
+    def own(self, params: Arrays) -> Arrays:
+        """The objective's own parameters, by the names that it knows them by."""
+        return {name.removeprefix(PREFIX): value for name, value in params.items() if name.startswith(PREFIX)}
 
     def gradient(self, state: TrainState, images: Array, classes: Array) -> tuple[Arrays, Loss, Arrays]:
         """The gradient of the total loss by parameter, the loss, and the new `stats`."""
@@ -169,7 +176,8 @@ def make_training(config: Config, classes: int, image_shape: tuple[int, int, int
     network, params, stats = first_weights(config, image_shape[-1])
     if stats:
         require_whole_batch(config, classes, mesh.size)
-    objective, optimizer = make_objective(config, classes, image_shape), make_optimizer(config.optim, config.steps)
+    objective = make_objective(config, classes, image_shape)
+    optimizer = restrain(make_optimizer(config.optim, config.steps), config.tune)
     weights_key, run_key = jax.random.split(jax.random.key(config.seed))
     own = objective.init(jax.random.fold_in(weights_key, _VIEW))
     params |= {PREFIX + name: value for name, value in own.items()}

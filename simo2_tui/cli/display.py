@@ -85,7 +85,9 @@ def make_display(config: Config, *, plain: bool, as_json: bool) -> Display:
 
 def result(run: RunDirectory, test: Evaluated | None, finished: RunFinished | None) -> dict[str, Any]:
     """The last line of `--json`: what the run came to."""
-    accuracies = ("knn_representation", "knn_projection", "knn_raw_pixels")
+    accuracies = ["knn_representation", "knn_projection", "knn_raw_pixels"]
+    if test is not None and test.classifier is not None:
+        accuracies.append("classifier")
     checkpoint = finished.checkpoint if finished else None
     return {
         "event": "result",
@@ -231,6 +233,7 @@ def _accuracies(test: Evaluated) -> list[tuple[str, float]]:
         ("representation (pooled features)", test.knn_representation),
         ("projection (embedding)", test.knn_projection),
         ("raw pixels (baseline)", test.knn_raw_pixels),
+        *([("the classifier itself, no kNN", test.classifier)] if test.classifier is not None else []),
     ]
 
 

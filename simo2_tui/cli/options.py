@@ -26,6 +26,7 @@ _PANELS = {
     "model": "Model",
     "objective": "Loss",
     "optim": "Optimiser",
+    "tune": "Fine-tuning",
 }
 _NOT_FLAGS = {"preset"}
 _METAVARS: dict[Any, str] = {
@@ -39,7 +40,8 @@ _METAVARS: dict[Any, str] = {
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     """Gives a Typer command an option for every setting; its `settings` keyword argument gets those that were given."""
-    offered = {leaf.name: leaf for leaf in leaves() if leaf.name not in _NOT_FLAGS}
+    taken = _NOT_FLAGS | set(inspect.signature(command).parameters)  # by the command itself, in its own words
+    offered = {leaf.name: leaf for leaf in leaves() if leaf.name not in taken}
 
     def wrapped(**arguments: Any) -> None:
         given = {name: arguments.pop(name) for name in offered}

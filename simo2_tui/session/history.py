@@ -23,6 +23,7 @@ from simo2_core.events import (
     RunStarted,
     StepsLogged,
     WarningRaised,
+    WeightsLoaded,
 )
 from simo2_core.run.sinks import describe
 
@@ -124,6 +125,8 @@ class History:
                 self.finished = event
             case RolledBack():
                 self._go_back(event.step)
+            case WeightsLoaded():
+                pass  # its line in the log says it all
             case _:
                 self._list_for(event).append(event)
 

@@ -18,6 +18,7 @@ _VALUES: dict[Any, st.SearchStrategy[Any]] = {
     str: st.text(),
     bool: st.booleans(),
     str | None: st.none() | st.text(),
+    float | None: st.none() | st.floats(allow_nan=False),
     tuple[float, ...]: st.lists(st.floats(allow_nan=False)).map(tuple),
     tuple[str, ...]: st.lists(st.text()).map(tuple),
     dict[str, float]: st.dictionaries(st.text(), st.floats(allow_nan=False)),

@@ -1,0 +1,81 @@
+"""Training that begins with the weights of another run, moves only a part of them, or sees only some labels.
+
+All of it is settings of an ordinary run, so events, checkpoints, resuming and the console are those of every run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpy.typing import NDArray
+
+from simo2_core.config import FinetuneConfig
+from simo2_core.data.dataset import Dataset, Part
+from simo2_core.errors import CheckpointError
+from simo2_core.events import WeightsLoaded
+from simo2_core.objectives.objective import PREFIX
+from simo2_core.train.checkpoint import load
+from simo2_core.train.restore import locate
+from simo2_core.train.step import TrainState
+
+
+def with_labels(dataset: Dataset, config: FinetuneConfig, seed: int) -> Dataset:
+    """The data set with only those training images whose labels may be seen, at least one of each class.
+
+    They are the bank of kNN as well. Normalisation keeps the statistics of all training images, which need no label.
+    """
+    part = dataset.train
+    counts = part.counts
+    if config.label_fraction < 1:
+        counts = np.maximum(1, np.round(counts * config.label_fraction)).astype(np.int64)
+    elif config.labels_per_class:
+        counts = np.minimum(counts, config.labels_per_class)
+    if (counts == part.counts).all():
+        return dataset
+    # rows of a class lie in an order that chance decided, so any window of them is a fair sample
+    starts = np.random.default_rng((seed, 0x1ABE1)).integers(0, part.counts - counts + 1)
+    return dataclasses.replace(dataset, train=Part(part.images, part.offsets + starts, counts))
+
+
+def load_weights(state: TrainState, checkpoint: str) -> tuple[TrainState, WeightsLoaded]:
+    """The state with the encoder and its statistics as a checkpoint has them; the objective's own arrays stay fresh.
+
+    Args:
+        checkpoint: a run (path or `latest`), or a checkpoint in one.
+
+    Raises:
+        RunError: there is none, or it is damaged.
+        CheckpointError: an array of the encoder is missing there or has another shape; the message says which.
+    """
+    path = locate(checkpoint, Path("runs"))
+    arrays, _ = load(path)
+    ours = {f"params/{name}": value for name, value in state.params.items() if not name.startswith(PREFIX)}
+    ours |= {f"stats/{name}": value for name, value in state.stats.items()}
+    for name, value in ours.items():
+        if name not in arrays:
+            raise CheckpointError(f"{path} has no {name}, which this network needs. Use the --encoder that it was "
+                                  "trained with.")  # fmt: skip
+        if arrays[name].shape != value.shape:
+            raise CheckpointError(
+                f"{name} is {arrays[name].shape} in {path} and {value.shape} here. Use the --widths, --stem-width and "
+                "--embedding-size that it was trained with."
+            )
+    params = {name: _like(arrays.get(f"params/{name}"), value, name) for name, value in state.params.items()}
+    stats = {name: jnp.asarray(arrays[f"stats/{name}"]) for name in state.stats}
+    theirs = {name for name in arrays if name.startswith(("params/", "stats/"))}
+    told = WeightsLoaded(
+        path=str(path),
+        loaded=tuple(sorted(name.partition("/")[2] for name in ours)),
+        fresh=tuple(sorted(name for name in state.params if name.startswith(PREFIX))),
+        unused=tuple(sorted(name.partition("/")[2] for name in theirs - set(ours))),
+    )
+    return state._replace(params=params, stats=stats), told
+
+
+def _like(found: NDArray[Any] | None, ours: Array, name: str) -> Array:
+    return ours if found is None or name.startswith(PREFIX) else jnp.asarray(found, ours.dtype)

@@ -1,0 +1,67 @@
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from simo2_core.presets import PRESETS
+from simo2_core.run.directory import RunDirectory
+from simo2_tui.cli.main import app
+
+TINY = ["--widths", "8", "--stem-width", "4", "--samples-per-class", "2", "--batch-size", "20", "--eval-every", "never",
+        "--plot-every", "never", "--checkpoint-every", "never"]  # fmt: skip
+
+
+def simo2(*words: str) -> tuple[int, str, str]:
+    done = CliRunner().invoke(app, [*words], catch_exceptions=False)
+    return done.exit_code, done.stdout, done.stderr
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    code, _, said = simo2("train", "--labels", "none", "--steps", "2", *TINY, "--run-dir", str(folder), "--name",
+                          "first", "--json")  # fmt: skip
+    assert code == 0, said
+    return folder
+
+
+@pytest.mark.slow
+def test_a_run_is_fine_tuned_with_the_settings_of_supervised_training(runs: Path) -> None:
+    code, out, _ = simo2("finetune", "first", "--run-dir", str(runs), "--name", "second", "--steps", "3", "--freeze",
+                         "--labels-per-class", "4", "--samples-per-class", "3", "--json")  # fmt: skip
+    result = json.loads(out.splitlines()[-1])
+    assert code == 0
+    assert 0 <= result["test"]["classifier"] <= 1
+    assert result["test"]["bank"] == 40
+    config = RunDirectory.open(runs / "second").config
+    assert (config.objective.objective, config.objective.labels, config.objective.label_smoothing) == (
+        "cross_entropy", "classes", 0.1,
+    )  # fmt: skip
+    assert config.augment == PRESETS["digits"].config.augment, "no longer the views of training without labels"
+    assert (config.tune.freeze, config.samples_per_class) == (True, 3)
+    assert config.tune.init == str(runs / "first" / "checkpoints" / "2")
+
+
+@pytest.mark.slow
+def test_the_gain_over_scratch_is_one_command(runs: Path) -> None:
+    code, out, _ = simo2("finetune", "first", "--run-dir", str(runs), "--compare-scratch", "--seeds", "2", "--steps",
+                         "2", "--json")  # fmt: skip
+    assert code == 0
+    test = json.loads(out.splitlines()[-1])["test"]
+    assert test.keys() == {"pretrained", "from scratch"}
+    for scores in test.values():
+        assert scores.keys() == {"classifier", "knn_20", "raw"}
+        assert all(0 <= score["mean"] <= 1 for score in scores.values())
+    starts = [RunDirectory.open(runs / f"first-tuned-{arm}-s0").config.tune.init for arm in ("pretrained", "scratch")]
+    assert starts[0] is not None
+    assert starts[1] is None
+
+
+def test_what_contradicts_itself_is_refused(runs: Path) -> None:
+    code, _, said = simo2("finetune", "first", "--run-dir", str(runs), "--compare-scratch", "--from-scratch")
+    assert (code, "given together" in said) == (2, True)
+    code, _, said = simo2("finetune", "first", "--run-dir", str(runs), "--objective", "supcon")
+    assert (code, "fine-tuning sets it itself" in said) == (2, True)
+    code, _, said = simo2("finetune", "nothing", "--run-dir", str(runs))
+    assert code != 0
