@@ -30,6 +30,9 @@ from simo2_tui.widgets.text import ago
 
 RECENT = 6
 
+LEAD = 9
+"""Columns of a finding that its message does not have: its mark, and the margins."""
+
 
 class PresetList(OptionList):
     """The presets to choose from."""
@@ -102,6 +105,8 @@ class LauncherScreen(Screen[None]):
         kind = size_class(event.size.width, event.size.height)
         for name in ("wide", "medium", "narrow", "tiny"):
             self.set_class(name == kind, f"-{name}")
+
+        self.call_after_refresh(self._show_findings)
 
     def poll(self) -> None:
         """Nothing moves here by itself."""
@@ -196,7 +201,10 @@ class LauncherScreen(Screen[None]):
             mark = {"error": "cannot", "warning": "mind", "info": "note"}.get(severity, severity)
             text.append("\n" if index else "")
             text.append(f"{mark:<7}", tone[severity])
-            text.append(message)
+            # What has to be acted on is said whole; the rest keeps to a line, or it would push that out of the box.
+            room = self.size.width - LEAD
+            cut = severity not in ("error", "warning", "needs") and room > 10 and len(message) > room
+            text.append(f"{message[: room - 1]}…" if cut else message)
         self.query_one("#findings", Static).update(text)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:

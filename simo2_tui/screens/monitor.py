@@ -138,7 +138,9 @@ class MonitorScreen(Screen[None]):
         self.set_class(not self.session.alive, "-ended")
         if panel.size.width:  # hidden where there is no room, and then nothing is measured
             sample = self._meter.look(self.session)
-            panel.show(lambda width, glyphs: readings.device_rows(sample, width, glyphs))
+            waits = self.session.history.calls.column("data_wait")[-9:]
+            waited = float(waits.mean()) if len(waits) else None
+            panel.show(lambda width, glyphs: readings.device_rows(sample, width, glyphs, waited))
 
     def _show_values(self) -> None:
         session = self.session

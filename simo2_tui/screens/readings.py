@@ -95,8 +95,14 @@ def flags(history: History) -> list[Flag]:
     return marks + [Flag(event.step, ALERT) for event in list(history.warnings)]
 
 
-def device_rows(sample: Sample | None, width: int, glyphs: Glyphs) -> Sequence[Sequence[Span]]:
-    """What training takes of the machine, one thing a row with a bar; what cannot be known has no row."""
+def device_rows(
+    sample: Sample | None, width: int, glyphs: Glyphs, waited: float | None = None
+) -> Sequence[Sequence[Span]]:
+    """What training takes of the machine, one thing a row with a bar; what cannot be known has no row.
+
+    Args:
+        waited: share of the newest calls that was spent waiting for data.
+    """
     if sample is None:
         return [[("nobody trains this run on this machine", MUTED)]]
     rows: list[tuple[str, float, str]] = []
@@ -112,6 +118,11 @@ def device_rows(sample: Sample | None, width: int, glyphs: Glyphs) -> Sequence[S
         most = sample.resident + sample.host_free
         text = f"{human_bytes(sample.resident)}, {human_bytes(sample.host_free)} free"
         rows.append(("memory", sample.resident / max(1, most), text))
+    if sample.disk_free is not None:
+        used = 1 - sample.disk_free / max(1, sample.disk_size)
+        rows.append(("disk", used, f"{human_bytes(sample.disk_free)} free"))
+    if waited is not None:
+        rows.append(("data", waited, f"waited {waited:.0%} of the time"))
     label = max((len(name) for name, _, _ in rows), default=0)
     length = max(4, width - label - 2 - max((len(text) for _, _, text in rows), default=0) - 1)
     return [

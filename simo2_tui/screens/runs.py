@@ -171,14 +171,15 @@ def settings_difference(runs: Sequence[RunDirectory]) -> Text:
 
 
 def sparkline(values: Sequence[float], width: int, ascii_only: bool = False) -> str:
-    """The last `width` values as bars between their own least and most."""
-    newest = list(values)[-width:]
-    if not newest:
+    """All values in at most `width` bars between their least and most; a constant is half way up."""
+    if not len(values):
         return ""
     bars = (ASCII if ascii_only else UNICODE).bars
-    low, high = min(newest), max(newest)
-    scale = (len(bars) - 2) / (high - low) if high > low else 0.0
-    return "".join(bars[1 + round((value - low) * scale)] for value in newest)
+    shown = [float(part[-1]) for part in np.array_split(np.asarray(values), min(width, len(values)))]
+    low, high = min(shown), max(shown)
+    if high <= low:
+        return bars[len(bars) // 2] * len(shown)
+    return "".join(bars[1 + round((value - low) / (high - low) * (len(bars) - 2))] for value in shown)
 
 
 def _row(summary: RunSummary, marked: bool, ascii_only: bool) -> tuple[Text | str, ...]:

@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import os
 import re
+import shutil
 import socket
 import sys
 import time
@@ -36,6 +37,9 @@ class Sample:
     """Main memory of the process."""
     host_free: int = 0
     """Main memory that is still to be had."""
+    disk_free: int | None = None
+    """Of the disk that the run is written to."""
+    disk_size: int = 0
     device_used: int | None = None
     device_limit: int | None = None
     """Memory of the device: of this process as jax counts it, or of all processes as NVML does."""
@@ -66,16 +70,20 @@ class DeviceMeter:
         now = time.monotonic()
         if now - self._sampled >= SECONDS or self._sample is None:
             self._sampled = now
-            self._sample = self._take(pid, now, owned_here=session.owned_here)
+            self._sample = self._take(pid, now, session)
         return self._sample
 
-    def _take(self, pid: int, now: float, *, owned_here: bool) -> Sample:
+    def _take(self, pid: int, now: float, session: Session) -> Sample:
         cpu, seconds = None, _cpu_seconds(pid)
         if seconds is not None:
             if self._worked is not None and self._worked[0] == pid and now > self._worked[1]:
                 cpu = max(0.0, seconds - self._worked[2]) / (now - self._worked[1])
             self._worked = (pid, now, seconds)
-        used, limit = _device_memory() if owned_here else (None, None)
+        used, limit = _device_memory() if session.owned_here else (None, None)
+        disk = None
+        if session.run is not None:
+            with contextlib.suppress(OSError):
+                disk = shutil.disk_usage(session.run.path)
         gpu = watts = None
         name = ""
         if self._gpu is not None:
@@ -91,6 +99,8 @@ class DeviceMeter:
             cpus=len(os.sched_getaffinity(0)),
             resident=_resident(pid),
             host_free=host_memory_free(),
+            disk_free=disk.free if disk else None,
+            disk_size=disk.total if disk else 0,
             device_used=used,
             device_limit=limit,
             gpu=gpu,

@@ -108,14 +108,16 @@ def test_compiling_and_waiting_are_marked_on_the_throughput(session):
 
 def test_the_device_panel_has_a_row_for_what_is_known():
     full = Sample(cpu=1.5, cpus=2, resident=10**9, host_free=3 * 10**9, device_used=2 * 10**9, device_limit=8 * 10**9,
-                  gpu=0.93, watts=310.0)  # fmt: skip
-    rows = [words(spans) for spans in readings.device_rows(full, 44, UNICODE)]
+                  gpu=0.93, watts=310.0, disk_free=10**9, disk_size=4 * 10**9)  # fmt: skip
+    rows = [words(spans) for spans in readings.device_rows(full, 44, UNICODE, 0.25)]
     assert all(len(row) <= 44 for row in rows)
-    assert [row.split()[0] for row in rows] == ["GPU", "GPU", "CPU", "memory"]
+    assert [row.split()[0] for row in rows] == ["GPU", "GPU", "CPU", "memory", "disk", "data"]
     assert "93% 310 W" in rows[0]
     assert "2.0 GB of 8.0 GB" in rows[1]
     assert "1.5 of 2 cores" in rows[2]
     assert "1.0 GB, 3.0 GB free" in rows[3]
+    assert "1.0 GB free" in rows[4]
+    assert "waited 25%" in rows[5]
     (only,) = readings.device_rows(Sample(resident=10**9), 44, UNICODE)
     assert "memory" in words(only)
     assert "nobody" in words(readings.device_rows(None, 44, UNICODE)[0])

@@ -1,5 +1,6 @@
 """Every screen at every size, driven by keys, without a terminal."""
 
+import numpy as np
 import pytest
 from textual.widgets import Input, OptionList
 
@@ -10,7 +11,7 @@ from simo2_tui.screens.dialogs import HelpScreen
 from simo2_tui.screens.embedding import EmbeddingScreen
 from simo2_tui.screens.launcher import LauncherScreen
 from simo2_tui.screens.monitor import MonitorScreen
-from simo2_tui.screens.runs import RunsScreen
+from simo2_tui.screens.runs import RunsScreen, sparkline
 from simo2_tui.screens.settings import SettingsEditor, ordered_leaves, show_value
 from simo2_tui.session.follow import FollowSession
 from simo2_tui.session.snapshot import read_snapshot
@@ -116,6 +117,14 @@ async def test_the_runs_screen_lists_and_compares(tmp_path, size):
         if size[0] >= 80:
             assert "seed" in shown, "the setting that differs"
             assert any(0x2800 < ord(char) < 0x2900 for char in shown), "both curves"
+
+
+def test_a_sparkline_shows_all_values_and_a_constant_half_way_up():
+    assert sparkline([], 16) == ""
+    assert sparkline([1.0, 1.0, 1.0], 16) == "▄▄▄"
+    assert sparkline([0.0, 1.0], 16) == "▁█"
+    assert sparkline(np.arange(1000.0), 8) == "▁▂▃▄▅▆▇█"
+    assert sparkline([0.0] + [1.0] * 500, 16, ascii_only=True).isascii()
 
 
 async def test_number_keys_change_the_pane_at_80x24(watch):
