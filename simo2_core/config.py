@@ -1,6 +1,6 @@
 """The settings of a run, as frozen data that refuses early.
 
-`Config` is a tree of five sections. Every leaf is a `knob`: it carries its one-line description and, through
+`Config` is a tree of six sections. Every leaf is a `knob`: it carries its one-line description and, through
 its name, its command-line flag (`samples_per_class` is `--samples-per-class`), so the command line and the
 launcher are drawn from this file and can never disagree with it. Leaf names are unique in the whole tree.
 
@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import types
-import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from simo2_core.errors import ConfigError, did_you_mean
+from simo2_core.knobs import Cadence, Leaf, Section, knob, leaves_of, plain, read_section, require
 
 FORMAT = 1
 """Version of the JSON written by `Config.to_json`."""
@@ -37,82 +36,8 @@ ON_NAN = ("stop", "rollback")
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 
-def knob(default: Any, help: str, *, choices: tuple[str, ...] = (), aliases: tuple[str, ...] = ()) -> Any:
-    """A field of a section: its default, its one-line description, and what else describes it to a user."""
-    return field(default=default, metadata={"help": help, "choices": choices, "aliases": aliases})
-
-
-def _require(ok: bool, name: str, given: object, allowed: str, cure: str = "") -> None:
-    if not ok:
-        raise ConfigError(f"{name} is {given!r}; it must be {allowed}.{' ' + cure if cure else ''}")
-
-
-class _Section:
-    """What all sections share: each `knob` is checked for its type and its choices when it is made."""
-
-    def __post_init__(self) -> None:
-        hints = typing.get_type_hints(type(self))
-        for item in dataclasses.fields(self):  # type: ignore[arg-type]
-            if "help" not in item.metadata:
-                continue
-            value = getattr(self, item.name)
-            object.__setattr__(self, item.name, value := coerce(item.name, value, hints[item.name]))
-            choices = item.metadata["choices"]
-            if choices and value not in choices:
-                hint = did_you_mean(str(value), choices)
-                raise ConfigError(f"{item.name} is {value!r}; it must be one of {', '.join(choices)}.{hint}")
-        self.check()
-
-    def check(self) -> None:
-        """Raises ConfigError for a value that cannot work."""
-
-
 @dataclass(frozen=True, kw_only=True)
-class Cadence:
-    """How often something happens: every so many steps, every so many seconds, or never.
-
-    Written as `500` (steps), `30s`, `5m`, `1h` or `never`.
-    """
-
-    steps: int = 0
-    seconds: float = 0.0
-
-    @classmethod
-    def parse(cls, text: str | int | Cadence) -> Cadence:
-        """Reads `500`, `30s`, `5m`, `1h` or `never`; raises ConfigError for anything else."""
-        if isinstance(text, Cadence):
-            return text
-        word = str(text).strip().lower()
-        if word in ("never", "0", "off"):
-            return cls()
-        unit = {"s": 1.0, "m": 60.0, "h": 3600.0}.get(word[-1:], 0.0)
-        number = word[:-1] if unit else word
-        try:
-            value = float(number) if unit else int(number)
-        except ValueError:
-            value = -1
-        if not math.isfinite(value) or value <= 0:
-            raise ConfigError(f"{text!r} is no cadence; write a number of steps (500), a time (30s, 5m, 1h) or never.")
-        return cls(seconds=float(value) * unit) if unit else cls(steps=int(value))
-
-    def __str__(self) -> str:
-        if self.steps:
-            return str(self.steps)
-        return f"{self.seconds:g}s" if self.seconds else "never"
-
-    def due(self, *, step: int, last_step: int, now: float, last_time: float) -> bool:
-        """Whether it is time, given when (step, seconds) it last happened."""
-        if self.steps:
-            return step // self.steps > last_step // self.steps
-        return bool(self.seconds) and step > last_step and now - last_time >= self.seconds
-
-    def steps_until(self, step: int) -> int | None:
-        """Steps from `step` to the next multiple, or None when it goes by time."""
-        return self.steps - step % self.steps if self.steps else None
-
-
-@dataclass(frozen=True, kw_only=True)
-class DataConfig(_Section):
+class DataConfig(Section):
     """Which images, and how they are cut into train, validation and test."""
 
     dataset: str = knob("digits", "digits, a TFDS name[/config], or the path of an image folder")
@@ -137,21 +62,21 @@ class DataConfig(_Section):
     strict: bool = knob(False, "refuse an image folder with unreadable files instead of skipping and counting them")
 
     def check(self) -> None:
-        _require(self.image_size >= 0, "image_size", self.image_size, "0 or more pixels")
-        _require(self.channels in (0, 1, 3), "channels", self.channels, "0 (as stored), 1 (grey) or 3 (RGB)")
-        _require(0 < self.test_fraction < 0.9, "test_fraction", self.test_fraction, "above 0 and below 0.9")
-        _require(
+        require(self.image_size >= 0, "image_size", self.image_size, "0 or more pixels")
+        require(self.channels in (0, 1, 3), "channels", self.channels, "0 (as stored), 1 (grey) or 3 (RGB)")
+        require(0 < self.test_fraction < 0.9, "test_fraction", self.test_fraction, "above 0 and below 0.9")
+        require(
             0 < self.validation_fraction < 0.9,
             "validation_fraction",
             self.validation_fraction,
             "above 0 and below 0.9",
             "Validation chooses the best checkpoint, so it cannot be empty.",
         )
-        _require(bool(self.dataset.strip()), "dataset", self.dataset, "a name or a path")
+        require(bool(self.dataset.strip()), "dataset", self.dataset, "a name or a path")
 
 
 @dataclass(frozen=True, kw_only=True)
-class AugmentConfig(_Section):
+class AugmentConfig(Section):
     """Random changes to a training image, drawn on the device for each sample of each step."""
 
     brightness: float = knob(0.2, "largest shift of brightness, as a share of full scale")
@@ -166,14 +91,14 @@ class AugmentConfig(_Section):
 
     def check(self) -> None:
         for name in ("brightness", "contrast", "saturation", "greyscale", "blur"):
-            _require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "from 0 to 1")
-        _require(0 <= self.hue <= 0.5, "hue", self.hue, "from 0 to 0.5")
-        _require(0 < self.crop <= 1, "crop", self.crop, "above 0 and at most 1")
-        _require(self.shift >= 0, "shift", self.shift, "0 or more pixels")
+            require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "from 0 to 1")
+        require(0 <= self.hue <= 0.5, "hue", self.hue, "from 0 to 0.5")
+        require(0 < self.crop <= 1, "crop", self.crop, "above 0 and at most 1")
+        require(self.shift >= 0, "shift", self.shift, "0 or more pixels")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelConfig(_Section):
+class ModelConfig(Section):
     """The encoder and its projection head."""
 
     encoder: str = knob(
@@ -199,25 +124,25 @@ class ModelConfig(_Section):
         return self.widths[:4] if self.encoder == "resnet18" else self.widths
 
     def check(self) -> None:
-        _require(
+        require(
             self.embedding_size >= 2,
             "embedding_size",
             self.embedding_size,
             "2 or more",
             "In one dimension every pair of unit vectors is parallel, so no two classes can be orthogonal.",
         )
-        _require(
+        require(
             len(self.widths) >= 1 and min(self.widths) >= 1,
             "widths",
             self.widths,
             "one or more positive numbers",
         )
-        _require(self.stem_width >= 1, "stem_width", self.stem_width, "1 or more")
-        _require(0 <= self.dropout < 1, "dropout", self.dropout, "at least 0 and below 1")
+        require(self.stem_width >= 1, "stem_width", self.stem_width, "1 or more")
+        require(0 <= self.dropout < 1, "dropout", self.dropout, "at least 0 and below 1")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ObjectiveConfig(_Section):
+class ObjectiveConfig(Section):
     """What is minimised: the objective and its settings."""
 
     objective: str = knob("simo2", "the loss", choices=OBJECTIVES)
@@ -243,26 +168,26 @@ class ObjectiveConfig(_Section):
     )
 
     def check(self) -> None:
-        _require(
+        require(
             0 <= self.orth_lean < 0.5,
             "orth_lean",
             self.orth_lean,
             "at least 0 and below 0.5",
             "From 0.5 on, different classes are no longer pushed apart.",
         )
-        _require(self.epsilon > 0, "epsilon", self.epsilon, "above 0")
-        _require(0 <= self.bias <= 1, "bias", self.bias, "from 0 to 1")
-        _require(0 < self.temperature < math.inf, "temperature", self.temperature, "above 0 and finite")
-        _require(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "at least 0 and below 1")
-        _require(0 <= self.noise < math.inf, "noise", self.noise, "0 or more")
-        _require(
+        require(self.epsilon > 0, "epsilon", self.epsilon, "above 0")
+        require(0 <= self.bias <= 1, "bias", self.bias, "from 0 to 1")
+        require(0 < self.temperature < math.inf, "temperature", self.temperature, "above 0 and finite")
+        require(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "at least 0 and below 1")
+        require(0 <= self.noise < math.inf, "noise", self.noise, "0 or more")
+        require(
             self.objective != "simclr" or self.labels == "none",
             "labels",
             self.labels,
             "none for simclr, whose pairs are two views of one image",
             "Use --labels none; or --objective supcon, the same loss with the pairs of a class.",
         )
-        _require(
+        require(
             self.objective != "cross_entropy" or self.labels == "classes",
             "labels",
             self.labels,
@@ -272,7 +197,7 @@ class ObjectiveConfig(_Section):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OptimizerConfig(_Section):
+class OptimizerConfig(Section):
     """The optimiser, its learning rate over the steps, and the gradient clip before it."""
 
     optimizer: str = knob("adam", "the optimiser", choices=OPTIMIZERS)
@@ -290,19 +215,19 @@ class OptimizerConfig(_Section):
     gradient_clip: float = knob(1.0, "largest global norm of the gradient; 0 leaves it alone")
 
     def check(self) -> None:
-        _require(0 < self.learning_rate < math.inf, "learning_rate", self.learning_rate, "above 0 and finite")
-        _require(self.warmup_steps >= 0, "warmup_steps", self.warmup_steps, "0 or more")
-        _require(0 <= self.final_lr_fraction <= 1, "final_lr_fraction", self.final_lr_fraction, "from 0 to 1")
-        _require(0 < self.decay_rate <= 1, "decay_rate", self.decay_rate, "above 0 and at most 1")
-        _require(self.decay_steps >= 0, "decay_steps", self.decay_steps, "0 or more")
-        _require(self.power > 0, "power", self.power, "above 0")
-        _require(0 <= self.momentum < 1, "momentum", self.momentum, "at least 0 and below 1")
-        _require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
-        _require(self.gradient_clip >= 0, "gradient_clip", self.gradient_clip, "0 or more")
+        require(0 < self.learning_rate < math.inf, "learning_rate", self.learning_rate, "above 0 and finite")
+        require(self.warmup_steps >= 0, "warmup_steps", self.warmup_steps, "0 or more")
+        require(0 <= self.final_lr_fraction <= 1, "final_lr_fraction", self.final_lr_fraction, "from 0 to 1")
+        require(0 < self.decay_rate <= 1, "decay_rate", self.decay_rate, "above 0 and at most 1")
+        require(self.decay_steps >= 0, "decay_steps", self.decay_steps, "0 or more")
+        require(self.power > 0, "power", self.power, "above 0")
+        require(0 <= self.momentum < 1, "momentum", self.momentum, "at least 0 and below 1")
+        require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
+        require(self.gradient_clip >= 0, "gradient_clip", self.gradient_clip, "0 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
-class FinetuneConfig(_Section):
+class FinetuneConfig(Section):
     """Where training begins, what of it moves, and how many labels it may see."""
 
     init: str | None = knob(None, "a run or checkpoint whose encoder training begins with")
@@ -312,10 +237,10 @@ class FinetuneConfig(_Section):
     labels_per_class: int = knob(0, "training images of each class that are used; 0 for all")
 
     def check(self) -> None:
-        _require(0 < self.layer_decay <= 1, "layer_decay", self.layer_decay, "above 0 and at most 1")
-        _require(0 < self.label_fraction <= 1, "label_fraction", self.label_fraction, "above 0 and at most 1")
-        _require(self.labels_per_class >= 0, "labels_per_class", self.labels_per_class, "0 or more")
-        _require(
+        require(0 < self.layer_decay <= 1, "layer_decay", self.layer_decay, "above 0 and at most 1")
+        require(0 < self.label_fraction <= 1, "label_fraction", self.label_fraction, "above 0 and at most 1")
+        require(self.labels_per_class >= 0, "labels_per_class", self.labels_per_class, "0 or more")
+        require(
             self.label_fraction == 1 or not self.labels_per_class,
             "labels_per_class",
             self.labels_per_class,
@@ -325,7 +250,7 @@ class FinetuneConfig(_Section):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(_Section):
+class Config(Section):
     """Everything that decides a run. Make one from a preset with `PRESETS[name].config` and `replace`."""
 
     data: DataConfig = field(default_factory=DataConfig)
@@ -359,47 +284,47 @@ class Config(_Section):
     rollbacks: int = knob(3, "times that --on-nan rollback goes back before the run stops after all")
 
     def check(self) -> None:
-        _require(self.steps >= 1, "steps", self.steps, "1 or more")
-        _require(0 <= self.seed < 2**32, "seed", self.seed, "from 0 to 4294967295")
-        _require(
+        require(self.steps >= 1, "steps", self.steps, "1 or more")
+        require(0 <= self.seed < 2**32, "seed", self.seed, "from 0 to 4294967295")
+        require(
             self.samples_per_class >= 2,
             "samples_per_class",
             self.samples_per_class,
             "2 or more",
             "The loss compares pairs inside a class: with one sample there is no pair.",
         )
-        _require(
+        require(
             self.batch_size // self.samples_per_class >= 2,
             "batch_size",
             self.batch_size,
             f"at least {2 * self.samples_per_class}, two classes of samples_per_class = {self.samples_per_class}",
             f"Use --batch-size {2 * self.samples_per_class} or more, or a smaller --samples-per-class.",
         )
-        _require(self.chunk_size >= 0, "chunk_size", self.chunk_size, "0 (the whole batch) or more images")
-        _require(
+        require(self.chunk_size >= 0, "chunk_size", self.chunk_size, "0 (the whole batch) or more images")
+        require(
             self.optim.schedule != "warmup_cosine" or self.optim.warmup_steps < self.steps,
             "warmup_steps",
             self.optim.warmup_steps,
             f"below the {self.steps} steps of the run",
             "Use fewer --warmup-steps, or 0 for a tenth of --steps.",
         )
-        _require(
+        require(
             not self.tune.freeze or self.objective.objective == "cross_entropy",
             "freeze",
             self.tune.freeze,
             f"false for {self.objective.objective}, which has no classifier",
             "Use --objective cross_entropy.",
         )
-        _require(
+        require(
             self.data.views_split is None or self.objective.labels == "none",
             "views_split",
             self.data.views_split,
             "given with --labels none alone",
             "With labels, choose the images by --train-split.",
         )
-        _require(self.log_rate >= 1, "log_rate", self.log_rate, "1 or more")
-        _require(self.keep >= 1, "keep", self.keep, "1 or more")
-        _require(self.rollbacks >= 1, "rollbacks", self.rollbacks, "1 or more", "Use --on-nan stop for none.")
+        require(self.log_rate >= 1, "log_rate", self.log_rate, "1 or more")
+        require(self.keep >= 1, "keep", self.keep, "1 or more")
+        require(self.rollbacks >= 1, "rollbacks", self.rollbacks, "1 or more", "Use --on-nan stop for none.")
 
     def classes_per_batch(self, classes: int) -> int:
         """How many of a data set's `classes` are drawn for each batch."""
@@ -424,7 +349,7 @@ class Config(_Section):
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dict, versioned; `from_json` gives the same Config back."""
-        return {"format": FORMAT, **_plain(self)}
+        return {"format": FORMAT, **plain(self)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Config:
@@ -436,120 +361,9 @@ class Config(_Section):
             raise ConfigError(
                 f"the config has format {found!r}; this simo2 reads formats up to {FORMAT}. Update simo2."
             )
-        return cast(
-            Config, _read_section(cls, {key: value for key, value in data.items() if key != "format"}, "config")
-        )
+        return cast(Config, read_section(cls, {key: value for key, value in data.items() if key != "format"}, "config"))
 
 
-@dataclass(frozen=True)
-class Leaf:
-    """One setting, as the command line and the launcher see it."""
-
-    name: str
-    section: str
-    """The name of the section's field in `Config`, empty for the top level."""
-    type: Any
-    help: str
-    choices: tuple[str, ...]
-    aliases: tuple[str, ...]
-    default: Any
-
-    @property
-    def flag(self) -> str:
-        """`samples_per_class` as `--samples-per-class`."""
-        return "--" + self.name.replace("_", "-")
-
-    def parse(self, text: str) -> Any:
-        """Reads a value as a user types it; raises ConfigError when it is of the wrong kind or out of choice."""
-        return coerce(self.name, text, self.type)
-
-
-def leaves(section: type = Config, prefix: str = "") -> Iterator[Leaf]:
+def leaves() -> Iterator[Leaf]:
     """Every setting of the tree, sections in the order of `Config`."""
-    hints = typing.get_type_hints(section)
-    for item in dataclasses.fields(section):
-        if "help" in item.metadata:
-            meta = item.metadata
-            yield Leaf(
-                item.name,
-                prefix,
-                hints[item.name],
-                meta["help"],
-                meta["choices"],
-                meta["aliases"],
-                item.default,
-            )
-        else:
-            yield from leaves(hints[item.name], item.name)
-
-
-def coerce(name: str, value: Any, kind: Any) -> Any:
-    """`value` as the type `kind` of a setting, reading text where it is text; raises ConfigError otherwise."""
-    if isinstance(kind, types.UnionType):
-        if value is None or (isinstance(value, str) and value.strip().lower() in ("", "none")):
-            return None
-        kind = next(arg for arg in typing.get_args(kind) if arg is not type(None))
-    try:
-        if kind is Cadence:
-            return Cadence.parse(value)
-        if kind is bool:
-            return _read_bool(value)
-        if kind is int:
-            if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
-                raise ValueError
-            return int(value)
-        if kind is float:
-            if isinstance(value, bool):
-                raise ValueError
-            return _read_float(value)
-        if typing.get_origin(kind) is tuple:
-            items = value.split(",") if isinstance(value, str) else list(value)
-            return tuple(coerce(name, item, int) for item in items)
-    except (TypeError, ValueError, OverflowError, ZeroDivisionError):
-        words = {int: "a whole number", float: "a number", bool: "true or false"}
-        raise ConfigError(
-            f"{name} is {value!r}; it must be {words.get(kind, 'whole numbers, comma separated')}."
-        ) from None
-    if not isinstance(value, str):
-        raise ConfigError(f"{name} is {value!r}; it must be text.")
-    return value
-
-
-def _read_bool(value: Any) -> bool:
-    word = str(value).strip().lower()
-    if word in ("true", "yes", "on", "1"):
-        return True
-    if word in ("false", "no", "off", "0"):
-        return False
-    raise ValueError
-
-
-def _read_float(value: Any) -> float:
-    if isinstance(value, str) and value.count("/") == 1:  # 1/137 is how the papers write it
-        top, bottom = value.split("/")
-        return float(top) / float(bottom)
-    return float(value)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Cadence):
-        return str(value)
-    if dataclasses.is_dataclass(value):
-        return {item.name: _plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _read_section(section: Any, data: Any, where: str) -> Any:
-    if not isinstance(data, Mapping):
-        raise ConfigError(f"{where} must be a JSON object, not {type(data).__name__}.")
-    hints = typing.get_type_hints(section)
-    names = {item.name for item in dataclasses.fields(section)}
-    for key in data:
-        if key not in names:
-            raise ConfigError(f"{where} has the unknown setting {key!r}.{did_you_mean(str(key), names)}")
-    values = {}
-    for key, value in data.items():
-        kind = hints[key]
-        nested = isinstance(kind, type) and issubclass(kind, _Section)
-        values[key] = _read_section(kind, value, f"{where}.{key}") if nested else value
-    return section(**values)
+    return leaves_of(Config)

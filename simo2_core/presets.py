@@ -13,8 +13,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from simo2_core.config import AugmentConfig, Cadence, Config, DataConfig, ModelConfig, OptimizerConfig
+from simo2_core.config import AugmentConfig, Config, DataConfig, ModelConfig, OptimizerConfig
 from simo2_core.errors import ConfigError, did_you_mean
+from simo2_core.knobs import Cadence
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,9 +17,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from simo2_core.config import Cadence, Config
+from simo2_core.config import Config
 from simo2_core.data.dataset import Dataset
 from simo2_core.events import ControlApplied, Event
+from simo2_core.knobs import Cadence
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
 from simo2_core.train.job import Job

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from simo2_core.config import Cadence, Config, Leaf, leaves
+from simo2_core.config import Config, leaves
+from simo2_core.knobs import Cadence, Leaf
 from simo2_core.presets import config_for, find_preset, with_views
 
 RunDirOption = Annotated[

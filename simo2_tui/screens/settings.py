@@ -13,8 +13,9 @@ from textual.message import Message
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from simo2_core.config import Config, Leaf, leaves
+from simo2_core.config import Config, leaves
 from simo2_core.errors import ConfigError
+from simo2_core.knobs import Leaf
 
 FIRST = ("steps", "batch_size", "samples_per_class", "embedding_size", "learning_rate", "schedule", "optimizer", "seed")
 """The settings that are changed most, shown first; the others follow in the order of `Config`."""

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simo2_core.config import Cadence, Config, ModelConfig, leaves
+from simo2_core.config import Config, ModelConfig, leaves
 from simo2_core.errors import ConfigError
+from simo2_core.knobs import Cadence
 from simo2_core.presets import PRESETS, find_preset
 
 

@@ -1,0 +1,214 @@
+"""What settings are made of: described fields that check themselves, and read themselves from text.
+
+A section is a frozen dataclass whose fields are `knob`s. Each carries its one-line description and, through its name,
+its command-line flag (`samples_per_class` is `--samples-per-class`).
+
+Host values only, standard library only: importing this file must stay instant.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from simo2_core.errors import ConfigError, did_you_mean
+
+
+def knob(default: Any, help: str, *, choices: tuple[str, ...] = (), aliases: tuple[str, ...] = ()) -> Any:
+    """A field of a section: its default, its one-line description, and what else describes it to a user."""
+    return field(default=default, metadata={"help": help, "choices": choices, "aliases": aliases})
+
+
+def require(ok: bool, name: str, given: object, allowed: str, cure: str = "") -> None:
+    """Raises ConfigError, which names the setting, what was given, what is allowed and how to cure it, unless `ok`."""
+    if not ok:
+        raise ConfigError(f"{name} is {given!r}; it must be {allowed}.{' ' + cure if cure else ''}")
+
+
+class Section:
+    """What all sections share: each `knob` is checked for its type and its choices when it is made."""
+
+    def __post_init__(self) -> None:
+        hints = typing.get_type_hints(type(self))
+        for item in dataclasses.fields(self):  # type: ignore[arg-type]
+            if "help" not in item.metadata:
+                continue
+            value = getattr(self, item.name)
+            object.__setattr__(self, item.name, value := coerce(item.name, value, hints[item.name]))
+            choices = item.metadata["choices"]
+            if choices and value not in choices:
+                hint = did_you_mean(str(value), choices)
+                raise ConfigError(f"{item.name} is {value!r}; it must be one of {', '.join(choices)}.{hint}")
+        self.check()
+
+    def check(self) -> None:
+        """Raises ConfigError for a value that cannot work."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cadence:
+    """How often something happens: every so many steps, every so many seconds, or never.
+
+    Written as `500` (steps), `30s`, `5m`, `1h` or `never`.
+    """
+
+    steps: int = 0
+    seconds: float = 0.0
+
+    @classmethod
+    def parse(cls, text: str | int | Cadence) -> Cadence:
+        """Reads `500`, `30s`, `5m`, `1h` or `never`; raises ConfigError for anything else."""
+        if isinstance(text, Cadence):
+            return text
+        word = str(text).strip().lower()
+        if word in ("never", "0", "off"):
+            return cls()
+        unit = {"s": 1.0, "m": 60.0, "h": 3600.0}.get(word[-1:], 0.0)
+        number = word[:-1] if unit else word
+        try:
+            value = float(number) if unit else int(number)
+        except ValueError:
+            value = -1
+        if not math.isfinite(value) or value <= 0:
+            raise ConfigError(f"{text!r} is no cadence; write a number of steps (500), a time (30s, 5m, 1h) or never.")
+        return cls(seconds=float(value) * unit) if unit else cls(steps=int(value))
+
+    def __str__(self) -> str:
+        if self.steps:
+            return str(self.steps)
+        return f"{self.seconds:g}s" if self.seconds else "never"
+
+    def due(self, *, step: int, last_step: int, now: float, last_time: float) -> bool:
+        """Whether it is time, given when (step, seconds) it last happened."""
+        if self.steps:
+            return step // self.steps > last_step // self.steps
+        return bool(self.seconds) and step > last_step and now - last_time >= self.seconds
+
+    def steps_until(self, step: int) -> int | None:
+        """Steps from `step` to the next multiple, or None when it goes by time."""
+        return self.steps - step % self.steps if self.steps else None
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One setting, as the command line and the launcher see it."""
+
+    name: str
+    section: str
+    """The name of the section's field in `Config`, empty for the top level."""
+    type: Any
+    help: str
+    choices: tuple[str, ...]
+    aliases: tuple[str, ...]
+    default: Any
+
+    @property
+    def flag(self) -> str:
+        """`samples_per_class` as `--samples-per-class`."""
+        return "--" + self.name.replace("_", "-")
+
+    def parse(self, text: str) -> Any:
+        """Reads a value as a user types it; raises ConfigError when it is of the wrong kind or out of choice."""
+        return coerce(self.name, text, self.type)
+
+
+def leaves_of(section: type, prefix: str = "") -> Iterator[Leaf]:
+    """Every setting of a section and of the sections inside it, in their order."""
+    hints = typing.get_type_hints(section)
+    for item in dataclasses.fields(section):
+        if "help" in item.metadata:
+            meta = item.metadata
+            yield Leaf(
+                item.name,
+                prefix,
+                hints[item.name],
+                meta["help"],
+                meta["choices"],
+                meta["aliases"],
+                item.default,
+            )
+        else:
+            yield from leaves_of(hints[item.name], item.name)
+
+
+def coerce(name: str, value: Any, kind: Any) -> Any:
+    """`value` as the type `kind` of a setting, reading text where it is text; raises ConfigError otherwise."""
+    if isinstance(kind, types.UnionType):
+        if value is None or (isinstance(value, str) and value.strip().lower() in ("", "none")):
+            return None
+        kind = next(arg for arg in typing.get_args(kind) if arg is not type(None))
+    try:
+        if kind is Cadence:
+            return Cadence.parse(value)
+        if kind is bool:
+            return _read_bool(value)
+        if kind is int:
+            if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+                raise ValueError
+            return int(value)
+        if kind is float:
+            if isinstance(value, bool):
+                raise ValueError
+            return _read_float(value)
+        if typing.get_origin(kind) is tuple:
+            items = value.split(",") if isinstance(value, str) else list(value)
+            return tuple(coerce(name, item, int) for item in items)
+    except (TypeError, ValueError, OverflowError, ZeroDivisionError):
+        words = {int: "a whole number", float: "a number", bool: "true or false"}
+        raise ConfigError(
+            f"{name} is {value!r}; it must be {words.get(kind, 'whole numbers, comma separated')}."
+        ) from None
+    if not isinstance(value, str):
+        raise ConfigError(f"{name} is {value!r}; it must be text.")
+    return value
+
+
+def _read_bool(value: Any) -> bool:
+    word = str(value).strip().lower()
+    if word in ("true", "yes", "on", "1"):
+        return True
+    if word in ("false", "no", "off", "0"):
+        return False
+    raise ValueError
+
+
+def _read_float(value: Any) -> float:
+    if isinstance(value, str) and value.count("/") == 1:  # 1/137 is how the papers write it
+        top, bottom = value.split("/")
+        return float(top) / float(bottom)
+    return float(value)
+
+
+def plain(value: Any) -> Any:
+    """A section, or what it holds, as JSON-ready data."""
+    if isinstance(value, Cadence):
+        return str(value)
+    if dataclasses.is_dataclass(value):
+        return {item.name: plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
+    return list(value) if isinstance(value, tuple) else value
+
+
+def read_section(section: Any, data: Any, where: str) -> Any:
+    """What `plain` made, as a section again; raises ConfigError for an unknown setting or an unfit value.
+
+    Args:
+        where: what to call the section in a message.
+    """
+    if not isinstance(data, Mapping):
+        raise ConfigError(f"{where} must be a JSON object, not {type(data).__name__}.")
+    hints = typing.get_type_hints(section)
+    names = {item.name for item in dataclasses.fields(section)}
+    for key in data:
+        if key not in names:
+            raise ConfigError(f"{where} has the unknown setting {key!r}.{did_you_mean(str(key), names)}")
+    values = {}
+    for key, value in data.items():
+        kind = hints[key]
+        nested = isinstance(kind, type) and issubclass(kind, Section)
+        values[key] = read_section(kind, value, f"{where}.{key}") if nested else value
+    return section(**values)
