@@ -14,6 +14,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.widgets import Footer, Input, OptionList, Static
 from textual.widgets.option_list import Option
+from textual.worker import get_current_worker
 
 from simo2_core.config import Config
 from simo2_core.data.catalogue import is_folder
@@ -124,7 +125,9 @@ class LauncherScreen(Screen[None]):
 
     @work(thread=True, exclusive=True, group="paces")
     def _read_paces(self, runs: list[RunDirectory]) -> None:
-        self.app.call_from_thread(self._take_paces, read_paces(runs))
+        worker, paces = get_current_worker(), read_paces(runs)
+        if not worker.is_cancelled:
+            self.app.call_from_thread(self._take_paces, paces)
 
     def _take_paces(self, paces: list[Pace]) -> None:
         self._paces = paces
@@ -187,8 +190,9 @@ class LauncherScreen(Screen[None]):
 
     @work(thread=True, exclusive=True, group="folder")
     def _look_into_folder(self, preset: str, config: Config) -> None:
-        rows = find_out(PRESETS[preset], config, self._paces)
-        self.app.call_from_thread(self._show_folder, config, rows)
+        worker, rows = get_current_worker(), find_out(PRESETS[preset], config, self._paces)
+        if not worker.is_cancelled:
+            self.app.call_from_thread(self._show_folder, config, rows)
 
     def _show_folder(self, config: Config, rows: list[Row]) -> None:
         if config == self.config:  # else another setting was changed while the folder was listed
