@@ -1,0 +1,62 @@
+"""Every command on 500 real photographs: needs SIMO2_CIFAR10, CIFAR-10 as train/CLASS/*.jpg and test/CLASS/*.jpg."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from simo2_tui.cli.main import app
+
+CIFAR10 = os.environ.get("SIMO2_CIFAR10", "")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CIFAR10, reason="SIMO2_CIFAR10 is not set")]
+
+TINY = ["--widths", "8,16", "--stem-width", "8", "--samples-per-class", "4", "--batch-size", "40", "--steps", "6",
+        "--eval-every", "3", "--plot-every", "never"]  # fmt: skip
+
+
+def simo2(*words: str) -> dict[str, object]:
+    done = CliRunner().invoke(app, [*words, "--json"], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    result: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photographs")
+    for split, count in (("train", 40), ("test", 10)):
+        for name in sorted(path.name for path in (Path(CIFAR10) / split).iterdir()):
+            (folder / "images" / split / name).mkdir(parents=True)
+            for path in sorted((Path(CIFAR10) / split / name).iterdir())[:count]:
+                shutil.copy(path, folder / "images" / split / name / path.name)
+    result = simo2(
+        "train", "--dataset", str(folder / "images"), *TINY, "--run-dir", str(folder / "runs"), "--name", "one"
+    )
+    assert result["reason"] == "completed"
+    return folder / "runs"
+
+
+def test_they_are_evaluated(runs: Path) -> None:
+    result = simo2("eval", "one", "--run-dir", str(runs))
+    assert result["images"] == {"train": 360, "validation": 40, "test": 100}
+    assert result["scores"]["representation"].keys() >= {"knn_20", "linear_probe", "nc1"}  # type: ignore[index]
+
+
+def test_they_are_fine_tuned(runs: Path) -> None:
+    result = simo2("finetune", "one", "--run-dir", str(runs), "--name", "two", "--freeze", "--steps", "4")
+    assert 0 <= result["test"]["classifier"] <= 1  # type: ignore[index]
+
+
+def test_they_are_drawn(runs: Path) -> None:
+    result = simo2("plot", "one", "--run-dir", str(runs))
+    assert {Path(path).stem for path in result["plots"]} >= {"curves", "pca", "similarity", "tsne"}  # type: ignore[attr-defined]
+
+
+def test_objectives_are_compared_on_them(runs: Path) -> None:
+    images = str(runs.parent / "images")
+    result = simo2("compare", "--dataset", images, *TINY, "--objectives", "simo2,simo2-views", "--seeds", "2",
+                   "--run-dir", str(runs))  # fmt: skip
+    assert result["diverged"] == {"simo2": 0, "simo2-views": 0}
