@@ -259,7 +259,7 @@ def test_every_screen_is_drawn_in_what_the_terminal_has(terminal, tmp_path, vari
                        ("\x1b", "throughput"), ("?", "stop and save"), ("\x1b", "throughput")):  # fmt: skip
         seen = len(screen.text())
         screen.press(key)
-        screen.wait_for(lambda: words in screen.text()[seen:], f"{words!r} after {key!r}", 20)  # noqa: B023
+        screen.wait_for(lambda: words in screen.text()[seen:], f"{words!r} after {key!r}", 60)  # noqa: B023
     screen.press("q")
     assert screen.code() == 0
     assert screen.restored()
