@@ -89,13 +89,19 @@ def run_training(
     from simo2_core.run.sinks import record
     from simo2_tui.cli.data_progress import DataProgress
     from simo2_tui.cli.display import make_display
+    from simo2_tui.session.summary import summarise
     from simo2_tui.terminal import stray_output
 
     display = make_display(config, plain=plain or not sys.stdout.isatty(), as_json=as_json)
     with DataProgress(quiet=as_json or plain) as progress:  # so that the run finds the images decoded
         load_dataset(config.data, report=progress.report)
+    diverged = run is not None and summarise(run).state == "diverged"
     run = run or RunDirectory.create(run_dir, name, config)
     with run.own():
+        if diverged:  # its newest state is what gave a loss that is not finite, whatever the learning rate
+            from simo2_core.train.recover import set_diverged_aside
+
+            set_diverged_aside(run.checkpoints)
         control = Control(run.control)
         listen(control)
         with stray_output() as stray, display:

@@ -122,3 +122,11 @@ def test_a_disk_that_fills_up_is_said_and_training_goes_on(tmp_path: Path) -> No
     assert err.startswith("simo2: the checkpoint of step 60, ")
     assert "no room left on the disk. Free some space" in err
     assert err.count("\n") == 1
+
+
+def test_a_run_that_diverged_is_resumed_from_before_the_state_that_did(tmp_path: Path) -> None:
+    wild = ["--optimizer", "sgd", "--steps", "12", "--learning-rate", "1e30", "--name", "wild"]
+    assert simo2("train", *TINY, *wild, cwd=tmp_path)[0] == 3
+    code, _, err = simo2("resume", "wild", "--learning-rate", "1e-3", cwd=tmp_path)
+    assert code == 0, err
+    assert list((tmp_path / "runs" / "wild" / "checkpoints").glob("*.diverged"))
