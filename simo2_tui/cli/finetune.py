@@ -12,6 +12,7 @@ import typer
 
 from simo2_core.errors import ConfigError
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, with_settings
+from simo2_tui.cli.tracking import Begin, with_tracking
 
 if TYPE_CHECKING:
     from simo2_core.config import Config
@@ -37,6 +38,7 @@ def _finetune(
     name: Annotated[str | None, typer.Option(help="Name of the new run's folder.")] = None,
     plain: Annotated[bool, typer.Option("--plain", help="One line per log interval; the default when piped.")] = False,
     as_json: JsonOption = False,
+    tracking: Begin,
     settings: Mapping[str, Any],
 ) -> None:
     """Train a classifier on a pretrained encoder: `simo2 finetune latest --labels-per-class 5`.
@@ -58,10 +60,12 @@ def _finetune(
         _compare(config, checkpoint, seeds, run_dir, stem, as_json)
         return
     changes = {"freeze": freeze} | ({} if from_scratch else {"init": str(checkpoint)})
-    run_training(config.replace(changes), None, run_dir=run_dir, name=name, plain=plain, as_json=as_json)
+    run_training(
+        config.replace(changes), None, run_dir=run_dir, name=name, plain=plain, as_json=as_json, tracking=tracking
+    )
 
 
-finetune_command = with_settings(_finetune)
+finetune_command = with_settings(with_tracking(_finetune))
 
 
 def tuned_config(text: str, run_dir: Path, data: str | None, settings: Mapping[str, Any]) -> tuple[Config, Path]:

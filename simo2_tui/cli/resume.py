@@ -11,6 +11,7 @@ import typer
 
 from simo2_core.errors import ConfigError, NewerFormatError, RunError
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, with_settings
+from simo2_tui.cli.tracking import Begin, with_tracking
 
 if TYPE_CHECKING:
     from simo2_core.config import Config
@@ -23,6 +24,7 @@ def _resume(
     run_dir: RunDirOption = DEFAULT_RUN_DIR,
     plain: Annotated[bool, typer.Option("--plain", help="One line per log interval; the default when piped.")] = False,
     as_json: JsonOption = False,
+    tracking: Begin,
     settings: Mapping[str, Any],
 ) -> None:
     """Go on with a run from its newest sound checkpoint, bit for bit as if it had never stopped.
@@ -34,10 +36,10 @@ def _resume(
     if plain and as_json:
         raise ConfigError("--plain and --json are given together; choose one of them.")
     config, found = find_resumable(run, run_dir, settings)
-    run_training(config, found, run_dir=run_dir, name=None, plain=plain, as_json=as_json)
+    run_training(config, found, run_dir=run_dir, name=None, plain=plain, as_json=as_json, tracking=tracking)
 
 
-resume_command = with_settings(_resume)
+resume_command = with_settings(with_tracking(_resume))
 
 
 def find_resumable(text: str, run_dir: Path, settings: Mapping[str, Any]) -> tuple[Config, RunDirectory]:

@@ -22,6 +22,7 @@ from simo2_tui.cli.distributed import (
 )
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, resolve, with_settings
 from simo2_tui.cli.resume import find_resumable
+from simo2_tui.cli.tracking import Begin, with_tracking
 
 if TYPE_CHECKING:
     from simo2_core.config import Config
@@ -48,6 +49,7 @@ def _train(
     coordinator: CoordinatorOption = None,
     processes: ProcessesOption = None,
     process_id: ProcessIdOption = None,
+    tracking: Begin,
     settings: Mapping[str, Any],
 ) -> None:
     """Train an encoder: `simo2 train --preset digits`.
@@ -64,7 +66,7 @@ def _train(
 
     def run_it() -> None:
         config, run = find_resumable(resume, run_dir, settings) if resume else (resolve(preset, settings), None)
-        run_training(config, run, run_dir=run_dir, name=name, plain=plain, as_json=as_json)
+        run_training(config, run, run_dir=run_dir, name=name, plain=plain, as_json=as_json, tracking=tracking)
 
     if distributed:
         train_together(place, run_it, as_json=as_json)
@@ -72,12 +74,13 @@ def _train(
         run_it()
 
 
-train_command = with_settings(_train)
+train_command = with_settings(with_tracking(_train))
 
 
 def run_training(
-    config: Config, run: RunDirectory | None, *, run_dir: Path, name: str | None, plain: bool, as_json: bool
-) -> None:
+    config: Config, run: RunDirectory | None, *, run_dir: Path, name: str | None, plain: bool, as_json: bool,
+    tracking: Begin,
+) -> None:  # fmt: skip
     """Trains in this process, in a new run or an existing one, and shows it.
 
     Raises:
@@ -97,7 +100,7 @@ def run_training(
         load_dataset(config.data, report=progress.report)
     diverged = run is not None and summarise(run).state == "diverged"
     run = run or RunDirectory.create(run_dir, name, config)
-    with run.own():
+    with run.own(), tracking(run) as services:
         if diverged:  # its newest state is what gave a loss that is not finite, whatever the learning rate
             from simo2_core.train.recover import set_diverged_aside
 
@@ -108,7 +111,7 @@ def run_training(
             stray.send_to(run.log_path)  # what native code writes to descriptor 2 would break the picture
             from simo2_core.train.trainer import train  # seconds of jax: not before the settings are known to work
 
-            for event in record(train(config, run, control), run):
+            for event in record(services.watch(train(config, run, control)), run):
                 display.show(event)
         display.summary(run)
     if display.reason != "completed":

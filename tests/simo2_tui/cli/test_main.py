@@ -11,7 +11,8 @@ from simo2_core.config import leaves
 from simo2_core.presets import PRESETS
 from simo2_tui.cli.main import app
 
-HEAVY = ("jax", "flax", "optax", "orbax", "textual", "matplotlib", "sklearn", "scipy", "tensorflow_datasets")
+HEAVY = ("jax", "flax", "optax", "orbax", "textual", "matplotlib", "sklearn", "scipy", "tensorflow_datasets",
+         "wandb", "tensorboard", "umap")  # fmt: skip
 
 
 def simo2(*arguments: str) -> tuple[int, str, str]:

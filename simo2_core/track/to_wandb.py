@@ -1,0 +1,88 @@
+"""A run as Weights & Biases shows it, through its own client."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from typing import Any
+
+import wandb
+
+from simo2_core.events import CheckpointSaved, Evaluated, Event, PlotSaved, RunFinished, RunStarted, WarningRaised
+from simo2_core.run.directory import RunDirectory
+from simo2_core.run.files import write_whole
+from simo2_core.track.series import series, settings
+from simo2_core.track.service import Tracker, Wandb
+
+
+class WandbTracker(Tracker):
+    """One run there, which a resumed run here goes on with."""
+
+    def __init__(self, run: RunDirectory, service: Wandb) -> None:
+        """Begins nothing before the first `RunStarted`, when the run's `config.json` is complete."""
+        self._run, self._service = run, service
+        self._there: Any = None
+        self._reason = ""
+
+    def write(self, event: Event) -> None:
+        if isinstance(event, RunStarted) and self._there is None:
+            self._begin(event)
+        if self._there is None:
+            return
+        for step, row in series(event):
+            # `step` is logged as a number like any other: wandb's own step may never go back, as a rollback does
+            self._there.log({"step": step, **row})
+        match event:
+            case Evaluated(split="test"):
+                self._there.summary.update(next(row for _, row in series(event)))
+            case PlotSaved():
+                path = self._run.path / event.path
+                if path.exists():
+                    self._there.log({"step": event.step, f"plots/{path.stem}": wandb.Image(str(path))})
+            case CheckpointSaved() if self._service.checkpoints:
+                self._upload(event)
+            case WarningRaised():
+                self._there.summary[f"warnings/{event.code}"] = f"step {event.step}: {event.message}"
+            case RunFinished():
+                self._reason = event.reason
+                self._there.summary.update({"reason": event.reason, "seconds": event.seconds})
+            case _:
+                pass
+
+    def _begin(self, event: RunStarted) -> None:
+        offline = (self._service.mode or os.environ.get("WANDB_MODE")) == "offline"
+        known = self._run.path / "wandb" / "simo2-run-id"
+        told_before = known.exists() and not self._service.new
+        id = known.read_text().strip() if told_before else secrets.token_hex(4)
+        config = self._run.config
+        self._there = wandb.init(
+            project=self._service.project,
+            name=self._run.name,
+            id=id,
+            resume="allow" if told_before and not offline else None,
+            tags=[*self._service.tags] or None,
+            mode=self._service.mode,
+            dir=str(self._run.path),
+            config=settings(config) | {"facts": self._run.facts, "parameters": event.parameters},
+            settings=wandb.Settings(silent=True, console="off", disable_code=True),
+        )
+        if not self._service.new:
+            known.parent.mkdir(exist_ok=True)
+            write_whole(known, id.encode())
+        self._there.define_metric("step", hidden=True)
+        self._there.define_metric("*", step_metric="step")
+        self.where = self._there.url or f"wandb sync {os.path.dirname(self._there.dir)}"  # noqa: PTH120
+
+    def _upload(self, event: CheckpointSaved) -> None:
+        folder = self._run.path / event.path
+        if not folder.exists():
+            return  # only the newest few are kept, and a replay comes late
+        name = re.sub(r"[^\w.-]", "-", self._run.name)
+        artifact = wandb.Artifact(f"{name}-checkpoint", type="model", metadata={"step": event.step})
+        artifact.add_dir(str(folder))
+        self._there.log_artifact(artifact, aliases=["latest", f"step-{event.step}", *(["best"] if event.best else [])])
+
+    def close(self) -> None:
+        if self._there is not None:
+            self._there.finish(exit_code=0 if self._reason == "completed" else 1)
