@@ -87,6 +87,11 @@ class Dataset:
     """Folders that would be classes but hold no image."""
 
     @property
+    def parts(self) -> dict[str, Part]:
+        """`train`, `validation` and `test` by name."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
+
+    @property
     def image_shape(self) -> tuple[int, int, int]:
         """Height, width, channels."""
         _, height, width, channels = self.train.images.shape

@@ -3,16 +3,12 @@
 RUN/eval/STEP/              of the run's own data; eval/STEP-NAME/ of another data set
   eval.json                 every number, with how it was measured and on which part
   eval.png  confusion.png
-  features.npz              what the encoders made of every image, so that it is made once
+  features.npz untrained.npz   what the encoders made of every image: see `simo2_core.train.features`
 """
 
 from __future__ import annotations
 
-import dataclasses
-import io
 import json
-import re
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,25 +21,18 @@ from simo2_core.analysis.classification import Classification, classification
 from simo2_core.analysis.few_shot import Estimate
 from simo2_core.analysis.geometry import class_gram
 from simo2_core.analysis.worth import METRICS, Worth, measure
-from simo2_core.config import DataConfig
-from simo2_core.data.dataset import Dataset, Part
-from simo2_core.data.load import load_dataset
+from simo2_core.data.dataset import Dataset
 from simo2_core.data.progress import Report, silent
-from simo2_core.errors import ConfigError, DataError
-from simo2_core.presets import config_for
+from simo2_core.errors import ConfigError
 from simo2_core.run.directory import RunDirectory
-from simo2_core.run.files import disk_error, write_whole
-from simo2_core.train.checkpoint import read_meta
 from simo2_core.train.evaluate import flatten_pixels
-from simo2_core.train.restore import load_encoder, untrained_encoder
+from simo2_core.train.features import Features, dataset_for, features_of, folder_of, write_into
 
 FORMAT = 1
 """Version of `eval.json`."""
 
 FEATURES = ("representation", "projection", "raw_pixels", "random_representation", "random_projection")
 """What is measured: the two outputs of the encoder, the pixels, and the same two outputs before the first step."""
-
-_PARTS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,12 +91,6 @@ def scores_to_json(scores: dict[str, Estimate]) -> dict[str, dict[str, float]]:
     }
 
 
-def folder_of(run: RunDirectory, checkpoint: Path, data: str | None) -> Path:
-    """Where the files of an assessment lie."""
-    other = "" if data is None else "-" + (re.sub(r"[^\w.]+", "-", data).strip("-") or "data")
-    return run.path / "eval" / f"{checkpoint.name}{other}"
-
-
 def assess(
     run: RunDirectory, checkpoint: Path, *, data: str | None = None, features: Sequence[str] = FEATURES,
     report: Report = silent, say: Callable[[str], None] = lambda _: None,
@@ -128,20 +111,9 @@ def assess(
         DataError: the data is missing, has changed since training, or does not fit the encoder.
         RunError: the checkpoint is damaged, or the disk refuses.
     """
-    meta = read_meta(checkpoint)
-    dataset = load_dataset(data_config(run, meta["image_shape"], data), report=report)
-    if dataset.image_shape != tuple(meta["image_shape"]):
-        raise DataError(
-            f"images of {dataset.name} are {dataset.image_shape}; the encoder takes {tuple(meta['image_shape'])}. "
-            "Train on images of that size."
-        )
-    if data is None and meta["fingerprint"] != dataset.fingerprint:
-        raise DataError(
-            f"{dataset.name} has changed since {run.path} was trained, so its test images may have been trained on. "
-            "Put the data back, or train again."
-        )
+    dataset = dataset_for(run, checkpoint, data, report=report)
     made = _features(folder_of(run, checkpoint, data), checkpoint, dataset, say)
-    labels = {name: _part(dataset, name).labels for name in _PARTS}
+    labels = {name: part.labels for name, part in dataset.parts.items()}
     classes = len(dataset.class_names)
     worth = {}
     for name in features:
@@ -153,7 +125,7 @@ def assess(
         data=dataset.name,
         fingerprint=dataset.fingerprint,
         class_names=dataset.class_names,
-        images={name: len(_part(dataset, name)) for name in _PARTS},
+        images={name: len(part) for name, part in dataset.parts.items()},
         worth=worth,
         classes=classification(labels["test"], worth["representation"].predicted, classes=classes),
         class_grams={name: class_gram(made[name]["test"], labels["test"], classes) for name in features},
@@ -185,69 +157,20 @@ def summarise(assessments: Sequence[Assessment]) -> dict[str, dict[str, Estimate
 
 def write_json(path: Path, data: dict[str, Any]) -> None:
     """Writes a JSON file whole, making its folder if need be; raises RunError when the disk refuses."""
-    _write(path, json.dumps(data, indent=1, allow_nan=False).encode())
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, content)
-    except OSError as error:
-        raise disk_error("writing", path, error) from error
+    write_into(path, json.dumps(data, indent=1, allow_nan=False).encode())
 
 
 def _prefixed(say: Callable[[str], None], heading: str) -> Callable[[str], None]:
     return lambda what: say(f"{heading}: {what}")
 
 
-def data_config(run: RunDirectory, image_shape: Sequence[int], data: str | None) -> DataConfig:
-    """Another data set with images as the run has them; the run's own for None.
-
-    Raises:
-        ConfigError: the run has images that are not square.
-    """
-    own = run.config.data
-    if data is None:
-        return own
-    height, width, channels = image_shape
-    if height != width:
-        raise ConfigError(f"the run was trained on {height}×{width} images; other data can only be made square.")
-    return dataclasses.replace(config_for(data).data, image_size=height, channels=channels, resize=own.resize)
-
-
-def _part(dataset: Dataset, name: str) -> Part:
-    return {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}[name]
-
-
 def _features(
     folder: Path, checkpoint: Path, dataset: Dataset, say: Callable[[str], None]
 ) -> dict[str, dict[str, NDArray[np.float32]]]:
-    """(n, f) by name in `FEATURES` and by part; those of the encoders are kept in `features.npz`."""
-    made_from = f"{dataset.fingerprint} {(checkpoint / 'meta' / 'metadata').stat().st_mtime_ns}"
-    arrays = _read_features(folder / "features.npz", made_from)
-    if arrays is None:
-        arrays = {}
-        for prefix, load in (("", load_encoder), ("random_", untrained_encoder)):
-            encoder = load(checkpoint)
-            for name in _PARTS:
-                part = _part(dataset, name)
-                say(f"embedding {len(part):,} {name} images{' with untrained weights' if prefix else ''}")
-                representation, projection = encoder.part(part)
-                arrays[f"{prefix}representation/{name}"] = representation
-                arrays[f"{prefix}projection/{name}"] = projection
-        buffer = io.BytesIO()
-        np.savez(buffer, allow_pickle=False, made_from=np.array(made_from), **arrays)
-        _write(folder / "features.npz", buffer.getvalue())
-    features = {kind: {name: arrays[f"{kind}/{name}"] for name in _PARTS} for kind in FEATURES if kind != "raw_pixels"}
-    features["raw_pixels"] = {name: flatten_pixels(_part(dataset, name)) for name in _PARTS}
-    return features
-
-
-def _read_features(path: Path, made_from: str) -> dict[str, NDArray[np.float32]] | None:
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            if str(file["made_from"]) != made_from:
-                return None
-            return {name: file[name] for name in file.files if name != "made_from"}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
+    """(n, f) by name in `FEATURES` and by part."""
+    made = {"raw_pixels": {name: flatten_pixels(part) for name, part in dataset.parts.items()}}
+    for prefix, trained in (("", True), ("random_", False)):
+        found = features_of(folder, checkpoint, dataset, trained=trained, say=say)
+        for kind in Features._fields:
+            made[prefix + kind] = {name: getattr(features, kind) for name, features in found.items()}
+    return made

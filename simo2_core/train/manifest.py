@@ -48,6 +48,11 @@ def verify(checkpoint: Path) -> None:
         raise CheckpointError(f"{checkpoint} cannot be read: {error.strerror or error}.") from None
 
 
+def identity(checkpoint: Path) -> str:
+    """Changes whenever what was saved does; raises CheckpointError when the manifest is missing or damaged."""
+    return _digest_of(_read(checkpoint))
+
+
 def _read(checkpoint: Path) -> dict[str, tuple[int, str]]:
     path = checkpoint / NAME
     try:

@@ -50,7 +50,8 @@ def eval_command(
     which --out keeps.
     """
     from simo2_core.run.directory import find_run
-    from simo2_core.train.assess import assess, folder_of, summarise, write_json
+    from simo2_core.train.assess import assess, summarise, write_json
+    from simo2_core.train.features import folder_of
     from simo2_core.train.restore import locate
     from simo2_tui.cli.data_progress import DataProgress
 

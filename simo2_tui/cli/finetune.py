@@ -79,8 +79,8 @@ def tuned_config(text: str, run_dir: Path, data: str | None, settings: Mapping[s
 
     from simo2_core.presets import config_for
     from simo2_core.run.directory import find_run
-    from simo2_core.train.assess import data_config
     from simo2_core.train.checkpoint import read_meta
+    from simo2_core.train.features import data_config
     from simo2_core.train.restore import locate
 
     found = find_run(text, run_dir)

@@ -14,9 +14,10 @@ from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.sinks import record
-from simo2_core.train import assess as module
-from simo2_core.train.assess import FEATURES, Assessment, assess, folder_of, summarise
+from simo2_core.train import features as module
+from simo2_core.train.assess import FEATURES, Assessment, assess, summarise
 from simo2_core.train.checkpoint import find_checkpoint
+from simo2_core.train.features import folder_of
 from simo2_core.train.restore import load_encoder, untrained_encoder
 from simo2_core.train.step import make_training
 from simo2_core.train.trainer import train
