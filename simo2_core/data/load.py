@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ from simo2_core.data.sources.source import Source, WithoutLabels
 from simo2_core.data.split import Cut, class_order, cut_classes
 from simo2_core.data.statistics import channel_histogram, mean_and_std
 from simo2_core.errors import DataError
+
+if TYPE_CHECKING:
+    from simo2_core.data.decode import Rule
 
 
 def load_dataset(config: DataConfig, *, report: Report = silent, workers: int | None = None) -> Dataset:
@@ -71,39 +75,22 @@ def _digits(config: DataConfig) -> Dataset:
 
 
 def _from_source(source: Source, config: DataConfig, report: Report, workers: int | None) -> Dataset:
-    from simo2_core.data.build import cached_entry
-    from simo2_core.data.decode import Rule
     from simo2_core.data.sources.folder import FolderSource
 
-    folder = isinstance(source, FolderSource)
-    entry = cached_entry(source, config.train_split, config, rule=None, report=report, workers=workers)
-    height, width, channels = entry.images.shape[1:]
-    rule = Rule(height=height, width=width, channels=channels, resize=config.resize)
-
-    def other(split: str) -> Entry:
-        return cached_entry(source, split, config, rule=rule, report=report, workers=workers)
-
-    test_split = config.test_split or _own_test_split(source, config)
-    if test_split == HOLD_OUT:
-        test_split = None
-    tests = other(test_split) if test_split else None
-    # a folder called val beside one called test says which images validate; a split of TFDS has to be asked for
-    own_validation = folder and "validation" in source.splits and test_split != "validation"
-    validations = other("validation") if own_validation else None
-    names = entry.class_names
-    cut = _cut(entry.counts, config, names, hold_out_test=tests is None, hold_out_validation=validations is None)
+    entries = entries_of(source, config, report, workers)
+    entry, names = entries["train"], entries["train"].class_names
+    cut = _cut(
+        entry.counts, config, names,
+        hold_out_test="test" not in entries, hold_out_validation="validation" not in entries,
+    )  # fmt: skip
     train, validation, test = _parts(entry.images, entry.counts, cut)
-    if validations is not None:
-        validation = _whole(validations)
-    if tests is not None:
-        test = _whole(tests)
-    views = None
-    if config.views_split is not None:
-        views = cached_entry(
-            WithoutLabels(source), config.views_split, config, rule=rule, report=report, workers=workers
-        )
+    if "validation" in entries:
+        validation = _whole(entries["validation"])
+    if "test" in entries:
+        test = _whole(entries["test"])
+    views = _views(source, config, entry, report, workers)
     mean, std = _statistics(entry, cut, train)
-    used = [item for item in (entry, validations, tests, views) if item is not None]
+    used = [*entries.values(), *([views] if views else [])]
     return Dataset(
         source.name,
         names,
@@ -117,6 +104,49 @@ def _from_source(source: Source, config: DataConfig, report: Report, workers: in
         skipped=tuple(skipped for item in used for skipped in item.skipped),
         empty_classes=source.empty_classes if isinstance(source, FolderSource) else (),
     )
+
+
+def splits_of(source: Source, config: DataConfig) -> dict[str, str]:
+    """By part, the split of the source that it is; a part that is not there is cut from that of train."""
+    from simo2_core.data.sources.folder import FolderSource
+
+    splits = {"train": config.train_split}
+    test_split = config.test_split or _own_test_split(source, config)
+    # a folder called val beside one called test says which images validate; a split of TFDS has to be asked for
+    if isinstance(source, FolderSource) and "validation" in source.splits and test_split != "validation":
+        splits["validation"] = "validation"
+    if test_split and test_split != HOLD_OUT:
+        splits["test"] = test_split
+    return splits
+
+
+def entries_of(
+    source: Source, config: DataConfig, report: Report = silent, workers: int | None = None
+) -> dict[str, Entry]:
+    """The decoded images of each of `splits_of`, of train first: they settle the size of all."""
+    from simo2_core.data.build import cached_entry
+
+    entries: dict[str, Entry] = {}
+    for part, split in splits_of(source, config).items():
+        rule = _rule_of(entries["train"], config) if entries else None
+        entries[part] = cached_entry(source, split, config, rule=rule, report=report, workers=workers)
+    return entries
+
+
+def _views(source: Source, config: DataConfig, train: Entry, report: Report, workers: int | None) -> Entry | None:
+    from simo2_core.data.build import cached_entry
+
+    if config.views_split is None:
+        return None
+    rule = _rule_of(train, config)
+    return cached_entry(WithoutLabels(source), config.views_split, config, rule=rule, report=report, workers=workers)
+
+
+def _rule_of(train: Entry, config: DataConfig) -> Rule:
+    from simo2_core.data.decode import Rule
+
+    height, width, channels = train.images.shape[1:]
+    return Rule(height=height, width=width, channels=channels, resize=config.resize)
 
 
 def _own_test_split(source: Source, config: DataConfig) -> str | None:

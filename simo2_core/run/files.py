@@ -48,12 +48,12 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def disk_error(doing: str, path: Path, error: OSError) -> Simo2Error:
-    """An OSError in one line with its cure."""
+def disk_error(doing: str, path: Path, error: OSError, *, option: str = "--run-dir") -> Simo2Error:
+    """An OSError in one line with its cure: `option` chooses another place."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return RunError(f"no room left while {doing} {path}. Free some space, or choose another disk with --run-dir.")
+        return RunError(f"no room left while {doing} {path}. Free some space, or choose another disk with {option}.")
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        return RunError(f"not allowed while {doing} {path}. Choose a folder that you may write to with --run-dir.")
+        return RunError(f"not allowed while {doing} {path}. Choose a folder that you may write to with {option}.")
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
-        return RunError(f"a file is in the way while {doing} {path}. Choose another folder with --run-dir.")
+        return RunError(f"a file is in the way while {doing} {path}. Choose another folder with {option}.")
     return RunError(f"{error.strerror or error} while {doing} {path}.")

@@ -138,10 +138,10 @@ def _read(path: Path, made_from: str, dataset: Dataset) -> dict[str, Features] |
         return None
 
 
-def write_into(path: Path, content: bytes) -> None:
-    """Writes a file whole, making its folder if need be; raises RunError when the disk refuses."""
+def write_into(path: Path, content: bytes, *, option: str = "--run-dir") -> None:
+    """Writes a file whole, making its folder if need be; raises RunError, which names `option`, if the disk refuses."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, content)
     except OSError as error:
-        raise disk_error("writing", path, error) from error
+        raise disk_error("writing", path, error, option=option) from error

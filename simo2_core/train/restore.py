@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +17,7 @@ from simo2_core.config import Config
 from simo2_core.data.augment import normalise
 from simo2_core.data.load import load_dataset
 from simo2_core.errors import RunError
-from simo2_core.model.network import Network
+from simo2_core.model.network import Arrays, Network
 from simo2_core.objectives.autoencoder import Autoencoder
 from simo2_core.objectives.build import make_objective
 from simo2_core.objectives.objective import PREFIX
@@ -23,6 +25,7 @@ from simo2_core.run.directory import RunDirectory, find_run
 from simo2_core.run.files import disk_error
 from simo2_core.train.checkpoint import find_checkpoint, load, require_same
 from simo2_core.train.evaluate import looked_at, save_snapshot
+from simo2_core.train.portable import is_exported, read_exported
 from simo2_core.train.step import first_weights
 
 
@@ -60,7 +63,10 @@ def snapshot_checkpoint(run: RunDirectory, checkpoint: Path) -> int:
 
 
 def load_encoder(path: str | Path) -> Encoder:
-    """The encoder in a checkpoint, or in the newest checkpoint of a run.
+    """The encoder in a checkpoint, in the newest checkpoint of a run, or in a folder that `simo2 export` wrote.
+
+    Args:
+        path: of one of these; or the name of a run in `runs/`, or `latest`.
 
     Returns: an object with `represent(images)` (N, F), the pooled features, and `embed(images)` (N, D), the unit
     projection, for uint8 images (N, H, W, ch).
@@ -68,6 +74,10 @@ def load_encoder(path: str | Path) -> Encoder:
     Raises:
         RunError: nothing of the kind is there, or it is damaged.
     """
+    if is_exported(Path(path)):
+        config, arrays, facts = read_exported(Path(path))
+        network, params, stats = Network.build_abstract(config, facts["image_shape"][2])
+        return _with_arrays(network, params, stats, arrays, facts)
     return _encoder(locate(str(path), Path("runs")), trained=True)
 
 
@@ -83,7 +93,7 @@ def untrained_encoder(checkpoint: Path) -> Encoder:
 def _encoder(checkpoint: Path, *, trained: bool) -> Encoder:
     arrays, meta = load(checkpoint)
     config = Config.from_json(meta["config"])
-    height, width, channels = meta["image_shape"]
+    channels = meta["image_shape"][2]
     network, params, stats = Network.build_abstract(config.model, channels)
     expected = {f"params/{name}": array for name, array in params.items()}
     expected |= {f"stats/{name}": array for name, array in stats.items()}
@@ -94,18 +104,23 @@ def _encoder(checkpoint: Path, *, trained: bool) -> Encoder:
     }
     require_same(found, expected, checkpoint)
     if trained:
-        params = {name: jnp.asarray(arrays[f"params/{name}"]) for name in params}
-        stats = {name: jnp.asarray(arrays[f"stats/{name}"]) for name in stats}
-    else:
-        network, params, stats = first_weights(config, channels)
-    return Encoder(
-        compile_embed(network),
-        params,
-        stats,
-        np.asarray(meta["mean"], np.float32),
-        np.asarray(meta["std"], np.float32),
-        (height, width, channels),
-    )
+        return _with_arrays(network, params, stats, arrays, meta)
+    network, params, stats = first_weights(config, channels)
+    return _ready(network, params, stats, meta)
+
+
+def _with_arrays(
+    network: Network, params: Any, stats: Any, arrays: Mapping[str, Any], meta: Mapping[str, Any]
+) -> Encoder:
+    params = {name: jnp.asarray(arrays[f"params/{name}"]) for name in params}
+    stats = {name: jnp.asarray(arrays[f"stats/{name}"]) for name in stats}
+    return _ready(network, params, stats, meta)
+
+
+def _ready(network: Network, params: Arrays, stats: Arrays, meta: Mapping[str, Any]) -> Encoder:
+    height, width, channels = meta["image_shape"]
+    mean, std = np.asarray(meta["mean"], np.float32), np.asarray(meta["std"], np.float32)
+    return Encoder(compile_embed(network), params, stats, mean, std, (height, width, channels))
 
 
 def reconstruct(checkpoint: Path, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

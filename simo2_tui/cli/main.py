@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from simo2_core.errors import Simo2Error
-from simo2_tui.cli import bench, compare, data, eval, finetune, log, plot, presets, resume, train, tui
+from simo2_tui.cli import bench, compare, data, embed, eval, export, finetune, log, plot, presets, resume, train, tui
 
 _EXIT_CODES = "Exit codes: 0 done, 1 failed, 2 usage, 3 diverged, 4 data, 130 interrupted but saved."
 
@@ -93,6 +93,8 @@ app.command("attach", epilog=_EXIT_CODES)(tui.attach_command)
 app.command("plot")(plot.plot_command)
 app.command("bench", epilog=_EXIT_CODES)(bench.bench_command)
 app.command("eval", epilog=_EXIT_CODES)(eval.eval_command)
+app.command("embed")(embed.embed_command)
+app.command("export")(export.export_command)
 app.command("finetune", epilog=_EXIT_CODES)(finetune.finetune_command)
 app.command("compare", epilog=_EXIT_CODES)(compare.compare_command)
 app.command("log", epilog=_EXIT_CODES)(log.log_command)

@@ -5,9 +5,12 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
+from simo2_core import load_encoder
 from simo2_tui.cli.main import app
 
 CIFAR10 = os.environ.get("SIMO2_CIFAR10", "")
@@ -48,6 +51,19 @@ def test_they_are_evaluated(runs: Path) -> None:
 def test_they_are_fine_tuned(runs: Path) -> None:
     result = simo2("finetune", "one", "--run-dir", str(runs), "--name", "two", "--freeze", "--steps", "4")
     assert 0 <= result["test"]["classifier"] <= 1  # type: ignore[index]
+
+
+def test_they_are_embedded_and_the_encoder_exported(runs: Path, tmp_path: Path) -> None:
+    result = simo2("embed", "one", "--run-dir", str(runs), "--out", str(tmp_path / "one.npz"))
+    assert result["images"] == {"train": 360, "validation": 40, "test": 100}
+    with np.load(tmp_path / "one.npz") as file:
+        for id, label in zip(file["id"], file["label"], strict=True):
+            assert (runs.parent / "images" / id).parent.name == file["class_names"][label]
+        first = str(file["id"][0])
+        features = file["representation"][0]
+    simo2("export", "one", "--run-dir", str(runs), "--out", str(tmp_path / "encoder"))
+    image = np.asarray(Image.open(runs.parent / "images" / first))[None]
+    np.testing.assert_allclose(load_encoder(tmp_path / "encoder").represent(image)[0], features, rtol=1e-4, atol=1e-5)
 
 
 def test_they_are_drawn(runs: Path) -> None:

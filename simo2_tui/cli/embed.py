@@ -1,0 +1,57 @@
+"""`simo2 embed`: embeddings for other tools."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption
+
+
+def embed_command(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run (path, name or latest), or a checkpoint in one.")],
+    out: Annotated[
+        Path,
+        typer.Option(help="FILE.npz, FILE.parquet, or a folder for TensorBoard's projector: a name without a suffix."),
+    ],
+    data: Annotated[
+        str | None, typer.Option(metavar="DATASET", help="Embed another data set, as for simo2 train --dataset.")
+    ] = None,
+    parts: Annotated[
+        str, typer.Option(metavar="PARTS", help="Comma separated: train, validation, test.")
+    ] = "train,validation,test",
+    run_dir: RunDirOption = DEFAULT_RUN_DIR,
+    as_json: JsonOption = False,
+) -> None:
+    """Write embeddings, labels and ids of images to a file: `simo2 embed latest --out digits.npz`."""
+    from simo2_core.export.embeddings import embed_dataset, require_known_format, write_embeddings
+    from simo2_core.run.directory import find_run
+    from simo2_core.train.restore import locate
+    from simo2_tui.cli.data_progress import DataProgress
+
+    require_known_format(out)
+    found, checkpoint = find_run(run, run_dir), locate(run, run_dir)
+    wanted = [name.strip() for name in parts.split(",") if name.strip()]
+    with DataProgress(quiet=as_json) as progress:
+        made = embed_dataset(found, checkpoint, data=data, parts=wanted, report=progress.report)
+    files = write_embeddings(out, made)
+    counts = {name: sum(row.part == name for row in made.rows) for name in dict.fromkeys(wanted)}
+    features, dimensions = made.representation.shape[1], made.projection.shape[1]
+    if as_json:
+        print(
+            json.dumps({
+                **made.facts, "run": str(found.path), "checkpoint": str(checkpoint), "images": counts,
+                "representation": features, "projection": dimensions, "files": [str(path) for path in files],
+            })
+        )  # fmt: skip
+        return
+    each = ", ".join(f"{count:,} {name}" for name, count in counts.items())
+    print(f"{checkpoint}: {made.facts['data']}, {each} images")
+    print(f"representation {len(made.rows):,} × {features}, projection {len(made.rows):,} × {dimensions}, with labels "
+          "and ids")  # fmt: skip
+    print(f"Written: {', '.join(map(str, files))}")
+    if not out.suffix:
+        print(f"See them: tensorboard --logdir {out}")

@@ -1,0 +1,94 @@
+"""An encoder exported and read back: by README's lines in plain NNX, and by `simo2_core.load_encoder`."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from simo2_core import load_encoder
+from simo2_core.data.sources.digits import load_digits
+from simo2_core.errors import RunError
+from simo2_core.presets import PRESETS
+from simo2_core.run.control import Control
+from simo2_core.run.directory import RunDirectory
+from simo2_core.run.sinks import record
+from simo2_core.train.checkpoint import find_checkpoint
+from simo2_core.train.portable import export_encoder
+from simo2_core.train.trainer import train
+
+README = Path(__file__).parents[3] / "README.md"
+TINY = PRESETS["digits"].config.replace(
+    {"widths": "8,8", "stem_width": 4, "samples_per_class": 3, "batch_size": 30, "steps": 4, "learning_rate": 1e-2,
+     "eval_every": "never", "plot_every": "never", "checkpoint_every": "never"}
+)  # fmt: skip
+
+
+def trained(folder: Path, **changes: Any) -> Path:
+    config = TINY.replace(changes)
+    run = RunDirectory.create(folder, "one", config)
+    list(record(train(config, run, Control(run.control), pictures=False), run, say=lambda _: None))
+    return find_checkpoint(run.checkpoints)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return trained(tmp_path_factory.mktemp("runs"))
+
+
+def test_by_the_lines_in_readme(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = export_encoder(checkpoint, tmp_path / "encoder")
+    assert facts["class_names"] == [str(digit) for digit in range(10)]
+    (tmp_path / "photos").mkdir()
+    images = load_digits()[0][:7]
+    for number, image in enumerate(images):
+        Image.fromarray(image[..., 0]).save(tmp_path / "photos" / f"{number}.png")
+    plain, ours = re.findall(r"```python\n(.*?)```", README.read_text().split("## Use it elsewhere")[1], re.DOTALL)[:2]
+    monkeypatch.chdir(tmp_path)
+    by_plain: dict[str, Any] = {}
+    exec(plain, by_plain)
+    by_ours = {"images": by_plain["images"]}
+    exec(ours, by_ours)
+    np.testing.assert_array_equal(by_plain["images"], images)
+    encoder = load_encoder(checkpoint)
+    for found in (by_ours["features"], np.asarray(by_plain["representation"])):
+        np.testing.assert_allclose(found, encoder.represent(images), rtol=1e-4, atol=1e-5)
+    for found in (by_ours["embedding"], np.asarray(by_plain["embedding"])):
+        np.testing.assert_allclose(found, encoder.embed(images), atol=1e-5)
+
+
+def test_statistics_of_batch_norm_travel_too(tmp_path: Path) -> None:
+    changes = {"encoder": "resnet18", "norm": "batch", "objective": "cross_entropy"}
+    checkpoint = trained(tmp_path / "runs", **changes)
+    facts = export_encoder(checkpoint, tmp_path / "encoder")
+    assert any(name.endswith(".mean") for name in facts["arrays"])
+    assert not any("classifier" in name for name in facts["arrays"]), "the encoder travels, not the loss"
+    images = load_digits()[0][:7]
+    np.testing.assert_array_equal(
+        load_encoder(tmp_path / "encoder").represent(images), load_encoder(checkpoint).represent(images)
+    )
+
+
+@pytest.mark.parametrize("damage", ["weights cut", "weights gone", "facts cut", "wider", "newer", "one mean too many"])
+def test_what_is_damaged_is_one_line(checkpoint: Path, tmp_path: Path, damage: str) -> None:
+    export_encoder(checkpoint, tmp_path)
+    weights, path = tmp_path / "encoder.safetensors", tmp_path / "encoder.json"
+    facts = json.loads(path.read_text())
+    if damage == "weights cut":
+        weights.write_bytes(weights.read_bytes()[:-9])
+    elif damage == "weights gone":
+        weights.unlink()
+    elif damage == "facts cut":
+        path.write_text(path.read_text()[:50])
+    else:
+        facts["model"]["widths"] = [8, 9] if damage == "wider" else [8, 8]
+        facts["format"] = 2 if damage == "newer" else 1
+        facts["mean"] = [0.0] * (1 + (damage == "one mean too many"))
+        path.write_text(json.dumps(facts))
+    with pytest.raises(RunError) as caught:
+        load_encoder(tmp_path)
+    assert "\n" not in str(caught.value)
+    assert str(tmp_path) in str(caught.value)
