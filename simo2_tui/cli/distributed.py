@@ -11,6 +11,8 @@ import json
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
@@ -91,6 +93,8 @@ def train_together(place: Place, lead: Callable[[], None], *, as_json: bool) -> 
         team.leave()
         raise
     except BaseException as error:
+        if not _SAYS_WHY.acquire(blocking=False):
+            time.sleep(_LONGEST_WORD)  # another thread is saying it, and ends this process
         # the others do not know yet: waiting for them at the end, as jax does, would not end well, nor quietly
         if not os.environ.get("SIMO2_DEBUG"):
             silence(2)
@@ -146,7 +150,10 @@ def speak_at_abort(line: str) -> None:
     kept = os.dup(2)
 
     def speak(_: int) -> None:
-        os.write(kept, f"{line}\n".encode())
+        if _SAYS_WHY.acquire(blocking=False):
+            os.write(kept, f"{line}\n".encode())
+        else:
+            time.sleep(_LONGEST_WORD)  # the main thread has noticed as well, and is saying it
         os._exit(1)
 
     handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(speak)
@@ -155,6 +162,11 @@ def speak_at_abort(line: str) -> None:
     set_handler.restype = ctypes.c_void_p
     set_handler(signal.SIGABRT, handler)
 
+
+_SAYS_WHY = threading.Lock()
+"""Taken, for good, by the thread that says why this process ends: what is said twice is no longer one line."""
+_LONGEST_WORD = 5
+"""Seconds that it has for it."""
 
 _HANDLERS: list[object] = []
 """Alive for as long as the process: the kernel knows only their addresses."""
