@@ -125,6 +125,22 @@ def driver_for(link: Link) -> type[Driver]:
         def __init__(self, *args: object, **options: object) -> None:
             super().__init__(*args, **options)  # type: ignore[arg-type]
             self._file = link  # type: ignore[assignment]
+            self._drawing = False
+
+        def start_application_mode(self) -> None:
+            # `fg` wakes every process of a job, and the one that waits for this one wakes it again. Doing this twice
+            # would take the terminal as it is while drawing for what there was before, and leave it so at the end.
+            if self._drawing:
+                return
+            self._drawing = True
+            super().start_application_mode()  # type: ignore[no-untyped-call]
+            # after `bg` the terminal puts it back to sleep before it draws, so `fg` finds it here with nothing done
+            while self._key_thread is None or not self._key_thread.is_alive():
+                super().start_application_mode()  # type: ignore[no-untyped-call]
+
+        def stop_application_mode(self) -> None:
+            super().stop_application_mode()
+            self._drawing = False
 
     return ConsoleDriver
 

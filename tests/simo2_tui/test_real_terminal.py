@@ -229,6 +229,7 @@ def test_ctrl_z_suspends_fg_resumes_and_sigterm_saves_restores_the_terminal_and_
     before = steps_of(run)
     os.killpg(screen.process.pid, signal.SIGCONT)
     screen.wait_for(lambda: not screen.restored(), "the screen again")
+    os.killpg(screen.process.pid, signal.SIGCONT)  # one too many, as `fg` and the waiting process both send one
     screen.wait_for(lambda: steps_of(run) > before, "more steps")
     screen.process.send_signal(signal.SIGTERM)
     assert screen.code() == 130
