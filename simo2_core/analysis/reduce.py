@@ -5,13 +5,14 @@ Shape letters: n images, d dimensions, m images kept.
 
 from __future__ import annotations
 
+import warnings
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simo2_core.analysis.geometry import Floats, Labels
-from simo2_core.errors import DataError
+from simo2_core.errors import ConfigError, DataError
 
 
 class Plane(NamedTuple):
@@ -86,6 +87,39 @@ def tsne_2d(points: Floats, *, perplexity: float = 30.0, seed: int = 0) -> tuple
     with threadpool_limits(limits=1):
         found = tsne.fit_transform(points_nd.astype(np.float32))
     return np.asarray(found, np.float64), used
+
+
+def umap_2d(points: Floats, *, neighbours: int = 15, seed: int = 0) -> tuple[NDArray[np.float64], int]:
+    """UMAP (McInnes, Healy and Melville, arXiv 1802.03426), by umap-learn, cosine distances, on one core.
+
+    Its first call in an environment compiles for some 10 s.
+
+    Args:
+        points: (n, d).
+        neighbours: that count; clipped to n - 1.
+
+    Returns:
+        (n, 2) coordinates without unit, and the neighbours used. Fewer than five points, or points that all coincide,
+        come back as `pca_2d` puts them, with 0 neighbours.
+
+    Raises:
+        ConfigError: umap-learn is not installed.
+        DataError: no points, or some that are not finite.
+    """
+    points_nd = _finite(points)
+    start = pca_2d(points_nd).points
+    if len(points_nd) < 5 or float(start[:, 0].std()) < 1e-12:
+        return start, 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of numba, on import and at the first call
+        try:
+            from umap import UMAP
+        except ImportError:
+            raise ConfigError("umap needs umap-learn. Install it: pip install 'simo2[umap]'.") from None
+        used = min(neighbours, len(points_nd) - 1)
+        scaled = (start / np.abs(start).max() * 10).astype(np.float32)
+        layout = UMAP(n_neighbors=used, metric="cosine", init=scaled, random_state=seed, n_jobs=1)
+        return np.asarray(layout.fit_transform(points_nd.astype(np.float32)), np.float64), used
 
 
 def sample_by_class(labels: Labels, at_most: int, seed: int = 0) -> NDArray[np.int64]:

@@ -16,14 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simo2_core.analysis.course import Course, read_course
-from simo2_core.analysis.snapshot import Snapshot, read_snapshot, snapshot_steps
+from simo2_core.analysis.snapshot import Snapshot, read_snapshot, read_thumbnails, snapshot_steps
 from simo2_core.errors import ConfigError, DataError, RunError, Simo2Error, did_you_mean
 from simo2_core.run.directory import RunDirectory
 
-KINDS = ("curves", "pca", "similarity", "pairs", "cosines", "tsne")
-"""Every kind of picture, the quick ones first; each is the file KIND.png."""
+KINDS = ("curves", "pca", "similarity", "pairs", "cosines", "neighbours", "tsne")
+"""What is drawn unless other kinds are asked for, the quick ones first; each is the file KIND.png."""
+
+ON_REQUEST = ("umap",)
+"""Drawn only when asked for: what is installed only by some, and takes its time."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ def render_each(
     """Draws the pictures of a run one by one, each a file that appears whole.
 
     Args:
-        kinds: of `KINDS`; by default all that the run has the data for.
+        kinds: of `KINDS` and `ON_REQUEST`; by default all of the first that the run has the data for.
         step: of the snapshot to draw, and the last step of the curves; by default the newest.
         out: the folder for the files; by default the run's `plots/`, or `plots/STEP/` when a step is given.
         dark: light on dark.
@@ -89,10 +93,11 @@ def render_each(
 
 
 def _check_kinds(kinds: Sequence[str] | None) -> list[str]:
+    every = (*KINDS, *ON_REQUEST)
     for kind in kinds or ():
-        if kind not in KINDS:
-            raise ConfigError(f"{kind!r} is no picture; there are {', '.join(KINDS)}.{did_you_mean(kind, KINDS)}")
-    return [kind for kind in KINDS if kinds is None or kind in kinds]
+        if kind not in every:
+            raise ConfigError(f"{kind!r} is no picture; there are {', '.join(every)}.{did_you_mean(kind, every)}")
+    return list(KINDS) if kinds is None else [kind for kind in every if kind in kinds]
 
 
 def _draw(
@@ -101,7 +106,7 @@ def _draw(
     """Draws one picture, or returns None when the run does not have its data yet."""
     import matplotlib.style
 
-    from simo2_core.analysis.plots import cosines, curves, pairs, scatter, similarity, style
+    from simo2_core.analysis.plots import cosines, curves, neighbours, pairs, scatter, similarity, style
 
     theme = style.DARK if dark else style.LIGHT
     with matplotlib.style.context("default"):  # a user's matplotlibrc would change what the labels were measured with
@@ -114,17 +119,43 @@ def _draw(
             return Drawn(kind, path, last)
         if snapshot is None:
             return None
-        draw: Callable[..., Path] = {
+        drawings: dict[str, Callable[..., Path]] = {
             "pca": scatter.draw_pca, "tsne": scatter.draw_tsne, "similarity": similarity.draw_similarity,
-            "pairs": pairs.draw_pairs, "cosines": cosines.draw_cosines,
-        }[kind]  # fmt: skip
+            "pairs": pairs.draw_pairs, "cosines": cosines.draw_cosines, "umap": scatter.draw_umap,
+            "neighbours": neighbours.draw_neighbours,
+        }  # fmt: skip
+        more: tuple[NDArray[np.uint8], ...] = ()
+        if kind == "neighbours":
+            images = read_thumbnails(run)
+            if images is None or len(images) != len(snapshot.labels):
+                return None
+            more = (images,)
         if not np.isfinite(snapshot.embedding).all():
             raise DataError(
                 f"the embedding of step {snapshot.step} is not finite: it cannot be drawn. Draw the curves."
             )
         caption = style.Caption(_preset(run), snapshot.step, len(snapshot.labels))
-        draw(path, snapshot.embedding, snapshot.labels, snapshot.class_names, caption, theme=theme)
+        drawings[kind](path, snapshot.embedding, snapshot.labels, snapshot.class_names, caption, *more, theme=theme)
         return Drawn(kind, path, snapshot.step)
+
+
+def animate(run_path: Path, path: Path, *, dark: bool = False) -> Drawn:
+    """Draws a GIF of the embedding over all snapshots of a run.
+
+    Raises:
+        DataError: fewer than two snapshots.
+        RunError: no such run, a snapshot is damaged, or the disk refuses.
+    """
+    import matplotlib.style
+
+    from simo2_core.analysis.plots import style
+    from simo2_core.analysis.plots.animate import draw_animation
+
+    run = RunDirectory.open(run_path)
+    snapshots = [read_snapshot(run.embeddings / f"{step}.npz") for step in snapshot_steps(run)]
+    with matplotlib.style.context("default"):
+        draw_animation(path, snapshots, _preset(run), theme=style.DARK if dark else style.LIGHT)
+    return Drawn("animation", path, snapshots[-1].step)
 
 
 def _preset(run: RunDirectory) -> str:
@@ -146,7 +177,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="simo2_core.analysis.render", description="Draw the pictures of a run.")
     parser.add_argument("run", type=Path, metavar="RUN_DIR")
     parser.add_argument("--step", type=int)
-    parser.add_argument("--kinds", nargs="+", metavar="KIND", help=", ".join(KINDS))
+    parser.add_argument("--kinds", nargs="+", metavar="KIND", help=", ".join((*KINDS, *ON_REQUEST)))
     parser.add_argument("--out", type=Path)
     parser.add_argument("--dark", action="store_true")
     given = parser.parse_args(arguments)

@@ -56,3 +56,13 @@ def read_snapshot(path: Path) -> Snapshot:
             f"{labels.dtype}, {len(names)} class names. Delete it."
         )
     return Snapshot(embedding.astype(np.float32), labels.astype(np.int32), names, step)
+
+
+def read_thumbnails(run: RunDirectory) -> NDArray[np.uint8] | None:
+    """(n, h, w, ch) small images, row for row those of every snapshot; None where there are none that can be read."""
+    try:
+        with (run.embeddings / "thumbnails.npz").open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            images: NDArray[np.uint8] = file["images"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    return images if images.dtype == np.uint8 and images.ndim == 4 and images.shape[-1] in (1, 3) else None

@@ -7,19 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from numpy.typing import NDArray
 
 from simo2_core.analysis.embed import Encoder, compile_embed
 from simo2_core.config import Config
-from simo2_core.data.augment import normalise
 from simo2_core.data.load import load_dataset
-from simo2_core.errors import RunError
 from simo2_core.model.network import Arrays, Network
-from simo2_core.objectives.autoencoder import Autoencoder
-from simo2_core.objectives.build import make_objective
 from simo2_core.objectives.objective import PREFIX
 from simo2_core.run.directory import RunDirectory, find_run
 from simo2_core.run.files import disk_error
@@ -27,6 +21,7 @@ from simo2_core.train.checkpoint import find_checkpoint, load, require_same
 from simo2_core.train.evaluate import looked_at, save_snapshot
 from simo2_core.train.portable import is_exported, read_exported
 from simo2_core.train.step import first_weights
+from simo2_core.train.thumbnails import save_thumbnails
 
 
 def locate(text: str, run_dir: Path) -> Path:
@@ -43,7 +38,9 @@ def locate(text: str, run_dir: Path) -> Path:
 
 
 def snapshot_checkpoint(run: RunDirectory, checkpoint: Path) -> int:
-    """Writes the validation embedding of a checkpoint to `embeddings/`, unless it is there; returns its step.
+    """Writes the validation embedding of a checkpoint to `embeddings/`, and its thumbnails, unless they are there.
+
+    Returns: the step of the checkpoint.
 
     Raises:
         DataError: the run's data set cannot be read any more.
@@ -57,6 +54,7 @@ def snapshot_checkpoint(run: RunDirectory, checkpoint: Path) -> int:
         _, embedding = load_encoder(checkpoint).part(part)
         try:
             save_snapshot(run, step, embedding, part.labels, dataset.class_names)
+            save_thumbnails(run, part)
         except OSError as error:
             raise disk_error("writing", path, error) from error
     return step
@@ -121,30 +119,3 @@ def _ready(network: Network, params: Arrays, stats: Arrays, meta: Mapping[str, A
     height, width, channels = meta["image_shape"]
     mean, std = np.asarray(meta["mean"], np.float32), np.asarray(meta["std"], np.float32)
     return Encoder(compile_embed(network), params, stats, mean, std, (height, width, channels))
-
-
-def reconstruct(checkpoint: Path, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """What an autoencoder was shown of images, noise included, and what it gave back.
-
-    Args:
-        checkpoint: of a run whose objective is `autoencoder`.
-        images: (N, H, W, ch).
-
-    Returns: (N, H, W, ch) each, in [0, 1].
-
-    Raises:
-        RunError: the checkpoint is damaged, or of another objective.
-    """
-    arrays, meta = load(checkpoint)
-    config = Config.from_json(meta["config"])
-    objective = make_objective(config, len(meta["class_names"]), tuple(meta["image_shape"]))
-    if not isinstance(objective, Autoencoder):
-        raise RunError(f"{checkpoint} was trained with {config.objective.objective}, which reconstructs nothing.")
-    encoder = _encoder(checkpoint, trained=True)
-    start = "params/" + PREFIX
-    own = {name.removeprefix(start): jnp.asarray(value) for name, value in arrays.items() if name.startswith(start)}
-    mean, std = np.asarray(meta["mean"], np.float32), np.asarray(meta["std"], np.float32)
-    noisy = objective.view(jax.random.key(0), normalise(jnp.asarray(images), jnp.asarray(mean), jnp.asarray(std)))
-    shown = np.clip(np.asarray(noisy) * std + mean, 0, 1)
-    back = objective.decode(own, jnp.asarray(encoder.represent(np.round(shown * 255).astype(np.uint8))))
-    return shown, np.clip(np.asarray(back) * std + mean, 0, 1)

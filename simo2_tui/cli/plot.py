@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from simo2_core.errors import ConfigError, RunError, did_you_mean
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption
 
 if TYPE_CHECKING:
+    from simo2_core.analysis.render import Drawn
     from simo2_core.run.directory import RunDirectory
 
 
@@ -20,60 +25,94 @@ def plot_command(
         str | None,
         typer.Option(
             metavar="KINDS",
-            help="Comma separated: curves,pca,similarity,pairs,cosines,tsne; of an autoencoder also reconstructions.",
+            help="Comma separated: curves,pca,similarity,pairs,cosines,neighbours,tsne,umap,augmentation,filters; of "
+            "an autoencoder also reconstructions. By default all but umap.",
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the PNG files; by default the run's plots/.")] = None,
     dark: Annotated[bool, typer.Option("--dark", help="Light on dark.")] = False,
+    animate: Annotated[
+        bool, typer.Option("--animate", help="Draw embedding.gif instead: how the embedding formed.")
+    ] = False,
+    show: Annotated[bool, typer.Option("--show", help="Print the pictures into the terminal too.")] = False,
     run_dir: RunDirOption = DEFAULT_RUN_DIR,
     as_json: JsonOption = False,
 ) -> None:
-    """Draw training curves, PCA, t-SNE, class similarity, class pairs and cosines as PNG.
+    """Draw training curves, PCA, t-SNE, class similarity and pairs, cosines, neighbours and more as PNG.
 
     A run is drawn as of its newest checkpoint into plots/; a checkpoint, into plots/STEP/.
     """
-    from simo2_core.analysis.render import render_each
-    from simo2_core.run.directory import find_run
-
-    found = find_run(run, run_dir)
-    step = _snapshot(run, run_dir)
-    named = step is not None and Path(run).name == str(step)
-    wanted = [kind.strip() for kind in kinds.split(",")] if kinds else None
+    if show and (as_json or not sys.stdout.isatty()):
+        raise ConfigError("--show prints pictures into a terminal, and the output is none. Leave it out.")
+    if animate and kinds:
+        raise ConfigError("--animate draws the embedding of every snapshot; it takes no --kinds.")
     drawn = []
-    reconstructs = step is not None and found.config.objective.objective == "autoencoder"
-    if reconstructs and wanted is not None:
-        reconstructs = "reconstructions" in wanted
-        wanted = [kind for kind in wanted if kind != "reconstructions"]
-    for picture in render_each(found.path, wanted, step=step if named else None, out=out, dark=dark):
+    for picture in _drawn(run, run_dir, kinds, out, dark, animate):
         drawn.append(str(picture.path))
         if as_json:
             print(json.dumps({"event": "plot_saved", "step": picture.step, "path": str(picture.path)}), flush=True)
         else:
             print(f"{picture.kind}, step {picture.step}: {picture.path}", flush=True)
-    if reconstructs and step is not None:
-        drawn.append(str(_reconstructions(found, step, out or found.plots / (str(step) if named else ""), dark)))
-        print(json.dumps({"event": "plot_saved", "step": step, "path": drawn[-1]}) if as_json else drawn[-1])
+        if show:
+            _show(picture.path)
     if as_json:
-        print(json.dumps({"run": str(found.path), "plots": drawn}))
+        from simo2_core.run.directory import find_run
+
+        print(json.dumps({"run": str(find_run(run, run_dir).path), "plots": drawn}))
 
 
-def _reconstructions(run: RunDirectory, step: int, folder: Path, dark: bool) -> Path:
-    """What an autoencoder makes of validation images, spread over the classes."""
-    import numpy as np
+def _drawn(text: str, run_dir: Path, kinds: str | None, out: Path | None, dark: bool, moving: bool) -> Iterator[Drawn]:
+    from simo2_core.analysis.render import KINDS, ON_REQUEST, Drawn, animate, render_each
+    from simo2_core.run.directory import find_run
 
-    from simo2_core.analysis.plots.reconstructions import MOST, draw_reconstructions
-    from simo2_core.analysis.plots.style import DARK, LIGHT, Caption
-    from simo2_core.data.load import load_dataset
-    from simo2_core.train.restore import reconstruct
+    found = find_run(text, run_dir)
+    if moving:
+        yield animate(found.path, (out or found.plots) / "embedding.gif", dark=dark)
+        return
+    wanted = [kind.strip() for kind in kinds.split(",")] if kinds else None
+    from_run, from_checkpoint = _sort(wanted, (*KINDS, *ON_REQUEST), found)
+    step = _snapshot(text, run_dir)
+    named = step is not None and Path(text).name == str(step)
+    if from_run is None or from_run:
+        yield from render_each(found.path, from_run, step=step if named else None, out=out, dark=dark)
+    if step is None and wanted is not None and from_checkpoint:
+        raise RunError(f"{found.path} has no checkpoint to draw {from_checkpoint[0]} from. Let it train to its first.")
+    if step is None:
+        return
+    from simo2_core.train.pictures import draw_checkpoint
 
-    part = load_dataset(run.config.data).validation
-    rows = part.rows[np.linspace(0, len(part) - 1, min(MOST, len(part))).astype(int)]
-    images = part.images[rows]
-    shown, back = reconstruct(run.checkpoints / str(step), images)
-    caption = Caption(run.config.preset or run.name, step, len(images))
-    return draw_reconstructions(
-        folder / "reconstructions.png", images, shown, back, caption, theme=DARK if dark else LIGHT
-    )
+    folder = out or found.plots / (str(step) if named else "")
+    for kind in from_checkpoint:
+        path = draw_checkpoint(kind, found, found.checkpoints / str(step), folder, dark=dark)
+        yield Drawn(kind, path, step)
+
+
+def _sort(
+    wanted: Sequence[str] | None, from_run: Sequence[str], run: RunDirectory
+) -> tuple[list[str] | None, list[str]]:
+    """What is drawn from the run's folder (None for the usual), and what from a checkpoint."""
+    others = ("augmentation", "filters", *(["reconstructions"] * (run.config.objective.objective == "autoencoder")))
+    if wanted is None:
+        return None, list(others)
+    every = (*from_run, *others)
+    for kind in wanted:
+        if kind not in every:
+            raise ConfigError(f"{kind!r} is no picture; there are {', '.join(every)}.{did_you_mean(kind, every)}")
+    return [kind for kind in wanted if kind in from_run], [kind for kind in wanted if kind in others]
+
+
+def _show(path: Path) -> None:
+    """Prints a picture in half blocks, as wide as the terminal and not higher; in characters where colours are off."""
+    from rich.console import Console
+    from rich.segment import Segment, Segments
+
+    from simo2_tui.widgets.picture import read_picture, render_picture
+
+    console = Console()
+    width, height = console.size.width, max(4, console.size.height - 3)
+    ascii_only = console.no_color or console.color_system is None or os.environ.get("TERM") == "dumb"
+    strips = render_picture(read_picture(path, width, height), width, ascii_only=ascii_only)
+    console.print(Segments([piece for strip in strips for piece in (*strip, Segment.line())]), end="")
 
 
 def _snapshot(run: str, run_dir: Path) -> int | None:

@@ -16,13 +16,14 @@ from textual.timer import Timer
 from textual.widgets import Footer
 
 from simo2_core.analysis.geometry import mean_squared_cosine
+from simo2_core.analysis.snapshot import read_thumbnails
 from simo2_core.events import EmbeddingSnapshot
 from simo2_core.loss_floor import welch_floor
 from simo2_tui.screens import readings
 from simo2_tui.screens.host import host_of
 from simo2_tui.screens.layout import size_class
 from simo2_tui.session.base import Session
-from simo2_tui.session.snapshot import Projector, Snapshot, read_snapshot, read_thumbnails
+from simo2_tui.session.snapshot import Projector, Snapshot, read_snapshot
 from simo2_tui.session.tsne import TsneJob
 from simo2_tui.widgets.charts import CurveChart
 from simo2_tui.widgets.embedding_views import ClassLegend, CosineHistogram, HeatMap, ScatterPlot

@@ -18,7 +18,6 @@ from simo2_core.analysis.geometry import (
     procrustes_align,
 )
 from simo2_core.analysis.reduce import pca_2d
-from simo2_core.run.directory import RunDirectory
 
 MOST_IMAGES = 1200
 """Images whose pairs are counted on the screen's thread: about 25 ms."""
@@ -68,16 +67,6 @@ def read_snapshot(path: Path) -> Snapshot | None:
             return Snapshot(int(data["step"]), data["embedding"], data["labels"].astype(np.int32), names)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
-
-
-def read_thumbnails(run: RunDirectory) -> NDArray[np.uint8] | None:
-    """(N, h, w, ch) the images of every snapshot's rows, small; None where the run kept none, or they are damaged."""
-    try:
-        with (run.embeddings / "thumbnails.npz").open("rb") as file, np.load(file, allow_pickle=False) as data:
-            images: NDArray[np.uint8] = data["images"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
-    return images if images.dtype == np.uint8 and images.ndim == 4 and images.shape[-1] in (1, 3) else None
 
 
 class Projector:

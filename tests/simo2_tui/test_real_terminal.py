@@ -1,5 +1,6 @@
 """The console on a real pseudo-terminal, training for real: what the screen, the signals and the folder do."""
 
+import codecs
 import contextlib
 import fcntl
 import os
@@ -47,6 +48,7 @@ class Terminal:
                  "TERM": "xterm-256color", "JAX_PLATFORMS": "cpu", **variables},
         )  # fmt: skip
         self.raw = ""
+        self.decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")  # a read may end inside a character
 
     def read(self, seconds=0.0):
         end = time.monotonic() + seconds
@@ -55,7 +57,7 @@ class Terminal:
             if not ready:
                 return self.raw
             try:
-                self.raw += os.read(self.master, 65536).decode(errors="replace")
+                self.raw += self.decoder.decode(os.read(self.master, 65536))
             except OSError:
                 return self.raw
 
@@ -235,6 +237,17 @@ def test_ctrl_z_suspends_fg_resumes_and_sigterm_saves_restores_the_terminal_and_
     assert screen.code() == 130
     assert screen.restored()
     assert (run.path / last_of(run, RunFinished).checkpoint).is_dir()
+
+
+def test_a_plot_is_shown_in_half_blocks(terminal, tmp_path):
+    run = write_run(tmp_path, finish="completed", upto=400)
+    screen = terminal("plot", str(run.path), "--kinds", "curves", "--show", COLORTERM="truecolor")
+    assert screen.code() == 0
+    assert "▀" in screen.raw
+    assert "48;2;" in screen.raw
+    rows = [line for line in screen.text().splitlines() if "▀" in line]
+    assert 8 < len(rows) <= 21
+    assert max(map(len, rows)) <= 80, [len(row) for row in rows]
 
 
 def test_a_run_that_cannot_train_says_why_and_exits_with_its_code(terminal, runs):

@@ -88,7 +88,7 @@ def write_labels(
             text.set_bbox({**style, "edgecolor": colours[label]})
         else:
             text.set_path_effects([withStroke(linewidth=2.4, foreground=theme.paper, alpha=0.85)])
-        box = text.get_window_extent(renderer).padded(size * 0.65 if boxed else 2.0)
+        box = text.get_window_extent(renderer).padded((size * 0.3 if boxed else 0.9) * axes.figure.dpi / 72)
         tried = [box.translated(right * box.width * 0.6, up * box.height * 0.95) for right, up in _AROUND]
         free = [at for at in tried if _inside(at, frame) and not any(at.overlaps(other) for other in taken)]
         if not free:

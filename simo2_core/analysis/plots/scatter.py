@@ -24,7 +24,7 @@ from simo2_core.analysis.plots.style import (
     new_figure,
     save,
 )
-from simo2_core.analysis.reduce import pca_2d, sample_by_class, tsne_2d
+from simo2_core.analysis.reduce import pca_2d, sample_by_class, tsne_2d, umap_2d
 
 PCA_IMAGES = 4000
 """Points drawn at most: more only lie on top of each other."""
@@ -86,16 +86,49 @@ def draw_tsne(
     """Draws a t-SNE of the embedding; arguments and errors as for `draw_pca`."""
     kept = sample_by_class(labels, TSNE_IMAGES)
     points, perplexity = tsne_2d(np.asarray(embedding)[kept], seed=seed)
-    shown = np.asarray(labels)[kept]
     note = (
         f"Perplexity {perplexity:g}, seed {seed}. Neighbours are kept; the axes have no unit, and neither the size of "
         "a group nor the distance between groups means anything."
     )
-    figure, axes = _scatter(points, shown, class_names, caption, "t-SNE of the embedding", note, theme)
+    return _layout(path, points, np.asarray(labels)[kept], class_names, caption, "t-SNE", note, theme)
+
+
+def draw_umap(
+    path: Path,
+    embedding: Floats,
+    labels: Labels,
+    class_names: Sequence[str],
+    caption: Caption,
+    *,
+    seed: int = 0,
+    theme: Theme = LIGHT,
+) -> Path:
+    """Draws a UMAP of the embedding; arguments and errors as for `draw_pca`; ConfigError without umap-learn."""
+    kept = sample_by_class(labels, PCA_IMAGES)
+    points, neighbours = umap_2d(np.asarray(embedding)[kept], seed=seed)
+    note = (
+        f"{neighbours} neighbours by cosine, seed {seed}. Neighbours are kept; the axes have no unit, and neither the "
+        "size of a group nor the distance between groups means anything."
+    )
+    return _layout(path, points, np.asarray(labels)[kept], class_names, caption, "UMAP", note, theme)
+
+
+def _layout(
+    path: Path,
+    points: NDArray[np.float64],
+    shown: Labels,
+    class_names: Sequence[str],
+    caption: Caption,
+    method: str,
+    note: str,
+    theme: Theme,
+) -> Path:
+    """A scatter whose axes have no unit."""
+    figure, axes = _scatter(points, shown, class_names, caption, f"{method} of the embedding", note, theme)
     axes.set_xticks([])
     axes.set_yticks([])
-    axes.set_xlabel("t-SNE 1 (no unit)")
-    axes.set_ylabel("t-SNE 2 (no unit)")
+    axes.set_xlabel(f"{method} 1 (no unit)")
+    axes.set_ylabel(f"{method} 2 (no unit)")
     return _finish(figure, axes, points, shown, class_names, path, theme)
 
 

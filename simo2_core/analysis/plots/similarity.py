@@ -32,7 +32,10 @@ from simo2_core.analysis.plots.style import (
 from simo2_core.loss_floor import welch_floor
 
 _VALUED_CLASSES = 20
-"""Up to so many classes each cell holds its value and the classes keep their own order."""
+"""Up to so many classes each cell holds its value."""
+
+_TREE = 0.75
+"""Inches that the tree is high."""
 
 _NAMED_CLASSES = 150
 """Up to so many classes each row has its name."""
@@ -50,18 +53,47 @@ def block_order(gram: NDArray[np.float64]) -> NDArray[np.int64]:
     Returns:
         (c,) a permutation.
     """
-    unknown = np.isnan(np.diag(gram))
-    known = np.flatnonzero(~unknown)
-    if len(known) > 2:
-        from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
+    known, tree = _tree(gram)
+    unknown = np.flatnonzero(np.isnan(np.diag(gram)))
+    if tree is not None:
+        from scipy.cluster.hierarchy import leaves_list
 
-        apart = 1 - np.abs(gram[np.ix_(known, known)])[np.triu_indices(len(known), 1)]
-        apart = np.clip(np.round(apart, 12), 0, 1)  # rounding must not decide which of two equals comes first
-        tree = linkage(apart, method="average")
-        if len(known) <= 300:  # cubic in time: 1,000 classes would take minutes, and no eye would see it
-            tree = optimal_leaf_ordering(tree, apart)
         known = known[leaves_list(tree)]
-    return np.concatenate([known, np.flatnonzero(unknown)]).astype(np.int64)
+    return np.concatenate([known, unknown]).astype(np.int64)
+
+
+def _tree(gram: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64] | None]:
+    """The classes that have images, and scipy's linkage of them; None for fewer than three."""
+    known = np.flatnonzero(~np.isnan(np.diag(gram)))
+    if len(known) < 3:
+        return known, None
+    from scipy.cluster.hierarchy import linkage, optimal_leaf_ordering
+
+    apart = 1 - np.abs(gram[np.ix_(known, known)])[np.triu_indices(len(known), 1)]
+    apart = np.clip(np.round(apart, 12), 0, 1)  # rounding must not decide which of two equals comes first
+    tree: NDArray[np.float64] = linkage(apart, method="average")
+    if len(known) <= 300:  # cubic in time: 1,000 classes would take minutes, and no eye would see it
+        tree = optimal_leaf_ordering(tree, apart)
+    return known, tree
+
+
+def _draw_tree(axes: Axes, tree: NDArray[np.float64], classes: int, inches: float, theme: Theme) -> None:
+    """The tree above the columns of the heat map, `inches` of `side` high; a fork's height is 1 - |cosine|."""
+    from scipy.cluster.hierarchy import dendrogram
+
+    above = axes.inset_axes((0.0, 1.012, 1.0, inches))
+    drawn = dendrogram(tree, no_plot=True)
+    for across, up in zip(drawn["icoord"], drawn["dcoord"], strict=True):
+        above.plot(np.array(across) / 10 - 0.5, up, color=theme.muted, linewidth=0.9, solid_joinstyle="miter")
+    above.set_xlim(-0.5, classes - 0.5)
+    above.set_ylim(0, 1.04)
+    above.set_facecolor("none")
+    above.set_xticks([])
+    above.set_yticks([0, 1], ["0", "1"], fontsize=6.5, color=theme.muted)
+    above.tick_params(length=0)
+    above.set_ylabel("1 − |cos|", fontsize=6.5, color=theme.muted, labelpad=1)
+    for spine in above.spines.values():
+        spine.set_visible(False)
 
 
 def draw_similarity(
@@ -69,16 +101,14 @@ def draw_similarity(
 ) -> Path:
     """Draws the (c, c) signed cosines between class means; arguments and errors as for `draw_pca`.
 
-    Above 20 classes they are sorted into blocks by `block_order`.
+    The classes are sorted into blocks by `block_order`, whose tree stands above them.
     """
     classes, dimensions = len(class_names), int(np.shape(embedding)[1])
     gram = class_gram(embedding, labels, classes)
     names = clean_all(class_names)
     notes = [describe_gram(gram, dimensions, names)]
-    order = np.arange(classes)
-    if classes > _VALUED_CLASSES:
-        order = block_order(gram)
-        notes.append("Classes are sorted so that those along one line, in either sense, are neighbours.")
+    order = block_order(gram)
+    notes.append("Classes are sorted so that those along one line, in either sense, are neighbours, as the tree says.")
     if np.isnan(gram).any():
         notes.append(f"Left blank, having no images: {int(np.isnan(np.diag(gram)).sum())} of {classes} classes.")
     pitch = 0.52 if classes <= _VALUED_CLASSES else 0.15 if classes <= 60 else 0.115
@@ -87,7 +117,7 @@ def draw_similarity(
     size = 8.5 if classes <= _VALUED_CLASSES else 7.0 if classes <= 60 else 5.4
     margin = longest * size * 0.0088
     # room for the names on two sides and for the scale
-    width, height = max(side * 1.06 + margin + 1.45, 6.4), side + margin + 0.45
+    width, height = max(side * 1.06 + margin + 1.45, 6.4), side + _TREE + margin + 0.75
     figure = new_figure(width, height, theme, "Class similarity: signed cosine of class means", str(caption), *notes)
     axes = figure.add_subplot()
     dress(axes, theme, grid=False)
@@ -108,6 +138,9 @@ def draw_similarity(
         axes.grid(which="minor", color=theme.paper, linewidth=1.2)
         _write_values(axes, image, shown, theme)
     axes.tick_params(which="both", length=0)
+    tree = _tree(gram)[1]
+    if tree is not None:
+        _draw_tree(axes, tree, classes, _TREE / side, theme)
     bar = figure.colorbar(image, ax=axes, fraction=0.04, pad=0.02, ticks=[-1, -0.5, 0, 0.5, 1])
     bar.ax.set_yticklabels(["−1 opposite", "−0.5", "0 orthogonal", "0.5", "1 the same"])
     bar.ax.tick_params(labelsize=8, colors=theme.muted, length=2)

@@ -22,8 +22,8 @@ from matplotlib.ft2font import FT2Font
 
 from simo2_core.run.files import disk_error, write_whole
 
-DPI = 160
-"""Dots an inch of every picture unless asked otherwise."""
+DPI = 300
+"""Dots an inch of every picture: what journals ask for. Against 160 it takes a quarter more time to draw."""
 
 
 @dataclass(frozen=True)

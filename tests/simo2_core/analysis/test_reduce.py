@@ -3,7 +3,7 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
-from simo2_core.analysis.reduce import pca_2d, sample_by_class, tsne_2d
+from simo2_core.analysis.reduce import pca_2d, sample_by_class, tsne_2d, umap_2d
 from simo2_core.errors import DataError
 
 
@@ -53,6 +53,19 @@ def test_tsne_clips_perplexity_and_survives_collapse():
         assert used == 0
         assert points.shape == (len(same), 2)
         assert np.isfinite(points).all()
+
+
+def test_umap_keeps_neighbours_and_repeats():
+    pytest.importorskip("umap")
+    pixels, labels = load_digits(return_X_y=True)
+    rows = np.arange(0, 1797, 6)
+    points, used = umap_2d(pixels[rows])
+    assert used == 15
+    np.testing.assert_array_equal(points, umap_2d(pixels[rows])[0])
+    distance = np.linalg.norm(points[:, None] - points[None], axis=2)
+    np.fill_diagonal(distance, np.inf)
+    assert np.mean(labels[rows][distance.argmin(axis=1)] == labels[rows]) > 0.85
+    assert umap_2d(np.eye(4))[1] == 0
 
 
 def test_sampling_is_even_by_class_and_repeats():

@@ -55,6 +55,7 @@ def write_snapshot(run, step, rows):
         class_names=np.array(NAMES),
         step=np.int64(step),
     )
+    np.savez(run.embeddings / "thumbnails.npz", images=load_digits().images[rows, ..., None].astype(np.uint8))
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from simo2_core.errors import RunError
 from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
-from simo2_core.train.restore import load_encoder, locate, reconstruct
+from simo2_core.train.pictures import reconstruct
+from simo2_core.train.restore import load_encoder, locate
 from simo2_core.train.trainer import train
 
 TINY = PRESETS["digits"].config.replace(

@@ -12,6 +12,7 @@ from sklearn.datasets import load_digits
 from simo2_core.analysis.course import Course
 from simo2_core.analysis.plots.cosines import draw_cosines
 from simo2_core.analysis.plots.curves import draw_curves
+from simo2_core.analysis.plots.neighbours import draw_neighbours
 from simo2_core.analysis.plots.pairs import draw_pairs
 from simo2_core.analysis.plots.scatter import draw_pca, draw_tsne
 from simo2_core.analysis.plots.similarity import draw_similarity
@@ -19,12 +20,19 @@ from simo2_core.analysis.plots.style import DARK, Caption
 from simo2_core.errors import DataError, RunError
 from simo2_core.objectives.terms import Term
 
+
+def draw_some_neighbours(path, embedding, labels, class_names, caption, **options):
+    images = np.random.default_rng(0).integers(0, 256, (len(labels), 6, 6, 3), dtype=np.uint8)
+    return draw_neighbours(path, embedding, labels, class_names, caption, images, **options)
+
+
 DRAWERS = {
     "pca": draw_pca,
     "tsne": draw_tsne,
     "similarity": draw_similarity,
     "pairs": draw_pairs,
     "cosines": draw_cosines,
+    "neighbours": draw_some_neighbours,
 }
 NAMES = ["aquarium_fish", "sweet_pepper_in_a_very_long_folder_name_2024", "Straße $5$ and $6$", "東京タワー", "a\nb\tc"]
 
