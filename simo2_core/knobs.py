@@ -212,3 +212,17 @@ def read_section(section: Any, data: Any, where: str) -> Any:
         nested = isinstance(kind, type) and issubclass(kind, Section)
         values[key] = read_section(kind, value, f"{where}.{key}") if nested else value
     return section(**values)
+
+
+def as_typed(value: Any) -> str:
+    """A setting's value as a user would type it; `Leaf.parse` reads it back without losing a digit."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ",".join(str(item) for item in value)
+    if isinstance(value, float):
+        short = f"{value:g}"
+        if float(short) == value or value == 0:
+            return short
+        return f"1/{1 / value:g}" if 1 / round(1 / value) == value else repr(value)  # 1/137, as the papers write it
+    return "none" if value is None else str(value)

@@ -18,6 +18,7 @@ from textual.theme import Theme
 from simo2_core.config import Config
 from simo2_core.errors import DivergedError, Simo2Error
 from simo2_core.run.directory import RunDirectory
+from simo2_core.run.summary import summarise
 from simo2_tui.screens.dialogs import FailureScreen, HelpScreen, LeaveDialog
 from simo2_tui.screens.embedding import EmbeddingScreen
 from simo2_tui.screens.launcher import LauncherScreen
@@ -26,7 +27,6 @@ from simo2_tui.screens.runs import RunsScreen
 from simo2_tui.session.base import Session, watched_file
 from simo2_tui.session.follow import FollowSession
 from simo2_tui.session.live import LiveSession
-from simo2_tui.session.summary import summarise
 from simo2_tui.widgets.text import ago
 
 FASTEST = 1 / 3

@@ -10,7 +10,22 @@ import typer
 from typer.core import TyperGroup
 
 from simo2_core.errors import Simo2Error
-from simo2_tui.cli import bench, compare, data, embed, eval, export, finetune, log, plot, presets, resume, train, tui
+from simo2_tui.cli import (
+    bench,
+    compare,
+    data,
+    embed,
+    eval,
+    export,
+    finetune,
+    log,
+    plot,
+    presets,
+    resume,
+    runs,
+    train,
+    tui,
+)
 
 _EXIT_CODES = "Exit codes: 0 done, 1 failed, 2 usage, 3 diverged, 4 data, 130 interrupted but saved."
 
@@ -98,6 +113,7 @@ app.command("export")(export.export_command)
 app.command("finetune", epilog=_EXIT_CODES)(finetune.finetune_command)
 app.command("compare", epilog=_EXIT_CODES)(compare.compare_command)
 app.command("log", epilog=_EXIT_CODES)(log.log_command)
+app.add_typer(runs.app, name="runs")
 app.add_typer(data.app, name="data")
 
 

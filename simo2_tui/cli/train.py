@@ -90,9 +90,9 @@ def run_training(
     from simo2_core.run.control import Control
     from simo2_core.run.directory import RunDirectory
     from simo2_core.run.sinks import record
+    from simo2_core.run.summary import summarise
     from simo2_tui.cli.data_progress import DataProgress
     from simo2_tui.cli.display import make_display
-    from simo2_tui.session.summary import summarise
     from simo2_tui.terminal import stray_output
 
     display = make_display(config, plain=plain or not sys.stdout.isatty(), as_json=as_json)

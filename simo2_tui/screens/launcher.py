@@ -21,12 +21,12 @@ from simo2_core.data.catalogue import is_folder
 from simo2_core.errors import ConfigError
 from simo2_core.presets import PRESETS, find_preset
 from simo2_core.run.directory import RunDirectory, list_runs
+from simo2_core.run.summary import RunSummary, summarise
 from simo2_tui.screens.host import host_of
 from simo2_tui.screens.layout import size_class
 from simo2_tui.screens.readiness import Row, find_out
 from simo2_tui.screens.settings import SettingsEditor
 from simo2_tui.session.estimate import Pace, read_paces
-from simo2_tui.session.summary import RunSummary, summarise
 from simo2_tui.widgets.text import ago
 
 RECENT = 6

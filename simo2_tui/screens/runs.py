@@ -15,14 +15,13 @@ from textual.containers import Horizontal
 from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Static
 
-from simo2_core.config import leaves
 from simo2_core.errors import Simo2Error
 from simo2_core.events import StepsLogged
+from simo2_core.run.difference import settings_apart
 from simo2_core.run.directory import RunDirectory, list_runs
+from simo2_core.run.summary import RunSummary, summarise
 from simo2_tui.screens.host import host_of
 from simo2_tui.screens.layout import size_class
-from simo2_tui.screens.settings import show_value
-from simo2_tui.session.summary import RunSummary, summarise
 from simo2_tui.widgets.charts import CurveChart
 from simo2_tui.widgets.curve import Series
 from simo2_tui.widgets.palette import ASCII, UNICODE
@@ -157,16 +156,14 @@ def settings_difference(runs: Sequence[RunDirectory]) -> Text:
     if len(runs) < 2:
         return Text("mark two runs or more", "dim")
     try:
-        configs = [(run.name, run.config) for run in runs]
+        apart = settings_apart([run.config for run in runs])
     except Simo2Error as error:
         return Text(str(error), "red")
-    for leaf in leaves():
-        values = [config.get(leaf.name) for _, config in configs]
-        if any(value != values[0] for value in values):
-            text.append(f"{leaf.name}\n", "bold")
-            for (name, _), value in zip(configs, values, strict=True):
-                text.append(f"  {show_value(value):<12} ")
-                text.append(f"{name}\n", "dim")
+    for name, values in apart.items():
+        text.append(f"{name}\n", "bold")
+        for run, value in zip(runs, values, strict=True):
+            text.append(f"  {value:<12} ")
+            text.append(f"{run.name}\n", "dim")
     return text if text.plain else Text("the same settings", "dim")
 
 

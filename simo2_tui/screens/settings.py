@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from rich.text import Text
 from textual import events
@@ -15,7 +15,7 @@ from textual.widgets.option_list import Option
 
 from simo2_core.config import Config, leaves
 from simo2_core.errors import ConfigError
-from simo2_core.knobs import Leaf
+from simo2_core.knobs import Leaf, as_typed
 
 FIRST = ("steps", "batch_size", "samples_per_class", "embedding_size", "learning_rate", "schedule", "optimizer", "seed")
 """The settings that are changed most, shown first; the others follow in the order of `Config`."""
@@ -25,25 +25,6 @@ def ordered_leaves() -> list[Leaf]:
     """All settings, those of `FIRST` in front."""
     known = {leaf.name: leaf for leaf in leaves()}
     return [known[name] for name in FIRST] + [leaf for name, leaf in known.items() if name not in FIRST]
-
-
-def show_value(value: Any) -> str:
-    """A setting's value as it would be typed."""
-    if isinstance(value, tuple):
-        return ",".join(str(item) for item in value)
-    if isinstance(value, float):
-        short = f"{value:g}"
-        # 1/137 is how the papers write it, and what can be typed back without losing a digit.
-        return (
-            short
-            if float(short) == value or value == 0
-            else f"1/{1 / value:g}"
-            if 1 / round(1 / value) == value
-            else repr(value)
-        )
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "none" if value is None else str(value)
 
 
 class KnobList(OptionList):
@@ -114,7 +95,7 @@ class SettingsEditor(Vertical):
         row = Text(no_wrap=True, overflow="ellipsis")
         row.append("* " if changed else "  ", "bold yellow")
         row.append(f"{leaf.name:<20} ")
-        row.append(f"{show_value(value):<12} ", "bold yellow" if changed else "bold")
+        row.append(f"{as_typed(value):<12} ", "bold yellow" if changed else "bold")
         row.append(leaf.help, "dim")
         return row
 
@@ -139,7 +120,7 @@ class SettingsEditor(Vertical):
         box = self.query_one("#value", Input)
         box.placeholder = leaf.name
         self.add_class("-editing")
-        box.value = show_value(self._config.get(leaf.name))
+        box.value = as_typed(self._config.get(leaf.name))
         self._judge(box.value)
         box.focus()
 

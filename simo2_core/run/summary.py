@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from dataclasses import dataclass, field
 
 from simo2_core.errors import RunError
@@ -23,6 +25,8 @@ class RunSummary:
     knn: list[float] = field(default_factory=list)
     """Validation kNN of the representation, in order."""
     test_knn: float | None = None
+    loss: float | None = None
+    """Total, of the last step."""
     time: float = 0.0
     """When it last said something, in seconds since 1970."""
 
@@ -62,6 +66,16 @@ def summarise(run: RunDirectory) -> RunSummary:
     return summary
 
 
+def size_on_disk(run: RunDirectory) -> int:
+    """Bytes of all files of a run; what vanishes while it is counted does not count."""
+    total = 0
+    for folder, _, names in os.walk(run.path):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(folder, name)).st_size  # noqa: PTH118 (thousands of files)
+    return total
+
+
 def _add_last_steps(summary: RunSummary, line: bytes) -> None:
     try:
         event = from_line(line)
@@ -69,4 +83,5 @@ def _add_last_steps(summary: RunSummary, line: bytes) -> None:
         return
     if isinstance(event, StepsLogged):
         summary.step = max(summary.step, event.last_step)
+        summary.loss = event.total[-1] if event.total else None
         summary.time = max(summary.time, event.time)
