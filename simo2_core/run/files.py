@@ -57,3 +57,12 @@ def disk_error(doing: str, path: Path, error: OSError, *, option: str = "--run-d
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
         return RunError(f"a file is in the way while {doing} {path}. Choose another folder with {option}.")
     return RunError(f"{error.strerror or error} while {doing} {path}.")
+
+
+def write_into(path: Path, content: bytes, *, option: str = "--run-dir") -> None:
+    """Writes a file whole, making its folder if need be; raises RunError, which names `option`, if the disk refuses."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, content)
+    except OSError as error:
+        raise disk_error("writing", path, error, option=option) from error

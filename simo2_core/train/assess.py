@@ -25,8 +25,9 @@ from simo2_core.data.dataset import Dataset
 from simo2_core.data.progress import Report, silent
 from simo2_core.errors import ConfigError
 from simo2_core.run.directory import RunDirectory
+from simo2_core.run.files import write_into
 from simo2_core.train.evaluate import flatten_pixels
-from simo2_core.train.features import Features, dataset_for, features_of, folder_of, write_into
+from simo2_core.train.features import Features, dataset_for, features_of, folder_of
 
 FORMAT = 1
 """Version of `eval.json`."""

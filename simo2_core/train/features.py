@@ -27,7 +27,7 @@ from simo2_core.data.progress import Report, silent
 from simo2_core.errors import ConfigError, DataError
 from simo2_core.presets import config_for
 from simo2_core.run.directory import RunDirectory
-from simo2_core.run.files import disk_error, write_whole
+from simo2_core.run.files import write_into
 from simo2_core.train.checkpoint import read_meta
 from simo2_core.train.manifest import identity
 from simo2_core.train.restore import load_encoder, untrained_encoder
@@ -136,12 +136,3 @@ def _read(path: Path, made_from: str, dataset: Dataset) -> dict[str, Features] |
             return {name: Features(*(file[f"{kind}/{name}"] for kind in Features._fields)) for name in dataset.parts}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
-
-
-def write_into(path: Path, content: bytes, *, option: str = "--run-dir") -> None:
-    """Writes a file whole, making its folder if need be; raises RunError, which names `option`, if the disk refuses."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, content)
-    except OSError as error:
-        raise disk_error("writing", path, error, option=option) from error

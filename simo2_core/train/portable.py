@@ -18,7 +18,7 @@ from simo2_core.errors import CheckpointError, ConfigError, RunError
 from simo2_core.knobs import plain, read_section
 from simo2_core.model.network import Network
 from simo2_core.objectives.objective import PREFIX
-from simo2_core.run.files import disk_error, write_whole
+from simo2_core.run.files import write_into
 from simo2_core.train.checkpoint import load, require_same
 
 FORMAT = 1
@@ -61,11 +61,7 @@ def export_encoder(checkpoint: Path, folder: Path) -> dict[str, Any]:
     }  # fmt: skip
     contents = {WEIGHTS: save(kept), FACTS: json.dumps(facts, indent=1).encode()}
     for name, content in contents.items():
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            write_whole(folder / name, content)
-        except OSError as error:
-            raise disk_error("writing", folder / name, error, option="--out") from error
+        write_into(folder / name, content, option="--out")
     return facts
 
 

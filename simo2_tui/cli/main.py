@@ -21,6 +21,7 @@ from simo2_tui.cli import (
     log,
     plot,
     presets,
+    report,
     resume,
     runs,
     train,
@@ -113,6 +114,7 @@ app.command("export")(export.export_command)
 app.command("finetune", epilog=_EXIT_CODES)(finetune.finetune_command)
 app.command("compare", epilog=_EXIT_CODES)(compare.compare_command)
 app.command("log", epilog=_EXIT_CODES)(log.log_command)
+app.command("report")(report.report_command)
 app.add_typer(runs.app, name="runs")
 app.add_typer(data.app, name="data")
 

@@ -20,7 +20,7 @@ from simo2_core.analysis.plots.style import LIGHT, Caption, Theme, blend, class_
 from simo2_core.analysis.reduce import pca_2d, sample_by_class
 from simo2_core.analysis.snapshot import Snapshot
 from simo2_core.errors import DataError
-from simo2_core.run.files import disk_error, write_whole
+from simo2_core.run.files import write_into
 
 MOST_FRAMES = 60
 _IMAGES = 1500
@@ -69,11 +69,7 @@ def draw_animation(path: Path, snapshots: Sequence[Snapshot], preset: str, *, th
     classes = len(last.class_names)
     colours = {class_style(label, classes, theme)[0] for label in range(classes)}
     content = _gif(frames, [theme.paper, theme.ink, theme.muted, theme.faint, *sorted(colours)])
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, content)
-    except OSError as error:
-        raise disk_error("writing", path, error) from error
+    write_into(path, content)
     return path
 
 

@@ -20,7 +20,7 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap, to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 
-from simo2_core.run.files import disk_error, write_whole
+from simo2_core.run.files import write_into
 
 DPI = 300
 """Dots an inch of every picture: what journals ask for. Against 160 it takes a quarter more time to draw."""
@@ -216,9 +216,5 @@ def save(figure: Figure, path: Path, *, dpi: int = DPI) -> Path:
     """
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi, facecolor=figure.get_facecolor(), metadata={"Software": None})
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, buffer.getvalue())
-    except OSError as error:
-        raise disk_error("writing", path, error) from error
+    write_into(path, buffer.getvalue())
     return path

@@ -1,0 +1,156 @@
+"""The page about a run: everything on it, nothing from elsewhere, and open in a real browser."""
+
+import io
+import json
+import shlex
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from simo2_core.config import leaves
+from simo2_core.errors import RunError
+from simo2_core.presets import PRESETS
+from simo2_core.report.collect import collect
+from simo2_core.report.command import settings_changed, train_command
+from simo2_core.report.page import render_page
+from simo2_core.run.directory import RunDirectory
+from simo2_tui.cli.options import resolve
+from tests.simo2_tui.recorded import write_run
+
+EVIL = "<script>alert('x')</script>&\"'"
+
+
+class Elements(HTMLParser):
+    """Every element with its attributes, and all text outside the style."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.found, self.text, self.inside = [], "", []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+        if tag not in ("meta", "img", "br", "link"):
+            self.inside.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.inside.pop() == tag
+
+    def handle_data(self, data):
+        if not self.inside or self.inside[-1] != "style":
+            self.text += data
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    run = write_run(folder, "one", finish="completed", upto=400, bad=77)
+    lines = run.events_path.read_text().replace('"zero"', json.dumps(EVIL))
+    run.events_path.write_text(lines)
+    for kind in ("curves", "pca"):
+        noise = np.random.default_rng(0).integers(0, 256, (1600, 2000, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(run.plots / f"{kind}.png")
+    metric = {"label": "kNN k=20", "split": "test", "fit": "train", "how": "cosine"}
+    (run.path / "eval" / "400").mkdir(parents=True)
+    (run.path / "eval" / "400" / "eval.json").write_text(json.dumps({
+        "step": 400, "data": "digits", "images": {"test": 359}, "metrics": {"knn_20": metric, "nc1": metric},
+        "scores": {"projection": {"knn_20": {"value": 0.75, "interval": 0.01}}},
+    }))  # fmt: skip
+    (run.path / "eval" / "300").mkdir()
+    (run.path / "eval" / "300" / "eval.json").write_text("{ torn")
+    return run
+
+
+def test_the_page_tells_everything_and_loads_nothing(run):
+    page = render_page(collect(run))
+    found = Elements(page)
+    assert not found.inside, "every element is closed"
+    assert not [tag for tag, _ in found.found if tag in ("script", "link", "iframe", "object")]
+    for _, attributes in found.found:
+        assert not any(name.startswith("on") for name in attributes)
+        for name in ("src", "href"):
+            assert attributes.get(name, "#").startswith(("data:image/png;base64,", "#"))
+    assert "url(" not in page
+    assert "@import" not in page
+    ids = {attributes["id"] for _, attributes in found.found if "id" in attributes}
+    assert {a["href"][1:] for tag, a in found.found if tag == "a"} <= ids
+    words = " ".join(found.text.split())
+    for word in ("one", "completed", "step 400 of 400", "99.45%", "0.7500 ± 0.0100", "step 77: the loss is NaN.",
+                 "284,321", "simo2 train --preset digits", EVIL.split("'")[1], "27.4 s"):  # fmt: skip
+        assert word in words, word
+    assert len([tag for tag, _ in found.found if tag == "img"]) == 2
+    assert "NC1" not in words
+
+
+def test_a_picture_is_made_smaller(run):
+    (_, content), *_ = collect(run).pictures
+    assert Image.open(io.BytesIO(content)).width == 1400
+
+
+def test_a_run_without_anything_to_tell_is_one_line(tmp_path):
+    with pytest.raises(RunError, match="has logged nothing yet"):
+        collect(RunDirectory.create(tmp_path, "empty", PRESETS["digits"].config))
+
+
+def test_a_run_that_was_killed_early_has_a_page_too(tmp_path):
+    page = render_page(collect(write_run(tmp_path, upto=3)))
+    assert "dead" in page
+    assert "Nothing has been evaluated yet." in page
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="there is no chromium")
+def test_a_real_browser_shows_it(run, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text(render_page(collect(run)))
+
+    def browser(*options):
+        return subprocess.run(
+            ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}",
+             "--window-size=1000,1400", *options, path.as_uri()],
+            capture_output=True, text=True, timeout=120, check=True,
+        ).stdout  # fmt: skip
+
+    dom = Elements(browser("--dump-dom"))
+    assert not [tag for tag, _ in dom.found if tag == "script"]
+    assert "completed" in dom.text
+    browser(f"--screenshot={tmp_path / 'page.png'}")
+    pixels = np.asarray(Image.open(tmp_path / "page.png").convert("RGB"))
+    assert pixels.shape == (1400, 1000, 3)
+    assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 100, "text and pictures"
+
+
+CHANGES = st.fixed_dictionaries(
+    {},
+    optional={
+        "steps": st.integers(1, 10**6), "seed": st.integers(0, 999), "learning_rate": st.floats(1e-6, 1),
+        "widths": st.lists(st.integers(1, 64), min_size=1, max_size=5).map(tuple), "flip": st.booleans(),
+        "distance": st.sampled_from(["euclidean", "line"]), "eval_every": st.sampled_from(["never", "30s", "5"]),
+        "test_split": st.sampled_from([None, "hold-out"]), "labels": st.sampled_from(["classes", "none"]),
+        "epsilon": st.floats(1e-6, 1),
+    },
+)  # fmt: skip
+
+
+@settings(max_examples=40)
+@given(st.sampled_from(sorted(PRESETS)), CHANGES)
+def test_the_command_gives_the_settings_back(preset, changes):
+    config = resolve(preset, changes)
+    words = shlex.split(train_command(config))
+    assert words[:4] == ["simo2", "train", "--preset", preset]
+    flags = {leaf.flag: leaf for leaf in leaves()}
+    given_again = {
+        flags[flag].name: flags[flag].parse(text) for flag, text in zip(words[4::2], words[5::2], strict=True)
+    }
+    assert resolve(preset, given_again) == config
+    assert set(settings_changed(config)) == set(given_again)
+
+
+def test_a_folder_is_named_once(tmp_path):
+    config = resolve(None, {"dataset": str(tmp_path / "my images"), "image_size": 16})
+    assert train_command(config) == f"simo2 train --dataset '{tmp_path / 'my images'}' --image-size 16"
