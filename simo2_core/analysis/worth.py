@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,8 @@ class Metric:
     """Whether it is a share in [0, 1], shown as a percentage, and more is better."""
     split: str = "test"
     """The part that the number is about."""
+    asked: bool = False
+    """Whether it is measured only when asked for."""
 
 
 _KNN = "cosine, votes weighted exp(cos/0.07)"
@@ -53,6 +55,8 @@ METRICS: tuple[Metric, ...] = (
     Metric("nearest_class_mean", "nearest class mean", "accuracy", "train", "cosine to the mean of unit rows"),
     Metric("linear_probe", "linear probe", "accuracy", "train",
            "logistic regression on scaled features; C chosen on validation"),
+    Metric("augmented_probe", "probe by SGD, augmented", "accuracy", "train",
+           "SGD on features of augmented images, 30 epochs; learning rate chosen on validation", asked=True),
     *(Metric(f"shot_{n}", "1 label a class" if n == 1 else f"{n} labels a class", "few labels", "train",
              f"nearest class mean, {DRAWS} draws of labels, ± 95% interval over draws") for n in (1, 5, 10)),
     *(Metric(f"way_5_shot_{n}", f"5-way {n}-shot", "few labels", "test",
@@ -148,6 +152,12 @@ def measure(features: FeatureParts, labels: LabelParts, *, classes: int, say: Ca
     means = geometry.class_means(scaled, fit_labels, classes)
     found["nc4"] = neural_collapse.disagreement(predicted, means, probe.scale(test))
     return Worth(_estimates(found), each[NEIGHBOURS.index(HEADLINE)], probe.C, probe.validation_accuracy)
+
+
+def with_score(worth: Worth, key: str, value: float) -> Worth:
+    """The same with one more score, in the order of `METRICS`."""
+    scores = {**worth.scores, key: Estimate(value, float("nan"))}
+    return replace(worth, scores={metric.key: scores[metric.key] for metric in METRICS if metric.key in scores})
 
 
 def _geometry(features: NDArray[Any], labels: NDArray[np.int32], classes: int) -> dict[str, Estimate | float | None]:

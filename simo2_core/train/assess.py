@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 from simo2_core.analysis.classification import Classification, classification
 from simo2_core.analysis.few_shot import Estimate
 from simo2_core.analysis.geometry import class_gram
-from simo2_core.analysis.worth import METRICS, Worth, measure
+from simo2_core.analysis.worth import METRICS, Worth, measure, with_score
 from simo2_core.data.dataset import Dataset
 from simo2_core.data.progress import Report, silent
 from simo2_core.errors import ConfigError
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import write_into
+from simo2_core.train.augmented_probe import AugmentedProbe, augmented_probe
 from simo2_core.train.evaluate import flatten_pixels
 from simo2_core.train.features import Features, dataset_for, features_of, folder_of
 
@@ -53,6 +54,8 @@ class Assessment:
     """Of test, by kNN with k = 20 on the representation."""
     class_grams: dict[str, NDArray[np.float64]]
     """(C, C) signed cosines of the class means of test, by name of the features."""
+    augmented_probes: dict[str, AugmentedProbe]
+    """By name of the features; empty unless it was asked for."""
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dict; a number that could not be measured is not in it."""
@@ -63,11 +66,12 @@ class Assessment:
             "data": self.data,
             "fingerprint": self.fingerprint,
             "images": self.images,
-            "metrics": describe_metrics(),
+            "metrics": describe_metrics(augmented=bool(self.augmented_probes)),
             "scores": {name: scores_to_json(worth.scores) for name, worth in self.worth.items()},
             "linear_probe": {
                 name: {"C": worth.probe_C, "validation": worth.probe_validation} for name, worth in self.worth.items()
             },
+            "augmented_probe": {name: probe._asdict() for name, probe in self.augmented_probes.items()},
             "classes": [
                 {"name": name, "images": int(images), "precision": float(p), "recall": float(r), "f1": float(f)}
                 for name, images, p, r, f in zip(
@@ -79,9 +83,10 @@ class Assessment:
         }  # fmt: skip
 
 
-def describe_metrics() -> dict[str, dict[str, str]]:
+def describe_metrics(*, augmented: bool = False) -> dict[str, dict[str, str]]:
     """What each metric is, which part it is measured on and which part it was fitted on."""
-    return {m.key: {"label": m.label.strip(), "split": m.split, "fit": m.fit, "how": m.how} for m in METRICS}
+    measured = (metric for metric in METRICS if augmented or not metric.asked)
+    return {m.key: {"label": m.label.strip(), "split": m.split, "fit": m.fit, "how": m.how} for m in measured}
 
 
 def scores_to_json(scores: dict[str, Estimate]) -> dict[str, dict[str, float]]:
@@ -94,7 +99,7 @@ def scores_to_json(scores: dict[str, Estimate]) -> dict[str, dict[str, float]]:
 
 def assess(
     run: RunDirectory, checkpoint: Path, *, data: str | None = None, features: Sequence[str] = FEATURES,
-    report: Report = silent, say: Callable[[str], None] = lambda _: None,
+    augmented: bool = False, report: Report = silent, say: Callable[[str], None] = lambda _: None,
 ) -> Assessment:  # fmt: skip
     """Measures a checkpoint of a run on the test part of its own data set, or of another.
 
@@ -105,6 +110,7 @@ def assess(
         data: a data set as for `simo2 train --dataset`; its images are made as large as those of the run and
             normalised by the statistics of the run.
         features: which of `FEATURES` to measure, `representation` among them.
+        augmented: whether to fit a linear probe by SGD on augmented images too; it takes 30 epochs of embedding.
         report: told how far preparing and decoding are.
         say: told what is being done.
 
@@ -120,6 +126,12 @@ def assess(
     for name in features:
         heading = name.replace("_", " ")
         worth[name] = measure(made[name], labels, classes=classes, say=_prefixed(say, heading))
+    probes = {}
+    if augmented:
+        known = features_of(folder_of(run, checkpoint, data), checkpoint, dataset)
+        probes = augmented_probe(checkpoint, dataset, known, say=say)
+        for name in worth.keys() & probes.keys():
+            worth[name] = with_score(worth[name], "augmented_probe", probes[name].accuracy)
     return Assessment(
         checkpoint=checkpoint,
         step=int(checkpoint.name),
@@ -130,6 +142,7 @@ def assess(
         worth=worth,
         classes=classification(labels["test"], worth["representation"].predicted, classes=classes),
         class_grams={name: class_gram(made[name]["test"], labels["test"], classes) for name in features},
+        augmented_probes=probes,
     )
 
 

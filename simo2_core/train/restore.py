@@ -17,7 +17,7 @@ from simo2_core.model.network import Arrays, Network
 from simo2_core.objectives.objective import PREFIX
 from simo2_core.run.directory import RunDirectory, find_run
 from simo2_core.run.files import disk_error
-from simo2_core.train.checkpoint import find_checkpoint, load, require_same
+from simo2_core.train.checkpoint import find_checkpoint, load, read_meta, require_same
 from simo2_core.train.evaluate import looked_at, save_snapshot
 from simo2_core.train.portable import is_exported, read_exported
 from simo2_core.train.step import first_weights
@@ -75,8 +75,8 @@ def load_encoder(path: str | Path) -> Encoder:
     if is_exported(Path(path)):
         config, arrays, facts = read_exported(Path(path))
         network, params, stats = Network.build_abstract(config, facts["image_shape"][2])
-        return _with_arrays(network, params, stats, arrays, facts)
-    return _encoder(locate(str(path), Path("runs")), trained=True)
+        return _ready(network, *_filled(params, stats, arrays), facts)
+    return _ready(*load_network(locate(str(path), Path("runs"))))
 
 
 def untrained_encoder(checkpoint: Path) -> Encoder:
@@ -85,14 +85,20 @@ def untrained_encoder(checkpoint: Path) -> Encoder:
     Raises:
         RunError: the checkpoint is missing or damaged.
     """
-    return _encoder(checkpoint, trained=False)
+    meta = read_meta(checkpoint)
+    network, params, stats = first_weights(Config.from_json(meta["config"]), meta["image_shape"][2])
+    return _ready(network, params, stats, meta)
 
 
-def _encoder(checkpoint: Path, *, trained: bool) -> Encoder:
+def load_network(checkpoint: Path) -> tuple[Network, Arrays, Arrays, Mapping[str, Any]]:
+    """The network of a checkpoint, its `params` and `stats`, and the checkpoint's meta.
+
+    Raises:
+        RunError: the checkpoint is missing or damaged.
+    """
     arrays, meta = load(checkpoint)
     config = Config.from_json(meta["config"])
-    channels = meta["image_shape"][2]
-    network, params, stats = Network.build_abstract(config.model, channels)
+    network, params, stats = Network.build_abstract(config.model, meta["image_shape"][2])
     expected = {f"params/{name}": array for name, array in params.items()}
     expected |= {f"stats/{name}": array for name, array in stats.items()}
     found = {
@@ -101,18 +107,15 @@ def _encoder(checkpoint: Path, *, trained: bool) -> Encoder:
         if name.startswith(("params/", "stats/")) and not name.startswith("params/" + PREFIX)
     }
     require_same(found, expected, checkpoint)
-    if trained:
-        return _with_arrays(network, params, stats, arrays, meta)
-    network, params, stats = first_weights(config, channels)
-    return _ready(network, params, stats, meta)
+    return network, *_filled(params, stats, arrays), meta
 
 
-def _with_arrays(
-    network: Network, params: Any, stats: Any, arrays: Mapping[str, Any], meta: Mapping[str, Any]
-) -> Encoder:
-    params = {name: jnp.asarray(arrays[f"params/{name}"]) for name in params}
-    stats = {name: jnp.asarray(arrays[f"stats/{name}"]) for name in stats}
-    return _ready(network, params, stats, meta)
+def _filled(params: Arrays, stats: Arrays, arrays: Mapping[str, Any]) -> tuple[Arrays, Arrays]:
+    """`params` and `stats` by their names, with the values in `arrays`."""
+    return (
+        {name: jnp.asarray(arrays[f"params/{name}"]) for name in params},
+        {name: jnp.asarray(arrays[f"stats/{name}"]) for name in stats},
+    )
 
 
 def _ready(network: Network, params: Arrays, stats: Arrays, meta: Mapping[str, Any]) -> Encoder:

@@ -41,6 +41,9 @@ def eval_command(
     out: Annotated[
         Path | None, typer.Option(help="Folder for eval.json and the PNG files; by default the run's eval/STEP/.")
     ] = None,
+    sgd_probe: Annotated[
+        bool, typer.Option("--sgd-probe", help="Fit a linear probe by SGD on augmented images too, for 30 epochs.")
+    ] = False,
     run_dir: RunDirOption = DEFAULT_RUN_DIR,
     as_json: JsonOption = False,
 ) -> None:
@@ -60,7 +63,7 @@ def eval_command(
     done = []
     for run, checkpoint in places:
         with DataProgress(quiet=as_json) as progress, _telling(as_json) as say:
-            found = assess(run, checkpoint, data=data, report=progress.report, say=say)
+            found = assess(run, checkpoint, data=data, augmented=sgd_probe, report=progress.report, say=say)
         done.append(found)
         folder = folder_of(run, checkpoint, data) if several or out is None else out
         write_json(folder / "eval.json", found.to_json())
@@ -105,7 +108,7 @@ def _summary(
     checkpoints = [str(found.checkpoint) for found in done]
     result: dict[str, Any] = {
         "format": FORMAT, "checkpoints": checkpoints, "data": done[0].data, "images": done[0].images,
-        "metrics": describe_metrics(), "scores": scores,
+        "metrics": describe_metrics(augmented=any(found.augmented_probes for found in done)), "scores": scores,
     }  # fmt: skip
     files = []
     if out is not None:
@@ -113,7 +116,7 @@ def _summary(
         caption = f"{done[0].data} · {len(done)} runs · {done[0].images['test']:,} test images"
         files = [
             out / "eval.json",
-            draw_scores(out / "eval.png", summary, _shares(), caption, ["Bars: ± std of runs."]),
+            draw_scores(out / "eval.png", summary, _shares(summary), caption, ["Bars: ± std of runs."]),
         ]
     if as_json:
         print(json.dumps({**result, "files": [str(path) for path in files]}))
@@ -132,18 +135,24 @@ def _draw(found: Assessment, folder: Path, title: str) -> list[Path]:
     scores = {name: worth.scores for name, worth in found.worth.items()}
     notes = ["Random: the same network before its first step. Bars: 95% interval over draws of labels or episodes."]
     return [
-        draw_scores(folder / "eval.png", scores, _shares(), str(caption), notes),
+        draw_scores(folder / "eval.png", scores, _shares(scores), str(caption), notes),
         draw_confusion(
             folder / "confusion.png", found.classes, found.class_names, caption, "kNN k=20 on the representation"
         ),
     ]
 
 
-def _shares() -> list[Any]:
+def _shares(scores: Mapping[str, Mapping[str, Estimate]]) -> list[Any]:
     from simo2_core.analysis.plots.worth import Row
+
+    return [Row(metric.key, metric.label) for metric in _measured(scores) if metric.share]
+
+
+def _measured(scores: Mapping[str, Mapping[str, Estimate]]) -> list[Metric]:
+    """Every metric, but those that nobody asked for."""
     from simo2_core.analysis.worth import METRICS
 
-    return [Row(metric.key, metric.label) for metric in METRICS if metric.share]
+    return [m for m in METRICS if not m.asked or any(m.key in found for found in scores.values())]
 
 
 def _one_run(found: Assessment) -> list[str]:
@@ -152,10 +161,8 @@ def _one_run(found: Assessment) -> list[str]:
 
 
 def _table(scores: Mapping[str, Mapping[str, Estimate]]) -> list[str]:
-    from simo2_core.analysis.worth import METRICS
-
     lines, group = [" " * _LABEL + "".join(f"{_HEADS[name]:>{_CELL}}" for name in scores)], ""
-    for metric in METRICS:
+    for metric in _measured(scores):
         if metric.group != group:
             group = metric.group
             lines.append(f"{group}, %" if metric.share else group)
@@ -204,6 +211,8 @@ def _origins(found: Assessment) -> list[str]:
         f"C of the linear probe is chosen on validation ({sizes['validation']}); nothing is chosen on test.",
         "pixels: raw values. random r., random p.: both outputs of the same network before its first step.",
     ]
+    if found.augmented_probes:
+        lines.append("Probe by SGD: on augmented images, as the run augments; learning rate chosen on validation.")
     if found.images["train"] > PROBE_IMAGES:
         lines.append(f"Linear probes are fitted on {PROBE_IMAGES:,} training images, as many of each class as can be.")
     return [piece for line in lines for piece in textwrap.wrap(line, _LABEL + _CELL * len(_HEADS))]
