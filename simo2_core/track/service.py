@@ -4,43 +4,21 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 from simo2_core.errors import ConfigError
-from simo2_core.events import Event
-from simo2_core.run.directory import RunDirectory
 
 WANDB_MODES = ("online", "offline")
 
 
-class Tracker(ABC):
-    """An open connection to a service."""
-
-    where: str = ""
-    """Where to look at it, once its run has begun: an address or a folder, for people."""
-
-    @abstractmethod
-    def write(self, event: Event) -> None:
-        """Tells one event; may take as long as the service does, and raise what its client raises."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Sends what is left and ends."""
-
-
 @dataclass(frozen=True, kw_only=True)
-class Service(ABC):
+class Service:
     """What a user asked for. It can be passed to another process as one line of text."""
 
     name: ClassVar[str]
     """Of the service, of the package that speaks to it, of the extra that installs it and of the option."""
-
-    @abstractmethod
-    def open(self, run: RunDirectory) -> Tracker:
-        """Imports the service's client and makes its tracker; `check` first."""
 
     @property
     def replay(self) -> str:
@@ -77,11 +55,6 @@ class Wandb(Service):
         if not self.project.strip():
             raise ConfigError("wandb_project is empty; it must be a name.")
 
-    def open(self, run: RunDirectory) -> Tracker:
-        from simo2_core.track.to_wandb import WandbTracker
-
-        return WandbTracker(run, self)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Tensorboard(Service):
@@ -94,11 +67,6 @@ class Tensorboard(Service):
     @property
     def replay(self) -> str:
         return f"--{self.name} {self.folder}"
-
-    def open(self, run: RunDirectory) -> Tracker:
-        from simo2_core.track.to_tensorboard import TensorboardTracker
-
-        return TensorboardTracker(run, self.folder)
 
 
 def from_line(line: str) -> Service:

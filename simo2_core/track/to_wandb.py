@@ -13,7 +13,8 @@ from simo2_core.events import CheckpointSaved, Evaluated, Event, PlotSaved, RunF
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import write_whole
 from simo2_core.track.series import series, settings
-from simo2_core.track.service import Tracker, Wandb
+from simo2_core.track.service import Wandb
+from simo2_core.track.tracker import Tracker
 
 
 class WandbTracker(Tracker):

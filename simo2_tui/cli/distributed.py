@@ -108,7 +108,7 @@ def _follow(as_json: bool) -> None:
 
     from simo2_core.run.control import Control
     from simo2_core.train.follow import follow
-    from simo2_tui.cli.train import listen
+    from simo2_tui.cli.headless import listen
 
     if not os.environ.get("SIMO2_DEBUG"):
         silence(2)  # for good: what jax writes when the leader is gone is no news

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from simo2_core.errors import ConfigError
+from simo2_tui.cli.headless import run_training
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, with_settings
 from simo2_tui.cli.tracking import Begin, with_tracking
 
@@ -46,8 +47,6 @@ def _finetune(
     The new run has the settings of the old one but for cross-entropy with label smoothing 0.1; those given here go
     first. It can be watched, stopped and resumed like every run.
     """
-    from simo2_tui.cli.train import run_training
-
     if compare_scratch and (from_scratch or freeze):
         other = "--from-scratch" if from_scratch else "--freeze"
         raise ConfigError(f"--compare-scratch and {other} are given together; it trains the whole network both ways.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from simo2_core.errors import ConfigError, NewerFormatError, RunError
+from simo2_tui.cli.headless import run_training
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, with_settings
 from simo2_tui.cli.tracking import Begin, with_tracking
 
@@ -31,8 +32,6 @@ def _resume(
 
     Settings given here replace the run's own from now on: `simo2 resume latest --steps 2000`.
     """
-    from simo2_tui.cli.train import run_training
-
     if plain and as_json:
         raise ConfigError("--plain and --json are given together; choose one of them.")
     config, found = find_resumable(run, run_dir, settings)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -20,16 +16,10 @@ from simo2_tui.cli.distributed import (
     ProcessIdOption,
     train_together,
 )
+from simo2_tui.cli.headless import run_training
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, resolve, with_settings
 from simo2_tui.cli.resume import find_resumable
 from simo2_tui.cli.tracking import Begin, with_tracking
-
-if TYPE_CHECKING:
-    from simo2_core.config import Config
-    from simo2_core.run.control import Control
-    from simo2_core.run.directory import RunDirectory
-
-INTERRUPTED = 130
 
 
 def _train(
@@ -75,61 +65,3 @@ def _train(
 
 
 train_command = with_settings(with_tracking(_train))
-
-
-def run_training(
-    config: Config, run: RunDirectory | None, *, run_dir: Path, name: str | None, plain: bool, as_json: bool,
-    tracking: Begin,
-) -> None:  # fmt: skip
-    """Trains in this process, in a new run or an existing one, and shows it.
-
-    Raises:
-        typer.Exit: with 130 when the run was stopped before its end.
-    """
-    from simo2_core.data.load import load_dataset
-    from simo2_core.run.control import Control
-    from simo2_core.run.directory import RunDirectory
-    from simo2_core.run.sinks import record
-    from simo2_core.run.summary import summarise
-    from simo2_tui.cli.data_progress import DataProgress
-    from simo2_tui.cli.display import make_display
-    from simo2_tui.terminal import stray_output
-
-    display = make_display(config, plain=plain or not sys.stdout.isatty(), as_json=as_json)
-    with DataProgress(quiet=as_json or plain) as progress:  # so that the run finds the images decoded
-        load_dataset(config.data, report=progress.report)
-    diverged = run is not None and summarise(run).state == "diverged"
-    run = run or RunDirectory.create(run_dir, name, config)
-    with run.own(), tracking(run) as services:
-        if diverged:  # its newest state is what gave a loss that is not finite, whatever the learning rate
-            from simo2_core.train.recover import set_diverged_aside
-
-            set_diverged_aside(run.checkpoints)
-        control = Control(run.control)
-        listen(control)
-        with stray_output() as stray, display:
-            stray.send_to(run.log_path)  # what native code writes to descriptor 2 would break the picture
-            from simo2_core.train.trainer import train  # seconds of jax: not before the settings are known to work
-
-            for event in record(services.watch(train(config, run, control)), run):
-                display.show(event)
-        display.summary(run)
-    if display.reason != "completed":
-        raise typer.Exit(INTERRUPTED)
-
-
-def listen(control: Control) -> None:
-    """Makes signals ask the trainer to stop and save; a second Ctrl+C leaves at once."""
-
-    def stop(number: int, _frame: object) -> None:
-        if number == signal.SIGINT and asked:
-            os.write(2, b"\x1b[?25h\nsimo2: left at once; the newest whole checkpoint is what counts.\n")
-            os._exit(INTERRUPTED)
-        asked.append(number)
-        if number == signal.SIGINT:
-            os.write(2, b"\nsimo2: stopping and saving; Ctrl+C again leaves at once.\n")
-        control.send("stop", f"signal {signal.Signals(number).name}")
-
-    asked: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
-        signal.signal(number, stop)

@@ -1,7 +1,7 @@
 """Writes a data set that anyone can make: capital letters in the fonts that come with matplotlib.
 
-`python -m tests.benchmarks.letters FOLDER` writes FOLDER/train/A … Z and FOLDER/test/A … Z, 20 pixels square, each letter
-turned, scaled, sheared and moved at random. The fonts of test are not those of train.
+`python -m tests.benchmarks.letters FOLDER` writes FOLDER/train/A … Z and FOLDER/test/A … Z, 20 pixels square, each
+letter turned, scaled, sheared and moved at random. The fonts of test are not those of train.
 """
 
 from __future__ import annotations
