@@ -167,6 +167,11 @@ class StrayOutput:
         """Appends what is written to descriptor 2 to the file at `path` from now on."""
         self._point(path)
 
+    def say(self, text: str) -> None:
+        """Writes to where descriptor 2 pointed, for the user to see; a signal handler may call it."""
+        with contextlib.suppress(OSError):
+            os.write(self._kept if self._kept >= 0 else 2, text.encode())
+
     def _point(self, path: Path) -> None:
         with contextlib.suppress(OSError):
             target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)

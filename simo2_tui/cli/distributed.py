@@ -117,7 +117,7 @@ def _follow(as_json: bool) -> None:
     if not as_json:
         print(f"{line}: takes part in the run of process 0")
     control = Control()
-    listen(control)
+    listen(control, lambda text: print(text, end="", file=sys.stderr, flush=True))
     reason = follow(control)
     print(json.dumps({**who, "reason": reason}) if as_json else f"{line}: {reason}")
     if _EXIT_CODES[reason]:

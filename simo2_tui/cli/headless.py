@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,8 +50,8 @@ def run_training(
 
             set_diverged_aside(run.checkpoints)
         control = Control(run.control)
-        listen(control)
         with stray_output() as stray, display:
+            listen(control, stray.say)
             stray.send_to(run.log_path)  # what native code writes to descriptor 2 would break the picture
             from simo2_core.train.trainer import train  # seconds of jax: not before the settings are known to work
 
@@ -61,16 +62,20 @@ def run_training(
         raise typer.Exit(INTERRUPTED)
 
 
-def listen(control: Control) -> None:
-    """Makes signals ask the trainer to stop and save; a second Ctrl+C leaves at once."""
+def listen(control: Control, say: Callable[[str], None]) -> None:
+    """Makes signals ask the trainer to stop and save; a second Ctrl+C leaves at once.
+
+    Args:
+        say: tells the user, from inside a signal handler.
+    """
 
     def stop(number: int, _frame: object) -> None:
         if number == signal.SIGINT and asked:
-            os.write(2, b"\x1b[?25h\nsimo2: left at once; the newest whole checkpoint is what counts.\n")
+            say("\x1b[?25h\nsimo2: left at once; the newest whole checkpoint is what counts.\n")
             os._exit(INTERRUPTED)
         asked.append(number)
         if number == signal.SIGINT:
-            os.write(2, b"\nsimo2: stopping and saving; Ctrl+C again leaves at once.\n")
+            say("\nsimo2: stopping and saving; Ctrl+C again leaves at once.\n")
         control.send("stop", f"signal {signal.Signals(number).name}")
 
     asked: list[int] = []

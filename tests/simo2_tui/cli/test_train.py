@@ -71,6 +71,7 @@ def test_a_signal_keeps_a_checkpoint_that_can_be_resumed_and_plotted(tmp_path: P
     assert result["reason"] == "interrupted"
     assert result["test"] is None
     assert Path(tmp_path / result["checkpoint"]).is_dir()
+    assert ("simo2: stopping and saving" in err) == (number == signal.SIGINT)
     if number != signal.SIGINT:
         return
     code, _, err = simo2("plot", result["checkpoint"], cwd=tmp_path)
@@ -121,7 +122,8 @@ def test_a_disk_that_fills_up_is_said_and_training_goes_on(tmp_path: Path) -> No
     assert "warning disk" in out
     assert err.startswith("simo2: the checkpoint of step 60, ")
     assert "no room left on the disk. Free some space" in err
-    assert err.count("\n") == 1
+    assert err.count("simo2: ") == 1
+    assert "Traceback" not in err
 
 
 def test_a_run_that_diverged_is_resumed_from_before_the_state_that_did(tmp_path: Path) -> None:
