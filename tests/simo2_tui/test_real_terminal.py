@@ -25,6 +25,9 @@ pytestmark = pytest.mark.slow
 ESCAPES = re.compile(r"\x1b\[[0-9;?<>=]*[ -/]*[@-~]|\x1b[()][A-Z0-9]|\x1b[=>]")
 
 
+LEFT_OUT = ("COLORTERM", "NO_COLOR", "COLUMNS", "LINES")
+"""What the terminal under test says for itself; pytest-xdist sets the last two for its workers."""
+
 # in the child and not between fork and exec: this process has threads by the time the test runs
 TAKE_THE_TERMINAL = """
 import fcntl, os, sys, termios
@@ -44,7 +47,7 @@ class Terminal:
         self.process = subprocess.Popen(
             [sys.executable, "-c", TAKE_THE_TERMINAL, sys.executable, "-m", "simo2_tui.cli.main", *arguments],
             stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
-            env={**{name: value for name, value in os.environ.items() if name not in ("COLORTERM", "NO_COLOR")},
+            env={**{name: value for name, value in os.environ.items() if name not in LEFT_OUT},
                  "TERM": "xterm-256color", "JAX_PLATFORMS": "cpu", **variables},
         )  # fmt: skip
         self.raw = ""
