@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -156,11 +157,19 @@ def carry_out_all(folder: Path, jobs: Sequence[Job], devices: int, tell: Tell) -
 
 
 def _take_device(free: Any) -> None:
-    """In a new worker, before it imports jax: it sees one device alone."""
+    """In a new worker, before it imports jax: it sees one device alone, and ends with the process that it works for."""
+    threading.Thread(target=_end_with_parent, name="simo2-parent", daemon=True).start()
     device = str(free.get())
     for variable in set(_DEVICE.values()):
         seen = [name for name in os.environ.get(variable, "").split(",") if name]
         os.environ[variable] = seen[int(device)] if len(seen) > int(device) else device
+
+
+def _end_with_parent() -> None:
+    """A worker that outlived a killed comparison would train on, and hold its runs against the next one."""
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _carry_out_quietly(folder: Path, job: Job, pixels: bool) -> Outcome:
