@@ -3,6 +3,7 @@
 import os
 import tempfile
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # An accidental broadcast of (N,) against (N, M) is a bug that still gives numbers: refuse it everywhere.
@@ -21,3 +22,9 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 # A shared machine can be slow at any moment, which is no fault of the code under test.
 settings.register_profile("simo2", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("simo2")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first: what comes last is then short, and no worker waits for another's long file."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
