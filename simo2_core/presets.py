@@ -4,7 +4,8 @@ Sizes, splits and class counts are those of the TFDS builders (4.9.10), which sh
 row against its builder. `cifar10`, `stl10` and `cifar100` keep D, k and learning rate of the original demo.
 
 How the others were chosen: D is at least the number of classes, so that they can be orthogonal; k is at most the
-images that the smallest class has left for training, where that is at least 8; a batch holds all classes up to 50.
+images that the smallest class has left for training; and a batch draws no more classes than k, because the loss does
+not gather what it has parted (measured in README: 20 classes of 8 letters stay apart, 10 of 16 do not).
 """
 
 from __future__ import annotations
@@ -129,7 +130,7 @@ PRESETS: Mapping[str, Preset] = {
         _tfds("kmnist", "cursive Japanese characters, 28×28 grey", classes=10, shape=_GREY, train=60_000, test=10_000,
               download=21_240_888, D=16, k=32, batch=320, widths=_SMALL, flip=False, shift=2, steps=4000),
         _tfds("emnist/balanced", "handwritten letters and digits, 28×28 grey", classes=47, shape=_GREY,
-              train=112_800, test=18_800, download=561_753_746, D=64, k=16, batch=752, widths=_SMALL, flip=False,
+              train=112_800, test=18_800, download=561_753_746, D=64, k=32, batch=512, widths=_SMALL, flip=False,
               shift=2, steps=4000),
         _tfds("cifar10", "small colour photographs of 10 things, 32×32", classes=10, shape=(32, 32, 3),
               train=50_000, test=10_000, download=170_052_171, D=16, k=32, batch=320),
@@ -147,26 +148,26 @@ PRESETS: Mapping[str, Preset] = {
               train=9_469, test=3_925, download=99_003_388, D=16, k=16, batch=160, test_split="validation",
               splits=("train", "validation")),
         _tfds("oxford_flowers102", "102 kinds of flowers, 10 training images each, 128×128", classes=102,
-              shape=(128, 128, 3), train=1_020, test=6_149, download=344_878_000, D=128, k=8, batch=256,
+              shape=(128, 128, 3), train=1_020, test=6_149, download=344_878_000, D=128, k=8, batch=64,
               splits=("train", "validation", "test")),
         _tfds("caltech101", "101 kinds of things and a background class, 128×128", classes=102, shape=(128, 128, 3),
               train=3_060, test=6_084, download=137_414_764, D=128, k=16, batch=256),
         _tfds("dtd", "47 kinds of textures, 128×128", classes=47, shape=(128, 128, 3), train=1_880, test=1_880,
-              download=625_239_812, D=64, k=8, batch=376, splits=("train", "validation", "test")),
+              download=625_239_812, D=64, k=16, batch=256, splits=("train", "validation", "test")),
         _tfds("oxford_iiit_pet", "37 breeds of cats and dogs, 128×128", classes=37, shape=(128, 128, 3),
-              train=3_680, test=3_669, download=811_092_049, D=64, k=8, batch=296),
+              train=3_680, test=3_669, download=811_092_049, D=64, k=16, batch=256),
         _tfds("cars196", "196 models of cars, 128×128", classes=196, shape=(128, 128, 3), train=8_144, test=8_041,
-              download=0, D=256, k=8, batch=256,
+              download=0, D=256, k=16, batch=256,
               needs="a copy that is already prepared: its download is gone (404), so put one into the data directory"),
         _tfds("stanford_dogs", "120 breeds of dogs, 128×128", classes=120, shape=(128, 128, 3), train=12_000,
-              test=8_580, download=815_912_960, D=128, k=8, batch=256),
+              test=8_580, download=815_912_960, D=128, k=16, batch=256),
         _tfds("cats_vs_dogs", "cats or dogs, 96×96", classes=2, shape=(96, 96, 3), train=23_262, test=0,
               download=824_887_076, D=16, k=32, batch=64, test_split=None, splits=("train",)),
         _tfds("food101", "101 dishes, 128×128", classes=101, shape=(128, 128, 3), train=75_750, test=25_250,
-              download=4_996_278_331, D=128, k=8, batch=256, test_split="validation",
+              download=4_996_278_331, D=128, k=16, batch=256, test_split="validation",
               splits=("train", "validation")),
         _tfds("imagenet2012", "ImageNet: 1,000 classes, 64×64", classes=1000, shape=(64, 64, 3), train=1_281_167,
-              test=50_000, download=0, D=1024, k=8, batch=512, test_split="validation",
+              test=50_000, download=0, D=1024, k=32, batch=512, test_split="validation",
               splits=("train", "validation"), steps=100_000,
               needs="ILSVRC2012_img_train.tar (148 GB) and ILSVRC2012_img_val.tar (6.7 GB), fetched by hand"),
     ]),

@@ -52,6 +52,11 @@ def test_letters_and_digits_are_never_mirrored() -> None:
     assert {name for name, preset in PRESETS.items() if not preset.config.augment.flip} == written
 
 
+def test_a_batch_has_no_more_classes_than_samples_of_each_but_where_the_original_had() -> None:
+    drawn = {name: preset.config.classes_per_batch(preset.classes) for name, preset in PRESETS.items()}
+    assert [name for name, classes in drawn.items() if classes > PRESETS[name].config.samples_per_class] == ["cifar100"]
+
+
 def test_classes_outnumber_dimensions_only_where_the_original_did() -> None:
     crowded = [name for name, preset in PRESETS.items() if preset.classes > preset.config.model.embedding_size]
     assert crowded == ["cifar100"]
