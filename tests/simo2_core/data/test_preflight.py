@@ -60,6 +60,24 @@ def test_a_single_class_is_an_error() -> None:
     assert codes(Config(), dataclasses.replace(FACTS, classes=1))["few-classes"] == "error"
 
 
+@pytest.mark.parametrize(
+    ("changes", "cure"),
+    [
+        ({"samples_per_class": 8, "batch_size": 160}, "--samples-per-class 13, which draws 12 classes"),
+        ({"samples_per_class": 8, "batch_size": 160, "labels": "none", "crop": 0.2}, "--batch-size 64"),
+        ({"reduction": "mean"}, "--reduction sum"),
+    ],
+)
+def test_more_pairs_of_classes_than_of_one_class_is_a_warning(changes: dict[str, object], cure: str) -> None:
+    facts = dataclasses.replace(FACTS, classes=26, train_counts=np.full(26, 100))
+    config = Config().replace({"embedding_size": 32, "distance": "line", **changes})
+    (finding,) = (f for f in preflight(config, facts, ROOMY) if f.severity == "warning")
+    assert finding.code == "few-pairs"
+    assert cure in finding.cure
+    assert "few-pairs" not in codes(config.replace({"reduction": "sum", "samples_per_class": 26}), facts)
+    assert "few-pairs" not in codes(config.replace({"objective": "supcon"}), facts)
+
+
 def test_more_samples_than_images_of_a_class_is_a_warning_with_the_number_to_use() -> None:
     facts = dataclasses.replace(FACTS, train_counts=np.array([100] * 9 + [9]))
     (finding,) = (f for f in preflight(Config(), facts, ROOMY) if f.severity == "warning")
