@@ -1,0 +1,111 @@
+"""The comparisons that README reports, by `simo2 compare`, and a figure of those that vary one number.
+
+    python -m tests.benchmarks.studies FOLDER [NAME ...]
+
+trains what is missing of each study into FOLDER, and prints the tables. `letters` is made there; those of photographs
+want SIMO2_CIFAR10, a folder with train/CLASS and test/CLASS. An interrupted study goes on when it is started again.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.benchmarks import letters
+
+LETTERS = (
+    "--image-size 16 --stem-width 16 --widths 16,32,64 --embedding-size 32 --samples-per-class 16 --batch-size 160 "
+    "--steps 400 --learning-rate 0.004 --schedule cosine --saturation 0 --eval-every 200"
+)
+PHOTOGRAPHS = (
+    "--image-size 16 --stem-width 16 --widths 32,64,128 --embedding-size 16 --samples-per-class 16 --batch-size 160 "
+    "--steps 800 --learning-rate 0.002 --schedule cosine --flip true --label-fraction 0.2 --eval-every 200"
+)
+DISTANCES = ("simo2", "simo2-line")
+VARIED = {
+    "epsilon": ("0.0005", "0.1", "1"),
+    "orth_lean": ("0", "0.1"),
+    "bias": ("0.25", "0.5"),
+}
+
+
+@dataclass(frozen=True)
+class Study:
+    """One comparison."""
+
+    data: str
+    arms: Sequence[str]
+    settings: str = ""
+    seeds: int = 2
+    sweep: str | None = None
+
+
+def _varied(setting: str, values: Sequence[str]) -> list[str]:
+    return [f"{arm}:{setting}={value}" for arm in DISTANCES for value in values]
+
+
+STUDIES = {
+    "letters": Study("letters", ("simo2", "simo2-line", "supcon", "cross_entropy"), LETTERS, 3, "lr"),
+    "letters-batches": Study(
+        "letters",
+        [f"simo2:samples_per_class={k}{rule}" for rule in ("", ":reduction=mean") for k in (4, 8, 16, 32, 80)],
+        LETTERS,
+    ),
+    "letters-few-pairs": Study(
+        "letters",
+        (
+            "simo2:samples_per_class=10", "simo2:samples_per_class=12", "simo2-line:samples_per_class=8",
+            "simo2:samples_per_class=8:bias=0.25", "simo2:samples_per_class=8:epsilon=0.1",
+            "supcon:samples_per_class=8",
+        ),
+        LETTERS,
+    ),
+    "photographs": Study(
+        "cifar10", ("simo2", "simo2-line", "supcon", "cross_entropy"), PHOTOGRAPHS, 3,
+        "lr=0.0007,0.002,0.006",
+    ),
+    "letters-dimensions": Study(
+        "letters", _varied("embedding_size", ("4", "8", "16", "26", "32", "64")), LETTERS
+    ),
+    "digits-dimensions": Study("digits", _varied("embedding_size", ("2", "4", "6", "10", "16"))),
+    "letters-settings": Study(
+        "letters", (*DISTANCES, *(arm for name, values in VARIED.items() for arm in _varied(name, values))), LETTERS
+    ),
+    "digits-views": Study(
+        "digits", ("simclr", "simo2-views:samples_per_class=16", "simo2-line-views:samples_per_class=16"),
+        "--embedding-size 64 --steps 1000 --eval-every 250", 3, "lr=0.0012,0.004",
+    ),
+    "photographs-views": Study(
+        "cifar10", ("simclr", "simo2-views:samples_per_class=16", "simo2-line-views:samples_per_class=16"),
+        PHOTOGRAPHS.replace(" --label-fraction 0.2", "").replace("size 16 --samples", "size 64 --samples"), 3,
+    ),
+}  # fmt: skip
+
+
+def train(folder: Path, name: str) -> Path:
+    """Carries a study out, or what is missing of it; returns the folder of its results."""
+    study = STUDIES[name]
+    data = {"digits": ["--preset", "digits"], "letters": ["--dataset", str(folder / "data" / "letters")]}
+    if study.data == "letters" and not (folder / "data" / "letters").is_dir():
+        letters.main(folder / "data" / "letters")
+    data["cifar10"] = ["--dataset", os.environ.get("SIMO2_CIFAR10", "")]
+    command = [
+        sys.executable, "-m", "simo2_tui.cli.main", "compare", *data[study.data], "--objectives", ",".join(study.arms),
+        "--seeds", str(study.seeds), "--devices", "2", "--run-dir", str(folder), "--name", name,
+        *study.settings.split(),
+    ]  # fmt: skip
+    if study.sweep:
+        command += ["--sweep", study.sweep]
+    subprocess.run(command, check=True)
+    return folder / name
+
+
+if __name__ == "__main__":
+    place = Path(sys.argv[1])
+    place.mkdir(parents=True, exist_ok=True)
+    for wanted in sys.argv[2:] or STUDIES:
+        train(place, wanted)
