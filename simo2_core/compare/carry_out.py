@@ -6,6 +6,7 @@ import contextlib
 import json
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -144,7 +145,8 @@ def carry_out_all(folder: Path, jobs: Sequence[Job], devices: int, tell: Tell) -
     free: Any = context.Queue()
     for device in range(devices):
         free.put(device)
-    with ProcessPoolExecutor(devices, mp_context=context, initializer=_take_device, initargs=(free,)) as pool:
+    left = context.Event()
+    with ProcessPoolExecutor(devices, mp_context=context, initializer=_take_device, initargs=(free, left)) as pool:
         coming = [
             pool.submit(_carry_out_quietly, folder, job, number == 0 and not job.trial)
             for number, job in enumerate(jobs)
@@ -152,24 +154,33 @@ def carry_out_all(folder: Path, jobs: Sequence[Job], devices: int, tell: Tell) -
         try:
             for done in as_completed(coming):
                 yield done.result()
+        except BaseException:  # Ctrl+C, say: what runs goes on from its checkpoint next time
+            left.set()
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _take_device(free: Any) -> None:
-    """In a new worker, before it imports jax: it sees one device alone, and ends with the process that it works for."""
-    threading.Thread(target=_end_with_parent, name="simo2-parent", daemon=True).start()
+def _take_device(free: Any, left: Any) -> None:
+    """In a new worker, before it imports jax: it sees one device alone.
+
+    It ends with the process that it works for, or when `left` is set: one that trained on would hold its runs against
+    the next attempt. Ctrl+C, which reaches all processes of a terminal, is for that process to answer.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    for wait in (parent.join, left.wait):
+        threading.Thread(target=_leave_after, args=(wait,), name="simo2-leave", daemon=True).start()
     device = str(free.get())
     for variable in set(_DEVICE.values()):
         seen = [name for name in os.environ.get(variable, "").split(",") if name]
         os.environ[variable] = seen[int(device)] if len(seen) > int(device) else device
 
 
-def _end_with_parent() -> None:
-    """A worker that outlived a killed comparison would train on, and hold its runs against the next one."""
-    if (parent := multiprocessing.parent_process()) is not None:
-        parent.join()
-        os._exit(1)
+def _leave_after(wait: Callable[[], object]) -> None:
+    wait()
+    os._exit(1)
 
 
 def _carry_out_quietly(folder: Path, job: Job, pixels: bool) -> Outcome:
