@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -61,14 +61,22 @@ def open_comparison(run_dir: Path, name: str, plan: Plan) -> Path:
     return folder
 
 
-def carry_out(folder: Path, job: Job, tell: Tell, *, pixels: bool = False) -> Outcome:
+def _never() -> bool:
+    return False
+
+
+def carry_out(
+    folder: Path, job: Job, tell: Tell, *, pixels: bool = False, asked_to_stop: Callable[[], bool] = _never
+) -> Outcome:
     """Trains and measures one run, or what of it is still to be done.
 
     Args:
         tell: gets every event of its training.
         pixels: measure raw pixels as well.
+        asked_to_stop: looked at after each event.
 
     Raises:
+        KeyboardInterrupt: it was asked to stop, and has saved what it trained.
         Simo2Error: as training and measuring do, but for a run that diverges, which is an outcome.
     """
     from simo2_core.run.control import Control
@@ -82,15 +90,19 @@ def carry_out(folder: Path, job: Job, tell: Tell, *, pixels: bool = False) -> Ou
         return done
     run = RunDirectory.open(path) if path.exists() else RunDirectory.create(path.parent, job.name, job.config)
     with run.own():
-        diverged = False
+        diverged, control = False, Control(run.control)
         try:
-            events = record(train(job.config, run, Control(run.control), pictures=False), run, say=lambda _: None)
+            events = record(train(job.config, run, control, pictures=False), run, say=lambda _: None)
             for event in events:
                 tell(job, event)
+                if asked_to_stop():
+                    control.send("stop", "signal")
                 if job.trial and isinstance(event, Evaluated) and event.step == job.config.steps:
                     break  # before it reads the test part
         except DivergedError:
             diverged = True
+        if asked_to_stop():
+            raise KeyboardInterrupt
         course = _course(run)
         scores: dict[str, dict[str, float]] = {}
         gram = None
@@ -135,11 +147,17 @@ def _seconds(run: RunDirectory) -> float:
     return sum(len(event.total) / event.steps_per_second for event in calls)
 
 
-def carry_out_all(folder: Path, jobs: Sequence[Job], devices: int, tell: Tell) -> Iterator[Outcome]:
-    """The outcomes of all jobs, as they come: in the order of `jobs` on one device, by speed on several."""
+def carry_out_all(
+    folder: Path, jobs: Sequence[Job], devices: int, tell: Tell, asked_to_stop: Callable[[], bool] = _never
+) -> Iterator[Outcome]:
+    """The outcomes of all jobs, as they come: in the order of `jobs` on one device, by speed on several.
+
+    Raises:
+        KeyboardInterrupt: `asked_to_stop` said so; what is trained by then goes on next time.
+    """
     if devices == 1:
         for number, job in enumerate(jobs):
-            yield carry_out(folder, job, tell, pixels=number == 0 and not job.trial)
+            yield carry_out(folder, job, tell, pixels=number == 0 and not job.trial, asked_to_stop=asked_to_stop)
         return
     context = multiprocessing.get_context("spawn")
     free: Any = context.Queue()
@@ -152,9 +170,14 @@ def carry_out_all(folder: Path, jobs: Sequence[Job], devices: int, tell: Tell) -
             for number, job in enumerate(jobs)
         ]
         try:
-            for done in as_completed(coming):
-                yield done.result()
-        except BaseException:  # Ctrl+C, say: what runs goes on from its checkpoint next time
+            waiting = set(coming)
+            while waiting:
+                done, waiting = wait(waiting, timeout=0.25, return_when=FIRST_COMPLETED)
+                if asked_to_stop():
+                    raise KeyboardInterrupt
+                for item in done:
+                    yield item.result()
+        except BaseException:
             left.set()
             raise
         finally:
@@ -170,16 +193,16 @@ def _take_device(free: Any, left: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None
-    for wait in (parent.join, left.wait):
-        threading.Thread(target=_leave_after, args=(wait,), name="simo2-leave", daemon=True).start()
+    for end in (parent.join, left.wait):
+        threading.Thread(target=_leave_after, args=(end,), name="simo2-leave", daemon=True).start()
     device = str(free.get())
     for variable in set(_DEVICE.values()):
         seen = [name for name in os.environ.get(variable, "").split(",") if name]
         os.environ[variable] = seen[int(device)] if len(seen) > int(device) else device
 
 
-def _leave_after(wait: Callable[[], object]) -> None:
-    wait()
+def _leave_after(end: Callable[[], object]) -> None:
+    end()
     os._exit(1)
 
 

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -117,8 +118,8 @@ def _follow(as_json: bool) -> None:
     if not as_json:
         print(f"{line}: takes part in the run of process 0")
     control = Control()
-    listen(control, lambda text: print(text, end="", file=sys.stderr, flush=True))
-    reason = follow(control)
+    with listen(partial(control.send, "stop"), lambda text: print(text, end="", file=sys.stderr, flush=True)):
+        reason = follow(control)
     print(json.dumps({**who, "reason": reason}) if as_json else f"{line}: {reason}")
     if _EXIT_CODES[reason]:
         raise typer.Exit(_EXIT_CODES[reason])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +17,6 @@ from simo2_tui.cli.tracking import Begin
 
 if TYPE_CHECKING:
     from simo2_core.config import Config
-    from simo2_core.run.control import Control
     from simo2_core.run.directory import RunDirectory
 
 INTERRUPTED = 130
@@ -50,8 +51,7 @@ def run_training(
 
             set_diverged_aside(run.checkpoints)
         control = Control(run.control)
-        with stray_output() as stray, display:
-            listen(control, stray.say)
+        with stray_output() as stray, display, listen(partial(control.send, "stop"), stray.say):
             stray.send_to(run.log_path)  # what native code writes to descriptor 2 would break the picture
             from simo2_core.train.trainer import train  # seconds of jax: not before the settings are known to work
 
@@ -62,22 +62,29 @@ def run_training(
         raise typer.Exit(INTERRUPTED)
 
 
-def listen(control: Control, say: Callable[[str], None]) -> None:
-    """Makes signals ask the trainer to stop and save; a second Ctrl+C leaves at once.
+@contextmanager
+def listen(stop: Callable[[str], None], say: Callable[[str], None]) -> Iterator[None]:
+    """Inside it signals ask for an end that saves; a second Ctrl+C leaves at once.
 
     Args:
+        stop: asks for the end; told which signal did.
         say: tells the user, from inside a signal handler.
     """
 
-    def stop(number: int, _frame: object) -> None:
+    def handle(number: int, _frame: object) -> None:
         if number == signal.SIGINT and asked:
             say("\x1b[?25h\nsimo2: left at once; the newest whole checkpoint is what counts.\n")
             os._exit(INTERRUPTED)
         asked.append(number)
         if number == signal.SIGINT:
             say("\nsimo2: stopping and saving; Ctrl+C again leaves at once.\n")
-        control.send("stop", f"signal {signal.Signals(number).name}")
+        stop(f"signal {signal.Signals(number).name}")
 
     asked: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
-        signal.signal(number, stop)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+    before = [signal.signal(number, handle) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, usual in zip(numbers, before, strict=True):
+            signal.signal(number, usual)

@@ -19,8 +19,9 @@ from tests.benchmarks import letters
 
 LETTERS = (
     "--image-size 16 --stem-width 16 --widths 16,32,64 --embedding-size 32 --samples-per-class 16 --batch-size 160 "
-    "--steps 400 --learning-rate 0.004 --schedule cosine --saturation 0 --eval-every 200"
+    "--steps 800 --learning-rate 0.002 --schedule cosine --saturation 0 --eval-every 200"
 )
+BATCHES = LETTERS.replace("800", "400").replace("0.002", "0.004")
 PHOTOGRAPHS = (
     "--image-size 16 --stem-width 16 --widths 32,64,128 --embedding-size 16 --samples-per-class 16 --batch-size 160 "
     "--steps 800 --learning-rate 0.002 --schedule cosine --flip true --label-fraction 0.2 --eval-every 200"
@@ -49,11 +50,11 @@ def _varied(setting: str, values: Sequence[str]) -> list[str]:
 
 
 STUDIES = {
-    "letters": Study("letters", ("simo2", "simo2-line", "supcon", "cross_entropy"), LETTERS, 3, "lr"),
+    "letters": Study("letters", ("simo2", "simo2-line", "supcon", "cross_entropy"), LETTERS, 3, "lr=0.001,0.002,0.004"),
     "letters-batches": Study(
         "letters",
         [f"simo2:samples_per_class={k}{rule}" for rule in ("", ":reduction=mean") for k in (4, 8, 16, 32, 80)],
-        LETTERS,
+        BATCHES,
     ),
     "letters-few-pairs": Study(
         "letters",
@@ -62,18 +63,18 @@ STUDIES = {
             "simo2:samples_per_class=8:bias=0.25", "simo2:samples_per_class=8:epsilon=0.1",
             "supcon:samples_per_class=8",
         ),
-        LETTERS,
+        BATCHES,
     ),
     "photographs": Study(
         "cifar10", ("simo2", "simo2-line", "supcon", "cross_entropy"), PHOTOGRAPHS, 3,
         "lr=0.0007,0.002,0.006",
     ),
     "letters-dimensions": Study(
-        "letters", _varied("embedding_size", ("4", "8", "16", "26", "32", "64")), LETTERS
+        "letters", _varied("embedding_size", ("8", "16", "26", "64")), LETTERS
     ),
     "digits-dimensions": Study("digits", _varied("embedding_size", ("2", "4", "6", "10", "16"))),
     "letters-settings": Study(
-        "letters", (*DISTANCES, *(arm for name, values in VARIED.items() for arm in _varied(name, values))), LETTERS
+        "letters", ("simo2", *(f"simo2:{name}={value}" for name, values in VARIED.items() for value in values)), LETTERS
     ),
     "digits-views": Study(
         "digits", ("simclr", "simo2-views:samples_per_class=16", "simo2-line-views:samples_per_class=16"),
