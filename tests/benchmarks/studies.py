@@ -50,7 +50,7 @@ def _varied(setting: str, values: Sequence[str]) -> list[str]:
 
 
 STUDIES = {
-    "letters": Study("letters", ("simo2", "simo2-line", "supcon", "cross_entropy"), LETTERS, 3, "lr=0.001,0.002,0.004"),
+    "letters": Study("letters", ("simo2", "simo2-line", "supcon", "cross_entropy"), LETTERS, 3),
     "letters-batches": Study(
         "letters",
         [f"simo2:samples_per_class={k}{rule}" for rule in ("", ":reduction=mean") for k in (4, 8, 16, 32, 80)],
@@ -78,11 +78,11 @@ STUDIES = {
     ),
     "digits-views": Study(
         "digits", ("simclr", "simo2-views:samples_per_class=16", "simo2-line-views:samples_per_class=16"),
-        "--embedding-size 64 --steps 1000 --eval-every 250", 3, "lr=0.0012,0.004",
+        "--embedding-size 64 --steps 1000 --eval-every 250", 3,
     ),
     "photographs-views": Study(
         "cifar10", ("simclr", "simo2-views:samples_per_class=16", "simo2-line-views:samples_per_class=16"),
-        PHOTOGRAPHS.replace(" --label-fraction 0.2", "").replace("size 16 --samples", "size 64 --samples"), 3,
+        PHOTOGRAPHS.replace(" --label-fraction 0.2", "").replace("size 16 --samples", "size 64 --samples"),
     ),
 }  # fmt: skip
 
