@@ -80,9 +80,9 @@ STUDIES = {
         "digits", ("simclr", "simo2-views:samples_per_class=16", "simo2-line-views:samples_per_class=16"),
         "--embedding-size 64 --steps 1000 --eval-every 250", 3,
     ),
-    "photographs-views": Study(
-        "cifar10", ("simclr", "simo2-views:samples_per_class=16", "simo2-line-views:samples_per_class=16"),
-        PHOTOGRAPHS.replace(" --label-fraction 0.2", "").replace("size 16 --samples", "size 64 --samples"),
+    "letters-views": Study(
+        "letters", ("simclr", "simo2-views", "simo2-line-views"),
+        LETTERS.replace("--embedding-size 32", "--embedding-size 64"), 3,
     ),
 }  # fmt: skip
 
