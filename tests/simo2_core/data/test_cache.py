@@ -64,6 +64,9 @@ def test_a_changed_added_or_removed_file_rebuilds(make_folder: MakeFolder) -> No
     (root / "cat" / "new.png").unlink()
     (root / "cat" / "1.png").unlink()
     assert decoded(config(root)) == 9
+    os.utime(root / "cat" / "2.png", ns=(1, 1))
+    assert decoded(config(root)) == 9
+    assert decoded(config(root)) == 0
 
 
 def flip_a_byte(entry: Path) -> None:

@@ -1,6 +1,7 @@
 """Every kind of image becomes uint8 pixels of one size, or says why it cannot."""
 
 import contextlib
+import dataclasses
 import io
 import struct
 import zlib
@@ -11,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from simo2_core.data import decode
 from simo2_core.data.decode import Rule, UnreadableImage, decode_image, fitted_box, probe_image
+from tests.simo2_core.data.pictures import picture
 
 RGB = Rule(height=8, width=8, channels=3)
 GREY = Rule(height=8, width=8, channels=1)
@@ -105,6 +108,59 @@ def test_the_picture_is_turned_upright(orientation: int, format: str) -> None:
     pixels = decode_image(data, Rule(height=16, width=8, channels=3)).astype(int)
     assert np.abs(pixels - upright).max() <= 30
     assert probe_image(data) == (16, 8, 3)
+
+
+@pytest.fixture(params=["pillow", "simplejpeg+opencv"])
+def decoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each of the two decoders of JPEG, whichever is the one in use here."""
+    if request.param != "pillow":
+        pytest.importorskip("simplejpeg")
+        pytest.importorskip("cv2")
+    monkeypatch.setattr(decode, "backend", lambda: request.param)
+    return request.param
+
+
+def lying() -> tuple[bytes, np.ndarray]:
+    """A JPEG stored on its side with an EXIF block that says so, and its upright pixels."""
+    upright = np.zeros((32, 16, 3), np.uint8)
+    upright[:16], upright[16:] = (200, 0, 0), (0, 0, 200)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = Image.fromarray(upright).transpose(Image.Transpose.ROTATE_90)
+    return file(turned, "JPEG", exif=exif, quality=95, subsampling=0), upright
+
+
+BEFORE_EXIF = {
+    "nothing": b"",
+    "a padding byte": b"\xff",
+    "a block of its own": b"\xff\xeb\x00\x08\xff\xda\xff\xe1ab",
+    "another APP1": b"\xff\xe1\x00\x06http",
+}
+
+
+@pytest.mark.parametrize("before", BEFORE_EXIF.values(), ids=BEFORE_EXIF)
+def test_exif_is_found_wherever_it_lies(before: bytes, decoder: str) -> None:
+    data, upright = lying()
+    pixels = decode_image(data[:2] + before + data[2:], Rule(height=32, width=16, channels=3))
+    assert np.abs(pixels.astype(int) - upright).max() <= 20
+
+
+@pytest.mark.parametrize(("width", "height"), [(16, 16), (17, 40), (64, 48), (150, 100)])
+def test_jpeg_is_the_same_picture_by_either_decoder(width: int, height: int, decoder: str) -> None:
+    image = picture(3, (width, height))
+    rule = Rule(height=16, width=16, channels=3)
+    expected = decode_image(file(image), rule).astype(int)
+    for data in (file(image, "JPEG", quality=98, subsampling=0), file(image, "MPO", quality=98, subsampling=0)):
+        assert np.abs(decode_image(data, rule).astype(int) - expected).mean() <= 4
+    grey = decode_image(file(image.convert("L"), "JPEG", quality=98), dataclasses.replace(rule, channels=1))
+    assert np.abs(grey[..., 0].astype(int) - expected @ (0.299, 0.587, 0.114)).mean() <= 4
+
+
+def test_a_damaged_jpeg_is_refused_by_either_decoder(decoder: str) -> None:
+    data = file(picture(4, (64, 64)), "JPEG")
+    for bad in (data[:3], data[:30], data[: len(data) // 2], data[:-20]):
+        with pytest.raises(UnreadableImage):
+            decode_image(bad, RGB)
 
 
 def test_deep_grey_uses_the_whole_range() -> None:

@@ -59,13 +59,16 @@ def test_a_part_of_train_can_be_held_out_whatever_splits_there_are(make_folder: 
 
 def test_a_class_may_have_folders_of_its_own(make_folder: MakeFolder) -> None:
     root = make_folder(count=3)
-    deep = root / "cat" / "of the neighbour" / "2024"
+    deep = root / "cat" / "1.of the neighbour.jpg" / "2024"  # between its files in the alphabet, and named like one
     deep.mkdir(parents=True)
     (deep / "one.jpg").write_bytes(encoded(picture(), "JPEG"))
     assert load_dataset(config(root)).train.images.shape[0] == 7
+    names = FolderSource(root).split("train").records.names()
+    assert list(names) == sorted(names)
+    assert names[1] == "cat/1.of the neighbour.jpg/2024/one.jpg"
 
 
-def test_readme_hidden_files_and_empty_classes_are_passed_over(make_folder: MakeFolder) -> None:
+def test_readme_hidden_files_pipes_and_empty_classes_are_passed_over(make_folder: MakeFolder) -> None:
     root = make_folder(count=3)
     (root / "README.md").write_text("hello")
     (root / "cat" / "notes.txt").write_text("hello")
@@ -73,6 +76,7 @@ def test_readme_hidden_files_and_empty_classes_are_passed_over(make_folder: Make
     (root / "cat" / ".hidden.png").write_bytes(b"x")
     (root / ".git").mkdir()
     (root / "nothing").mkdir()
+    os.mkfifo(root / "cat" / "pipe.png")  # whoever opened it would wait for ever
     data = load_dataset(config(root))
     assert data.class_names == ("cat", "dog")
     assert data.empty_classes == ("nothing",)
@@ -115,8 +119,11 @@ def test_bad_files_are_named_counted_and_skipped(make_folder: MakeFolder) -> Non
     for name, data in BAD.items():
         (root / "dog" / name).write_bytes(data)
     (root / "dog" / "gone.png").symlink_to(root / "nowhere.png")
+    (root / "dog" / "itself.png").symlink_to(root / "dog" / "itself.png")
     dirty = load_dataset(config(root))
-    assert [item.name for item in dirty.skipped] == sorted([*(f"dog/{name}" for name in BAD), "dog/gone.png"])
+    assert [item.name for item in dirty.skipped] == sorted(
+        [*(f"dog/{name}" for name in BAD), "dog/gone.png", "dog/itself.png"]
+    )
     assert all(item.reason for item in dirty.skipped)
     images = {image.tobytes() for image in dirty.train.images}
     assert images == {image.tobytes() for image in clean.train.images}
@@ -145,6 +152,7 @@ GOOD = {
     "naïve 猫 🐈.png": encoded(picture(7)),
     "new\nline.png": encoded(picture(8)),
     "lies.jpg": encoded(picture(9), "PNG"),
+    "-rf.png": encoded(picture(10)),
 }
 
 
