@@ -14,12 +14,14 @@ from simo2_core.config import DataConfig
 from simo2_core.data.build import entry_key_of
 from simo2_core.data.cache import entry_key, entry_path, list_entries, open_entry
 from simo2_core.data.preflight import DatasetFacts
+from simo2_core.data.progress import Progress, Report, silent
 from simo2_core.data.sources.digits import CLASS_NAMES, load_digits
 from simo2_core.data.sources.folder import FolderSource
 from simo2_core.data.sources.prepared import Prepared, TfdsName, data_dirs, find
-from simo2_core.data.sources.shards import open_shard
+from simo2_core.data.sources.shards import read_shard
 from simo2_core.data.sources.source import Source
 from simo2_core.data.sources.tfds import TfdsSource
+from simo2_core.data.sources.tfrecord import open_tfrecord
 from simo2_core.errors import DataError
 
 
@@ -157,27 +159,45 @@ def _describe_tfds(wanted: TfdsName, data_dir: str | None) -> Description:
     )
 
 
-def verify_prepared(prepared: Prepared) -> list[str]:
-    """What is wrong with a prepared data set: shards that are missing, torn, or hold another number of records."""
+def verify_prepared(prepared: Prepared, report: Report = silent) -> list[str]:
+    """What is wrong with a prepared data set: shards that are missing, torn, damaged, or hold too few records.
+
+    Every record is read and held against its checksum.
+    """
     if not prepared.readable:
         return [f"it is stored as {prepared.format}, which cannot be read without TensorFlow"]
     try:
         info = json.loads((prepared.path / "dataset_info.json").read_text())
     except (OSError, ValueError) as error:
         return [f"dataset_info.json cannot be read: {error}"]
-    problems = []
+    problems, done = [], 0
     for split in info["splits"]:
         lengths = [int(length) for length in split.get("shardLengths", ())]
         for number, length in enumerate(lengths):
-            name = f"{prepared.name}-{split['name']}.{prepared.format}-{number:05d}-of-{len(lengths):05d}"
-            if not (prepared.path / name).is_file():
-                problems.append(f"{name} is missing")
-                continue
-            try:
-                open_shard(prepared.format, str(prepared.path / name))([length - 1] if length else [])
-            except (DataError, IndexError, ValueError, RuntimeError) as error:
-                problems.append(f"{name}: {' '.join(str(error).split())[:200]}")
+            path = (
+                prepared.path / f"{prepared.name}-{split['name']}.{prepared.format}-{number:05d}-of-{len(lengths):05d}"
+            )
+            wrong = _verify_shard(prepared.format, path, length)
+            problems += [f"{path.name} {wrong}"] if wrong else []
+            done += length
+            total = sum(prepared.splits.values())
+            report(Progress(stage="verify", name=prepared.full_name, done=done, total=total))
     return problems
+
+
+def _verify_shard(format: str, path: Path, length: int) -> str:
+    """What is wrong with one file that should hold `length` records; empty when nothing is."""
+    if not path.is_file():
+        return "is missing"
+    try:
+        for _ in read_shard(format, str(path), range(length)):
+            pass
+        damaged = list(open_tfrecord(str(path)).damaged()) if format == "tfrecord" else []
+    except DataError as error:
+        return str(error).removeprefix(str(path)).strip()
+    if not damaged:
+        return ""
+    return f"is damaged: {len(damaged):,} records do not match their checksum, the first is record {damaged[0]:,}"
 
 
 def expected_facts(

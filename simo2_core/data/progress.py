@@ -11,7 +11,7 @@ class Progress:
     """A moment in preparing or decoding a data set."""
 
     stage: str
-    """`waiting`, `download`, `generate`, `labels` or `decode`."""
+    """`waiting`, `download`, `generate`, `labels`, `decode` or `verify`."""
     name: str
     """The data set, with its split where there is one."""
     done: int = 0

@@ -168,11 +168,12 @@ def verify(
     from simo2_core.data.sources.prepared import find_all
 
     wanted = _datasets(names, data_dir)
-    checked = [
-        (f"{prepared.full_name} {prepared.version}", prepared.path, verify_prepared(prepared))
-        for prepared in find_all(data_dir)
-        if not wanted or prepared.full_name in wanted
-    ]
+    with DataProgress(quiet=as_json) as progress:
+        checked = [
+            (f"{prepared.full_name} {prepared.version}", prepared.path, verify_prepared(prepared, progress.report))
+            for prepared in find_all(data_dir)
+            if not wanted or prepared.full_name in wanted
+        ]
     for path in list_entries():
         key = entry_key(path)
         if not wanted or key.get("name") in wanted:

@@ -7,8 +7,6 @@ the records are read, once a process, and kept.
 from __future__ import annotations
 
 import functools
-import mmap
-import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simo2_core.data.sources.tfrecord import open_tfrecord
 from simo2_core.errors import DataError
 
 FORMATS = ("array_record", "tfrecord", "parquet")
@@ -70,9 +69,7 @@ class ShardRecords:
 
     def _raw(self) -> Iterator[bytes]:
         for path, positions in self._runs():
-            read = open_shard(self.format, path)
-            for begin in range(0, len(positions), _BATCH):
-                yield from read(positions[begin : begin + _BATCH])
+            yield from read_shard(self.format, path, positions)
 
     def _runs(self) -> Iterator[tuple[str, list[int]]]:
         """Rows grouped by file, the order kept: path and the positions in it."""
@@ -139,6 +136,20 @@ def open_shard(format: str, path: str) -> Reader:
         raise DataError(f"{path} cannot be read: {error}. Prepare the data set again: simo2 data prepare.") from None
 
 
+def read_shard(format: str, path: str, positions: Sequence[int]) -> Iterator[bytes]:
+    """The records of one file at `positions`; raises DataError when it is missing, damaged, or has fewer."""
+    read = open_shard(format, path)
+    for begin in range(0, len(positions), _BATCH):
+        try:
+            records = read(positions[begin : begin + _BATCH])
+        except (OSError, ValueError, RuntimeError, IndexError) as error:  # array_record checks its own hashes
+            raise DataError(
+                f"{path} is damaged: {' '.join(str(error).split())[:200]}. "
+                "Copy it again, or prepare the data set again: simo2 data prepare."
+            ) from None
+        yield from records
+
+
 def _array_record(path: str) -> Reader:
     from array_record.python import array_record_module
 
@@ -153,25 +164,7 @@ def _array_record(path: str) -> Reader:
 
 
 def _tfrecord(path: str) -> Reader:
-    """The framing: length (u64), its checksum (u32), the record, its checksum (u32), all little endian."""
-    with Path(path).open("rb") as file:
-        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    begins, position = [], 0
-    while position < len(data):
-        begins.append(position)
-        if position + 12 <= len(data):
-            position += 16 + struct.unpack_from("<Q", data, position)[0]
-        if position > len(data) or begins[-1] + 12 > len(data):
-            raise DataError(
-                f"{path} ends in the middle of record {len(begins) - 1}. Copy it again, or prepare the data set again: "
-                "simo2 data prepare."
-            )
-
-    def read(positions: Sequence[int]) -> Sequence[bytes]:
-        sizes = [struct.unpack_from("<Q", data, begins[position])[0] for position in positions]
-        return [data[begins[p] + 12 : begins[p] + 12 + size] for p, size in zip(positions, sizes, strict=True)]
-
-    return read
+    return open_tfrecord(path).read
 
 
 def _parquet(path: str) -> Reader:

@@ -3,7 +3,9 @@
 import dataclasses
 import io
 import os
+import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,13 @@ import pytest
 from PIL import Image
 
 from simo2_core.config import DataConfig
+from simo2_core.data.catalogue import verify_prepared
 from simo2_core.data.dataset import Dataset, Part
 from simo2_core.data.load import load_dataset, open_source
 from simo2_core.data.sources.class_names import readable_names
 from simo2_core.data.sources.prepared import TfdsName, data_dirs, find, find_all
-from simo2_core.data.sources.shards import image_of, label_of, open_shard
+from simo2_core.data.sources.shards import image_of, label_of, open_shard, read_shard
+from simo2_core.data.sources.tfrecord import crc32c, masked
 from simo2_core.errors import DataError
 from simo2_core.presets import PRESETS
 from tests.simo2_core.data.tiny_tfds import as_tfrecord, colour_of, prepare_tiny
@@ -172,15 +176,96 @@ def test_riegeli_alone_is_refused(tmp_path: Path, shelf: dict[str, Path]) -> Non
     assert not prepared.readable
 
 
-def test_a_torn_shard_is_named(tmp_path: Path, shelf: dict[str, Path]) -> None:
+def rewrite(shard: Path, change: Callable[[bytearray], object]) -> str:
+    """Changes the bytes of a shard; returns its path."""
+    data = bytearray(shard.read_bytes())
+    change(data)
+    shard.write_bytes(data)
+    open_shard.cache_clear()
+    return str(shard)
+
+
+def delete_last_record(data: bytearray) -> None:
+    records = tfrecord_positions(bytes(data))
+    del data[records[-1] :]
+
+
+def tfrecord_positions(data: bytes) -> list[int]:
+    """Where each record begins, head included."""
+    positions, at = [], 0
+    while at < len(data):
+        positions.append(at)
+        at += 16 + int.from_bytes(data[at : at + 8], "little")
+    return positions
+
+
+DAMAGE: dict[str, tuple[Callable[[bytearray], object], str]] = {
+    "torn in a record": (lambda data: data.__delitem__(slice(-7, None)), "ends in the middle of record 19"),
+    "torn in a length": (lambda data: data.extend(b"\x18\0\0"), "ends in the middle of record 20"),
+    "torn between records": (delete_last_record, "has 19 records and no record 19: its end is missing"),
+    "an absurd length": (lambda data: data.__setitem__(6, 0x7F), "the length of record 0 does not match its checksum"),
+    "a length off by one": (lambda data: data.__setitem__(0, data[0] ^ 1), "the length of record 0 does not match"),
+    "text": (lambda data: data.__setitem__(slice(None), b"<html>404 not found</html>"), "the length of record 0"),
+    "nothing": (lambda data: data.clear(), "has 0 records"),
+}
+
+
+@pytest.mark.parametrize(("damage", "message"), DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_tfrecord_file_is_named_with_its_record(
+    damage: Callable[[bytearray], object], message: str, tmp_path: Path, shelf: dict[str, Path]
+) -> None:
     copy = as_tfrecord(shelf["array_record"] / "mnist" / "3.0.1", tmp_path)
     (shard,) = copy.glob("*train*")
-    os.truncate(shard, shard.stat().st_size - 7)
-    with pytest.raises(DataError, match=r"mnist-train\.tfrecord.* ends in the middle of record 19"):
+    path = rewrite(shard, damage)
+    with pytest.raises(DataError, match=message) as caught:
+        list(read_shard("tfrecord", path, range(20)))
+    assert path in str(caught.value)
+    (problem,) = verify_prepared(find(TfdsName.parse("mnist"), str(tmp_path))[0])
+    assert problem.startswith(shard.name)
+    assert message in problem
+
+
+@pytest.mark.parametrize("form", ["array_record", "tfrecord"])
+def test_a_flipped_bit_in_a_record_is_found_by_verify(form: str, tmp_path: Path, shelf: dict[str, Path]) -> None:
+    copy = tmp_path / "mnist" / "3.0.1"
+    shutil.copytree(shelf[form] / "mnist" / "3.0.1", copy)
+    (prepared,) = find(TfdsName.parse("mnist"), str(tmp_path))
+    assert verify_prepared(prepared) == []
+    (shard,) = copy.glob("*train*")
+    # the images of array_record lie in the middle of its first block of 64 kB
+    at = shard.read_bytes().find(b"IDAT") + 4 if form == "tfrecord" else 300
+    rewrite(shard, lambda data: data.__setitem__(at, data[at] ^ 4))
+    (problem,) = verify_prepared(prepared)
+    assert problem.startswith(f"{shard.name} is damaged")
+
+
+def test_a_damaged_array_record_file_stops_a_load_with_its_name(tmp_path: Path, shelf: dict[str, Path]) -> None:
+    copy = tmp_path / "mnist" / "3.0.1"
+    shutil.copytree(shelf["array_record"] / "mnist" / "3.0.1", copy)
+    (shard,) = copy.glob("*train*")
+    rewrite(shard, lambda data: data.__setitem__(300, data[300] ^ 4))
+    with pytest.raises(DataError, match=r"mnist-train\.array_record.* is damaged"):
         load_dataset(small(PRESETS["mnist"].config.data, tmp_path))
-    os.truncate(shard, shard.stat().st_size // 2 * 2 - 61)
-    with pytest.raises(DataError, match="ends in the middle"):
-        open_shard("tfrecord", str(shard))
+
+
+@pytest.mark.parametrize(
+    ("data", "crc"),
+    [(b"123456789", 0xE3069283), (bytes(32), 0x8A9136AA), (b"\xff" * 32, 0x62A8AB43), (bytes(range(32)), 0x46DD794E)],
+)
+def test_checksums_are_those_of_rfc_3720(data: bytes, crc: int) -> None:
+    assert crc32c(data) == crc
+
+
+def test_checksums_of_long_records_and_as_tensorflow_stores_them() -> None:
+    register = 0xFFFFFFFF
+    data = np.random.default_rng(0).bytes(1500)
+    for byte in data:  # a bit at a time, as the polynomial says
+        register ^= byte
+        for _ in range(8):
+            register = register >> 1 ^ (0x82F63B78 if register & 1 else 0)
+    assert crc32c(data) == register ^ 0xFFFFFFFF
+    # the first twelve bytes of every event file of TensorBoard: the length 24 and its checksum
+    assert masked(crc32c(bytes([24, 0, 0, 0, 0, 0, 0, 0]))).to_bytes(4, "little") == b'\xa3\x7fK"'
 
 
 def test_a_record_that_is_none_is_named() -> None:

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from simo2_core.data.sources.tfrecord import crc32c, masked
+
 
 def colour_of(label: int, channels: int) -> tuple[int, ...]:
     """The colour that stands for a class, apart from every other by more than a JPEG blurs."""
@@ -102,5 +104,6 @@ def as_tfrecord(folder: Path, data_dir: Path, version: str | None = None) -> Pat
 
 
 def _framed(record: bytes) -> bytes:
-    # both checksums are left zero: they are CRC-32C, and the reader under test does not look at them
-    return struct.pack("<QI", len(record), 0) + record + struct.pack("<I", 0)
+    length = struct.pack("<Q", len(record))
+    checked = (struct.pack("<I", masked(crc32c(part))) for part in (length, record))
+    return length + next(checked) + record + next(checked)
