@@ -16,7 +16,7 @@ from simo2_core.data.cache import entry_key, entry_path, list_entries, open_entr
 from simo2_core.data.preflight import DatasetFacts
 from simo2_core.data.progress import Progress, Report, silent
 from simo2_core.data.sources.digits import CLASS_NAMES, load_digits
-from simo2_core.data.sources.folder import FolderSource
+from simo2_core.data.sources.folder import FolderSource, is_folder
 from simo2_core.data.sources.prepared import Prepared, TfdsName, data_dirs, find
 from simo2_core.data.sources.shards import read_shard
 from simo2_core.data.sources.source import Source
@@ -95,11 +95,6 @@ def describe(dataset: str, data_dir: str | None) -> Description:
     if is_folder(dataset):
         return _describe_folder(FolderSource(Path(dataset).expanduser()))
     return _describe_tfds(TfdsName.parse(dataset), data_dir)
-
-
-def is_folder(dataset: str) -> bool:
-    """Whether `dataset` means a folder of images and not a name."""
-    return dataset.startswith((".", "/", "~")) or Path(dataset).is_dir()
 
 
 def _describe_folder(source: FolderSource) -> Description:
@@ -197,7 +192,8 @@ def _verify_shard(format: str, path: Path, length: int) -> str:
         return str(error).removeprefix(str(path)).strip()
     if not damaged:
         return ""
-    return f"is damaged: {len(damaged):,} records do not match their checksum, the first is record {damaged[0]:,}"
+    more = f", nor do {len(damaged) - 1:,} more" if len(damaged) > 1 else ""
+    return f"is damaged: record {damaged[0]:,} does not match its checksum{more}"
 
 
 def expected_facts(

@@ -48,11 +48,10 @@ def open_source(config: DataConfig, *, report: Report = silent) -> Source:
     Raises:
         DataError: no folder and no data set of that name; the message has the nearest names.
     """
-    from simo2_core.data.sources.folder import FolderSource
+    from simo2_core.data.sources.folder import FolderSource, is_folder
 
-    path = Path(config.dataset).expanduser()
-    if path.is_dir() or config.dataset.startswith((".", "/", "~")):
-        return FolderSource(path)
+    if is_folder(config.dataset):
+        return FolderSource(Path(config.dataset).expanduser())
     from simo2_core.data.prepare import find_or_prepare
     from simo2_core.data.sources.tfds import TfdsSource
 

@@ -7,12 +7,16 @@ console, and so that it can be stopped at any moment. With TensorFlow installed 
 from __future__ import annotations
 
 import errno
+import gzip
 import json
 import os
+import re
 import resource
 import signal
 import sys
+import tarfile
 import time
+import zipfile
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -180,12 +184,17 @@ def _count_examples(out: TextIO) -> None:
 
 
 def _in_words(builder: Any, downloads: Downloads, error: Exception) -> DataError:
-    from tensorflow_datasets.core.download import download_manager
+    from tensorflow_datasets.core.download import download_manager, extractor
 
     if isinstance(error, download_manager.NonMatchingChecksumError):
+        named = re.search(r"downloaded to (.+?), has wrong checksum", _one_line(error))
+        file = named[1] if named else f"a file of {builder.name} in {downloads.folder}"
+        return DataError(f"{file} is not the one TFDS knows: its checksum differs. Delete it and fetch it again.")
+    broken = (extractor.ExtractError, tarfile.ReadError, zipfile.BadZipFile, gzip.BadGzipFile, EOFError)
+    if isinstance(error, broken):
         return DataError(
-            f"a file of {builder.name} in {downloads.folder} is not the one TFDS knows: its checksum differs "
-            f"({_one_line(error)[:200]}). Delete it and fetch it again."
+            f"an archive of {builder.name} in {downloads.folder} is damaged or incomplete ({_one_line(error)}). "
+            f"Compare sizes with: simo2 data info {builder.name}; delete it and fetch it again."
         )
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DataError(f"no room left in {downloads.folder.parent}. Free some space, or use another --data-dir.")

@@ -233,7 +233,8 @@ def _config(name: str, data_dir: str | None) -> DataConfig:
 
 def _datasets(names: list[str] | None, data_dir: str | None) -> set[str]:
     """The names under which the cache and TFDS know `names`; raises DataError for one that nothing is known of."""
-    from simo2_core.data.catalogue import decoded, is_folder
+    from simo2_core.data.catalogue import decoded
+    from simo2_core.data.sources.folder import is_folder
     from simo2_core.data.sources.prepared import find_all
 
     if not names:

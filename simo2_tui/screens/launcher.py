@@ -17,7 +17,7 @@ from textual.widgets.option_list import Option
 from textual.worker import get_current_worker
 
 from simo2_core.config import Config
-from simo2_core.data.catalogue import is_folder
+from simo2_core.data.sources.folder import is_folder
 from simo2_core.errors import ConfigError
 from simo2_core.presets import PRESETS, find_preset
 from simo2_core.run.directory import RunDirectory, list_runs

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from simo2_core.config import HOLD_OUT, Config, DataConfig
 from simo2_core.data.cache import cache_root
-from simo2_core.data.catalogue import expected_facts, is_folder
+from simo2_core.data.catalogue import expected_facts
 from simo2_core.data.placement import Machine, disk_free, host_memory_free
 from simo2_core.data.preflight import DatasetFacts, preflight
-from simo2_core.data.sources.folder import FolderSource
+from simo2_core.data.sources.folder import FolderSource, is_folder
 from simo2_core.data.sources.prepared import TfdsName, find
 from simo2_core.errors import DataError
 from simo2_core.presets import PRESETS, Preset

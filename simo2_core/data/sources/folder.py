@@ -28,12 +28,28 @@ SUFFIXES = frozenset(
 )  # fmt: skip
 """Image formats that Pillow reads; not .pdf, .eps and the like, which it can only sometimes."""
 
+DATA_SETS = frozenset(
+    {
+        "digits", "mnist", "fashion_mnist", "kmnist", "emnist/balanced", "cifar10", "cifar100", "svhn_cropped",
+        "stl10", "eurosat/rgb", "imagenette/160px-v2", "oxford_flowers102", "caltech101", "dtd", "oxford_iiit_pet",
+        "cars196", "stanford_dogs", "cats_vs_dogs", "food101", "imagenet2012",
+    }
+)  # fmt: skip
+"""Names of presets' data sets, which a folder that happens to lie here must not take over."""
+
 SPLIT_FOLDERS = {
     "train": ("train", "training"),
     "validation": ("val", "valid", "validation"),
     "test": ("test", "testing"),
 }
 """How people call the folders of each split."""
+
+
+def is_folder(dataset: str) -> bool:
+    """Whether `dataset` means a folder: a preset's `cifar10` never does, `./cifar10` always, `mine` if there is one."""
+    if dataset.startswith((".", "/", "~")):
+        return True
+    return dataset not in DATA_SETS and Path(dataset).is_dir()
 
 
 @dataclass(frozen=True)

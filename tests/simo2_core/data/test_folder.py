@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from simo2_core.data.load import load_dataset
-from simo2_core.data.sources.folder import FolderSource
+from simo2_core.data.sources.folder import DATA_SETS, FolderSource, is_folder
 from simo2_core.errors import DataError
+from simo2_core.presets import PRESETS
 from tests.simo2_core.data.pictures import MakeFolder, config, encoded, picture
 
 
@@ -89,6 +90,16 @@ def test_mixed_sizes_need_a_size_and_get_one_suggested(make_folder: MakeFolder) 
     with pytest.raises(DataError, match="--image-size 28"):
         load_dataset(config(root))
     assert load_dataset(config(root, image_size=24)).image_shape == (24, 24, 3)
+
+
+def test_a_folder_does_not_take_over_the_name_of_a_preset(
+    make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(make_folder(root="cifar10").parent)
+    make_folder(root="mine")
+    taken = {name: is_folder(name) for name in ("cifar10", "./cifar10", "mine", "~/x", "nowhere")}
+    assert taken == {"cifar10": False, "./cifar10": True, "mine": True, "~/x": True, "nowhere": False}
+    assert {preset.config.data.dataset for preset in PRESETS.values()} == DATA_SETS
 
 
 def test_one_size_that_is_not_square_is_kept(make_folder: MakeFolder) -> None:

@@ -146,11 +146,19 @@ def test_a_file_put_there_by_hand_is_used_and_verified(site: Site, tmp_path: Pat
     manual = tmp_path / "downloads" / "manual"
     manual.mkdir(parents=True)
     (manual / "shapes.zip").write_bytes(b"another file")
-    with pytest.raises(DataError, match="is not the one TFDS knows: its checksum differs"):
+    with pytest.raises(DataError, match=r"manual/shapes\.zip is not the one TFDS knows: its checksum differs\. Delete"):
         run(site, tmp_path)
     (manual / "shapes.zip").write_bytes(site.data)
     assert run(site, tmp_path).splits == {"train": 10}
     assert not site.ranges
+
+
+def test_an_archive_that_is_cut_short_is_said_to_be(site: Site, tmp_path: Path) -> None:
+    manual = tmp_path / "downloads" / "manual"
+    manual.mkdir(parents=True)
+    (manual / "shapes.zip").write_bytes(site.data[:1000])
+    with pytest.raises(DataError, match=r"archive of tiny_shapes in .* is damaged or incomplete .*simo2 data info"):
+        run(site, tmp_path, known=site.data[:1000])
 
 
 def test_a_file_that_is_gone_is_said_at_once(site: Site, tmp_path: Path) -> None:
