@@ -70,6 +70,8 @@ class RunStarted(Event):
     """For people: kind and number of devices."""
     raw_pixels_knn: float
     """Validation kNN on raw pixels, in [0, 1]: what the encoder has to beat."""
+    placement: str | None = None
+    """For people: where the images live while training, and why; None in runs of before it was said."""
 
 
 @dataclass(frozen=True, kw_only=True)

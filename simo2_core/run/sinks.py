@@ -181,6 +181,7 @@ def describe(event: Event) -> str:
                 f"{event.classes_per_batch} classes x {event.samples_per_class} samples, D {event.embedding_size}, "
                 f"{event.train_images:,} training, {event.validation_images:,} validation, "
                 f"{event.test_images:,} test images, on {event.device}"
+                + (f"; images {event.placement.removesuffix('.')}" if event.placement else "")
             )
         case WeightsLoaded():
             counted = f"{len(event.loaded)} arrays of the encoder, {len(event.fresh)} fresh, {len(event.unused)} unused"

@@ -76,7 +76,8 @@ class Job:
         self._terms = [name for name in terms_of(config.objective, 2, 2) if name != "total"]  # a chart keeps this order
         self._groups = len(self._drawn.train.counts)
         self.batch_size = config.classes_per_batch(self._groups) * config.samples_per_class
-        where = choose_placement(facts.size, facts.to_write, machine).where
+        self._placement = choose_placement(facts.size, facts.to_write, machine)
+        where = self._placement.where
         terms = {"config": config.to_json(), "fingerprint": self.data.fingerprint, "where": where}
         team.share_bytes(json.dumps(terms).encode())
         self._recovery = newest_sound(run.checkpoints)
@@ -120,6 +121,7 @@ class Job:
             test_images=len(self.data.test),
             device=f"{len(devices)} x {devices[0].device_kind}",
             raw_pixels_knn=self.raw_pixels,
+            placement=self._placement.why,
         )
         if self._weights is not None:
             yield self._weights

@@ -4,7 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from simo2_core.events import CheckpointSaved, Event, PlotSaved, RunFinished, StepsLogged, WarningRaised
+from simo2_core.events import (
+    CheckpointSaved,
+    Event,
+    PlotSaved,
+    RunFinished,
+    RunStarted,
+    StepsLogged,
+    WarningRaised,
+    from_json,
+)
 from simo2_core.presets import PRESETS
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.sinks import describe, record
@@ -57,6 +66,17 @@ def test_a_disk_that_is_full_for_a_while_loses_no_line(run: RunDirectory, monkey
     warnings = [event for event in seen if isinstance(event, WarningRaised)]
     assert [warning.code for warning in warnings] == ["disk"]
     assert [event.step for event in run.events() if isinstance(event, StepsLogged)] == [1, 2, 3]
+
+
+def test_the_beginning_says_where_the_images_live_where_that_is_known() -> None:
+    known = RunStarted(
+        run="r", steps=9, parameters=1, class_names=("a", "b"), classes_per_batch=2, samples_per_class=2,
+        embedding_size=2, train_images=8, validation_images=2, test_images=2, device="1 x cpu", raw_pixels_knn=0.5,
+        placement="mapped from disk: 9 GB exceed it.",
+    )  # fmt: skip
+    assert describe(known).endswith("2 test images, on 1 x cpu; images mapped from disk: 9 GB exceed it")
+    older = {name: value for name, value in known.to_json().items() if name != "placement"}
+    assert describe(from_json(older)).endswith("2 test images, on 1 x cpu")
 
 
 def test_the_end_is_told_in_one_line() -> None:
