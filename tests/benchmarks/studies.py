@@ -66,7 +66,7 @@ STUDIES = {
         BATCHES,
     ),
     "photographs": Study(
-        "cifar10", ("simo2", "simo2-line", "supcon", "cross_entropy"), PHOTOGRAPHS, 3,
+        "cifar10", ("simo2", "simo2-line", "supcon", "cross_entropy"), PHOTOGRAPHS, 2,
         "lr=0.0007,0.002,0.006",
     ),
     "letters-dimensions": Study(
