@@ -50,7 +50,7 @@ def _varied(setting: str, values: Sequence[str]) -> list[str]:
 
 
 STUDIES = {
-    "letters": Study("letters", ("simo2", "simo2-line", "supcon", "cross_entropy"), LETTERS, 3),
+    "letters": Study("letters", ("simo2", "simo2-line", "supcon", "cross_entropy"), LETTERS, 3, "lr=0.002,0.006"),
     "letters-batches": Study(
         "letters",
         [f"simo2:samples_per_class={k}{rule}" for rule in ("", ":reduction=mean") for k in (4, 8, 16, 32, 80)],
