@@ -104,39 +104,34 @@ def _draw(
     kind: str, run: RunDirectory, snapshot: Snapshot | None, step: int | None, path: Path, dark: bool
 ) -> Drawn | None:
     """Draws one picture, or returns None when the run does not have its data yet."""
-    import matplotlib.style
-
     from simo2_core.analysis.plots import cosines, curves, neighbours, pairs, scatter, similarity, style
 
     theme = style.DARK if dark else style.LIGHT
-    with matplotlib.style.context("default"):  # a user's matplotlibrc would change what the labels were measured with
-        if kind == "curves":
-            course = read_course(run, step)
-            if course is None:
-                return None
-            last = int(course.steps[-1]) if len(course.steps) else int(course.evaluated[-1])
-            curves.draw_curves(path, course, _curves_title(run, course, last), theme=theme)
-            return Drawn(kind, path, last)
-        if snapshot is None:
+    if kind == "curves":
+        course = read_course(run, step)
+        if course is None:
             return None
-        drawings: dict[str, Callable[..., Path]] = {
-            "pca": scatter.draw_pca, "tsne": scatter.draw_tsne, "similarity": similarity.draw_similarity,
-            "pairs": pairs.draw_pairs, "cosines": cosines.draw_cosines, "umap": scatter.draw_umap,
-            "neighbours": neighbours.draw_neighbours,
-        }  # fmt: skip
-        more: tuple[NDArray[np.uint8], ...] = ()
-        if kind == "neighbours":
-            images = read_thumbnails(run)
-            if images is None or len(images) != len(snapshot.labels):
-                return None
-            more = (images,)
-        if not np.isfinite(snapshot.embedding).all():
-            raise DataError(
-                f"the embedding of step {snapshot.step} is not finite: it cannot be drawn. Draw the curves."
-            )
-        caption = style.Caption(_preset(run), snapshot.step, len(snapshot.labels))
-        drawings[kind](path, snapshot.embedding, snapshot.labels, snapshot.class_names, caption, *more, theme=theme)
-        return Drawn(kind, path, snapshot.step)
+        last = int(course.steps[-1]) if len(course.steps) else int(course.evaluated[-1])
+        curves.draw_curves(path, course, _curves_title(run, course, last), theme=theme)
+        return Drawn(kind, path, last)
+    if snapshot is None:
+        return None
+    drawings: dict[str, Callable[..., Path]] = {
+        "pca": scatter.draw_pca, "tsne": scatter.draw_tsne, "similarity": similarity.draw_similarity,
+        "pairs": pairs.draw_pairs, "cosines": cosines.draw_cosines, "umap": scatter.draw_umap,
+        "neighbours": neighbours.draw_neighbours,
+    }  # fmt: skip
+    more: tuple[NDArray[np.uint8], ...] = ()
+    if kind == "neighbours":
+        images = read_thumbnails(run)
+        if images is None or len(images) != len(snapshot.labels):
+            return None
+        more = (images,)
+    if not np.isfinite(snapshot.embedding).all():
+        raise DataError(f"the embedding of step {snapshot.step} is not finite: it cannot be drawn. Draw the curves.")
+    caption = style.Caption(_preset(run), snapshot.step, len(snapshot.labels))
+    drawings[kind](path, snapshot.embedding, snapshot.labels, snapshot.class_names, caption, *more, theme=theme)
+    return Drawn(kind, path, snapshot.step)
 
 
 def animate(run_path: Path, path: Path, *, dark: bool = False) -> Drawn:
@@ -146,15 +141,12 @@ def animate(run_path: Path, path: Path, *, dark: bool = False) -> Drawn:
         DataError: fewer than two snapshots.
         RunError: no such run, a snapshot is damaged, or the disk refuses.
     """
-    import matplotlib.style
-
     from simo2_core.analysis.plots import style
     from simo2_core.analysis.plots.animate import draw_animation
 
     run = RunDirectory.open(run_path)
     snapshots = [read_snapshot(run.embeddings / f"{step}.npz") for step in snapshot_steps(run)]
-    with matplotlib.style.context("default"):
-        draw_animation(path, snapshots, _preset(run), theme=style.DARK if dark else style.LIGHT)
+    draw_animation(path, snapshots, _preset(run), theme=style.DARK if dark else style.LIGHT)
     return Drawn("animation", path, snapshots[-1].step)
 
 

@@ -82,7 +82,8 @@ METRICS: tuple[Metric, ...] = (
     Metric("nc2_angles", "NC2 unequal angles", "collapse", "", "deviation of their cosines", share=False),
     Metric("nc2_widest", "NC2 from widest angle", "collapse", "", "mean |cos + 1/(C-1)|", share=False),
     Metric("nc3", "NC3 probe from means", "collapse", "train",
-           "distance of the probe's weights from the class means of train, each of norm 1", share=False, split="train"),
+           "squared distance of the probe's weights from the class means of train, each of norm 1", share=False,
+           split="train"),
     Metric("nc4", "NC4 probe ≠ near mean", "collapse", "train",
            "share of images for which the probe does not choose the nearest mean", share=False),
 )  # fmt: skip

@@ -69,14 +69,15 @@ def _augmentation(path: Path, run: RunDirectory, checkpoint: Path, theme: Theme)
         del amounts["crop"]
     said = ", ".join(name if value is True else f"{name} {value:g}" for name, value in amounts.items())
     note = f"Augmentation: {said}." if said else "This run changes nothing: augmentation is off."
-    return draw_augmentation(path, images, views, f"{_name(run)} · seed {config.seed}", note, theme=theme)
+    caption = f"{_name(run)} · {len(images)} of {len(part):,} training images · seed {config.seed}"
+    return draw_augmentation(path, images, views, caption, note, theme=theme)
 
 
 def _filters(path: Path, run: RunDirectory, checkpoint: Path, theme: Theme) -> Path:
     arrays, _ = load(checkpoint)
     kernel = arrays["params/encoder/stem/kernel"]
     layer = {"yatcnn": "YatConv", "cnn": "Convolution and ReLU", "resnet18": "Convolution"}[run.config.model.encoder]
-    caption = f"{_name(run)} · step {int(checkpoint.name):,} · {run.config.model.encoder}"
+    caption = f"{_name(run)} · step {int(checkpoint.name):,} · {run.config.model.encoder}, {kernel.shape[-1]} filters"
     return draw_filters(path, kernel, layer, caption, theme=theme)
 
 

@@ -16,7 +16,17 @@ from numpy.typing import NDArray
 
 from simo2_core.analysis.geometry import procrustes_align
 from simo2_core.analysis.plots.labels import class_points, write_labels
-from simo2_core.analysis.plots.style import LIGHT, Caption, Theme, blend, class_style, clean_all, dress, new_figure
+from simo2_core.analysis.plots.style import (
+    LIGHT,
+    Caption,
+    Theme,
+    blend,
+    class_style,
+    clean_all,
+    dress,
+    new_figure,
+    own_look,
+)
 from simo2_core.analysis.reduce import pca_2d, sample_by_class
 from simo2_core.analysis.snapshot import Snapshot
 from simo2_core.errors import DataError
@@ -32,6 +42,7 @@ _LEGIBLE = 20
 """Classes that a GIF can name."""
 
 
+@own_look
 def draw_animation(path: Path, snapshots: Sequence[Snapshot], preset: str, *, theme: Theme = LIGHT) -> Path:
     """Draws the snapshots, at most 60 of them, in the plane of the principal components of the last one.
 

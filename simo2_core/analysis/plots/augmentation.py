@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simo2_core.analysis.plots.mosaic import Mosaic
-from simo2_core.analysis.plots.style import LIGHT, Theme, new_figure, save
+from simo2_core.analysis.plots.style import LIGHT, Theme, new_figure, own_look, save
 
 _TILE = 0.72
 """Inches."""
@@ -17,6 +17,7 @@ _APART = 0.25
 """Tiles between the image and its draws."""
 
 
+@own_look
 def draw_augmentation(
     path: Path,
     images: NDArray[np.uint8],

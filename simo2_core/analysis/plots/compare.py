@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from simo2_core.analysis.geometry import mean_squared_cosine
-from simo2_core.analysis.plots.style import LIGHT, Theme, clean, dress, heading, new_figure, save, signed_map
+from simo2_core.analysis.plots.style import LIGHT, Theme, clean, dress, heading, new_figure, own_look, save, signed_map
 
 Values = NDArray[np.float64]
 
@@ -38,6 +38,7 @@ def look(index: int, theme: Theme) -> tuple[str, str]:
     return theme.palette[order[index % len(order)]], "osD^vPX<>"[index % 9]
 
 
+@own_look
 def draw_arms(path: Path, scores: Sequence[Score], caption: str, *notes: str, theme: Theme = LIGHT) -> Path:
     """Draws a panel for each score: a dot for each seed, the mean and its 95% interval.
 
@@ -92,6 +93,7 @@ def _limits(score: Score) -> tuple[float, float]:
     return low - pad, min(high + pad, 1 + 0.03 * reach) if score.share else high + pad
 
 
+@own_look
 def draw_course(
     path: Path, courses: Mapping[str, Sequence[tuple[Values, Values]]], caption: str, *, theme: Theme = LIGHT
 ) -> Path:
@@ -132,6 +134,7 @@ def draw_course(
     return save(figure, path)
 
 
+@own_look
 def draw_grams(
     path: Path, grams: Mapping[str, Values], what: Mapping[str, str], caption: str, *, theme: Theme = LIGHT
 ) -> Path:

@@ -11,11 +11,12 @@ from matplotlib.ticker import FixedLocator, FuncFormatter
 from numpy.typing import NDArray
 
 from simo2_core.analysis.geometry import Floats, Labels, cosine_distributions
-from simo2_core.analysis.plots.style import LIGHT, Caption, Theme, blend, dress, new_figure, save, signed
+from simo2_core.analysis.plots.style import LIGHT, Caption, Theme, blend, dress, new_figure, own_look, save, signed
 
 _LEVELS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 
 
+@own_look
 def draw_cosines(
     path: Path, embedding: Floats, labels: Labels, class_names: Sequence[str], caption: Caption, *, theme: Theme = LIGHT
 ) -> Path:

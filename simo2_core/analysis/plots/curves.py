@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from numpy.typing import NDArray
 
 from simo2_core.analysis.course import Course, Values
-from simo2_core.analysis.plots.style import LIGHT, Theme, dress, heading, new_figure, save
+from simo2_core.analysis.plots.style import LIGHT, Theme, dress, heading, new_figure, own_look, save
 
 BUCKETS = 600
 """Parts a long run is cut into, each drawn from its least to its greatest value: about two for a dot of a panel."""
@@ -60,6 +60,7 @@ def running_median(steps: NDArray[np.int64], values: Values, points: int = 300) 
     return steps[at], medians
 
 
+@own_look
 def draw_curves(path: Path, course: Course, title: str, *, theme: Theme = LIGHT) -> Path:
     """Draws a panel for each term of the loss, and four more.
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simo2_core.analysis.plots.mosaic import Mosaic
-from simo2_core.analysis.plots.style import LIGHT, Theme, new_figure, save, signed_map
+from simo2_core.analysis.plots.style import LIGHT, Theme, new_figure, own_look, save, signed_map
 
 MOST = 64
 """Filters drawn: the strongest."""
@@ -18,6 +18,7 @@ _TILE = 0.66
 """Inches."""
 
 
+@own_look
 def draw_filters(
     path: Path, kernel: NDArray[np.floating[Any]], layer: str, caption: str, *, theme: Theme = LIGHT
 ) -> Path:

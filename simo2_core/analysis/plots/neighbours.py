@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from simo2_core.analysis.geometry import Floats, Labels
 from simo2_core.analysis.plots.mosaic import Mosaic
-from simo2_core.analysis.plots.style import LIGHT, Caption, Theme, clean_all, new_figure, save, signed
+from simo2_core.analysis.plots.style import LIGHT, Caption, Theme, clean_all, new_figure, own_look, save, signed
 from simo2_core.errors import DataError
 
 NEIGHBOURS = 5
@@ -61,6 +61,7 @@ def nearest(embedding: Floats, queries: NDArray[np.int64], count: int) -> tuple[
     return found, np.take_along_axis(cosine_qn, found, axis=1)
 
 
+@own_look
 def draw_neighbours(
     path: Path,
     embedding: Floats,

@@ -21,6 +21,7 @@ from simo2_core.analysis.plots.style import (
     clean_all,
     heading,
     new_figure,
+    own_look,
     save,
     signed,
 )
@@ -66,6 +67,7 @@ def pair_plane(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArr
     return np.stack([axis, _unit(across)])
 
 
+@own_look
 def draw_pairs(
     path: Path, embedding: Floats, labels: Labels, class_names: Sequence[str], caption: Caption, *, theme: Theme = LIGHT
 ) -> Path:
@@ -88,6 +90,11 @@ def draw_pairs(
     ]
     if len(pairs) < len(possible):
         notes.append(f"The {len(pairs)} pairs furthest from orthogonal, of {len(possible):,}, the worst first.")
+    largest = max(int(np.sum(labels_n == label)) for label in {i for pair in pairs for i in pair})
+    if largest > _CLASS_IMAGES:
+        notes.append(
+            f"At most {_CLASS_IMAGES} of a class's images are drawn, of up to {largest:,}; the means are of all."
+        )
     columns = min(len(pairs), 9) if len(pairs) > 20 else min(len(pairs), 5)
     rows = -(-len(pairs) // columns)
     panel = 1.62 if columns > 5 else 2.1 if len(pairs) > 1 else 4.6

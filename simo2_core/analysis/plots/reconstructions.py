@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simo2_core.analysis.plots.style import LIGHT, Caption, Theme, heading, new_figure, save
+from simo2_core.analysis.plots.style import LIGHT, Caption, Theme, heading, new_figure, own_look, save
 
 MOST = 12
 """Images in a row."""
 
 
+@own_look
 def draw_reconstructions(
     path: Path,
     images: NDArray[np.uint8],

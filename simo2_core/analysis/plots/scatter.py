@@ -22,6 +22,7 @@ from simo2_core.analysis.plots.style import (
     clean_all,
     dress,
     new_figure,
+    own_look,
     save,
 )
 from simo2_core.analysis.reduce import pca_2d, sample_by_class, tsne_2d, umap_2d
@@ -43,6 +44,7 @@ _NAMED_CLASSES = 60
 """Classes named where they lie when there are too many for a legend: the densest ones."""
 
 
+@own_look
 def draw_pca(
     path: Path,
     embedding: Floats,
@@ -73,6 +75,7 @@ def draw_pca(
     return _finish(figure, axes, points, shown, class_names, path, theme)
 
 
+@own_look
 def draw_tsne(
     path: Path,
     embedding: Floats,
@@ -93,6 +96,7 @@ def draw_tsne(
     return _layout(path, points, np.asarray(labels)[kept], class_names, caption, "t-SNE", note, theme)
 
 
+@own_look
 def draw_umap(
     path: Path,
     embedding: Floats,

@@ -25,6 +25,7 @@ from simo2_core.analysis.plots.style import (
     dress,
     luminance,
     new_figure,
+    own_look,
     save,
     signed,
     signed_map,
@@ -96,6 +97,7 @@ def _draw_tree(axes: Axes, tree: NDArray[np.float64], classes: int, inches: floa
         spine.set_visible(False)
 
 
+@own_look
 def draw_similarity(
     path: Path, embedding: Floats, labels: Labels, class_names: Sequence[str], caption: Caption, *, theme: Theme = LIGHT
 ) -> Path:

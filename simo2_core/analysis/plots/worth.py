@@ -19,6 +19,7 @@ from simo2_core.analysis.plots.style import (
     dress,
     luminance,
     new_figure,
+    own_look,
     save,
 )
 
@@ -37,6 +38,7 @@ class Row:
     label: str
 
 
+@own_look
 def draw_scores(
     path: Path, scores: Mapping[str, Mapping[str, Estimate]], rows: Sequence[Row], caption: str, notes: Sequence[str],
     *, theme: Theme = LIGHT,
@@ -79,6 +81,7 @@ def draw_scores(
     return save(figure, path)
 
 
+@own_look
 def draw_confusion(
     path: Path, found: Classification, class_names: Sequence[str], caption: Caption, how: str, *, theme: Theme = LIGHT
 ) -> Path:

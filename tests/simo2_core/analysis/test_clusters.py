@@ -24,6 +24,19 @@ def test_no_naming_of_the_clusters_does_better(both):
     assert matched_accuracy(labels, clusters, classes=4) == pytest.approx(best, abs=1e-6)
 
 
+def test_agreement_by_hand():
+    # three directions that k-means cannot miss; classes 0, 1 and 2 have 2 0 0, 1 1 0 and 0 0 2 of them
+    angles = np.radians([0, 1, 0, 90, 180, 181])
+    rows, labels = np.stack([np.cos(angles), np.sin(angles)], axis=1), np.array([0, 0, 1, 1, 2, 2])
+    found = cluster(rows, labels, classes=3)
+    of_classes, of_clusters = np.log(3), np.log(2) / 2 + np.log(3) / 3 + np.log(6) / 6  # sizes 2 2 2 and 3 1 2
+    shared = of_classes - (3 / 6) * (2 / 3 * np.log(3 / 2) + 1 / 3 * np.log(3))  # less what a cluster leaves open
+    assert found.nmi == pytest.approx(shared / ((of_classes + of_clusters) / 2), abs=1e-6)
+    # pairs together in both 2, in classes 3, in clusters 4, of 15
+    assert found.ari == pytest.approx((2 - 3 * 4 / 15) / ((3 + 4) / 2 - 3 * 4 / 15), abs=1e-6)
+    assert found.accuracy == pytest.approx(5 / 6, abs=1e-6)
+
+
 def test_k_means_finds_directions_and_their_number_does_not_matter():
     random = np.random.default_rng(0)
     labels = np.repeat(np.arange(4), 25)

@@ -13,7 +13,7 @@ def test_orthogonal_classes_without_spread_are_collapsed():
     assert frame(rows, labels, classes=5) == pytest.approx((0, 0, 0), abs=1e-6)
     means = np.eye(8)[:5]
     assert self_duality(7 * (means - means.mean(axis=0)), rows, labels) == pytest.approx(0, abs=1e-6)
-    assert self_duality(-(means - means.mean(axis=0)), rows, labels) == pytest.approx(2, abs=1e-6)
+    assert self_duality(-(means - means.mean(axis=0)), rows, labels) == pytest.approx(4, abs=1e-6)
 
 
 def test_nc1_by_hand():
@@ -53,6 +53,13 @@ def test_nc2_by_hand():
     cosines = np.array([-1, 0, 0] * 4)
     assert found.angles == pytest.approx(cosines.std(), abs=1e-6)
     assert found.widest == pytest.approx((2 / 3 + 1 / 3 + 1 / 3) / 3, abs=1e-6)
+
+
+def test_nc3_by_hand():
+    # centred means ±(3, 4), of norm 5√2 together; weights ±(1, 0), of norm √2: a cosine of 3/5 between the two
+    rows, labels = np.array([[3.0, 4.0], [-3.0, -4.0]]) + 7, np.arange(2)
+    weights = np.array([[1.0, 0.0], [-1.0, 0.0]])
+    assert self_duality(weights, rows, labels) == pytest.approx(2 - 2 * 3 / 5, abs=1e-6)
 
 
 def test_nc4_by_hand():

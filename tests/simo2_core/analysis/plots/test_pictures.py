@@ -128,7 +128,11 @@ def test_most_images_are_sampled_and_said_so(tmp_path, drawn):
     embedding, labels, names = clusters(5, 4, 1200)
     draw_pca(tmp_path / "x.png", embedding, labels, names, Caption("big", 1, 6000))
     draw_cosines(tmp_path / "y.png", embedding, labels, names, Caption("big", 1, 6000))
+    draw_pairs(tmp_path / "z.png", embedding, labels, names, Caption("big", 1, 6000))
     assert any("4,000 of the 6,000 images" in word for word, _ in texts_of(drawn[0]))
+    assert "At most 60 of a class's images are drawn, of up to 1,200" in " ".join(
+        word for word, _ in texts_of(drawn[2])
+    )
     assert any("2,048 of the 6,000 images" in word for word, _ in texts_of(drawn[1]))
 
 

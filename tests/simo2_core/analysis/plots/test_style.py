@@ -1,8 +1,14 @@
+import importlib
 import itertools
+import pkgutil
 
+import matplotlib
+import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
+from simo2_core.analysis import plots
+from simo2_core.analysis.plots.filters import draw_filters
 from simo2_core.analysis.plots.style import DARK, LIGHT, Caption, class_style, clean, clean_all, signed, signed_map
 
 
@@ -40,3 +46,16 @@ def test_the_signed_scale_is_neutral_at_zero():
     assert colours(0.5)[:3] == pytest.approx(to_rgb(LIGHT.middle), abs=0.01)
     assert colours(0.0)[:3] == pytest.approx(to_rgb(LIGHT.low), abs=0.01)
     assert colours(1.0)[:3] == pytest.approx(to_rgb(LIGHT.high), abs=0.01)
+
+
+def test_a_users_own_settings_of_matplotlib_change_no_byte(tmp_path):
+    kernel = np.random.default_rng(0).normal(size=(3, 3, 1, 4))
+    plain = draw_filters(tmp_path / "plain.png", kernel, "YatConv", "digits").read_bytes()
+    with matplotlib.rc_context({"font.size": 20, "font.family": "monospace", "axes.facecolor": "red"}):
+        assert draw_filters(tmp_path / "own.png", kernel, "YatConv", "digits").read_bytes() == plain
+    found = [
+        importlib.import_module(f"{plots.__name__}.{module.name}") for module in pkgutil.iter_modules(plots.__path__)
+    ]
+    drawers = {value for module in found for name, value in vars(module).items() if name.startswith("draw_")}
+    assert len(drawers) > 10
+    assert all(hasattr(draw, "__wrapped__") for draw in drawers), "each is inside own_look"

@@ -1,0 +1,114 @@
+"""That each row of the table is the measure it says, on the part it says: against scikit-learn or its definition."""
+
+import math
+
+import numpy as np
+import pytest
+from sklearn.cluster import KMeans
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, silhouette_score
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import StandardScaler, normalize
+
+from simo2_core.analysis import geometry, neural_collapse, worth
+from simo2_core.analysis.clusters import matched_accuracy
+from simo2_core.analysis.few_shot import episodes, k_shot
+from simo2_core.analysis.worth import METRICS, Worth, measure
+
+PIXELS, LABELS = load_digits(return_X_y=True)
+PIXELS, LABELS = PIXELS[:700].astype(np.float32), LABELS[:700].astype(np.int32)
+ROWS = {"train": slice(0, 400), "validation": slice(400, 500), "test": slice(500, 700)}
+X = {part: PIXELS[rows] for part, rows in ROWS.items()}
+Y = {part: LABELS[rows] for part, rows in ROWS.items()}
+
+
+@pytest.fixture(scope="module")
+def found() -> Worth:
+    return measure(X, Y, classes=10, say=lambda _: None)
+
+
+def value(found: Worth, key: str) -> float:
+    return found.scores[key].mean
+
+
+@pytest.mark.parametrize("k", [1, 10, 20, 200])
+def test_neighbours(found: Worth, k: int) -> None:
+    theirs = KNeighborsClassifier(k, metric="cosine", algorithm="brute", weights=lambda d: np.exp((1 - d) / 0.07))
+    assert value(found, f"knn_{k}") == pytest.approx(theirs.fit(X["train"], Y["train"]).score(X["test"], Y["test"]))
+
+
+def test_the_probe_is_fitted_on_train_chosen_on_validation_and_scored_on_test(found: Worth) -> None:
+    scaler = StandardScaler().fit(X["train"])
+    model = LogisticRegression(C=found.probe_C, max_iter=10_000).fit(scaler.transform(X["train"]), Y["train"])
+    assert value(found, "linear_probe") == pytest.approx(model.score(scaler.transform(X["test"]), Y["test"]), abs=1e-6)
+    assert found.probe_validation == pytest.approx(model.score(scaler.transform(X["validation"]), Y["validation"]))
+    means = np.stack([scaler.transform(X["train"])[Y["train"] == c].mean(axis=0) for c in range(10)])
+    weights, centred = model.coef_ - model.coef_.mean(axis=0), means - means.mean(axis=0)
+    apart = weights / np.linalg.norm(weights) - centred / np.linalg.norm(centred)
+    assert value(found, "nc3") == pytest.approx(np.sum(apart**2), abs=1e-3), "two solvers, each stopped a little early"
+    nearest = KNeighborsClassifier(1).fit(means, np.arange(10)).predict(scaler.transform(X["test"]))
+    assert value(found, "nc4") == pytest.approx(np.mean(nearest != model.predict(scaler.transform(X["test"]))))
+
+
+def test_clusters_are_of_test(found: Worth) -> None:
+    clusters = KMeans(10, n_init=10, random_state=0).fit_predict(normalize(X["test"].astype(np.float64)))
+    assert value(found, "cluster_nmi") == pytest.approx(normalized_mutual_info_score(Y["test"], clusters), abs=1e-6)
+    assert value(found, "cluster_ari") == pytest.approx(adjusted_rand_score(Y["test"], clusters), abs=1e-6)
+    assert value(found, "cluster_accuracy") == matched_accuracy(Y["test"], clusters, classes=10)
+    assert value(found, "silhouette") == pytest.approx(
+        silhouette_score(X["test"], Y["test"], metric="cosine"), abs=1e-6
+    )
+
+
+def test_few_labels_are_drawn_from_train_and_episodes_within_test(found: Worth) -> None:
+    for shots in (1, 5, 10):
+        expected = k_shot(X["train"], Y["train"], X["test"], Y["test"], classes=10, shots=shots)
+        assert found.scores[f"shot_{shots}"] == expected
+    for shots in (1, 5):
+        assert found.scores[f"way_5_shot_{shots}"] == episodes(X["test"], Y["test"], classes=10, shots=shots)
+        assert 0 < found.scores[f"way_5_shot_{shots}"].interval < 0.02
+
+
+def test_geometry_is_of_test(found: Worth) -> None:
+    unit = normalize(X["test"].astype(np.float64))
+    cosines, same = unit @ unit.T, Y["test"][:, None] == Y["test"][None, :]
+    above = np.triu(np.ones_like(same), 1)
+    means = normalize(np.stack([X["test"][Y["test"] == c].mean(axis=0, dtype=np.float64) for c in range(10)]))
+    between = (means @ means.T)[np.triu_indices(10, 1)]
+    sigma = np.linalg.svd(X["test"].astype(np.float64), compute_uv=False)
+    share = sigma / sigma.sum()
+    frame = neural_collapse.frame(X["test"], Y["test"], classes=10)
+    expected = {
+        "same_cosine": cosines[above & same].mean(),
+        "different_cosine": cosines[above & ~same].mean(),
+        "different_abs_cosine": np.abs(cosines[above & ~same]).mean(),
+        "class_max_abs_cosine": np.abs(between).max(),
+        "class_mean_abs_cosine": np.abs(between).mean(),
+        "class_squared_cosine": np.mean(between**2),
+        "welch_floor": 0,
+        "effective_rank": np.exp(-np.sum(share[share > 0] * np.log(share[share > 0]))),
+        "alignment": np.mean(2 - 2 * cosines[above & same]),
+        "uniformity": np.log(np.mean(np.exp(-2 * (2 - 2 * cosines[above])))),
+        "nc1": neural_collapse.within_class(X["test"], Y["test"], classes=10),
+        "nc2_lengths": frame.lengths,
+        "nc2_angles": frame.angles,
+        "nc2_widest": frame.widest,
+    }
+    assert {key: value(found, key) for key in expected} == pytest.approx(expected, abs=1e-6)
+
+
+def test_every_row_of_the_table_is_measured_in_its_order(found: Worth) -> None:
+    assert list(found.scores) == [metric.key for metric in METRICS if not metric.asked]
+    drawn = {key for key, score in found.scores.items() if not math.isnan(score.interval)}
+    assert drawn == {"shot_1", "shot_5", "shot_10", "way_5_shot_1", "way_5_shot_5"}
+
+
+def test_more_classes_than_dimensions_have_a_floor() -> None:
+    three = X["test"][:, 20:23]
+    found = worth._geometry(three, Y["test"], 10)
+    assert found["welch_floor"] == pytest.approx((10 - 3) / (3 * 9), abs=1e-6)
+    means = normalize(geometry.class_means(three, Y["test"], 10))
+    squared = ((means @ means.T)[np.triu_indices(10, 1)] ** 2).mean()
+    assert found["class_squared_cosine"] == pytest.approx(squared, abs=1e-6)
+    assert squared > found["welch_floor"]
