@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from simo2_core.analysis.plots.style import signed
 from simo2_core.config import leaves
 from simo2_core.knobs import as_typed
 from simo2_core.report.collect import Collected
@@ -41,14 +42,14 @@ thead th.n { white-space: normal; } thead th { border-bottom: 1px solid var(--fa
 .columns { columns: 24rem; column-gap: 2.5rem; } .columns section { break-inside: avoid; }
 pre, code { font: .85rem/1.5 ui-monospace, monospace; } pre { background: var(--card); border-radius: .5rem; margin: 0;
   padding: .8rem 1rem; white-space: pre-wrap; overflow-wrap: anywhere; }
-.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(22rem, 100%), 1fr)); gap: 1.2rem; }
-figure { margin: 0; } figcaption { font-size: .85rem; color: var(--muted); } img { width: 100%; border-radius: .3rem;
-  background: #fff; } figure .close { display: none; }
+.pictures { columns: 21rem; column-gap: 1.2rem; }
+figure { margin: 0 0 1.2rem; break-inside: avoid; } figcaption { font-size: .85rem; color: var(--muted); }
+img { width: 100%; border-radius: .3rem; background: #fff; } figure .close { display: none; }
 figure:target { position: fixed; inset: 0; z-index: 1; padding: 1rem; overflow: auto; background: var(--paper); }
 figure:target img { width: auto; max-width: 100%; display: block; margin: auto; }
 figure:target .close { display: block; } a { color: var(--accent); } ul { padding-left: 1.2rem; margin: .3rem 0; }
 summary { cursor: pointer; color: var(--accent); }
-@media print { body { max-width: none; padding: 0; font-size: 11px; } .pictures { grid-template-columns: 1fr 1fr; }
+@media print { body { max-width: none; padding: 0; font-size: 11px; } .pictures { columns: 2; }
   figure, tr { break-inside: avoid; } }
 """
 
@@ -108,7 +109,7 @@ def _cards(found: Collected) -> str:
             (f"{event.knn_projection:.2%}", "kNN@20, projection"),
             (f"{event.knn_raw_pixels:.2%}", "kNN@20, raw pixels"),
             (f"{event.effective_rank:.2f}", "effective rank of the projection"),
-            (f"{event.largest_class_cosine:+.2f}", "largest cosine of two class means"),
+            (signed(event.largest_class_cosine), "largest cosine of two class means"),
         ]
         read = "read once, at the end" if event.split == "test" else "test has not been read"
         note = (
@@ -148,7 +149,7 @@ def _evaluations(found: Collected) -> str:
              "different-class |cos|", "largest class cosine")  # fmt: skip
     rows: list[tuple[str, ...]] = [
         (f"{e.step:,}", f"{e.knn_representation:.2%}", f"{e.knn_projection:.2%}", f"{e.effective_rank:.2f}",
-         f"{e.same_class_cosine:.3f}", f"{e.different_class_cosine:.3f}", f"{e.largest_class_cosine:+.3f}")
+         f"{e.same_class_cosine:.3f}", f"{e.different_class_cosine:.3f}", signed(e.largest_class_cosine))
         for e in found.evaluations
     ]  # fmt: skip
     if len(rows) > 12:  # a long run: the first and the last ones

@@ -73,7 +73,8 @@ class WandbTracker(Tracker):
             write_whole(known, id.encode())
         self._there.define_metric("step", hidden=True)
         self._there.define_metric("*", step_metric="step")
-        self.where = self._there.url or f"wandb sync {os.path.dirname(self._there.dir)}"  # noqa: PTH120
+        url = None if self._there.offline else self._there.url  # offline it would print a warning that it has none
+        self.where = url or f"wandb sync {os.path.dirname(self._there.dir)}"  # noqa: PTH120
 
     def _upload(self, event: CheckpointSaved) -> None:
         folder = self._run.path / event.path

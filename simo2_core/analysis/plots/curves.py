@@ -143,9 +143,17 @@ def _log_axis(axes: Axes, span: float) -> None:
     axes.set_yscale("log")
     steps = (1.0,) if span > 300 else (1.0, 2.0, 5.0) if span > 12 else (1.0, 2.0, 3.0, 5.0, 7.0)
     axes.yaxis.set_major_locator(LogLocator(base=10, subs=steps, numticks=12))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: short(y)))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def short(value: float) -> str:
+    """`0.05`, `700`, `20k`, `5M`, `2e12`: a positive number of one significant digit, as short as it gets."""
+    for unit, letter in ((1e6, "M"), (1e3, "k")):
+        if unit <= value < 1e9:
+            return f"{value / unit:g}{letter}"
+    return f"{value:g}".replace("e+", "e").replace("e-0", "e-")
 
 
 def _level(
