@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
+import re
 import shutil
 import time
 from collections.abc import Mapping
@@ -18,8 +20,9 @@ import orbax.checkpoint as ocp
 from numpy.typing import NDArray
 
 from simo2_core.errors import CheckpointError, NewerFormatError, RunError
+from simo2_core.run.files import sync_folder, write_whole
 from simo2_core.train.manifest import NAME as MANIFEST
-from simo2_core.train.manifest import verify, write_manifest
+from simo2_core.train.manifest import SCORE, verify, write_manifest
 
 FORMAT = 1
 """Version of what a checkpoint holds, in its `meta`."""
@@ -29,6 +32,8 @@ _TEMPORARY = ".orbax-checkpoint-tmp"
 
 _ALONE = ocp.options.MultiprocessingOptions(primary_host=0, active_processes={0}, barrier_sync_key_prefix="simo2")
 """The first process has every array whole, so it saves and restores without waiting for the others."""
+
+_STEP = re.compile(r"0|[1-9][0-9]*")
 
 logging.getLogger("absl").setLevel(logging.ERROR)  # orbax tells every save, and absl writes it over a screen
 
@@ -46,9 +51,9 @@ class Saved:
 class Checkpoints:
     """The `checkpoints/` folder of a run: `STEP/` each, the newest `keep` and the best one kept.
 
-    Saving copies the arrays to the host and returns; writing goes on behind. The best is the one whose meta has
-    the highest `score`, the later of two equals. An older one is deleted only when a newer one is whole, was read
-    back and has its manifest.
+    Saving copies the arrays to the host and returns; writing goes on behind. The best is the one that has the highest
+    score, in its meta or given later, the later of two equals. An older one is deleted only when a newer one is whole,
+    was read back, has its manifest, and is on the disk.
     """
 
     def __init__(self, folder: Path, *, keep: int = 3) -> None:
@@ -114,6 +119,14 @@ class Checkpoints:
             f"the checkpoint of step {step}, {size / 1e6:.1f} MB, could not be written: {_reason(error)}."
         )
 
+    def give_score(self, step: int, score: float) -> None:
+        """Gives a checkpoint that has none its score; raises OSError when the disk refuses."""
+        write_whole(self._folder / str(step) / SCORE, json.dumps(score).encode())
+
+    def reload(self) -> None:
+        """Looks at the folder anew, after somebody else has renamed checkpoints in it."""
+        self._manager.reload()
+
     def poll(self) -> list[Saved]:
         """The save that finished since the last call, if any; never waits."""
         if self._under_way is None or self._manager.is_saving_in_progress():
@@ -130,6 +143,7 @@ class Checkpoints:
             self._manager.check_for_errors()
             if not (self._folder / str(step) / MANIFEST).is_file():
                 raise OSError("its manifest is missing")
+            sync_folder(self._folder)  # its name too survives a power cut before an older one goes
         except Exception as error:
             raise self._failure(step, size, error) from error
         best = best_step(self._folder)
@@ -151,28 +165,33 @@ def _reason(error: BaseException) -> str:
     text = str(error.__cause__ or error).strip() or type(error).__name__
     if any(words in text for words in ("No space left", "File too large", "Disk quota")):
         return "no room left on the disk. Free some space, then resume the run"
-    return text.splitlines()[0][:200]
+    return text.splitlines()[0][:200].rstrip(".")
 
 
 def list_steps(folder: Path) -> list[int]:
     """Steps of the whole checkpoints in a `checkpoints/` folder, in order; orbax renames one there when it is done."""
     try:
-        return sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit() and path.is_dir())
+        return sorted(int(path.name) for path in folder.iterdir() if _STEP.fullmatch(path.name) and path.is_dir())
     except OSError:
         return []
 
 
 def best_step(folder: Path) -> int | None:
     """The step with the highest `score`, the later of two equals; None when no checkpoint has one."""
-    scored = []
-    for step in list_steps(folder):
-        try:
-            score = read_meta(folder / str(step)).get("score")
-        except RunError:
-            continue
-        if isinstance(score, int | float):
-            scored.append((float(score), step))
+    scores = [(read_score(folder / str(step)), step) for step in list_steps(folder)]
+    scored = [(score, step) for score, step in scores if score is not None]
     return max(scored)[1] if scored else None
+
+
+def read_score(checkpoint: Path) -> float | None:
+    """The score that a checkpoint was saved with or given later; None when it has none, or none that can be read."""
+    try:
+        score = read_meta(checkpoint).get("score")
+        if score is None:
+            score = json.loads((checkpoint / SCORE).read_bytes())
+    except (RunError, OSError, ValueError, RecursionError):
+        return None
+    return float(score) if isinstance(score, int | float) and math.isfinite(score) else None
 
 
 def find_checkpoint(folder: Path, which: str = "latest") -> Path:
@@ -185,7 +204,7 @@ def find_checkpoint(folder: Path, which: str = "latest") -> Path:
     if which == "best":
         best = best_step(folder)
         return folder / str(steps[-1] if best is None else best)
-    if not which.isdigit() or int(which) not in steps:
+    if not which.isdecimal() or int(which) not in steps:
         raise CheckpointError(f"{folder} has no checkpoint {which}; it has {', '.join(map(str, steps))}.")
     return folder / str(int(which))
 
@@ -220,8 +239,11 @@ def load(checkpoint: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     Raises:
         CheckpointError: it is missing, damaged, or of a format that this simo2 does not read.
     """
-    meta = read_meta(checkpoint)
-    verify(checkpoint)
+    try:
+        meta = read_meta(checkpoint)
+        verify(checkpoint)
+    except CheckpointError as error:
+        raise CheckpointError(f"{error} {_instead(checkpoint)}") from None
     handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=_ALONE)
     try:
         with ocp.Checkpointer(handler, multiprocessing_options=_ALONE) as checkpointer:
@@ -230,8 +252,13 @@ def load(checkpoint: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
             wanted = {name: ocp.RestoreArgs(restore_type=np.ndarray) for name in names}
             arrays = checkpointer.restore(path, args=ocp.args.PyTreeRestore(restore_args=wanted))
     except Exception as error:
-        raise CheckpointError(f"{checkpoint} is damaged: {_reason(error)}") from error
+        raise CheckpointError(f"{checkpoint} is damaged: {_reason(error)}. {_instead(checkpoint)}") from error
     return {name: np.asarray(array) for name, array in arrays.items()}, meta
+
+
+def _instead(checkpoint: Path) -> str:
+    others = [step for step in list_steps(checkpoint.parent) if str(step) != checkpoint.name]
+    return f"Use another one: {checkpoint.parent / str(others[-1])}." if others else "Train it again."
 
 
 def require_same(found: Mapping[str, Any], expected: Mapping[str, Any], where: Path) -> None:

@@ -40,7 +40,7 @@ from simo2_core.optim import learning_rate_schedule
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import disk_error
 from simo2_core.train import team
-from simo2_core.train.checkpoint import Checkpoints, Saved, list_steps, load, name_leaves, require_same
+from simo2_core.train.checkpoint import Checkpoints, Saved, list_steps, load, name_leaves, read_score, require_same
 from simo2_core.train.devices import on_one_device, put_whole
 from simo2_core.train.environment import environment, keep_compiled_programs
 from simo2_core.train.evaluate import Classify, Evaluation, alarms, evaluate, looked_at, raw_pixels_knn, save_snapshot
@@ -48,8 +48,18 @@ from simo2_core.train.feed import Feed, drawn_from
 from simo2_core.train.finetune import load_weights, with_labels
 from simo2_core.train.memory import Chunking, out_of_memory
 from simo2_core.train.plotting import Plotter
-from simo2_core.train.recover import Recovery, newest_sound, set_aside, slowed_down
+from simo2_core.train.recover import (
+    EMBEDDING,
+    LOSS,
+    Recovery,
+    back_from,
+    newest_sound,
+    set_aside,
+    slowed_down,
+    why_diverged,
+)
 from simo2_core.train.step import TrainState, compile_call, make_training
+from simo2_core.train.telling import damage, state_meta, steps_logged
 from simo2_core.train.thumbnails import save_thumbnails
 from simo2_core.train.watch import Watch
 
@@ -156,15 +166,10 @@ class Job:
         return Chunking(present, lambda size: self._compile_for(self.config.replace({"chunk_size": size})))
 
     def _advice(self) -> Iterator[Event]:
-        yield from self._damage()
+        yield from damage(self._recovery, self.step)
         for finding in self._findings:
             if finding.severity == "warning":
                 yield WarningRaised(step=self.step, code=finding.code, message=finding.message, cure=finding.cure)
-
-    def _damage(self) -> Iterator[Event]:
-        for _, reason in self._recovery.damaged:
-            cure = f"The run goes on from step {self.step}; the damaged one is set aside as STEP.damaged."
-            yield WarningRaised(step=self.step, code="checkpoint-damaged", message=reason, cure=cure)
 
     def _go_to(self, recovery: Recovery) -> None:
         """Makes the step of the settings, and the state of a checkpoint or of the beginning."""
@@ -178,10 +183,14 @@ class Job:
         if recovery.checkpoint is not None:
             self._restore(recovery.checkpoint)
         self.state = team.share(self.state, self._step.mesh)
-        self.diverged = False
+        self.diverged = ""
+        """What was not finite, if anything: with the state as it is, it will not be."""
         self._evaluated: Evaluation | None = None
         self._seconds_per_step = 0.0
         self._saved_step = self.step if self.step else -1
+        saved = recovery.checkpoint
+        self.unscored = -1 if saved is None or read_score(saved) is not None else self.step
+        """The step whose checkpoint was not evaluated when it was saved: at a stop there is no time for that."""
 
     def _restore(self, checkpoint: Path) -> None:
         arrays, meta = load(checkpoint)
@@ -214,17 +223,11 @@ class Job:
         self.seconds["train"] += seconds
         self._seconds_per_step = seconds / done
         first, self.step = self.step + 1, int(self.state.step)
-        self.diverged = self.step < first + done - 1
-        event = StepsLogged(
-            step=first,
-            total=_floats(measured.total[:done]),
-            terms={name: _floats(measured.terms[name][:done]) for name in self._terms},
-            grad_norm=_floats(measured.grad_norm[:done]),
-            learning_rate=_floats(self._learning_rates[first - 1 : first - 1 + done]),
-            steps_per_second=done / seconds,
-            images_per_second=done * self.batch_size / seconds,
-            data_wait=min(1.0, self._feed.waited / seconds),
-        )
+        self.diverged = LOSS if self.step < first + done - 1 else ""
+        event = steps_logged(
+            first, measured, done, self._terms, self._learning_rates,
+            seconds=seconds, images=self.batch_size, waited=self._feed.waited,
+        )  # fmt: skip
         self._watch.saw_call(event)
         return event
 
@@ -249,11 +252,16 @@ class Job:
         return lambda h_nf: np.asarray(classify(own, jnp.asarray(h_nf)).argmax(axis=1), np.int32)
 
     def evaluate(self, split: str = "validation") -> Iterator[Event]:
-        """Evaluates the state; on validation, also writes the snapshot."""
+        """Evaluates the state; on validation, also writes the snapshot. One that is not finite has `diverged`."""
         start = time.monotonic()
         known = self.raw_pixels if split == "validation" else None
-        evaluation = evaluate(self._encoder(), self.data, split, self.step, known, self._classifier())
-        self.seconds["evaluate"] += time.monotonic() - start
+        try:
+            evaluation = evaluate(self._encoder(), self.data, split, self.step, known, self._classifier())
+        except DivergedError:  # the loss of its next step may yet be finite: a batch is a few images
+            self.diverged, self._evaluated = EMBEDDING, None
+            return
+        finally:
+            self.seconds["evaluate"] += time.monotonic() - start
         yield evaluation.event
         if split == "validation":
             self._evaluated = evaluation
@@ -266,10 +274,15 @@ class Job:
 
     def save(self) -> Iterator[Event]:
         """Begins to save the state, evaluated first so that the best checkpoint can be told."""
-        if self._saved_step == self.step:
+        if self._saved_step == self.step != self.unscored:
             return
         if self._evaluated is None or self._evaluated.event.step != self.step:
             yield from self.evaluate()
+        if self.diverged:
+            return
+        if self._saved_step == self.step:
+            yield from self._give_score()
+            return
         try:
             saved = self._checkpoints.save(self.step, self._arrays(), self._meta())
             self._saved_step = self.step
@@ -278,19 +291,23 @@ class Job:
             return
         yield from self._tell(saved)
 
-    def _meta(self) -> dict[str, Any]:
+    def _give_score(self) -> Iterator[Event]:
+        """Gives the checkpoint of a stop the score that it would have been saved with, so that it can be the best."""
+        score = self._score()
+        if self.unscored != self.step or score is None:
+            return
+        self.unscored = -1
+        try:
+            self._checkpoints.give_score(self.step, score)
+        except OSError as error:
+            yield from self._disk_alarm(str(disk_error("writing the score of", self.run.checkpoints, error)))
+
+    def _score(self) -> float | None:
         seen = self._evaluated.event if self._evaluated else None
-        score = seen.knn_representation if seen and seen.step == self.step else None
-        return {
-            "step": self.step,
-            "score": score,
-            "config": self.config.to_json(),
-            "class_names": list(self.data.class_names),
-            "image_shape": list(self.data.image_shape),
-            "mean": self.data.mean.tolist(),
-            "std": self.data.std.tolist(),
-            "fingerprint": self.data.fingerprint,
-        }
+        return seen.knn_representation if seen and seen.step == self.step else None
+
+    def _meta(self) -> dict[str, Any]:
+        return state_meta(self.config, self.data, self.step, self._score())
 
     def plot(self) -> Iterator[Event]:
         """Asks for pictures of the newest snapshot, made now if there is none of this step."""
@@ -323,20 +340,22 @@ class Job:
         Raises:
             DivergedError: the settings say to stop, or the run has gone back as often as it may.
         """
-        if self.config.on_nan != "rollback" or self._rollbacks == self.config.rollbacks:
+        if self.config.on_nan != "rollback" or self._rollbacks == self.config.rollbacks or self.step == 0:
             yield from self.give_up()
         yield from self._settle()
         self._rollbacks += 1
         team.lead(team.Word.GO_BACK)
-        bad, self.config = self.step + 1, slowed_down(self.config)
+        bad = self.step + (self.diverged == LOSS)
+        self.config = slowed_down(self.config)
         rate = self.config.optim.learning_rate
-        self._recovery = newest_sound(self.run.checkpoints)
+        self._recovery = back_from(self.run.checkpoints, self.step)
         self._go_to(self._recovery)
         set_aside(self._recovery)
+        self._checkpoints.reload()
         self._write_config()
         left = self.config.rollbacks - self._rollbacks
         yield RolledBack(step=self.step, from_step=bad, learning_rate=rate, left=left)
-        yield from self._damage()
+        yield from damage(self._recovery, self.step)
         yield self._compile()
 
     def _settle(self) -> Iterator[Event]:
@@ -350,12 +369,17 @@ class Job:
     # -- endings
 
     def finish(self) -> Iterator[Event]:
-        """Evaluates and saves the last state, reads the test part, and draws the pictures."""
+        """Evaluates and saves the last state, reads the test part, and draws the pictures; stops if it `diverged`."""
         if self._evaluated is None or self._evaluated.event.step != self.step:
             yield from self.evaluate()
+        if self.diverged:
+            return
         yield from self._save_or_fail()
+        yield from self._give_score()
         self._plotter.request(self.step)
         yield from self.evaluate("test")
+        if self.diverged:
+            return
         yield from self._plotter.finish()
         yield self._finished("completed", f"{self.config.steps} steps done")
 
@@ -368,13 +392,9 @@ class Job:
 
     def give_up(self) -> Iterator[Event]:
         """Saves the last good state and raises DivergedError."""
-        tried = f" after {self._rollbacks} rollbacks" if self._rollbacks else ""
-        message = (
-            f"the loss or its gradient was not finite at step {self.step + 1}{tried}; the state of step {self.step} "
-            "is kept. Lower --learning-rate first (or use --on-nan rollback); then raise --epsilon; then look at the "
-            "data."
-        )
-        yield WarningRaised(step=self.step, code="diverged", message=message, cure="")
+        message, cure = why_diverged(self.diverged, self.config, self.step, self._rollbacks)
+        yield WarningRaised(step=self.step, code="diverged", message=message, cure=cure)
+        message = f"{message} {cure}"
         yield from self._save_or_fail()
         yield self._finished("diverged", message)
         raise DivergedError(message)
@@ -405,8 +425,3 @@ class Job:
         self._feed.close()
         self._checkpoints.close()
         self._plotter.close()
-
-
-def _floats(values: NDArray[np.float32]) -> tuple[float, ...]:
-    """As Python floats that print with a float32's digits, and are the same float32: half the bytes in the log."""
-    return tuple(float(str(value)) for value in values.astype(np.float32))

@@ -7,21 +7,30 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from simo2_core.errors import CheckpointError
-from simo2_core.run.files import write_whole
+from simo2_core.run.files import sync_folder, write_whole
 
 NAME = "manifest.json"
 
-_LEFT_OUT = frozenset({NAME, "_CHECKPOINT_METADATA", "commit_success.txt"})
-"""What orbax writes after the manifest is made, for itself; nothing of it is ever read here."""
+SCORE = "score.json"
+"""The score of a checkpoint that was saved before it was evaluated: a number, written later."""
+
+_LEFT_OUT = frozenset({NAME, SCORE, "_CHECKPOINT_METADATA", "commit_success.txt"})
+"""What is written after the manifest is made: the score, and what orbax has for itself and nobody reads here."""
 
 
 def write_manifest(checkpoint: Path) -> None:
-    """Reads every file of a checkpoint back and writes down what it held; raises OSError when the disk refuses."""
-    files = {name: _digest(checkpoint / name) for name in _names(checkpoint)}
+    """Reads every file of a checkpoint back and writes down what it held; raises OSError when the disk refuses.
+
+    All of it then survives a power cut; orbax leaves its metadata to the system, which takes half a minute.
+    """
+    for folder in (checkpoint, *(path for path in checkpoint.rglob("*") if path.is_dir())):
+        sync_folder(folder)
+    files = {name: _digest(checkpoint / name, sync=True) for name in _names(checkpoint)}
     body = {"files": files, "sha256": _digest_of(files)}
     write_whole(checkpoint / NAME, json.dumps(body, indent=1).encode())
 
@@ -70,12 +79,15 @@ def _read(checkpoint: Path) -> dict[str, tuple[int, str]]:
 
 def _names(checkpoint: Path) -> Iterator[str]:
     for path in sorted(checkpoint.rglob("*")):
-        if path.name not in _LEFT_OUT and not path.is_dir():
+        half_written = path.name.startswith(f".{SCORE}.")
+        if path.name not in _LEFT_OUT and not half_written and not path.is_dir():
             yield path.relative_to(checkpoint).as_posix()
 
 
-def _digest(path: Path) -> tuple[int, str]:
+def _digest(path: Path, *, sync: bool = False) -> tuple[int, str]:
     with path.open("rb") as file:
+        if sync:
+            os.fsync(file.fileno())
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return file.tell(), digest
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import jax.numpy as jnp
+
 from simo2_core.config import Config
 from simo2_core.errors import CheckpointError, NewerFormatError, RunError
+from simo2_core.events import RunFinished
+from simo2_core.model.build import compute_dtype
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import disk_error
 from simo2_core.train.checkpoint import list_steps, read_meta
@@ -14,6 +18,9 @@ from simo2_core.train.manifest import verify
 
 ROLLBACK_FACTOR = 1 / 3
 """What --on-nan rollback multiplies the learning rate with."""
+
+LOSS, EMBEDDING = "the loss or its gradient", "the embedding"
+"""What can be found not to be finite: in a step, or in an evaluation."""
 
 
 @dataclass(frozen=True)
@@ -63,18 +70,33 @@ def set_aside(recovery: Recovery) -> None:
         _rename_aside(path, "damaged")
 
 
-def set_diverged_aside(folder: Path) -> None:
-    """Renames the newest checkpoint, which a run left when it diverged, to `STEP.diverged`, to go on from one before.
+def set_diverged_aside(run: RunDirectory) -> None:
+    """Renames the checkpoint that a run left when it diverged to `STEP.diverged`, to go on from one before.
 
-    That state is what gave a loss that is not finite, and gives it again however small the next step would be. Only
-    the owner of the run may do so.
+    That state is what gave a loss that is not finite, and gives it again however small the next step would be. An
+    earlier one is left alone: whoever was killed after the renaming may do this again. Only the owner may do so.
 
     Raises:
         RunError: the disk refuses.
     """
-    steps = list_steps(folder)
-    if steps:
-        _rename_aside(folder / str(steps[-1]), "diverged")
+    ends = [event for event in run.events() if isinstance(event, RunFinished)]
+    if ends and ends[-1].reason == "diverged":
+        _leave(run.checkpoints, ends[-1].step)
+
+
+def back_from(folder: Path, step: int) -> Recovery:
+    """Where to go on after the state of `step` has given a loss that is not finite: before it, were it saved.
+
+    Raises:
+        RunError: as for `newest_sound`, or the disk refuses.
+    """
+    _leave(folder, step)
+    return newest_sound(folder)
+
+
+def _leave(folder: Path, step: int) -> None:
+    if list_steps(folder)[-1:] == [step]:
+        _rename_aside(folder / str(step), "diverged")
 
 
 def _rename_aside(path: Path, why: str) -> None:
@@ -90,6 +112,24 @@ def _rename_aside(path: Path, why: str) -> None:
 def slowed_down(config: Config) -> Config:
     """The settings after a rollback."""
     return config.replace({"learning_rate": config.optim.learning_rate * ROLLBACK_FACTOR})
+
+
+def why_diverged(what: str, config: Config, step: int, rollbacks: int) -> tuple[str, str]:
+    """What is said of a run that gives up after `step`: `what` was not finite, and the cures, the likeliest first."""
+    tried = f", after {rollbacks} rollback{'s' * (rollbacks > 1)}" if rollbacks else ""
+    kept = f"; the state of step {step} is kept" if step else ""
+    cures = []
+    if step:  # the first loss is that of the weights as they were drawn, whatever the learning rate
+        cures.append("lower --learning-rate" + (" (or use --on-nan rollback)" if config.on_nan == "stop" else ""))
+    softer = {"simo2": "--epsilon", "supcon": "--temperature", "simclr": "--temperature"}
+    if config.objective.objective in softer:
+        cures.append(f"raise {softer[config.objective.objective]}")
+    if compute_dtype(config.model.precision) != jnp.float32:
+        cures.append("use --precision float32")
+    cures.append("look at the data")
+    where = f"after step {step}" if what == EMBEDDING else f"at step {step + 1}"
+    message = f"{what} was not finite {where}{tried}{kept}."
+    return message, f"{cures[0][0].upper()}{'; then '.join(cures)[1:]}."
 
 
 def settings_of(run: RunDirectory) -> tuple[Config, str | None]:

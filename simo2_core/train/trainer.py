@@ -44,7 +44,7 @@ def train(
 
     Raises:
         ConfigError, DataError: before anything starts.
-        DivergedError: a loss or gradient was not finite; the state before that step has been saved.
+        DivergedError: a loss, gradient or embedding was not finite; the state before that step has been saved.
         ProcessLostError: another process of a distributed run is gone.
         OutOfMemoryError: the device or the host has too little memory.
         RunError: the last state could not be saved.
@@ -54,8 +54,16 @@ def train(
         job = Job(config, run, dataset, pictures=pictures)
         try:
             yield from job.begin()
-            plan = _Plan(config, job.step)  # after compiling, which is no time to count
-            while job.step < config.steps:
+            plan = _Plan(config, job.step, job.unscored)  # after compiling, which is no time to count
+            while True:
+                if job.diverged:
+                    yield from job.recover()
+                    plan = _Plan(job.config, job.step, job.unscored)
+                if job.step >= config.steps:
+                    yield from job.finish()
+                    if job.diverged:
+                        continue
+                    return
                 commands = control.take()
                 for command in commands:
                     yield ControlApplied(step=job.step, command=command.command, source=command.source)
@@ -74,28 +82,30 @@ def train(
                 if plan.due("checkpoint", job.step) or "checkpoint" in asked:
                     yield from job.save()
                 yield from job.poll()
+                if job.diverged:
+                    continue
                 yield job.advance(plan.steps_before_next(job.step))
                 if job.stop_passed_on:
                     control.send("stop", "signal to another process")
-                if job.diverged:
-                    yield from job.recover()
-                    plan = _Plan(job.config, job.step)
-            yield from job.finish()
         finally:
             job.close()
 
 
 class _Plan:
-    """When evaluation, plots and checkpoints are due."""
+    """When evaluation, plots and checkpoints are due.
 
-    def __init__(self, config: Config, step: int) -> None:
+    Of `step` they are done, unless its checkpoint has no score: then a stop came before they could be.
+    """
+
+    def __init__(self, config: Config, step: int, unscored: int) -> None:
         self._steps = config.steps
         self._cadences: dict[str, Cadence] = {
             "evaluate": config.eval_every,
             "plot": config.plot_every,
             "checkpoint": config.checkpoint_every,
         }
-        self._last = {name: (step, time.monotonic()) for name in self._cadences}
+        done = step - (step == unscored)
+        self._last = {name: (done, time.monotonic()) for name in self._cadences}
 
     def due(self, name: str, step: int) -> bool:
         last_step, last_time = self._last[name]

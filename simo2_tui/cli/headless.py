@@ -49,7 +49,7 @@ def run_training(
         if diverged:  # its newest state is what gave a loss that is not finite, whatever the learning rate
             from simo2_core.train.recover import set_diverged_aside
 
-            set_diverged_aside(run.checkpoints)
+            set_diverged_aside(run)
         control = Control(run.control)
         with stray_output() as stray, display, listen(partial(control.send, "stop"), stray.say):
             stray.send_to(run.log_path)  # what native code writes to descriptor 2 would break the picture

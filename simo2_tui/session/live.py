@@ -105,7 +105,7 @@ class LiveSession:
                 if self._diverged:
                     from simo2_core.train.recover import set_diverged_aside
 
-                    set_diverged_aside(self._run.checkpoints)
+                    set_diverged_aside(self._run)
                 earlier = told(self._run) if self._resumed else []
                 events = train(self.config, self._run, self._control)
                 for event in record(events, self._run):

@@ -1,4 +1,5 @@
 import gc
+import os
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -47,6 +48,53 @@ def test_the_newest_and_the_best_are_kept_and_found(tmp_path: Path) -> None:
     assert find_checkpoint(tmp_path, "5").name == "5"
     with pytest.raises(CheckpointError, match="it has 3, 5, 6"):
         find_checkpoint(tmp_path, "4")
+
+
+def test_a_score_that_comes_later_counts_and_is_no_damage(tmp_path: Path) -> None:
+    _save(tmp_path, {1: 0.1, 2: None})
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.give_score(2, 0.7)
+    checkpoints.close()
+    assert best_step(tmp_path) == 2
+    (tmp_path / "2" / ".score.json.x7").write_text("0.")  # what a kill in the middle of writing it leaves
+    assert load(tmp_path / "2")[1]["score"] is None
+    for text in ("", "nonsense", "NaN", "[1]", "[" * 100_000):
+        (tmp_path / "2" / "score.json").write_text(text)
+        assert best_step(tmp_path) == 1
+
+
+def test_folders_with_strange_names_are_no_checkpoints(tmp_path: Path) -> None:
+    _save(tmp_path, {7: 0.1})
+    for name in ("²", "٧", "007", "-1", "7.damaged", "best"):
+        (tmp_path / name).mkdir()
+    assert list_steps(tmp_path) == [7]
+    with pytest.raises(CheckpointError, match="it has 7"):
+        find_checkpoint(tmp_path, "²")
+
+
+def test_what_is_saved_is_on_the_disk_before_an_older_one_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    fsync = os.fsync
+
+    def sync(descriptor: int) -> None:
+        order.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    checkpoints = Checkpoints(tmp_path, keep=1)
+    monkeypatch.setattr(checkpoints._manager, "delete", lambda step: order.append(f"delete {step}"))
+    for step in (1, 2):
+        checkpoints.save(step, ARRAYS, {})
+        checkpoints.wait()
+    checkpoints.close()
+    synced = order[: order.index("delete 1")]
+    assert synced[-1] == str(tmp_path), "its name"
+    files = [
+        path for path in (tmp_path / "2").rglob("*") if path.name not in ("_CHECKPOINT_METADATA", "commit_success.txt")
+    ]
+    for path in (path for path in files if path.name != "manifest.json"):
+        inside = path.relative_to(tmp_path / "2").as_posix()
+        assert any(name.endswith(f"/{inside}") for name in synced if "/2" in name), inside
 
 
 def test_no_checkpoint_is_said(tmp_path: Path) -> None:

@@ -7,14 +7,24 @@ import numpy as np
 import pytest
 
 from simo2_core.errors import CheckpointError, NewerFormatError, RunError
-from simo2_core.events import CheckpointSaved, Event, RunStarted, StepsLogged, WarningRaised
+from simo2_core.events import CheckpointSaved, Evaluated, Event, RunFinished, RunStarted, StepsLogged, WarningRaised
 from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.sinks import record
-from simo2_core.train.checkpoint import Checkpoints, find_checkpoint, list_steps, load
-from simo2_core.train.manifest import write_manifest
-from simo2_core.train.recover import Recovery, newest_sound, set_aside, settings_of
+from simo2_core.train.checkpoint import Checkpoints, find_checkpoint, list_steps, load, read_score
+from simo2_core.train.manifest import verify, write_manifest
+from simo2_core.train.recover import (
+    EMBEDDING,
+    LOSS,
+    Recovery,
+    back_from,
+    newest_sound,
+    set_aside,
+    set_diverged_aside,
+    settings_of,
+    why_diverged,
+)
 from simo2_core.train.trainer import train
 
 ARRAYS = {"params/a": jnp.arange(6.0), "step": jnp.int32(7)}
@@ -59,6 +69,46 @@ def test_damaged_ones_are_set_aside_and_their_steps_can_be_saved_again(tmp_path:
         set_aside(newest_sound(tmp_path))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "2.damaged", "2.damaged-2"]
     assert newest_sound(tmp_path) == Recovery(tmp_path / "1")
+
+
+def test_a_run_that_goes_back_past_damage_saves_the_same_step_again(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path)
+    for step in (1, 2):
+        checkpoints.save(step, ARRAYS, {"config": TINY.to_json()})
+    checkpoints.wait()
+    _damage(tmp_path / "2")
+    set_aside(newest_sound(tmp_path))
+    checkpoints.reload()
+    checkpoints.save(2, ARRAYS, {"config": TINY.to_json()})
+    assert [saved.step for saved in checkpoints.wait()] == [2]
+    checkpoints.close()
+
+
+def test_a_state_that_diverges_is_gone_back_from_and_no_other(tmp_path: Path) -> None:
+    run = RunDirectory.create(tmp_path, "one", TINY)
+    _save(run.checkpoints, 1, 2, 3)
+    assert back_from(run.checkpoints, 7) == Recovery(run.checkpoints / "3")
+    assert back_from(run.checkpoints, 3) == Recovery(run.checkpoints / "2")
+    end = RunFinished(step=2, reason="diverged", message="", checkpoint=None, seconds={})
+    run.events_path.write_text(end.to_line() + "\n")
+    for _ in range(2):  # a start that was killed just after it had done so does it again
+        set_diverged_aside(run)
+    assert sorted(path.name for path in run.checkpoints.iterdir()) == ["1", "2.diverged", "3.diverged"]
+    assert back_from(run.checkpoints, 1) == Recovery(None)
+
+
+def test_the_cures_of_divergence_come_in_order_and_fit() -> None:
+    message, cure = why_diverged(LOSS, TINY.replace({"precision": "bfloat16"}), 12, 0)
+    assert message == "the loss or its gradient was not finite at step 13; the state of step 12 is kept."
+    assert cure == (
+        "Lower --learning-rate (or use --on-nan rollback); then raise --epsilon; then use --precision float32; then "
+        "look at the data."
+    )
+    message, cure = why_diverged(EMBEDDING, TINY.replace({"objective": "supcon", "on_nan": "rollback"}), 5, 2)
+    assert message == "the embedding was not finite after step 5, after 2 rollbacks; the state of step 5 is kept."
+    assert cure == "Lower --learning-rate; then raise --temperature; then look at the data."
+    message, cure = why_diverged(LOSS, TINY.replace({"objective": "cross_entropy"}), 0, 0)
+    assert (message, cure) == ("the loss or its gradient was not finite at step 1.", "Look at the data.")
 
 
 def test_no_sound_checkpoint_is_refused_not_begun_anew(tmp_path: Path) -> None:
@@ -156,3 +206,13 @@ def test_a_run_with_a_damaged_checkpoint_ends_as_if_nothing_had_happened(tmp_pat
     mine, theirs = (load(find_checkpoint(run.checkpoints))[0] for run in (hurt, whole))
     for name in theirs:
         np.testing.assert_array_equal(mine[name], theirs[name], err_msg=name)
+
+    assert read_score(whole.checkpoints / "12") is None, "the stop came where the state would have been evaluated"
+    told = [
+        event for event in train(TINY, whole, Control(), pictures=False) if isinstance(event, Evaluated | StepsLogged)
+    ]
+    assert isinstance(told[0], Evaluated)
+    assert (told[0].step, told[1].step) == (12, 13)
+    assert read_score(whole.checkpoints / "12") == told[0].knn_representation, "so it can be the best"
+    assert newest_sound(whole.checkpoints) == Recovery(whole.checkpoints / "16")
+    verify(whole.checkpoints / "12")

@@ -1,15 +1,20 @@
 """Stopping and going on changes no bit: whatever the optimiser, the schedule, the objective and the moment."""
 
+import dataclasses
 import random
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
+from jax import Array
 
 from simo2_core.config import OPTIMIZERS, SCHEDULES
 from simo2_core.data.load import load_dataset
+from simo2_core.optim import make_optimizer
 from simo2_core.presets import PRESETS
 from simo2_core.train.checkpoint import Checkpoints, load, name_leaves
 from simo2_core.train.feed import place
@@ -63,3 +68,31 @@ def test_ten_stops_at_random_steps_change_no_bit(
     assert int(state.step) == STEPS
     again = make_training(config, 10, dataset.image_shape)[1].params
     assert any(not np.array_equal(whole.params[name], again[name]) for name in again), "and something was learned"
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_an_optimiser_goes_on_with_every_schedule(optimizer: str) -> None:
+    config = TINY.replace({"optimizer": optimizer, "decay_steps": 5, "warmup_steps": 3, "learning_rate": 0.1}).optim
+    optimizers = {name: make_optimizer(dataclasses.replace(config, schedule=name), STEPS) for name in SCHEDULES}
+
+    @jax.jit
+    def step(states: dict[str, Any], i: Array) -> dict[str, Any]:
+        after = {}
+        for name, (params, state) in states.items():
+            updates, state = optimizers[name].update(jnp.sin(3 * params + i), state, params)
+            after[name] = optax.apply_updates(params, updates), state
+        return after
+
+    weights = jnp.linspace(-1, 1, 12).reshape(3, 4)
+    whole = cut = {name: (weights, optimizers[name].init(weights)) for name in SCHEDULES}
+    stops = random.Random(optimizer).sample(range(1, STEPS), 10)
+    for i in range(STEPS):
+        whole, cut = step(whole, jnp.float32(i)), step(cut, jnp.float32(i))
+        if i in stops:
+            saved = {name: np.array(leaf) for name, leaf in name_leaves(cut).items()}
+            cut = jax.tree.unflatten(jax.tree.structure(cut), [jnp.asarray(leaf) for leaf in saved.values()])
+    ends = [name_leaves(states) for states in (whole, cut)]
+    for name in ends[0]:
+        np.testing.assert_array_equal(ends[1][name], ends[0][name], err_msg=name)
+    apart = {tuple(np.asarray(params).ravel().tolist()) for params, _ in whole.values()}
+    assert len(apart) == len(SCHEDULES), "each schedule takes its own way"

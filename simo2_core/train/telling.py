@@ -1,0 +1,75 @@
+"""What a run says of a call and of a checkpoint, put together from what it has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simo2_core.config import Config
+from simo2_core.data.dataset import Dataset
+from simo2_core.events import StepsLogged, WarningRaised
+from simo2_core.train.recover import Recovery
+from simo2_core.train.step import Measured
+
+
+def steps_logged(
+    first: int,
+    measured: Measured,
+    done: int,
+    terms: Sequence[str],
+    rates: NDArray[np.float32],
+    *,
+    seconds: float,
+    images: int,
+    waited: float,
+) -> StepsLogged:
+    """The event of a call.
+
+    Args:
+        first: the step that it began with, counted from 1.
+        done: how many steps it took, or began.
+        terms: in the order in which charts have them.
+        rates: the learning rate of every step of the run.
+        seconds: how long the call took, and
+        waited: how much of it went by before there were data.
+        images: of a batch.
+    """
+    return StepsLogged(
+        step=first,
+        total=_floats(measured.total[:done]),
+        terms={name: _floats(measured.terms[name][:done]) for name in terms},
+        grad_norm=_floats(measured.grad_norm[:done]),
+        learning_rate=_floats(rates[first - 1 : first - 1 + done]),
+        steps_per_second=done / seconds,
+        images_per_second=done * images / seconds,
+        data_wait=min(1.0, waited / seconds),
+    )
+
+
+def _floats(values: Any) -> tuple[float, ...]:
+    """As Python floats that print with a float32's digits, and are the same float32: half the bytes in the log."""
+    return tuple(float(str(value)) for value in values.astype(np.float32))
+
+
+def state_meta(config: Config, data: Dataset, step: int, score: float | None) -> dict[str, Any]:
+    """What a checkpoint has beside the arrays: enough to use it without its run and its data."""
+    return {
+        "step": step,
+        "score": score,
+        "config": config.to_json(),
+        "class_names": list(data.class_names),
+        "image_shape": list(data.image_shape),
+        "mean": data.mean.tolist(),
+        "std": data.std.tolist(),
+        "fingerprint": data.fingerprint,
+    }
+
+
+def damage(recovery: Recovery, step: int) -> Iterator[WarningRaised]:
+    """A warning for each checkpoint that was passed over to go on from `step`."""
+    for _, reason in recovery.damaged:
+        cure = f"The run goes on from step {step}; the damaged one is set aside as STEP.damaged."
+        yield WarningRaised(step=step, code="checkpoint-damaged", message=reason, cure=cure)
