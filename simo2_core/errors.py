@@ -9,7 +9,7 @@ Simo2Error                 exit code 1: failed
 └── RunError               exit code 1: a run directory that cannot be found, written or owned
     ├── RunLockedError     another live process owns the run
     ├── CheckpointError    a checkpoint that is missing, damaged or of another format
-    └── NewerFormatError   settings or a checkpoint that a newer simo2 wrote
+    └── NewerFormatError   settings, a checkpoint or a log that a newer simo2 wrote
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class CheckpointError(RunError):
 
 
 class NewerFormatError(RunError):
-    """Settings or a checkpoint that a newer simo2 wrote: whole, and not to be passed over for older ones."""
+    """Settings, a checkpoint or a log that a newer simo2 wrote: whole, and not to be passed over for older ones."""
 
 
 def did_you_mean(given: str, allowed: Iterable[str], *, at_most: int = 3) -> str:

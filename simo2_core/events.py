@@ -16,10 +16,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from simo2_core.errors import RunError
+from simo2_core.errors import NewerFormatError, RunError
 
 VERSION = 1
 """Version of the JSON form, written as `"v"` in each line."""
+
+_LARGEST = 2**53
+"""A number of steps or images above this is damage, and would not fit into an array."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +115,8 @@ class StepsLogged(Event):
     def fields_of(cls, data: Mapping[str, Any]) -> Mapping[str, Any]:
         own = {"event", "v", *(item.name for item in dataclasses.fields(cls))}
         named = {name: value for name, value in data.items() if name not in own}
-        ragged = [name for name, value in named.items() if isinstance(value, list) and len(value) != len(data["total"])]
+        each = {**named, "grad_norm": data["grad_norm"], "learning_rate": data["learning_rate"]}
+        ragged = [name for name, value in each.items() if isinstance(value, list) and len(value) != len(data["total"])]
         if ragged:
             raise ValueError(f"{ragged[0]!r} has another length than 'total'")
         return {**data, "terms": named}
@@ -266,8 +270,10 @@ def from_json(data: Any) -> Event:
     if not isinstance(data, Mapping):
         raise RunError(f"an event must be a JSON object, not {type(data).__name__}.")
     version = data.get("v")
-    if not isinstance(version, int) or version > VERSION:
-        raise RunError(f"an event has version {version!r}; this simo2 reads versions up to {VERSION}. Update simo2.")
+    if isinstance(version, int) and version > VERSION:
+        raise NewerFormatError(f"an event has version {version}; this simo2 reads up to {VERSION}. Update simo2.")
+    if not isinstance(version, int):
+        raise RunError(f"an event has version {version!r}; it must be a number.")
     kind = KINDS.get(str(data.get("event")))
     if kind is None:
         raise RunError(f"{data.get('event')!r} is no event that this simo2 knows.")
@@ -322,6 +328,6 @@ def _decode(value: Any, kind: Any) -> Any:
         return float(value)
     if kind in (str | None, float | None):
         return None if value is None else _decode(value, typing.get_args(kind)[0])
-    if type(value) is not kind:
+    if type(value) is not kind or (kind is int and abs(value) > _LARGEST):
         raise ValueError
     return value

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from simo2_core.events import Evaluated, RunStarted, StepsLogged
+from simo2_core.events import Evaluated, RunStarted, StepsLogged, WarningRaised
 from simo2_core.objectives.terms import Term, terms_of
-from simo2_core.run.directory import RunDirectory
+from simo2_core.run.directory import DAMAGED, RunDirectory
 
 Values = NDArray[np.float64]
 
@@ -43,6 +43,8 @@ class Course:
     classes: int
     classes_per_batch: int
     dimensions: int
+    damage: str = ""
+    """What of the log could not be read, in a sentence."""
 
 
 def read_course(run: RunDirectory, until: int | None = None) -> Course | None:
@@ -54,9 +56,12 @@ def read_course(run: RunDirectory, until: int | None = None) -> Course | None:
     logged: list[StepsLogged] = []
     seen: dict[int, Evaluated] = {}
     test: tuple[int, float] | None = None
+    damage = ""
     for event in run.events():
         if isinstance(event, RunStarted):
             started = event
+        elif isinstance(event, WarningRaised):
+            damage = event.message if event.code == DAMAGED else damage
         elif until is not None and event.step > until:
             continue
         elif isinstance(event, StepsLogged):
@@ -85,6 +90,7 @@ def read_course(run: RunDirectory, until: int | None = None) -> Course | None:
         classes=len(started.class_names),
         classes_per_batch=started.classes_per_batch,
         dimensions=started.embedding_size,
+        damage=damage,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,8 +38,9 @@ def read_snapshot(path: Path) -> Snapshot:
             step = int(file["step"])
     except FileNotFoundError:
         raise RunError(f"there is no snapshot {path}.") from None
-    except (OSError, ValueError, TypeError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        raise RunError(f"{path} is no snapshot of an embedding, or damaged ({error}). Delete it.") from None
+    except Exception as error:  # numpy, zipfile, zlib and ast each have their own for bytes that are wrong
+        why = str(error).split(". ")[0].rstrip(".") or type(error).__name__
+        raise RunError(f"{path} is no snapshot of an embedding, or damaged ({why}). Delete it.") from None
     fits = (
         embedding.ndim == 2
         and embedding.dtype.kind == "f"
@@ -63,6 +63,6 @@ def read_thumbnails(run: RunDirectory) -> NDArray[np.uint8] | None:
     try:
         with (run.embeddings / "thumbnails.npz").open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             images: NDArray[np.uint8] = file["images"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except Exception:  # as above
         return None
     return images if images.dtype == np.uint8 and images.ndim == 4 and images.shape[-1] in (1, 3) else None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,9 @@ class Outcome:
 
     def write(self, folder: Path) -> None:
         """Writes it whole; raises RunError when the disk refuses."""
+        body = asdict(self)
         try:
-            write_whole(folder / FILE, json.dumps(asdict(self), allow_nan=False).encode())
+            write_whole(folder / FILE, json.dumps({**body, "sha256": _digest(body)}, allow_nan=False).encode())
         except OSError as error:
             raise disk_error("writing", folder / FILE, error) from error
 
@@ -48,12 +50,17 @@ class Outcome:
         path = folder / FILE
         try:
             data = json.loads(path.read_bytes())
+            written = data.pop("sha256", None)  # which earlier ones have not
+            if written not in (None, _digest(data)):
+                raise ValueError("changed since it was written")
             course = tuple((int(step), float(seconds), float(knn)) for step, seconds, knn in data.pop("course"))
             found = cls(course=course, **data)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
             raise RunError(f"{path} is damaged ({error!s:.80}). Delete it: it is measured again.") from None
-        if not math.isfinite(found.validation):
-            raise RunError(f"{path} is damaged (validation is {found.validation}). Delete it: it is measured again.")
         return found
+
+
+def _digest(body: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

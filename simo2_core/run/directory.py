@@ -14,23 +14,31 @@ runs/NAME/
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
 import os
 import re
+import shutil
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from simo2_core.config import FORMAT, Config
 from simo2_core.errors import ConfigError, NewerFormatError, RunError, RunLockedError
-from simo2_core.events import Event, from_line
-from simo2_core.run.files import disk_error, write_whole
+from simo2_core.events import Event, WarningRaised, from_line
+from simo2_core.run.files import disk_error, sync_folder, write_whole
+
+DAMAGED = "log-damaged"
+"""The code of the warning that a log has lines which cannot be read."""
 
 _FOLDERS = ("checkpoints", "embeddings", "plots", "control")
+_TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
+"""What renaming a folder says where another one, or a file, has the name."""
+
 _NAME = re.compile(r"[\w][\w.+=@-]*")
 
 
@@ -68,20 +76,18 @@ class RunDirectory:
         """
         if name is not None and not _NAME.fullmatch(name):
             raise ConfigError(f"name is {name!r}; it must be letters, digits, '.', '_', '-', not beginning with '-'.")
-        run = cls(_make_folder(run_dir, name, config.preset or "run"))
-        try:
-            for folder in _FOLDERS:
-                (run.path / folder).mkdir()
-            run.write_config(config, facts or {})
-        except OSError as error:
-            raise disk_error("making the run directory", run.path, error) from error
-        return run
+        return cls(_make_folder(run_dir, name, config.preset or "run", lambda run: run._fill(config, facts or {})))
+
+    def _fill(self, config: Config, facts: Mapping[str, Any]) -> None:
+        for folder in _FOLDERS:
+            (self.path / folder).mkdir()
+        self.write_config(config, facts)
 
     @classmethod
     def open(cls, path: Path) -> RunDirectory:
         """An existing run; raises RunError when `path` is not one."""
         run = cls(path)
-        if not run.config_path.is_file():
+        if not _is_run(path):
             raise RunError(f"{path} is no run directory: it has no config.json. List the runs with: simo2 runs.")
         return run
 
@@ -91,16 +97,20 @@ class RunDirectory:
         write_whole(self.config_path, json.dumps({**body, "sha256": _digest(body)}, indent=2).encode())
 
     def _read_config(self) -> dict[str, Any]:
+        cure = (
+            f"simo2 resume {self.path} takes the settings from its newest checkpoint. Where there is none, copy the "
+            "file from a run with the same settings."
+        )
         try:
             data = json.loads(self.config_path.read_bytes())
+        except (FileNotFoundError, IsADirectoryError):
+            raise RunError(f"{self.config_path} is missing. {cure}") from None
         except OSError as error:
             raise disk_error("reading", self.config_path, error) from error
         except (ValueError, RecursionError) as error:
-            raise RunError(
-                f"{self.config_path} is damaged ({error}). Copy it from a run with the same settings."
-            ) from None
+            raise RunError(f"{self.config_path} is damaged ({error}). {cure}") from None
         if not isinstance(data, dict):
-            raise RunError(f"{self.config_path} is damaged: no JSON object. Copy it from a run with the same settings.")
+            raise RunError(f"{self.config_path} is damaged: no JSON object. {cure}")
         written = data.pop("sha256", None)
         if written is not None and written != _digest(data):
             raise RunError(
@@ -131,19 +141,41 @@ class RunDirectory:
         return facts if isinstance(facts, dict) else {}
 
     def events(self) -> Iterator[Event]:
-        """Every event so far, in order. A torn last line is passed over; raises RunError for damage elsewhere."""
+        """Every event so far, in order. A torn last line is passed over.
+
+        Other lines that cannot be read are passed over too, and the last event is then a warning that counts them.
+
+        Raises:
+            RunError: the file cannot be read at all.
+        """
+        damaged: list[int] = []
+        step = 0
         try:
-            file = self.events_path.open("rb")
+            with self.events_path.open("rb") as file:
+                for number, line in enumerate(file, start=1):
+                    if not line.endswith(b"\n"):
+                        break
+                    try:
+                        event = from_line(line)
+                    except RunError:
+                        damaged.append(number)
+                        continue
+                    step = event.step
+                    yield event
         except FileNotFoundError:
             return
-        with file:
-            for number, line in enumerate(file, start=1):
-                if not line.endswith(b"\n"):
-                    return
-                try:
-                    yield from_line(line)
-                except RunError as error:
-                    raise RunError(f"{self.events_path} line {number}: {error}") from None
+        except OSError as error:
+            raise disk_error("reading", self.events_path, error) from error
+        if damaged:
+            one = len(damaged) == 1
+            which = f"line {damaged[0]}" if one else f"{len(damaged)} lines (the first is line {damaged[0]})"
+            is_are = "is" if one else "are"
+            yield WarningRaised(
+                step=step,
+                code=DAMAGED,
+                message=f"{which} of {self.events_path} cannot be read, and {is_are} left out.",
+                cure="The rest is shown. Check the disk.",
+            )
 
     def sweep(self, *, older_than: float = 60.0) -> None:
         """Removes what writers killed more than `older_than` seconds ago left half-written."""
@@ -200,32 +232,55 @@ def _digest(body: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
-def _make_folder(run_dir: Path, name: str | None, prefix: str) -> Path:
+def _make_folder(run_dir: Path, name: str | None, prefix: str, fill: Callable[[RunDirectory], None]) -> Path:
+    """A folder in `run_dir` that appears when it is filled: a process killed before leaves its name free."""
     stem = name or f"{prefix}-{time.strftime('%Y%m%d-%H%M%S')}"
+    hidden: Path | None = None
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
+        hidden = run_dir / f".{stem}.{os.getpid()}-{time.monotonic_ns()}"
+        hidden.mkdir()
+        fill(RunDirectory(hidden))
         for attempt in range(1, 1000):
             path = run_dir / (stem if attempt == 1 else f"{stem}-{attempt}")
             try:
-                path.mkdir()
+                hidden.rename(path)
+                sync_folder(run_dir)
                 return path
-            except FileExistsError:
+            except OSError as error:
+                if error.errno not in _TAKEN:
+                    raise
                 if name:
                     raise RunError(
                         f"{path} exists already. Give another --name, or continue it with: simo2 train --resume {path}."
                     ) from None
     except OSError as error:
         raise disk_error("making the run directory", run_dir / stem, error) from error
+    finally:
+        if hidden is not None:
+            shutil.rmtree(hidden, ignore_errors=True)
     raise RunError(f"{run_dir} holds too many runs called {stem}. Give a --name.")
+
+
+def _is_run(path: Path) -> bool:
+    """Whether a folder is a run; one that has lost its settings still has those in its checkpoints."""
+    return (path / "config.json").is_file() or any((path / "checkpoints").glob("[0-9]*"))
+
+
+def _made(run: RunDirectory) -> float:
+    try:
+        return run.config_path.stat().st_mtime
+    except OSError:  # lost, or gone while it is looked at
+        return 0.0
 
 
 def list_runs(run_dir: Path) -> list[RunDirectory]:
     """Every run under `run_dir`, the newest first."""
     try:
-        found = [RunDirectory(path) for path in run_dir.iterdir() if (path / "config.json").is_file()]
+        found = [RunDirectory(path) for path in run_dir.iterdir() if path.name[0] != "." and _is_run(path)]
     except OSError:
         return []
-    return sorted(found, key=lambda run: (run.config_path.stat().st_mtime, run.name), reverse=True)
+    return sorted(found, key=lambda run: (_made(run), run.name), reverse=True)
 
 
 def find_run(text: str, run_dir: Path) -> RunDirectory:
@@ -241,6 +296,6 @@ def find_run(text: str, run_dir: Path) -> RunDirectory:
         return runs[0]
     for start in (Path(text), run_dir / text):
         for path in (start, *list(start.absolute().parents)[:2]):
-            if start.exists() and (path / "config.json").is_file():
+            if start.exists() and _is_run(path):
                 return RunDirectory.open(path)
     raise RunError(f"{text!r} is no run, and {run_dir} has none of that name. List the runs with: simo2 runs.")

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from simo2_core.errors import RunError
+from simo2_core.errors import NewerFormatError, RunError
 from simo2_core.events import (
     CheckpointSaved,
     Compiled,
@@ -24,7 +24,7 @@ from simo2_core.events import (
     WeightsLoaded,
     from_line,
 )
-from simo2_core.run.directory import RunDirectory
+from simo2_core.run.directory import DAMAGED, RunDirectory
 from simo2_core.run.files import disk_error, write_whole
 
 
@@ -86,21 +86,28 @@ def rewind(run: RunDirectory, step: int) -> int:
     Returns: how many damaged lines were dropped as well, a torn last one not counted.
 
     Raises:
+        NewerFormatError: a newer simo2 wrote lines of it, which would be dropped.
         RunError: the disk refuses.
     """
     if not run.events_path.exists():
         return 0
     kept, damaged = [], 0
+    newer: list[RunError] = []
     try:
         for line in run.events_path.read_bytes().split(b"\n")[:-1]:
             try:
                 event = from_line(line)
+            except NewerFormatError as error:
+                newer.append(error)
+                continue
             except RunError:
                 damaged += 1  # a damaged line is worth less than a run that continues
                 continue
             last = event.last_step if isinstance(event, StepsLogged) else event.step
             if last <= step:
                 kept.append(line + b"\n")
+        if len(newer) > 1:  # one alone is a damaged digit: a start writes several
+            raise NewerFormatError(f"{run.events_path}: {newer[0]}")
         write_whole(run.events_path, b"".join(kept))
     except OSError as error:
         raise disk_error("writing", run.events_path, error) from error
@@ -108,7 +115,7 @@ def rewind(run: RunDirectory, step: int) -> int:
         if path.stem.isdecimal() and int(path.stem) > step:
             with contextlib.suppress(OSError):
                 path.unlink()
-    return damaged
+    return damaged + len(newer)
 
 
 def record(events: Iterable[Event], run: RunDirectory, *, say: Callable[[str], None] | None = None) -> Iterator[Event]:
@@ -160,7 +167,7 @@ def record(events: Iterable[Event], run: RunDirectory, *, say: Callable[[str], N
 def _lines_lost(run: RunDirectory, step: int, count: int) -> WarningRaised:
     return WarningRaised(
         step=step,
-        code="log-damaged",
+        code=DAMAGED,
         message=f"{count} {'line' if count == 1 else 'lines'} of {run.events_path} could not be read and are dropped.",
         cure="Only charts miss them; the state comes from the checkpoint. Check the disk.",
     )

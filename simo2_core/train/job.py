@@ -372,7 +372,7 @@ class Job:
         """Evaluates and saves the last state, reads the test part, and draws the pictures; stops if it `diverged`."""
         if self._evaluated is None or self._evaluated.event.step != self.step:
             yield from self.evaluate()
-        if self.diverged:
+        if self._evaluated is None:  # it has diverged
             return
         yield from self._save_or_fail()
         yield from self._give_score()

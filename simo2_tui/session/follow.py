@@ -40,6 +40,8 @@ class LogTail:
                     self._offset = 0
                 file.seek(self._offset)
                 data = file.read(most)
+                if len(data) == most and b"\n" not in data:  # damage: no line that is written is so long
+                    data += file.readline()
         except FileNotFoundError:
             return [], False
         end = data.rfind(b"\n") + 1

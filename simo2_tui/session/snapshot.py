@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from simo2_core.analysis import snapshot
 from simo2_core.analysis.geometry import (
     CosineDistributions,
     class_gram,
@@ -18,6 +18,7 @@ from simo2_core.analysis.geometry import (
     procrustes_align,
 )
 from simo2_core.analysis.reduce import pca_2d
+from simo2_core.errors import RunError
 
 MOST_IMAGES = 1200
 """Images whose pairs are counted on the screen's thread: about 25 ms."""
@@ -62,11 +63,10 @@ class Snapshot:
 def read_snapshot(path: Path) -> Snapshot | None:
     """The snapshot in a file, or None when it is gone or damaged: a screen then shows the one before."""
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
-            names = tuple(str(name) for name in data["class_names"])
-            return Snapshot(int(data["step"]), data["embedding"], data["labels"].astype(np.int32), names)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        found = snapshot.read_snapshot(path)
+    except RunError:
         return None
+    return Snapshot(found.step, found.embedding, found.labels, found.class_names)
 
 
 class Projector:

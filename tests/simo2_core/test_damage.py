@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simo2_core.analysis import snapshot as core_snapshot
+from simo2_core.compare.outcome import Outcome
 from simo2_core.config import Config
 from simo2_core.errors import RunError
 from simo2_core.presets import PRESETS
@@ -80,6 +81,39 @@ def test_any_snapshot_file_is_read_or_refused(run: RunDirectory, data: st.DataOb
         assert str(path) in str(error)  # noqa: PT017
     seen = screen_snapshot.read_snapshot(path)
     assert seen is None or isinstance(seen, screen_snapshot.Snapshot)
+
+
+def test_a_snapshot_with_a_byte_changed_anywhere_is_read_or_refused(run: RunDirectory) -> None:
+    path, noise_nd = run.embeddings / "8.npz", np.random.default_rng(0).normal(size=(24, 4))
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, embedding=noise_nd.astype(np.float32), labels=np.arange(24) % 3,
+                        class_names=np.array(["a", "b", "c"]), step=np.int64(8))  # fmt: skip
+    good = buffer.getvalue()
+    refused = 0
+    for place in range(0, len(good), 2):
+        path.write_bytes(good[:place] + bytes([good[place] ^ 0xFF]) + good[place + 1 :])
+        try:
+            assert np.array_equal(core_snapshot.read_snapshot(path).labels, np.arange(24) % 3)
+        except RunError:
+            refused += 1
+            assert screen_snapshot.read_snapshot(path) is None
+    assert refused > len(good) / 4
+
+
+def test_an_outcome_with_any_byte_changed_is_refused(run: RunDirectory) -> None:
+    made = Outcome(arm="a", seed=1, value=0.1, step=3, diverged=False, validation=0.5, seconds=1.0,
+                   course=((1, 2.0, 0.3),), scores={"projection": {"knn_20": 0.5}}, class_gram=[[1, None]])  # fmt: skip
+    made.write(run.path)
+    assert Outcome.read(run.path) == made
+    path = run.path / "outcome.json"
+    good = path.read_bytes()
+    for place in range(len(good)):
+        for bad in (good[:place], good[:place] + bytes([good[place] ^ 0x11]) + good[place + 1 :]):
+            path.write_bytes(bad)
+            with pytest.raises(RunError, match=r"outcome\.json is damaged .*Delete it"):
+                Outcome.read(run.path)
+    path.unlink()
+    assert Outcome.read(run.path) is None
 
 
 @given(st.lists(st.binary(max_size=60), max_size=8), st.binary(max_size=30), st.integers(0, 9))

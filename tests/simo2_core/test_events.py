@@ -74,10 +74,18 @@ def test_numbers_that_are_not_finite_survive() -> None:
     assert event.last_step == 7
 
 
-def test_terms_of_another_length_are_refused() -> None:
+@pytest.mark.parametrize("name", ["same", "grad_norm", "learning_rate"])
+def test_numbers_of_another_length_are_refused(name: str) -> None:
     data = json.loads(_steps((1.0, 2.0)).to_line())
-    with pytest.raises(RunError, match="'same' has another length"):
-        from_line(json.dumps({**data, "same": [1.0]}))
+    with pytest.raises(RunError, match=f"'{name}' has another length"):
+        from_line(json.dumps({**data, name: [1.0]}))
+
+
+def test_a_step_that_fits_into_no_array_is_refused() -> None:
+    data = json.loads(_steps((1.0, 2.0)).to_line())
+    assert from_line(json.dumps({**data, "step": 2**53})).step == 2**53
+    with pytest.raises(RunError, match="unfit 'step'"):
+        from_line(json.dumps({**data, "step": 2**53 + 1}))
 
 
 def test_the_line_of_steps_is_what_outsiders_rely_on() -> None:

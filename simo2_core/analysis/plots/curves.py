@@ -82,6 +82,7 @@ def draw_curves(path: Path, course: Course, title: str, *, theme: Theme = LIGHT)
             f"{course.classes_per_batch} classes in {course.dimensions} dimensions cannot all be orthogonal: "
             "the floors of class means and of different classes cannot be reached."
         )
+    notes += [course.damage] if course.damage else []
     columns = -(-(len(course.terms) + 4) // 2)
     figure = new_figure(3.6 * columns, 6.4, theme, "Training curves", title, *notes)
     panels = list(figure.subplots(2, columns).flat)

@@ -117,6 +117,12 @@ def test_the_course_counts_a_step_once_as_last_logged(run):
     until = read_course(run, 20)
     assert until.steps.tolist() == list(range(1, 21))
     assert (until.evaluated.tolist(), until.test) == ([20], None)
+    assert course.damage == ""
+    with run.events_path.open("a") as log:
+        log.write("nonsense\n")
+    hurt = read_course(run)
+    assert hurt.steps.tolist() == course.steps.tolist()
+    assert "cannot be read, and is left out" in hurt.damage
 
 
 def test_the_child_draws_every_kind_prints_json_and_loads_neither_jax_nor_pyplot(run):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from simo2_core.errors import ConfigError, RunError, RunLockedError
-from simo2_core.events import PlotSaved
+from simo2_core.events import PlotSaved, WarningRaised
 from simo2_core.presets import PRESETS
 from simo2_core.run.directory import RunDirectory, find_run, list_runs
 from simo2_core.run.files import write_whole
@@ -91,11 +91,50 @@ def test_a_torn_last_line_is_passed_over_and_cut_off(tmp_path: Path) -> None:
     assert list(run.events()) == [first, second]
 
 
-def test_damage_inside_the_log_names_the_line(tmp_path: Path) -> None:
+def test_damage_inside_the_log_costs_its_line_alone_and_is_told(tmp_path: Path) -> None:
     run = RunDirectory.create(tmp_path, "one", CONFIG)
-    run.events_path.write_text("nonsense\n" + PlotSaved(path="a").to_line() + "\n")
-    with pytest.raises(RunError, match="line 1"):
+    first, second = PlotSaved(step=1, path="a"), PlotSaved(step=2, path="b")
+    run.events_path.write_text(f"{first.to_line()}\nnonsense\n{second.to_line()}\n")
+    *told, warning = run.events()
+    assert told == [first, second]
+    assert isinstance(warning, WarningRaised)
+    assert (warning.code, warning.step) == ("log-damaged", 2)
+    assert f"line 2 of {run.events_path} cannot be read, and is left out." == warning.message
+    run.events_path.write_text(f"{{\n{first.to_line()}\n\n[]\n")
+    assert "3 lines (the first is line 1)" in list(run.events())[-1].message  # type: ignore[attr-defined]
+    run.events_path.unlink()
+    run.events_path.mkdir()
+    with pytest.raises(RunError, match="Is a directory while reading"):
         list(run.events())
+
+
+def test_a_run_that_lost_its_settings_is_still_one(tmp_path: Path) -> None:
+    run = RunDirectory.create(tmp_path, "one", CONFIG)
+    run.config_path.unlink()
+    assert list_runs(tmp_path) == [], "there is nothing to go on from"
+    (run.checkpoints / "400").mkdir()
+    assert [found.name for found in list_runs(tmp_path)] == ["one"]
+    with pytest.raises(RunError, match=r"config\.json is missing\. simo2 resume .*one takes the settings"):
+        _ = find_run("one", tmp_path).config
+
+
+def test_a_run_appears_with_its_settings_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def killed(path: Path, _: bytes) -> None:
+        seen.append(path)
+        assert list_runs(tmp_path) == []
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("simo2_core.run.directory.write_whole", killed)
+        with pytest.raises(KeyboardInterrupt):
+            RunDirectory.create(tmp_path, "one", CONFIG)
+    assert len(seen) == 1
+    (tmp_path / ".one.7-7").mkdir()  # what kill -9 would leave
+    (tmp_path / ".one.7-7" / "config.json").write_text("{}")
+    assert list_runs(tmp_path) == []
+    assert RunDirectory.create(tmp_path, "one", CONFIG).config == CONFIG, "the name is free"
 
 
 _HOLD = """

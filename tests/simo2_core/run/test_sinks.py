@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from simo2_core.errors import NewerFormatError
 from simo2_core.events import (
     CheckpointSaved,
     Event,
@@ -16,7 +17,7 @@ from simo2_core.events import (
 )
 from simo2_core.presets import PRESETS
 from simo2_core.run.directory import RunDirectory
-from simo2_core.run.sinks import describe, record
+from simo2_core.run.sinks import describe, record, rewind
 
 
 @pytest.fixture
@@ -46,6 +47,16 @@ def test_a_resumed_run_says_every_step_once(run: RunDirectory) -> None:
     steps = [step for event in run.events() if isinstance(event, StepsLogged)
              for step in range(event.step, event.last_step + 1)]  # fmt: skip
     assert steps == [1, 2, 3, 4, 5]
+
+
+def test_a_log_of_a_newer_simo2_is_refused_and_left_as_it_is(run: RunDirectory) -> None:
+    newer = _steps(1, 3).to_line().replace('"v":1', '"v":2') + "\n"
+    run.events_path.write_text(newer + _steps(4, 1).to_line() + "\n")
+    assert rewind(run, 9) == 1, "one digit is damage"
+    run.events_path.write_text(newer * 2)
+    with pytest.raises(NewerFormatError, match=r"events\.jsonl: an event has version 2; .* reads up to 1\. Update"):
+        rewind(run, 9)
+    assert run.events_path.read_text() == newer * 2
 
 
 def test_a_disk_that_is_full_for_a_while_loses_no_line(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,14 @@ def test_a_torn_last_line_waits_for_its_end(tmp_path):
     assert tail.read() == ([b"two"], False)
 
 
+def test_damage_longer_than_a_look_does_not_stop_the_reading(tmp_path):
+    path = tmp_path / "log"
+    path.write_bytes(bytes(5000) + b"\ntwo\n")
+    tail = LogTail(path)
+    assert tail.read(most=100) == ([bytes(5000)], False)
+    assert tail.read(most=100) == ([b"two"], False)
+
+
 def test_a_log_that_was_replaced_is_read_again(tmp_path):
     path = tmp_path / "log"
     tail = LogTail(path)
