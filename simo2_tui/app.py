@@ -19,7 +19,7 @@ from simo2_core.config import Config
 from simo2_core.errors import DivergedError, Simo2Error
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.summary import summarise
-from simo2_tui.screens.dialogs import FailureScreen, HelpScreen, LeaveDialog
+from simo2_tui.screens.dialogs import LEAVE, LEAVE_EARLY, ChoiceDialog, FailureScreen, HelpScreen
 from simo2_tui.screens.embedding import EmbeddingScreen
 from simo2_tui.screens.launcher import LauncherScreen
 from simo2_tui.screens.monitor import MonitorScreen
@@ -73,7 +73,7 @@ class Console(App[int]):
     TITLE = "simo2"
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("q,ctrl+c,ctrl+q", "quit", "quit", key_display="q"),
+        Binding("q,ctrl+c,ctrl+q", "quit", "quit", key_display="q", tooltip="quit; asks about a run that lives"),
         Binding("ctrl+z", "suspend_process", "suspend", show=False),
         Binding("question_mark", "help", "help", key_display="?"),
     ]
@@ -225,6 +225,9 @@ class Console(App[int]):
         One that diverged goes on from the checkpoint before, with half the learning rate: the state that it left gives
         the same loss that is not finite, whatever the rate.
         """
+        if self.session is not None and self.session.read_only:
+            self.notify("This console was opened with --read-only.", severity="warning")
+            return
         if self.session is not None and self.session.alive and self.session.owned_here:
             self.notify("A run is training in this console already.", severity="warning")
             return
@@ -292,10 +295,11 @@ class Console(App[int]):
         session = self.session
         if session is None or not session.owned_here or not session.alive:
             self.exit(LEFT)
-        elif isinstance(self.screen, LeaveDialog) or self._leaving:
+        elif isinstance(self.screen, ChoiceDialog) or self._leaving:
             return
         else:
-            self.push_screen(LeaveDialog(), self._leave)
+            early = isinstance(session, LiveSession) and session.before_first_step
+            self.push_screen(ChoiceDialog(*(LEAVE_EARLY if early else LEAVE)), self._leave)
 
     def _leave(self, answer: str | None) -> None:
         if answer == "detach":
@@ -308,9 +312,12 @@ class Console(App[int]):
         if self.session is None or not self.session.alive or not self.session.owned_here:
             self.exit(CANCELLED if why == "signal" else LEFT)
             return
+        if isinstance(self.session, LiveSession) and self.session.before_first_step:
+            self.session.leave("interrupted" if why == "signal" else "stopped")
+            self.exit(CANCELLED if why == "signal" else LEFT)
+            return
         if self._leaving is None and why != "signal":
             self.session.command("stop")
-            self.notify("Stopping: the checkpoint is being written.", timeout=30)
         if self._leaving is None:
             self.set_interval(0.1, self._leave_when_ended)
         self._leaving = why
@@ -332,9 +339,10 @@ class Console(App[int]):
             self._turning.call_soon_threadsafe(self.call_later, self.stop, "signal")
 
     def action_help(self) -> None:
-        """Shows all keys."""
-        if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen())
+        """Shows the keys that work here."""
+        if not self.screen.is_modal:
+            here = [getattr(place, "SECTION", "") for place in (self.focused, self.screen)]
+            self.push_screen(HelpScreen([*filter(None, here), "everywhere"]))
 
     def action_embedding(self) -> None:
         """Shows the embedding of the run, large."""
@@ -347,23 +355,17 @@ class Console(App[int]):
             self.push_screen(RunsScreen(self.run_dir))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        yield SystemCommand("Help", "All keys", self.action_help)
-        yield SystemCommand("Runs", "Every run under the run directory", self.action_runs)
-        if self.session is not None:
-            yield SystemCommand("Embedding", "Scatter, similarity and cosines, large", self.action_embedding)
-        if isinstance(screen, MonitorScreen):
-            for word, about in (("pause", "Pause or go on"), ("checkpoint", "Write a checkpoint now"),
-                                ("plot", "Save plots now"), ("embed", "Embed validation now")):  # fmt: skip
-                run = screen.action_pause if word == "pause" else partial(screen.action_order, word)
-                yield SystemCommand(word.capitalize(), about, run)
-            yield SystemCommand("Look at plots", "PNG files in half blocks", screen.action_plots)
-            yield SystemCommand("Copy scp line", "Fetches the newest plot", screen.action_copy)
-            yield SystemCommand("Maximise", "Give the pane the whole screen", screen.action_maximise)
-            yield SystemCommand("Loss unit", "Sum, per pair, above its floor", screen.action_unit)
+        told: set[str] = set()
+        for node, binding, *_ in screen.active_bindings.values():
+            # All that a key does here. Textual describes its own keys with a capital letter: to move and to scroll.
+            if binding.action not in (*told, "command_palette") and binding.description[:1].islower():
+                told.add(binding.action)
+                name = binding.tooltip or binding.description
+                run = partial(self.run_action, binding.action, node)
+                yield SystemCommand(name[0].upper() + name[1:], f"key {self.get_key_display(binding)}", run)
         for theme in THEMES:
             name = theme.name
             yield SystemCommand(f"Theme {name.removeprefix('simo2-')}", "Colours", partial(self.use_theme, name))
-        yield SystemCommand("Quit", "Leave, asking about a run that lives", self.action_quit)
 
     def use_theme(self, name: str) -> None:
         """Changes the colours."""

@@ -8,12 +8,12 @@ import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 from simo2_core.errors import RunError, Simo2Error
 from simo2_core.presets import find_preset
 from simo2_core.run.directory import RunDirectory
-from simo2_tui.app import BUDGET, CANCELLED, DETACHED, Console
+from simo2_tui.app import BUDGET, CANCELLED, DETACHED, LEFT, Console
 from simo2_tui.foreground import split, stay_behind
 from simo2_tui.session.base import state_of
 from simo2_tui.session.follow import FollowSession
@@ -72,6 +72,9 @@ def attach_console(
     """
     require_terminal()
     session = FollowSession(run, read_only=read_only)
+    code = split()  # a run that has ended can be gone on with here, and detached from
+    if code is not None:
+        return code
     session.start()
     # A finished run opens complete, a long one within a second; what is still to be read follows on the screen.
     session.wait_until_read(1.0)
@@ -95,11 +98,22 @@ def _show(run_dir: Path, **options: Any) -> int:
             result = app.run(mouse=False)
         session, hung_up = app.session, link.gone
         crashed = result is None and not hung_up
+        if isinstance(session, LiveSession) and session.left:
+            _end_without_thread(session, result)
         if isinstance(session, LiveSession) and session.alive:
             return _go_on(session, hung_up=hung_up, crashed=crashed, detached=result == DETACHED, stray=stray)
     if session is None or not isinstance(session, LiveSession):
         return 1 if crashed else 0
     return _end(session, quiet=hung_up, signalled=result == CANCELLED)
+
+
+def _end_without_thread(session: LiveSession, code: int | None) -> NoReturn:
+    """Ends the process while its thread still compiles, which nothing can interrupt and nobody waits for."""
+    run = session.run
+    assert run is not None
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        print(f"stopped before the first step: {run.path}\n  begin again: simo2 resume {run.path}", flush=True)
+    os._exit(LEFT if code is None else code)
 
 
 @contextlib.contextmanager

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.text import Text
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
@@ -12,85 +14,119 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-LEAVE = (
-    ("save", "s", "stop and save", "take a checkpoint, then leave"),
-    ("detach", "d", "detach", "keep training without a screen; come back with simo2 attach"),
-    ("cancel", "c", "cancel", "go on watching"),
+Choice = tuple[str, str, str, str]
+"""(answer, key, label, what it means)."""
+
+_DETACH: Choice = ("detach", "d", "detach", "train on with no screen; back with simo2 attach")
+_CANCEL: Choice = ("cancel", "c", "cancel", "go on watching")
+_SAVE = "take a checkpoint, then leave"
+
+LEAVE = ("This run is still training.", (("save", "s", "stop and save", _SAVE), _DETACH, _CANCEL))
+LEAVE_EARLY = (
+    "No step has been taken yet: there is nothing to save.",
+    (("save", "s", "stop", "leave at once; simo2 resume begins again"), _DETACH, _CANCEL),
+)
+STOP = (
+    "Stop this run?",
+    (("save", "s", "stop and save", "take a checkpoint, then end training"), _CANCEL),
 )
 
 
-class LeaveDialog(ModalScreen[str]):
-    """Asks what becomes of the training; gives `save`, `detach` or `cancel`."""
+class ChoiceDialog(ModalScreen[str]):
+    """A question; gives the answer, one of the first words of the choices. Esc gives `cancel`."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        *[Binding(key, f"choose('{word}')", label) for word, key, label, _ in LEAVE],
-        Binding("q", "choose('save')", "stop and save", show=False),
-        Binding("escape", "choose('cancel')", "cancel", show=False),
-    ]
+    def __init__(self, question: str, choices: Sequence[Choice]) -> None:
+        super().__init__()
+        self._question, self._choices = question, choices
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
-            yield Static("This run is still training.", classes="question")
+            yield Static(self._question, classes="question")
             yield OptionList(
                 *[
                     Option(Text.assemble((f" {key} ", "bold reverse"), f"  {label:<14} ", (about, "dim")), id=word)
-                    for word, key, label, about in LEAVE
+                    for word, key, label, about in self._choices
                 ]
             )
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(event.option_id or "cancel")
 
-    def action_choose(self, word: str) -> None:
-        """Closes with the answer."""
-        self.dismiss(word)
+    def on_key(self, event: events.Key) -> None:
+        keys = {"escape": "cancel", "q": self._choices[0][0], **{key: word for word, key, _, _ in self._choices}}
+        if event.key in keys:
+            event.stop()
+            self.dismiss(keys[event.key])
 
 
-HELP: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
-    (
-        "everywhere",
-        (("q", "leave; while a run lives: stop and save, detach, or cancel"), ("ctrl+p", "all commands"),
-         ("Tab", "next pane"), ("Esc", "back"), ("E", "embedding"), ("R", "runs"), ("?", "this help")),
+Section = tuple[tuple[str, str], ...]
+
+HELP: dict[str, Section] = {
+    "launcher": (
+        ("Enter", "on a preset: start; on a setting: edit; on a run: open it, or go on with it"),
+        ("Tab", "next list"), ("/", "find a setting"), ("Backspace", "take the preset's value back"),
+        ("t", "take some steps now, to know how long it would take"),
+        ("r", "go on with the chosen run, or with the newest unfinished one"), ("w", "only look at the chosen run"),
     ),
-    (
-        "training",
-        (("space", "pause, go on"), ("c", "checkpoint now"), ("s", "save plots"), ("e", "embed now"),
-         ("1-5", "choose a pane"), ("m", "maximise it"), ("u", "loss: sum, per pair, above its floor"),
-         ("/", "filter the log"), ("v", "look at the plots here"), ("Y", "copy the scp line of the newest plot")),
+    "training": (
+        ("space", "pause, go on"), ("c", "checkpoint now"), ("s", "save plots"), ("e", "embed now"),
+        ("S", "stop, with a checkpoint"), ("r", "go on with a run that nobody trains"),
+        ("1-5", "choose a pane"), ("m", "maximise it"), ("u", "loss: sum, per pair, above its floor"),
+        ("/", "filter the log"), ("v", "look at the plots here"), ("Y", "copy the scp line of the newest plot"),
     ),
-    (
-        "charts",
-        (("y", "log axis"), ("+ -", "smoothing"), ("← →", "cursor, with shift ten times as far"),
-         ("z Z", "zoom in and out"), ("f", "follow the newest step")),
+    "chart": (
+        ("y", "log axis"), ("+ -", "smoothing"), ("← →", "cursor, with shift ten times as far"),
+        ("z Z", "zoom in and out"), ("f", "follow the newest step"),
     ),
-    (
-        "embedding",
-        (("n p", "class by class"), ("i", "isolate a class"), ("b", "markers or braille dots"),
-         (", .", "back and forth through the snapshots"), ("x", "PCA or t-SNE"),
-         ("← → ↑ ↓", "pick a point, see the images nearest to it; on the heat map a pair"),
-         ("o", "heat map: sorted, or in class order")),
+    "scatter": (
+        ("← → ↑ ↓", "pick a point; on the embedding screen also see the images nearest to it"),
+        ("n p", "class by class"), ("i", "isolate a class"), ("b", "markers or braille dots"),
     ),
-)  # fmt: skip
+    "heat map": (("← → ↑ ↓", "choose a pair and read its cosine"), ("o", "sorted by likeness, or in class order")),
+    "log": (("↑ ↓", "look back, with PgUp and PgDn farther"), ("End", "the newest line"), ("/", "filter")),
+    "embedding": (
+        (", .", "back and forth through the snapshots"), ("x", "PCA or t-SNE"), ("n p i", "class by class, isolate"),
+        ("1-3", "choose a pane"),
+    ),
+    "runs": (
+        ("Enter", "watch or replay"), ("space", "mark: up to five are compared"), ("u", "loss, kNN or rank over steps"),
+        ("/", "filter by name, state or setting"), ("r", "go on with the run"), ("l", "read the runs again"),
+    ),
+    "everywhere": (
+        ("q", "leave; while a run trains here: stop and save, detach, or cancel"), ("ctrl+p", "all commands"),
+        ("Tab", "next pane"), ("Esc", "back"), ("E", "embedding"), ("R", "runs"), ("?", "this help"),
+    ),
+}  # fmt: skip
+"""Keys by where they work."""
+
+FLAGS = (
+    "Flags on the step axis: checkpoints grey, commands blue, warnings red, a resumed start green; "
+    "on the throughput also compiling, white, and below it calls that waited for data."
+)
 
 
 class HelpScreen(ModalScreen[None]):
-    """All keys on one page."""
+    """The keys that work where it was asked for, those of the pane in focus first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark", "dismiss", "close")]
 
+    def __init__(self, sections: Sequence[str]) -> None:
+        """Takes the names of the sections, in order."""
+        super().__init__()
+        self._sections = sections
+
     def compose(self) -> ComposeResult:
         text = Text()
-        for title, keys in HELP:
+        for title in self._sections:
             text.append(f"{title}\n", "bold underline")
-            for key, meaning in keys:
-                text.append(f"  {key:<9}", "bold")
+            for key, meaning in HELP[title]:
+                text.append(f"  {key:<10}", "bold")
                 text.append(f"{meaning}\n")
             text.append("\n")
-        text.append(
-            "Flags on the step axis: checkpoints grey, commands blue, warnings red, a resumed start green; "
-            "on the throughput also compiling, white, and below it calls that waited for data.",
-            "dim",
-        )
+        if "training" in self._sections:
+            text.append(FLAGS, "dim")
+        else:
+            text.rstrip()
         with VerticalScroll(classes="dialog help"):
             yield Static(text)
 

@@ -37,6 +37,9 @@ VIEWS = ("cloud", "heat", "cosines")
 PAUSE = 0.2
 """Seconds that a point stays framed before its pictures are drawn."""
 
+SQUARE = 0.005
+"""Cosines smaller than this round to 0: such a pair needs no line."""
+
 KEPT = 64
 """Snapshots held in memory while scrubbing."""
 
@@ -44,14 +47,16 @@ KEPT = 64
 class EmbeddingScreen(Screen[None]):
     """Scatter left; class similarity, cosines and the worst pairs right; the loss with the snapshot's step below."""
 
+    SECTION = "embedding"
+
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("comma", "scrub(-1)", "earlier", key_display=","),
-        Binding("full_stop", "scrub(1)", "later", key_display="."),
-        Binding("x", "reduce", "PCA/t-SNE"),
+        Binding("comma", "scrub(-1)", "earlier", key_display=",", tooltip="earlier snapshot"),
+        Binding("full_stop", "scrub(1)", "later", key_display=".", tooltip="later snapshot"),
+        Binding("x", "reduce", "t-SNE/PCA"),
         Binding("n", "class(1)", "next class"),
         Binding("p", "class(-1)", "previous class", show=False),
         Binding("i", "isolate", "isolate"),
-        *[Binding(str(i + 1), f"view({i})", VIEWS[i], show=False) for i in range(len(VIEWS))],
+        *[Binding(str(i + 1), f"view({i})", f"pane {i + 1}: {VIEWS[i]}", show=False) for i in range(len(VIEWS))],
         Binding("escape", "back", "back"),
     ]
 
@@ -288,6 +293,8 @@ def _worst_rows(snapshot: Snapshot, glyphs: Glyphs) -> list[list[Span]]:
         ]
     ]
     for first, second, value in snapshot.confused_pairs(8):
+        if abs(value) < SQUARE:
+            break
         rows.append([(f"{value:+.2f} ", ALERT if abs(value) > 0.5 else TEXT), (f"{first[:14]} ", TEXT),
                      ("· " if glyphs.braille else "- ", MUTED), (second[:14], TEXT)])  # fmt: skip
     return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -24,12 +25,18 @@ from simo2_core.run.directory import RunDirectory, list_runs
 from simo2_core.run.summary import RunSummary, summarise
 from simo2_tui.screens.host import host_of
 from simo2_tui.screens.layout import size_class
-from simo2_tui.screens.readiness import Row, find_out
+from simo2_tui.screens.readiness import Row, data_state, find_out
 from simo2_tui.screens.settings import SettingsEditor
 from simo2_tui.session.estimate import Pace, read_paces
+from simo2_tui.session.trial import Trial, preset_of
 from simo2_tui.widgets.text import ago
 
 RECENT = 6
+
+LONGEST = max(map(len, PRESETS))
+
+MOST_ROWS = 6
+"""Rows of what to know before a run."""
 
 LEAD = 9
 """Columns of a finding that its message does not have: its mark, and the margins."""
@@ -57,9 +64,12 @@ FINAL = ("completed", "running")
 class LauncherScreen(Screen[None]):
     """Presets and recent runs left, the resolved settings right, what to know below."""
 
+    SECTION = "launcher"
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "app.focus_next", "next", show=True),
         Binding("slash", "filter", "find a setting"),
+        Binding("t", "trial", "time it", tooltip="take some steps, to know how long it would take"),
         Binding("r", "resume", "resume"),
         Binding("R", "app.runs", "runs", key_display="R"),
     ]
@@ -72,6 +82,9 @@ class LauncherScreen(Screen[None]):
         self._overrides = dict(overrides)
         self._recent: list[RunSummary] = []
         self._paces: list[Pace] = []
+        self._measured: list[Pace] = []
+        self._trial: Trial | None = None
+        self._ready: dict[str, bool] = {}
 
     def compose(self) -> ComposeResult:
         yield Static(id="title")
@@ -91,16 +104,33 @@ class LauncherScreen(Screen[None]):
         )
         presets = self.query_one("#presets", OptionList)
         presets.border_title = "presets"
+        presets.border_subtitle = "● data are here  ○ to be fetched"
         presets.add_options([Option(self._preset_row(name), id=name) for name in PRESETS])
         self.query_one("#recent").border_title = "recent runs"
-        self.query_one("#recent").border_subtitle = "Enter opens, or resumes what is unfinished"
+        self.query_one("#recent").border_subtitle = "Enter opens or goes on"
         self.query_one("#settings").border_title = "settings"
         presets.highlighted = list(PRESETS).index(self._preset)
         presets.focus()
-        self.show_recent()
 
     def on_screen_resume(self) -> None:
         self.show_recent()
+        self._look_for_data()
+
+    @work(thread=True, exclusive=True, group="data")
+    def _look_for_data(self) -> None:
+        worker, ready = get_current_worker(), {}
+        for name, preset in PRESETS.items():
+            config = preset.config.replace({"data_dir": self.config.data.data_dir})
+            ready[name] = data_state(preset, config)[0] == "ready"
+        if not worker.is_cancelled:
+            self.app.call_from_thread(self._mark_ready, ready)
+
+    def _mark_ready(self, ready: dict[str, bool]) -> None:
+        if ready != self._ready:
+            self._ready = ready
+            presets = self.query_one("#presets", OptionList)
+            for name in PRESETS:
+                presets.replace_option_prompt(name, self._preset_row(name))
 
     def on_resize(self, event: events.Resize) -> None:
         kind = size_class(event.size.width, event.size.height)
@@ -110,7 +140,30 @@ class LauncherScreen(Screen[None]):
         self.call_after_refresh(self._show_findings)
 
     def poll(self) -> None:
-        """Nothing moves here by itself."""
+        """Nothing moves here by itself but a trial."""
+        if self._trial is None or not self._trial.done:
+            return
+        trial, self._trial = self._trial, None
+        pace = trial.pace()
+        if pace is None:
+            self.notify(f"The trial failed: {trial.reason}", severity="error", timeout=10)
+        else:
+            self._measured.insert(0, pace)
+        self._show_findings()
+
+    def on_unmount(self) -> None:
+        if self._trial is not None:
+            self._trial.cancel()
+
+    def action_trial(self) -> None:
+        """Takes some steps with the settings as they stand, on random images, to know how long the run would take."""
+        if self._trial is not None:
+            self.notify("A trial is under way.", timeout=4)
+        elif preset_of(self.config) is None:
+            self.notify("No preset knows these images: the first seconds of the run will tell.", timeout=6)
+        else:
+            self._trial = Trial(self.config)
+            self._show_findings()
 
     def show_recent(self) -> None:
         """Lists the newest runs under the run directory."""
@@ -154,9 +207,10 @@ class LauncherScreen(Screen[None]):
         if summary is not None:
             host_of(self).follow(summary.run)
 
-    @staticmethod
-    def _preset_row(name: str) -> Text:
-        return Text.assemble((name, "bold"), "  ", (PRESETS[name].title, "dim"), no_wrap=True, overflow="ellipsis")
+    def _preset_row(self, name: str) -> Text:
+        mark = {True: ("● ", ""), False: ("○ ", "dim"), None: ("  ", "")}[self._ready.get(name)]
+        padded = f"{name:<{LONGEST}}  "
+        return Text.assemble(mark, (padded, "bold"), (PRESETS[name].title, "dim"), no_wrap=True, overflow="ellipsis")
 
     @property
     def config(self) -> Config:
@@ -184,13 +238,14 @@ class LauncherScreen(Screen[None]):
 
     def _show_findings(self) -> None:
         config, scan = self.config, is_folder(self.config.data.dataset)
-        self._show_rows(find_out(PRESETS[self._preset], config, self._paces, scan=False))
+        self._show_rows(find_out(PRESETS[self._preset], config, [*self._measured, *self._paces], scan=False))
         if scan:
             self._look_into_folder(self._preset, config)
 
     @work(thread=True, exclusive=True, group="folder")
     def _look_into_folder(self, preset: str, config: Config) -> None:
-        worker, rows = get_current_worker(), find_out(PRESETS[preset], config, self._paces)
+        worker = get_current_worker()
+        rows = find_out(PRESETS[preset], config, [*self._measured, *self._paces])
         if not worker.is_cancelled:
             self.app.call_from_thread(self._show_folder, config, rows)
 
@@ -200,15 +255,19 @@ class LauncherScreen(Screen[None]):
 
     def _show_rows(self, rows: list[Row]) -> None:
         tone = {"ready": "green", "needs": "yellow", "time": "cyan", "info": "dim", "warning": "yellow", "error": "red"}
-        text = Text()
-        for index, (severity, message) in enumerate(rows):
+        text, left = Text(), MOST_ROWS
+        for severity, message in rows:
+            if severity == "time" and self._trial is not None:
+                message = "taking some steps on random images, to measure: half a minute"
+            lines = textwrap.wrap(message, max(20, self.size.width - LEAD))
+            # What has to be acted on is always said; the rest where there is room to say it whole.
+            if len(lines) > left and severity not in ("error", "warning", "needs"):
+                continue
+            left -= len(lines)
             mark = {"error": "cannot", "warning": "mind", "info": "note"}.get(severity, severity)
-            text.append("\n" if index else "")
+            text.append("\n" if text else "")
             text.append(f"{mark:<7}", tone[severity])
-            # What has to be acted on is said whole; the rest keeps to a line, or it would push that out of the box.
-            room = self.size.width - LEAD
-            cut = severity not in ("error", "warning", "needs") and room > 10 and len(message) > room
-            text.append(f"{message[: room - 1]}…" if cut else message)
+            text.append(f"\n{'':<7}".join(lines))
         self.query_one("#findings", Static).update(text)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
@@ -220,6 +279,9 @@ class LauncherScreen(Screen[None]):
 
     def action_start(self) -> None:
         """Starts a run with the settings as they stand."""
+        if self._trial is not None:  # it would take the processors from the run itself
+            self._trial.cancel()
+            self._trial = None
         host_of(self).start(self.config)
 
     def action_filter(self) -> None:

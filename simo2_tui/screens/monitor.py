@@ -15,6 +15,7 @@ from textual.widgets import Footer, Input
 
 from simo2_core.errors import Simo2Error
 from simo2_tui.screens import readings
+from simo2_tui.screens.dialogs import STOP, ChoiceDialog
 from simo2_tui.screens.host import host_of
 from simo2_tui.screens.layout import size_class
 from simo2_tui.screens.plots import PlotsScreen, copy_line, plots_of
@@ -25,6 +26,9 @@ from simo2_tui.widgets.charts import CurveChart
 from simo2_tui.widgets.curve import Series
 from simo2_tui.widgets.embedding_views import ClassLegend, HeatMap, ScatterPlot
 from simo2_tui.widgets.text import Lines, LogView
+
+ENDED = ("completed", "stopped", "interrupted", "diverged", "failed")
+"""States in which nobody hears a command."""
 
 PANES = ("loss", "accuracy", "gradient", "speed", "scatter")
 """What the keys 1 to 5 show."""
@@ -37,13 +41,17 @@ MATRIX_FROM = 40
 class MonitorScreen(Screen[None]):
     """Charts left, embedding right, log below."""
 
+    SECTION = "training"
+
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "pause", "pause"),
-        Binding("c", "order('checkpoint')", "checkpoint"),
-        Binding("s", "order('plot')", "plots"),
-        Binding("e", "order('embed')", "embed"),
-        *[Binding(str(i + 1), f"pane({i})", PANES[i], show=False) for i in range(len(PANES))],
-        Binding("u", "unit", "loss unit", show=False),
+        Binding("space", "pause", "pause", tooltip="pause, or go on"),
+        Binding("c", "order('checkpoint')", "checkpoint", tooltip="checkpoint now"),
+        Binding("s", "order('plot')", "plots", tooltip="save plots now"),
+        Binding("e", "order('embed')", "embed", tooltip="embed validation now"),
+        Binding("S", "stop", "stop and save", show=False),
+        Binding("r", "resume", "resume", show=False),
+        *[Binding(str(i + 1), f"pane({i})", f"pane {i + 1}: {PANES[i]}", show=False) for i in range(len(PANES))],
+        Binding("u", "unit", "loss unit: sum, per pair, above its floor", show=False),
         Binding("m", "maximise", "maximise", show=False),
         Binding("slash", "filter", "filter the log", show=False),
         Binding("v", "plots", "look at plots", show=False),
@@ -57,6 +65,7 @@ class MonitorScreen(Screen[None]):
         super().__init__()
         self.session = session
         self._drawn = -1
+        self._said = ""
         self._pane = 0
         self._unit = 0
         self._solo = False
@@ -85,7 +94,7 @@ class MonitorScreen(Screen[None]):
         with Horizontal(id="below"):
             yield LogView(id="log", classes="pane")
             yield Lines(id="device", classes="pane")
-        yield Input(id="filter", placeholder="filter the log; Enter keeps, Esc clears")
+        yield Input(id="filter", placeholder="filter the log; Enter keeps, Esc clears", compact=True)
         yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
@@ -122,11 +131,13 @@ class MonitorScreen(Screen[None]):
         )
         self._show_device()
         history = session.history
+        state = state_of(session)
         if history.version == self._drawn and session.error is None:
-            if session.progress is not None:
+            if session.progress is not None or state != self._said:
+                self._said = state
                 self._show_values()
             return
-        self._drawn = history.version
+        self._drawn, self._said = history.version, state
         self._show_values()
         self._show_curves()
         self._show_embedding()
@@ -221,13 +232,31 @@ class MonitorScreen(Screen[None]):
 
     def action_order(self, word: str) -> None:
         """Sends a command to whoever trains; the log says when it was taken."""
-        if state_of(self.session) in ("completed", "stopped", "interrupted", "diverged", "failed"):
+        if state_of(self.session) in ENDED:
             self.notify("This run has ended.", severity="warning", timeout=4)
             return
         try:
             self.session.command(word)
         except Simo2Error as error:
             self.notify(str(error), severity="error", timeout=8)
+
+    def action_stop(self) -> None:
+        """Asks whether to stop the run, whoever trains it, and to stay here."""
+        if self.session.read_only or state_of(self.session) in ENDED:
+            self.action_order("stop")  # which says why not
+        else:
+            self.app.push_screen(ChoiceDialog(*STOP), self._stop)
+
+    def _stop(self, answer: str | None) -> None:
+        if answer == "save":
+            self.action_order("stop")
+
+    def action_resume(self) -> None:
+        """Goes on with a run that nobody trains."""
+        if self.session.alive:
+            self.notify("This run is being trained.", timeout=4)
+        elif self.session.run is not None:
+            host_of(self).resume(self.session.run)
 
     def action_plots(self) -> None:
         """Shows the run's pictures in half blocks."""

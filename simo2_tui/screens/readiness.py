@@ -41,7 +41,7 @@ def find_out(preset: Preset, config: Config, paces: Sequence[Pace] = (), *, scan
         paces: how fast earlier runs went.
         scan: whether a folder may be listed now, which takes seconds where it holds a million files.
     """
-    rows = [_data_state(preset, config), _time(config, paces)]
+    rows = [data_state(preset, config), _time(config, paces)]
     facts = _facts(config, scan)
     if facts is None:
         return [*rows, *_device(config), ("info", "classes and sizes are known when the data have been read")]
@@ -67,7 +67,7 @@ def find_out(preset: Preset, config: Config, paces: Sequence[Pace] = (), *, scan
     ]
 
 
-def _data_state(preset: Preset, config: Config) -> Row:
+def data_state(preset: Preset, config: Config) -> Row:
     """Whether the images are on this machine."""
     name = config.data.dataset
     own = name == preset.config.data.dataset
@@ -89,7 +89,7 @@ def _time(config: Config, paces: Sequence[Pace]) -> Row:
     """How long it would take, and where that is known from."""
     found = estimate(config, paces, gpu=gpu())
     if found is None:
-        return ("time", "measured in the first seconds: no earlier run here is like it")
+        return ("time", "not known, no earlier run here is like it: t takes some steps and measures")
     pace = found.pace
     scaled = f", scaled from batches of {found.scaled_from}" if found.scaled_from else ""
     compiling = f" and {duration(pace.compile_seconds)} of compiling" if pace.compile_seconds >= 1 else ""

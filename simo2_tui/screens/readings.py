@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Sequence
 
@@ -47,24 +48,27 @@ def loss_series(history: History, unit: str, objective: ObjectiveConfig) -> list
 
 
 def accuracy_series(history: History) -> list[Series]:
-    """kNN of representation and projection, of raw pixels, and the share of directions used, in percent."""
+    """kNN of representation and projection and of raw pixels, in percent, and at the right the effective rank."""
     rows = list(history.evaluations)
     x = column_of(rows, "step")
     start = history.start
     rank_limit = min(start.embedding_size, len(start.class_names)) if start else 1
+    told = [event.classifier for event in rows]
+    classifier = [Series("clf", x, np.array(told, np.float64) * 100, 3, True, "%")] if None not in told else []
     return [
+        *(classifier if rows else ()),
         Series("kNN", x, column_of(rows, "knn_representation") * 100, 2, True, "%"),
         Series("proj", x, column_of(rows, "knn_projection") * 100, 0, True, "%"),
         Series("raw", x, column_of(rows, "knn_raw_pixels") * 100, MUTED, False, "%"),
-        Series("rank", x, column_of(rows, "effective_rank") / max(1, rank_limit) * 100, 1, True, "%"),
+        Series("rank", x, column_of(rows, "effective_rank"), 1, True, f"/{rank_limit}", right=True, top=rank_limit),
     ]
 
 
 def gradient_series(history: History) -> list[Series]:
-    """Gradient norm and learning rate."""
+    """Gradient norm, and at the right the learning rate."""
     x = history.steps.column("step")
-    names = (("gradient norm", "grad_norm", 3), ("learning rate", "learning_rate", 4))
-    return [Series(name, x, history.steps.column(column)[: len(x)], ink) for name, column, ink in names]
+    norm, rate = (history.steps.column(name)[: len(x)] for name in ("grad_norm", "learning_rate"))
+    return [Series("gradient norm", x, norm, 3), Series("learning rate", x, rate, 4, right=True)]
 
 
 def speed_series(history: History) -> list[Series]:
@@ -181,6 +185,7 @@ def value_pairs(history: History) -> list[tuple[str, str]]:
     if len(history.steps):
         pairs.append(("loss", short(float(history.steps.column("total")[-1]))))
     if newest is not None:
+        pairs += [("classifier", f"{newest.classifier:.1%}")] if newest.classifier is not None else []
         pairs.append(("kNN", f"{newest.knn_representation:.1%}"))
         pairs.append(("raw", f"{newest.knn_raw_pixels:.1%}"))
         start = history.start
@@ -212,11 +217,22 @@ def value_spans(session: Session, width: int, glyphs: Glyphs) -> list[Span]:
             (f"{test.knn_raw_pixels:.2%}", TEXT),
             (")", MUTED),
         ]
+        if test.classifier is not None:
+            lead = [("test classifier ", MUTED), (f"{test.classifier:.2%}", GOOD), ("  ", MUTED), *lead]
         used = sum(len(text) for text, _ in lead)
         return [*lead, ("  ", MUTED), *pairs_line(value_pairs(history), max(1, width - used - 2), glyphs)]
+    if state_of(session) == "stopping":
+        return [(_stopping(session), ACCENT)]
     if not len(history.steps):
-        return [(_waiting(session), MUTED)]
+        ended = history.finished
+        return [(_waiting(session) if ended is None else f"{ended.reason}: {ended.message}", MUTED)]
     return pairs_line(value_pairs(history), width, glyphs)
+
+
+def _stopping(session: Session) -> str:
+    if session.history.compiling:
+        return "the stop is heard when the step is compiled, which nothing can interrupt"
+    return "the call under way is finished, then the state is saved"
 
 
 def _waiting(session: Session) -> str:
@@ -263,4 +279,5 @@ def plain_rows(session: Session, width: int, glyphs: Glyphs) -> Sequence[Sequenc
             rows.append(row)
             row = []
         row += [(f"{name} ", MUTED), (f"{value}  ", TEXT)]
-    return [*rows, row]
+    newest = [line for _, text in history.log[-2:] for line in textwrap.wrap(text, max(20, width))]
+    return [*rows, row, [], *([(line, MUTED)] for line in newest)]

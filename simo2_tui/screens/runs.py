@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -13,15 +14,16 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.screen import Screen
-from textual.widgets import DataTable, Footer, Static
+from textual.widgets import DataTable, Footer, Input, Static
 
 from simo2_core.errors import Simo2Error
-from simo2_core.events import StepsLogged
+from simo2_core.events import Evaluated, StepsLogged
 from simo2_core.run.difference import settings_apart
 from simo2_core.run.directory import RunDirectory, list_runs
 from simo2_core.run.summary import RunSummary, summarise
 from simo2_tui.screens.host import host_of
 from simo2_tui.screens.layout import size_class
+from simo2_tui.session.history import column_of
 from simo2_tui.widgets.charts import CurveChart
 from simo2_tui.widgets.curve import Series
 from simo2_tui.widgets.palette import ASCII, UNICODE
@@ -29,23 +31,44 @@ from simo2_tui.widgets.text import ago
 
 MOST_MARKED = 5
 
+METRICS = ("total loss", "validation kNN, %", "effective rank")
+"""What the overlay shows, from one press of `u` to the next."""
+
+
+def columns_of(width: int) -> tuple[str, ...]:
+    """The columns of the table for a screen of `width` columns, the first of them for the marks."""
+    if width < 60:
+        return ("", "run", "kNN", "state")
+    work = ("data", "objective") if width >= 110 else ()
+    return ("", "state", "step", "kNN", "over time", "said", *work, "run")
+
 
 class RunsScreen(Screen[None]):
     """A table of runs; marked ones are compared."""
 
+    SECTION = "runs"
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "mark", "mark"),
         Binding("enter", "watch", "watch"),
+        Binding("u", "metric", "loss, kNN, rank"),
+        Binding("slash", "filter", "filter"),
         Binding("r", "resume", "resume"),
-        Binding("l", "reload", "look again"),
-        Binding("escape", "app.pop_screen", "back"),
+        Binding("l", "reload", "look again", tooltip="read the runs again"),
+        Binding("escape", "back", "back"),
     ]
 
     def __init__(self, run_dir: object) -> None:
         super().__init__()
+        self._found: list[RunSummary] = []
         self._summaries: list[RunSummary] = []
+        """Those that the filter leaves."""
         self._marked: list[str] = []
-        self._curves: dict[str, Series] = {}
+        self._curves: dict[str, tuple[Series, ...]] = {}
+        """One for each of `METRICS`."""
+        self._metric = 0
+        self._columns: tuple[str, ...] = ()
+        self._wanted = ""
 
     def compose(self) -> ComposeResult:
         yield Static(id="heading")
@@ -53,21 +76,27 @@ class RunsScreen(Screen[None]):
         with Horizontal(id="compare"):
             yield CurveChart(id="overlay", classes="pane", empty="mark runs with space to compare them", log_y=True)
             yield Static(id="difference", classes="pane")
+        yield Input(
+            id="filter",
+            placeholder="part of a name, state, data set or objective; Enter keeps, Esc clears",
+            compact=True,
+        )
         yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
         table = self.query_one(DataTable)
         table.border_title = "runs"
-        self.query_one("#overlay").border_title = "total loss"
         self.query_one("#difference").border_title = "settings that differ"
-        table.add_columns("", "state", "step", "kNN", "over time", "said", "run")
         self.action_reload()
+        self._compare()
         table.focus()
 
     def on_resize(self, event: events.Resize) -> None:
         kind = size_class(event.size.width, event.size.height)
         for name in ("wide", "medium", "narrow", "tiny"):
             self.set_class(name == kind, f"-{name}")
+        if self._columns and self._columns != columns_of(self.size.width):
+            self._fill()
 
     def poll(self) -> None:
         """The table is read on demand (`l`): reading every log several times a second would cost the disk."""
@@ -75,19 +104,26 @@ class RunsScreen(Screen[None]):
     def action_reload(self) -> None:
         """Reads the runs again."""
         run_dir = host_of(self).run_dir
-        self._summaries = [summarise(run) for run in list_runs(run_dir)]
+        self._found = [summarise(run) for run in list_runs(run_dir)]
         self.query_one("#heading", Static).update(
-            Text.assemble((" runs ", "bold reverse"), f"  {len(self._summaries)} under {run_dir}", no_wrap=True)
+            Text.assemble((" runs ", "bold reverse"), f"  {len(self._found)} under {run_dir}", no_wrap=True)
         )
         self._fill()
 
     def _fill(self) -> None:
         table = self.query_one(DataTable)
         row = table.cursor_row
-        table.clear()
+        columns = columns_of(self.size.width)
+        table.clear(columns=columns != self._columns)
+        if columns != self._columns:
+            self._columns = columns
+            table.add_columns(*columns)
         ascii_only = getattr(self.app, "ascii_only", False)
+        self._summaries = [summary for summary in self._found if self._wanted in _words(summary)]
+        table.border_title = f"runs with {self._wanted}" if self._wanted else "runs"
         for summary in self._summaries:
-            table.add_row(*_row(summary, summary.run.name in self._marked, ascii_only), key=summary.run.name)
+            cells = _row(summary, summary.run.name in self._marked, ascii_only)
+            table.add_row(*(cells[name] for name in columns), key=summary.run.name)
         if self._summaries:
             table.move_cursor(row=min(row, len(self._summaries) - 1))
 
@@ -116,23 +152,66 @@ class RunsScreen(Screen[None]):
     @work(thread=True)
     def _read_curve(self, run: RunDirectory) -> None:
         """Reads a whole log: a hundred thousand steps take a while, so not on the screen's thread."""
+        logged: list[StepsLogged] = []
+        looks: list[Evaluated] = []
         try:
-            logged = [event for event in run.events() if isinstance(event, StepsLogged)]
+            for event in run.events():
+                if isinstance(event, StepsLogged):
+                    logged.append(event)
+                elif isinstance(event, Evaluated) and event.split == "validation":
+                    looks.append(event)
         except Simo2Error as error:
             self.app.call_from_thread(self.notify, str(error), severity="error")
-            logged = []
         total = np.concatenate([np.array(event.total) for event in logged]) if logged else np.zeros(0)
         steps = np.concatenate([np.arange(e.step, e.last_step + 1.0) for e in logged]) if logged else np.zeros(0)
-        self._curves[run.name] = Series(run.name, steps, total, 0)
+        at, knn = column_of(looks, "step"), column_of(looks, "knn_representation") * 100
+        self._curves[run.name] = (
+            Series(run.name, steps, total, 0),
+            Series(run.name, at, knn, 0, True, "%"),
+            Series(run.name, at, column_of(looks, "effective_rank"), 0, True),
+        )
         self.app.call_from_thread(self._compare)
 
+    def action_metric(self) -> None:
+        """Compares another number."""
+        self._metric = (self._metric + 1) % len(METRICS)
+        self.query_one("#overlay", CurveChart).log_axis(not self._metric)
+        self._compare()
+
     def _compare(self) -> None:
-        picked = [self._curves[name] for name in self._marked if name in self._curves]
-        series = [Series(item.name[-18:], item.x, item.y, (0, 1, 2, 3, 6)[i]) for i, item in enumerate(picked)]
+        picked = [self._curves[name][self._metric] for name in self._marked if name in self._curves]
+        series = [replace(item, name=item.name[-18:], ink=(0, 1, 2, 3, 6)[i]) for i, item in enumerate(picked)]
         newest = max((float(item.x[-1]) for item in series if len(item.x)), default=0.0)
-        self.query_one("#overlay", CurveChart).show(series, newest=newest, limit=None)
-        runs = [summary.run for summary in self._summaries if summary.run.name in self._marked]
+        overlay = self.query_one("#overlay", CurveChart)
+        overlay.show(series, newest=newest, limit=None)
+        runs = [summary.run for summary in self._found if summary.run.name in self._marked]
+        unlike = not self._metric and len({_work(run)[1] for run in runs}) > 1
+        overlay.border_title = METRICS[self._metric] + (" of different objectives: u shows kNN" if unlike else "")
         self.query_one("#difference", Static).update(settings_difference(runs))
+
+    def action_filter(self) -> None:
+        """Asks for a word that the runs shown must have."""
+        self.add_class("-filter")
+        self.query_one("#filter").focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self._wanted = event.value.strip().lower()
+        self._fill()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        self._close_filter()
+
+    def _close_filter(self) -> None:
+        self.remove_class("-filter")
+        self.query_one(DataTable).focus()
+
+    def action_back(self) -> None:
+        """Takes the filter back; without one, leaves."""
+        if self._wanted or self.has_class("-filter"):
+            self.query_one("#filter", Input).value = ""
+            self._close_filter()
+        else:
+            self.app.pop_screen()
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         self.action_watch()
@@ -161,8 +240,9 @@ def settings_difference(runs: Sequence[RunDirectory]) -> Text:
         return Text(str(error), "red")
     for name, values in apart.items():
         text.append(f"{name}\n", "bold")
+        longest = max(map(len, values))
         for run, value in zip(runs, values, strict=True):
-            text.append(f"  {value:<12} ")
+            text.append(f"  {value:<{longest}}  ")
             text.append(f"{run.name}\n", "dim")
     return text if text.plain else Text("the same settings", "dim")
 
@@ -179,17 +259,34 @@ def sparkline(values: Sequence[float], width: int, ascii_only: bool = False) -> 
     return "".join(bars[1 + round((value - low) / (high - low) * (len(bars) - 2))] for value in shown)
 
 
-def _row(summary: RunSummary, marked: bool, ascii_only: bool) -> tuple[Text | str, ...]:
+def _work(run: RunDirectory) -> tuple[str, str]:
+    """Data set and objective of a run, as far as its settings can be read."""
+    try:
+        config = run.config
+    except Simo2Error:
+        return ("?", "?")
+    tuned = ", fine-tuned" if config.tune.init is not None else ""
+    return (config.data.dataset.rsplit("/", 1)[-1], config.objective.objective + tuned)
+
+
+def _words(summary: RunSummary) -> str:
+    return " ".join((summary.run.name, summary.state, *_work(summary.run))).lower()
+
+
+def _row(summary: RunSummary, marked: bool, ascii_only: bool) -> dict[str, Text | str]:
+    """The cells of a run by column."""
     tone = {"completed": "green", "running": "bold green", "diverged": "red", "failed": "red", "dead": "red"}
     knn = summary.test_knn if summary.test_knn is not None else max(summary.knn, default=None)
     words = {"dead": "dead owner", "empty": "never began"}
-    mark = "*" if ascii_only else "●"
-    return (
-        Text(mark if marked else " ", "bold yellow"),
-        Text(words.get(summary.state, summary.state), tone.get(summary.state, "yellow")),
-        f"{summary.step:,}/{summary.steps:,}" if summary.steps else "-",
-        "-" if knn is None else f"{knn:.1%}{' test' if summary.test_knn is not None else ''}",
-        sparkline(summary.knn, 16, ascii_only),
-        ago(max(0.0, time.time() - summary.time)) if summary.time else "-",
-        summary.run.name,
-    )
+    data, objective = _work(summary.run)
+    return {
+        "": Text(("*" if ascii_only else "●") if marked else " ", "bold yellow"),
+        "state": Text(words.get(summary.state, summary.state), tone.get(summary.state, "yellow")),
+        "step": f"{summary.step:,}/{summary.steps:,}" if summary.steps else "-",
+        "kNN": "-" if knn is None else f"{knn:.1%}{' test' if summary.test_knn is not None else ''}",
+        "over time": sparkline(summary.knn, 16, ascii_only),
+        "said": ago(max(0.0, time.time() - summary.time)) if summary.time else "-",
+        "data": data,
+        "objective": objective,
+        "run": summary.run.name,
+    }

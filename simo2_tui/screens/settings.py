@@ -21,6 +21,14 @@ FIRST = ("steps", "batch_size", "samples_per_class", "embedding_size", "learning
 """The settings that are changed most, shown first; the others follow in the order of `Config`."""
 
 
+HEADINGS = {"": "run", "data": "data", "augment": "augmentation", "model": "model", "objective": "objective",
+            "optim": "optimiser", "tune": "fine-tuning"}  # fmt: skip
+"""What stands over the settings of a section."""
+
+HELP_FROM = 60
+"""Columns from which on a setting's description has room beside it; the line below the list always says it."""
+
+
 def ordered_leaves() -> list[Leaf]:
     """All settings, those of `FIRST` in front."""
     known = {leaf.name: leaf for leaf in leaves()}
@@ -48,7 +56,6 @@ class SettingsEditor(Vertical):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "cancel", show=False),
     ]
-    HELP = "Enter edits a setting · Backspace takes the preset's value back · / finds one"
 
     class Changed(Message):
         """A setting has another value."""
@@ -82,12 +89,20 @@ class SettingsEditor(Vertical):
 
     def _list(self) -> None:
         knobs = self.query_one("#knobs", OptionList)
-        kept = knobs.highlighted or 0
+        kept = knobs.highlighted_option.id if knobs.highlighted_option else None
+        options: list[Option] = []
+        heading = ""
+        for leaf in self._shown():
+            above = "most used" if leaf.name in FIRST else HEADINGS[leaf.section]
+            if above != heading:
+                options.append(Option(Text(above, "underline"), disabled=True))
+                heading = above
+            options.append(Option(self._row(leaf), id=leaf.name))
         knobs.clear_options()
-        shown = self._shown()
-        knobs.add_options([Option(self._row(leaf), id=leaf.name) for leaf in shown])
-        if shown:
-            knobs.highlighted = min(kept, len(shown) - 1)
+        knobs.add_options(options)
+        named = [option.id for option in options if option.id]
+        if named:
+            knobs.highlighted = knobs.get_option_index(kept if kept in named else named[0])
 
     def _row(self, leaf: Leaf) -> Text:
         value = self._config.get(leaf.name)
@@ -96,8 +111,11 @@ class SettingsEditor(Vertical):
         row.append("* " if changed else "  ", "bold yellow")
         row.append(f"{leaf.name:<20} ")
         row.append(f"{as_typed(value):<12} ", "bold yellow" if changed else "bold")
-        row.append(leaf.help, "dim")
+        row.append(leaf.help if self.size.width >= HELP_FROM else "", "dim")
         return row
+
+    def on_resize(self) -> None:
+        self._list()
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         event.stop()
@@ -185,9 +203,9 @@ class SettingsEditor(Vertical):
     def reset(self) -> None:
         """Takes the preset's value of the highlighted setting back."""
         knobs = self.query_one("#knobs", OptionList)
-        if knobs.highlighted is None:
+        leaf = self._leaf(knobs.highlighted_option.id) if knobs.highlighted_option else None
+        if leaf is None:
             return
-        leaf = self._shown()[knobs.highlighted]
         try:
             self._config = self._config.replace({leaf.name: self._base.get(leaf.name)})
         except ConfigError as error:

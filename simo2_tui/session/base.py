@@ -20,6 +20,8 @@ class Session(Protocol):
     """Whether commands are refused."""
     progress: Progress | None
     """How far preparing the data is, while that is what happens here."""
+    stop_asked: bool
+    """Whether a stop was asked for from here: said at once, however long the trainer takes to hear of it."""
 
     @property
     def run(self) -> RunDirectory | None:
@@ -53,13 +55,13 @@ def state_of(session: Session) -> str:
         return "failed"
     if not session.alive:
         return "dead" if history.starts or not session.owned_here else "preparing"
+    if session.stop_asked or history.word == "stop":
+        return "stopping"
     if not history.starts:
         return "preparing"
-    if history.commands and history.commands[-1].command == "stop":
-        return "stopping"
-    if history.paused:
-        return "paused"
-    return "training" if len(history.steps) else "compiling"
+    if history.compiling:
+        return "compiling"
+    return "paused" if history.paused else "training"
 
 
 def watched_file(run: RunDirectory) -> Path:

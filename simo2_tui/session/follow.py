@@ -10,7 +10,7 @@ from pathlib import Path
 
 from simo2_core.data.progress import Progress
 from simo2_core.errors import RunError
-from simo2_core.events import WarningRaised, from_line
+from simo2_core.events import RunStarted, WarningRaised, from_line
 from simo2_core.run.control import send_command
 from simo2_core.run.directory import RunDirectory
 from simo2_tui.session.history import History
@@ -60,6 +60,7 @@ class FollowSession:
         self.config = run.config
         self.read_only = read_only
         self.progress: Progress | None = None
+        self.stop_asked = False
         self._run = run
         self._tail = LogTail(run.events_path)
         self._owned = run.owned()
@@ -111,6 +112,7 @@ class FollowSession:
             send_command(self._run.control, word, f"attach pid {os.getpid()} on {socket.gethostname()}")
         except OSError as error:
             raise RunError(f"{self._run.control} cannot be written: {error.strerror}.") from error
+        self.stop_asked |= word == "stop"
 
     def _follow(self) -> None:
         while not self._stop.is_set():
@@ -129,7 +131,9 @@ class FollowSession:
             self.history.reset()
         for line in lines:
             try:
-                self.history.add(from_line(line))
+                event = from_line(line)
+                self.history.add(event)
+                self.stop_asked &= not isinstance(event, RunStarted)
             except RunError as error:
                 self._note(str(error))
         return len(lines)

@@ -82,6 +82,10 @@ class History:
     plots: list[PlotSaved] = field(default_factory=list)
     warnings: list[WarningRaised] = field(default_factory=list)
     commands: list[ControlApplied] = field(default_factory=list)
+    compiling: bool = False
+    """Whether the step of the newest start, or of a way back, is still being compiled."""
+    word: str = ""
+    """The newest of pause, resume and stop that the newest start was told."""
     finished: RunFinished | None = None
     test: Evaluated | None = None
     """The test result, read once at the end."""
@@ -114,20 +118,25 @@ class History:
     def _add(self, event: Event) -> None:
         match event:
             case StepsLogged():
+                self.compiling = False
                 self._add_steps(event)
             case RunStarted():
-                self.finished = None
-                self.test = None
+                self.finished = self.test = None
+                self.compiling, self.word = True, ""  # what an earlier start was told is over
                 self.starts.append(event)
             case Evaluated(split="test"):
                 self.test = event
             case RunFinished():
                 self.finished = event
             case RolledBack():
+                self.compiling = True
                 self._go_back(event.step)
             case WeightsLoaded():
                 pass  # its line in the log says it all
             case _:
+                self.compiling = self.compiling and not isinstance(event, Compiled)
+                if isinstance(event, ControlApplied) and event.command in ("pause", "resume", "stop"):
+                    self.word = event.command
                 self._list_for(event).append(event)
 
     def _go_back(self, step: int) -> None:
@@ -186,8 +195,7 @@ class History:
     @property
     def paused(self) -> bool:
         """Whether the newest command that says so was `pause`."""
-        words = [event.command for event in self.commands if event.command in ("pause", "resume", "stop")]
-        return bool(words) and words[-1] == "pause" and self.finished is None
+        return self.word == "pause" and self.finished is None
 
     def speed(self) -> tuple[float, float]:
         """Steps and images a second, the median of the newest calls: one slow call does not move it."""

@@ -9,16 +9,16 @@ from __future__ import annotations
 import contextlib
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from simo2_core.config import Config
 from simo2_core.data.progress import Progress
 from simo2_core.errors import RunError, Simo2Error
-from simo2_core.events import Event, StepsLogged, from_line
+from simo2_core.events import Event, RunFinished, StepsLogged, from_line
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
-from simo2_core.run.sinks import record
+from simo2_core.run.sinks import EventLog, record
 from simo2_tui.session.history import History
 
 
@@ -51,7 +51,9 @@ class LiveSession:
         self.config = config
         self.history = History()
         self.progress: Progress | None = None
-        self._stop_asked = False
+        self.stop_asked = False
+        self.left = False
+        """Whether training was given up before its first step: the process has to end without its thread."""
         self._resumed, self._diverged = resume is not None, diverged
         self._run = resume or RunDirectory.create(run_dir, name, config)
         self._control = Control(self._run.control)
@@ -82,15 +84,39 @@ class LiveSession:
             self._thread.join(timeout)
 
     def command(self, word: str, source: str = "keyboard") -> None:
-        self._stop_asked |= word == "stop"
+        self.stop_asked |= word == "stop"
         self._control.send(word, source)
+
+    @property
+    def before_first_step(self) -> bool:
+        """Whether jax is being loaded or the step compiled: to leave now loses nothing, and a stop would wait."""
+        return self.alive and self.progress is None and (self.history.compiling or not self.history.starts)
+
+    def leave(self, reason: str) -> None:
+        """Gives training up before its first step, with `reason` in the log; compiling cannot be interrupted.
+
+        The caller must end the process: the thread is left where it is.
+        """
+        self.left = self.stop_asked = True
+        kept = self.history.checkpoints[-1].path if self.history.checkpoints else None
+        message = "left before the first step, while it was prepared or compiled"
+        with contextlib.suppress(RunError):  # a disk that takes no line keeps nobody from leaving
+            log = EventLog(self._run.events_path)
+            log.write(RunFinished(step=self.history.step, reason=reason, message=message, checkpoint=kept, seconds={}))
+            log.close()
+
+    def _until_left(self, events: Iterator[Event]) -> Iterator[Event]:
+        for event in events:
+            if self.left:  # the log has been closed with a last word
+                return
+            yield event
 
     def close(self) -> None:
         """Nothing to let go of: the thread goes on until it is told to stop."""
 
     def _report(self, progress: Progress) -> None:
         self.progress = progress
-        if self._stop_asked:
+        if self.stop_asked:
             raise RunError("stopped while the data were prepared, before the first step.")
 
     def _train(self) -> None:
@@ -108,7 +134,7 @@ class LiveSession:
                     set_diverged_aside(self._run)
                 earlier = told(self._run) if self._resumed else []
                 events = train(self.config, self._run, self._control)
-                for event in record(events, self._run):
+                for event in record(self._until_left(events), self._run):
                     for before in earlier:
                         if _last_step(before) <= event.step:
                             self.history.add(before)

@@ -40,9 +40,10 @@ def round_range(low: float, high: float, most: int = 6) -> tuple[float, float]:
 
 
 def round_log_range(low: float, high: float) -> tuple[float, float]:
-    """Exponents (base ten) around two positive values, rounded outwards to 1, 2 or 5 times a power of ten."""
-    steps = (0.0, math.log10(2), math.log10(5), 1.0)
+    """Exponents (base ten) around two positive values, rounded outwards to few times a power of ten."""
     bottom, top = math.log10(low), math.log10(high)
+    # In less than a decade 1, 2 and 5 alone could leave half of the chart empty.
+    steps = [math.log10(step) for step in (_LADDER if top - bottom < 1 else (1.0, 2.0, 5.0, 10.0))]
     floor, ceiling = math.floor(bottom), math.floor(top)
     bottom = floor + max(step for step in steps if floor + step <= bottom + 1e-9)
     top = ceiling + min(step for step in steps if ceiling + step >= top - 1e-9)
@@ -82,7 +83,8 @@ def short(value: float) -> str:
                 break
         return text
     if size < 1e3:
-        return f"{value:.3g}"
+        text = f"{value:.3g}"
+        return text if len(text) <= 7 else f"{value:.2g}"
     if size < 1e4:
         return f"{value:.0f}"
     for unit, suffix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
@@ -95,7 +97,7 @@ def tick_labels(values: NDArray[np.float64]) -> list[str]:
     """Labels that tell neighbouring ticks apart."""
     if len(values) < 2 or np.abs(values).max() >= 1e4:
         return [short(float(value)) for value in values]
-    step = float(np.diff(values).min())
+    step = float(np.abs(np.diff(values)).min())
     decimals = max(0, -math.floor(math.log10(step) + 1e-9)) if step > 0 else 0
     if decimals > 4:
         return [short(float(value)) for value in values]

@@ -23,8 +23,10 @@ SHORTEST = 10.0
 class CurveChart(CellsView, can_focus=True):
     """Curves over all steps ever taken. `show` gives it new data; keys change the view."""
 
+    SECTION = "chart"
+
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "toggle_log", "log"),
+        Binding("y", "toggle_log", "log", tooltip="log axis"),
         Binding("plus,equals_sign", "smooth(1)", "smoother", key_display="+", show=False),
         Binding("minus", "smooth(-1)", "rougher", key_display="-", show=False),
         Binding("left", "move(-1)", "cursor left", show=False),
@@ -35,7 +37,6 @@ class CurveChart(CellsView, can_focus=True):
         Binding("Z", "zoom(2)", "zoom out", show=False),
         Binding("f", "follow", "follow", show=False),
     ]
-    HELP = "y log axis · + - smoothing · ← → cursor · z Z zoom · f follow the newest step"
 
     def __init__(
         self,
@@ -111,6 +112,10 @@ class CurveChart(CellsView, can_focus=True):
         if self._span is not None:
             words.append("zoom" if self._centre is not None else "zoom, following")
         return " · ".join(words)
+
+    def log_axis(self, log_y: bool) -> None:
+        """Measures the values on a logarithmic axis, or a linear one."""
+        self._change(log_y=log_y)
 
     def action_toggle_log(self) -> None:
         self._change(log_y=not self._view.log_y)

@@ -1,8 +1,8 @@
 """Curves over steps: arrays in, cells out.
 
     ━ total 143  ━ same 2.31  ━ diff 131        one row: names and values, at the cursor or the newest
-      10┈┈┈⠉⠢⡀┈┈┈┈┈┈┈┊┈┈┈┈┈
-       1      ⠈⠒⠤⠤⣀⣀⣀⣊⣀⣀⣀⣀                   the curves, over a grid at the ticks
+      10┈┈┈⠉⠢⡀┈┈┈┈┈┈┈┊┈┈┈┈┈ 4e-3               the curves, over a grid at the ticks; at the right the
+       1      ⠈⠒⠤⠤⣀⣀⣀⣊⣀⣀⣀⣀ 0                  axis of another quantity, where there is one
         0     100      200                     steps; at the top, flags where something happened
 
 A value that is not finite is a mark in the column of its step: it is never dropped.
@@ -25,6 +25,12 @@ from simo2_tui.widgets.raster import Raster, dot_columns
 GUTTER = 7
 """Columns for the labels of the value axis; constant, or every new label would move the whole chart."""
 
+RIGHT = 6
+"""Columns for those of the axis at the right."""
+
+RIGHT_FROM = 38
+"""Columns from which on the axis at the right has labels as well."""
+
 Array = NDArray[np.float64]
 
 
@@ -40,6 +46,10 @@ class Series:
     """Also mark each point: for the few points of evaluations."""
     unit: str = ""
     """Written after the value in the legend, such as `%`."""
+    right: bool = False
+    """Measured on an axis of its own, linear from 0, at the right: another quantity than the others."""
+    top: float | None = None
+    """Where the axis at the right ends; by default above the largest value in view."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +66,19 @@ class View:
     """The step whose values the legend shows."""
     y_range: tuple[float, float] | None = None
     """A fixed range of values, instead of one around the data."""
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """Where the curves are: `columns` × `rows` cells, the first of them at column `left` of row 1."""
+
+    left: int
+    columns: int
+    rows: int
+
+    def row(self, share: float) -> int:
+        """The row of a value that lies `share` of the way up its axis."""
+        return 1 + round((1 - min(max(share, 0.0), 1.0)) * (self.rows - 1))
 
 
 @dataclass(frozen=True)
@@ -87,11 +110,13 @@ def _visible(item: Series, view: View) -> tuple[Array, Array]:
 
 
 def value_range(series: Sequence[Series], view: View) -> tuple[float, float]:
-    """The range of the value axis (exponents of ten when `view.log_y`), around the finite values in view."""
+    """The range of the left axis (exponents of ten when `view.log_y`), around the finite values in view."""
     if view.y_range is not None and not view.log_y:
         return view.y_range
     lows, highs = [], []
     for item in series:
+        if item.right:
+            continue
         _, y = _visible(item, view)
         y = y[np.isfinite(y)]
         y = y[y > 0] if view.log_y else y
@@ -101,6 +126,17 @@ def value_range(series: Sequence[Series], view: View) -> tuple[float, float]:
     if not lows:
         return (0.0, 1.0)
     return (axis.round_log_range if view.log_y else axis.round_range)(min(lows), max(highs))
+
+
+def right_range(series: Sequence[Series], view: View) -> tuple[float, float]:
+    """The range of the right axis: from 0 to above the finite values in view."""
+    tops = [0.0]
+    for item in series:
+        if item.right:
+            _, y = _visible(item, view)
+            y = y[np.isfinite(y)]
+            tops.append(item.top if item.top is not None else float(y.max()) if len(y) else 0.0)
+    return axis.round_range(0.0, max(tops)) if max(tops) > 0 else (0.0, 1.0)
 
 
 def render_curves(
@@ -115,46 +151,49 @@ def render_curves(
 ) -> Cells:
     """Draws `series` in a grid of `width` × `height` cells; any size is drawn as far as it goes."""
     cells = Cells(width, height)
-    gutter = GUTTER if width >= 30 else 0
-    columns, rows = width - gutter, height - 2
-    if columns < 2 or rows < 1:
+    left = GUTTER if width >= 30 else 0
+    right = RIGHT if width >= RIGHT_FROM and any(item.right for item in series) else 0
+    frame = _Frame(left, width - left - right, height - 2)
+    if frame.columns < 2 or frame.rows < 1:
         _legend(cells, series, view, glyphs)
         return cells
     if not any(len(item.x) for item in series):
-        cells.write(1 + rows // 2, max(0, (width - len(empty)) // 2), empty, MUTED)
+        cells.write(1 + frame.rows // 2, max(0, (width - len(empty)) // 2), empty, MUTED)
         return cells
-    y_range = value_range(series, view)
-    _grid(cells, view, y_range, gutter, rows, glyphs)
-    raster = Raster(columns, rows)
+    y_range, y_right = value_range(series, view), right_range(series, view)
+    _grid(cells, frame, view, y_range, glyphs)
+    if right:
+        _right_axis(cells, frame, y_right, next(item.ink for item in series if item.right))
+    raster = Raster(frame.columns, frame.rows)
     x_range = (view.low, view.high)
-    if view.smooth > 1:
-        for item in series:
-            raster.line(item.x, _scale(item.y, view), x_range, y_range, FAINT)
+    for ink, smooth in ((FAINT, 1), (None, view.smooth)):  # the raw curve stays behind the smoothed one
+        for item in series if ink is None or view.smooth > 1 else ():
+            y = smoothed(item.y, smooth)
+            y = y if item.right else _scale(y, view)
+            raster.line(item.x, y, x_range, y_right if item.right else y_range, item.ink if ink is None else ink)
+    raster.stamp(cells, 1, left, glyphs)
     for item in series:
-        raster.line(item.x, _scale(smoothed(item.y, view.smooth), view), x_range, y_range, item.ink)
-    raster.stamp(cells, 1, gutter, glyphs)
-    for item in series:
-        _points(cells, item, view, y_range, gutter, rows, glyphs)
-    _step_axis(cells, view, gutter, height - 1)
-    _flags(cells, flags, view, gutter, rows, glyphs)
+        _points(cells, frame, item, view, y_right if item.right else y_range, glyphs)
+    _step_axis(cells, frame, view)
+    _flags(cells, frame, flags, view, glyphs)
     if view.cursor is not None and view.low <= view.cursor <= view.high:
-        column = gutter + int(dot_columns(np.array([view.cursor]), x_range, columns * 2)[0]) // 2
-        for row in range(1, 1 + rows):
+        column = left + int(dot_columns(np.array([view.cursor]), x_range, frame.columns * 2)[0]) // 2
+        for row in range(1, 1 + frame.rows):
             if cells.glyphs[row, column] in (ord(" "), ord(glyphs.grid)):
                 cells.write(row, column, glyphs.cursor, ACCENT)
     _legend(cells, series, view, glyphs)
     return cells
 
 
-def _flags(cells: Cells, flags: Sequence[Flag], view: View, gutter: int, rows: int, glyphs: Glyphs) -> None:
+def _flags(cells: Cells, frame: _Frame, flags: Sequence[Flag], view: View, glyphs: Glyphs) -> None:
     shown = [flag for flag in flags if view.low <= flag.x <= view.high]
     x = np.array([flag.x for flag in shown])
-    columns = dot_columns(x, (view.low, view.high), (cells.width - gutter) * 2) // 2 if shown else ()
+    columns = dot_columns(x, (view.low, view.high), frame.columns * 2) // 2 if shown else ()
     for flag, column in zip(shown, columns, strict=True):
-        row, mark = (rows, glyphs.waiting) if flag.waiting else (1, glyphs.flag)
-        free = cells.glyphs[row, gutter + int(column)] in (ord(" "), ord(glyphs.grid), ord(glyphs.flag))
+        row, mark = (frame.rows, glyphs.waiting) if flag.waiting else (1, glyphs.flag)
+        free = cells.glyphs[row, frame.left + int(column)] in (ord(" "), ord(glyphs.grid), ord(glyphs.flag))
         if free or flag.waiting:  # a call that waits is a dip of the curve just there
-            cells.write(row, gutter + int(column), mark, flag.ink)
+            cells.write(row, frame.left + int(column), mark, flag.ink)
 
 
 def _scale(y: Array, view: View) -> Array:
@@ -165,54 +204,61 @@ def _scale(y: Array, view: View) -> Array:
         return np.where(y > 0, np.log10(y), np.where(np.isnan(y), np.nan, -300.0))
 
 
-def _grid(cells: Cells, view: View, y_range: tuple[float, float], gutter: int, rows: int, glyphs: Glyphs) -> None:
-    most = max(2, rows // 3)
-    if view.log_y:
-        values = axis.log_ticks(*y_range, most)
-        labels = [axis.short(10.0**value) for value in values.tolist()]
-    else:
-        values = axis.ticks(*y_range, most)
-        labels = axis.tick_labels(values)
-    taken = -2
-    for value, label in zip(values.tolist()[::-1], labels[::-1], strict=True):
-        share = (value - y_range[0]) / (y_range[1] - y_range[0])
-        row = 1 + round((1 - share) * (rows - 1))
-        if row <= taken + 1 and rows > 3:
-            continue
-        taken = row
-        cells.write(row, gutter, glyphs.grid * (cells.width - gutter), FAINT)
-        if gutter:
-            cells.write(row, 0, f"{label:>{gutter - 1}}", MUTED)
+def _places(values: Array, y_range: tuple[float, float], frame: _Frame) -> dict[int, float]:
+    """Row and value of each label: both ends of the axis first, then the ticks that do not crowd them."""
+    low, high = y_range
+    placed: dict[int, float] = {}
+    for value in (high, low, *values.tolist()):
+        row = frame.row((value - low) / (high - low))
+        if all(abs(row - other) > 1 for other in placed):
+            placed[row] = value
+    return placed
+
+
+def _grid(cells: Cells, frame: _Frame, view: View, y_range: tuple[float, float], glyphs: Glyphs) -> None:
+    most = max(2, frame.rows // 3)
+    placed = _places((axis.log_ticks if view.log_y else axis.ticks)(*y_range, most), y_range, frame)
+    values = np.array([placed[row] for row in sorted(placed)])
+    labels = [axis.short(10.0**value) for value in values.tolist()] if view.log_y else axis.tick_labels(values)
+    for row, label in zip(sorted(placed), labels, strict=True):
+        cells.write(row, frame.left, glyphs.grid * frame.columns, FAINT)
+        if frame.left:
+            cells.write(row, 0, f"{label:>{frame.left - 1}}", MUTED)
+
+
+def _right_axis(cells: Cells, frame: _Frame, y_range: tuple[float, float], ink: int) -> None:
+    placed = _places(axis.ticks(*y_range, max(1, frame.rows // 5)), y_range, frame)
+    for row, value in placed.items():
+        cells.write(row, frame.left + frame.columns + 1, axis.short(value), ink)
 
 
 def _points(
-    cells: Cells, item: Series, view: View, y_range: tuple[float, float], gutter: int, rows: int, glyphs: Glyphs
+    cells: Cells, frame: _Frame, item: Series, view: View, y_range: tuple[float, float], glyphs: Glyphs
 ) -> None:
     x, y = _visible(item, view)
-    columns = cells.width - gutter
+    columns, x_range = frame.columns, (view.low, view.high)
     broken = ~np.isfinite(y)
     if broken.any():
-        for column in np.unique(dot_columns(x[broken], (view.low, view.high), columns * 2) // 2).tolist():
-            cells.write(1, gutter + column, glyphs.broken, ALERT)
+        for column in np.unique(dot_columns(x[broken], x_range, columns * 2) // 2).tolist():
+            cells.write(1, frame.left + column, glyphs.broken, ALERT)
     if item.dotted and len(x) <= columns:
-        scaled = _scale(y, view)[~broken]
-        place = dot_columns(x[~broken], (view.low, view.high), columns * 2) // 2
-        share = np.clip((scaled - y_range[0]) / (y_range[1] - y_range[0]), 0, 1)
+        scaled = (y if item.right else _scale(y, view))[~broken]
+        place = dot_columns(x[~broken], x_range, columns * 2) // 2
+        share = (scaled - y_range[0]) / (y_range[1] - y_range[0])
         for column, level in zip(place.tolist(), share.tolist(), strict=True):
-            cells.write(1 + round((1 - level) * (rows - 1)), gutter + column, glyphs.dot, item.ink)
+            cells.write(frame.row(level), frame.left + column, glyphs.dot, item.ink)
 
 
-def _step_axis(cells: Cells, view: View, gutter: int, row: int) -> None:
-    columns = cells.width - gutter
-    values = axis.ticks(view.low, view.high, max(1, columns // 12))
+def _step_axis(cells: Cells, frame: _Frame, view: View) -> None:
+    values = axis.ticks(view.low, view.high, max(1, frame.columns // 10))
     taken = -1
     for value in values.tolist():
         label = axis.short(value) if view.high >= 1e5 and value >= 1e4 else f"{value:.0f}"
         share = (value - view.low) / max(view.high - view.low, 1e-300)
-        start = gutter + round(share * (columns - 1)) - len(label) // 2
-        start = min(max(start, gutter), cells.width - len(label))
+        start = frame.left + round(share * (frame.columns - 1)) - len(label) // 2
+        start = min(max(start, frame.left), cells.width - len(label))
         if start > taken:
-            taken = cells.write(row, start, label, MUTED)
+            taken = cells.write(cells.height - 1, start, label, MUTED)
 
 
 def value_at(item: Series, x: float | None, smooth: int = 1) -> float | None:

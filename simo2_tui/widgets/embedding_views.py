@@ -8,11 +8,12 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from textual.binding import Binding, BindingType
+from textual.geometry import Size
 from textual.message import Message
 
 from simo2_tui.widgets.cells import Cells
 from simo2_tui.widgets.heatmap import render_heatmap, render_histogram, similarity_order
-from simo2_tui.widgets.scatter import render_legend, render_scatter, step_to
+from simo2_tui.widgets.scatter import legend_rows, render_legend, render_scatter, step_to
 from simo2_tui.widgets.view import CellsView
 
 NAMES_FROM = 20
@@ -21,6 +22,8 @@ NAMES_FROM = 20
 
 class ScatterPlot(CellsView, can_focus=True):
     """Points of the embedding in two dimensions."""
+
+    SECTION = "scatter"
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "class(1)", "next class", show=False),
@@ -32,7 +35,6 @@ class ScatterPlot(CellsView, can_focus=True):
         Binding("up", "pick(0,1)", "pick a point", show=False),
         Binding("down", "pick(0,-1)", "pick a point", show=False),
     ]
-    HELP = "n p class · i isolate it · b markers or braille dots · ← → ↑ ↓ pick a point"
 
     class Picked(Message):
         """Another point is framed, or none is (None)."""
@@ -129,8 +131,14 @@ class ClassLegend(CellsView):
 
     def show(self, class_names: Sequence[str], isolated: int | None = None) -> None:
         """Takes the names, and which class is shown alone."""
+        other = len(class_names) != len(self._names)
         self._names, self._isolated = class_names, isolated
+        if other:
+            self.refresh(layout=True)
         self.redraw()
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return legend_rows(self._names, width)
 
     def draw(self, width: int, height: int) -> Cells:
         return render_legend(self._names, width, height, isolate=self._isolated, glyphs=self.glyphs)
@@ -139,6 +147,8 @@ class ClassLegend(CellsView):
 class HeatMap(CellsView, can_focus=True):
     """Signed cosines of the class means."""
 
+    SECTION = "heat map"
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "move(0,-1)", "left", show=False),
         Binding("right", "move(0,1)", "right", show=False),
@@ -146,7 +156,6 @@ class HeatMap(CellsView, can_focus=True):
         Binding("down", "move(1,0)", "down", show=False),
         Binding("o", "order", "sort", show=False),
     ]
-    HELP = "← → ↑ ↓ value of a pair · o sorted by likeness, or in class order"
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
@@ -158,11 +167,17 @@ class HeatMap(CellsView, can_focus=True):
 
     def show(self, matrix_cc: NDArray[np.float64], class_names: Sequence[str]) -> None:
         """Takes a new matrix (C, C) of signed cosines."""
-        if len(matrix_cc) != len(self._matrix_cc):
+        other = len(matrix_cc) != len(self._matrix_cc)
+        if other:
             self._at = None
         self._matrix_cc, self._names = matrix_cc, class_names
         self._arrange()
+        if other:
+            self.refresh(layout=True)
         self.redraw()
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return max(6, len(self._matrix_cc) + 2)  # a row a class, the words above and the names below
 
     def _arrange(self) -> None:
         self._order = similarity_order(self._matrix_cc) if self._sorted else np.arange(len(self._matrix_cc))

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from simo2_tui.widgets.cells import Cells
 from simo2_tui.widgets.palette import ACCENT, DARK, HEAT, HEAT_STEPS, MUTED, TEXT, UNICODE, Glyphs
 
+TEXT_FROM = 0.15
+"""From this size on a cosine is worth reading."""
+
 DARK_FROM = 0.55
 """From this size on the colour of a cell is bright enough for dark digits."""
 
@@ -85,9 +88,10 @@ def render_heatmap(
         row = 1 + i * down + (down - 1) // 2
         cells.write(row, 0, names[i * block][: gutter - 1].rjust(gutter - 1), MUTED)
         for j in range(size) if block == 1 and across >= 2 else ():
+            size_of = abs(float(shown[i, j]))
             text = short_cosine(float(shown[i, j]), across - (across > 2))
-            ink = DARK if abs(shown[i, j]) >= DARK_FROM else MUTED
-            cells.write(row, gutter + j * across + (across - len(text)) // 2, text, ink)
+            ink = DARK if size_of >= DARK_FROM else TEXT if size_of >= TEXT_FROM else MUTED
+            cells.write(row, gutter + j * across + _indent(text, across), text, ink)
     _column_names(cells, [names[j * block] for j in range(size)], gutter, across, 1 + size * down)
     if cursor is not None and block == 1:
         row, column = 1 + cursor[0] * down + (down - 1) // 2, gutter + cursor[1] * across
@@ -125,11 +129,16 @@ def _head(
         cells.write(0, column + 2, f"{block}×{block} classes a cell", MUTED)
 
 
+def _indent(text: str, across: int) -> int:
+    """Columns before a text in a cell: whole cosines end below each other, in their cell's last column but one."""
+    return across - len(text) - (across > 5) if across >= 5 else (across - len(text)) // 2
+
+
 def _column_names(cells: Cells, names: Sequence[str], gutter: int, across: int, row: int) -> None:
     taken = -1
     for index, name in enumerate(names):
         text = name[: max(1, across - 1)] if across > 1 else name[:1]
-        start = gutter + index * across + (across - len(text)) // 2
+        start = gutter + index * across + _indent(text, across)
         if start > taken and start + len(text) <= cells.width:
             taken = cells.write(row, start, text, MUTED)
 

@@ -15,19 +15,30 @@ CELL_ASPECT = 2.0
 """A cell is about twice as high as wide; without this a round cloud would look like an egg."""
 
 
-def fit(points_n2: NDArray[np.float64], width: int, height: int) -> tuple[tuple[float, float], tuple[float, float]]:
-    """x and y range in which one unit is as long across as up, around all finite points, with a small margin.
+STRETCH = 2.0
+"""How much longer a unit may be in one direction than in the other: a flat pane is filled, and no cloud distorted."""
 
-    The reach is rounded up to a tenth of a power of ten, so that a cloud that breathes does not rescale each time.
+
+def fit(points_n2: NDArray[np.float64], width: int, height: int) -> tuple[tuple[float, float], tuple[float, float]]:
+    """x and y range around all finite points, with a small margin; a unit is nearly as long across as up.
+
+    Reach and middle are rounded to few values, so that a cloud that breathes does not rescale each time.
     """
     finite = points_n2[np.isfinite(points_n2).all(axis=1)]
-    reach_x = float(np.abs(finite[:, 0]).max()) if len(finite) else 1.0
-    reach_y = float(np.abs(finite[:, 1]).max()) if len(finite) else 1.0
-    across = max(reach_x / max(1, width), reach_y / max(1.0, height * CELL_ASPECT), 1e-9) * 1.04
-    power = 10.0 ** np.floor(np.log10(across))
-    across = float(np.ceil(across / power * 10) / 10 * power)
-    x, y = across * max(1, width), across * max(1.0, height * CELL_ASPECT)
-    return (-x, x), (-y, y)
+    low, high = (finite.min(axis=0), finite.max(axis=0)) if len(finite) else (np.full(2, -1.0), np.full(2, 1.0))
+    extent = np.array([max(1, width), max(1.0, height * CELL_ASPECT)])
+    unit = (high - low) / 2 / extent
+    unit = np.maximum(unit, max(float(unit.max()), 1e-9) / STRETCH)
+    reach = np.array([_rounded_up(float(value)) for value in unit * 1.08]) * extent
+    grid = reach / 16
+    middle = np.round((low + high) / 2 / grid) * grid
+    lows, highs = middle - reach, middle + reach
+    return (float(lows[0]), float(highs[0])), (float(lows[1]), float(highs[1]))
+
+
+def _rounded_up(value: float) -> float:
+    power = 10.0 ** np.floor(np.log10(value))
+    return float(np.ceil(value / power * 10) / 10 * power)
 
 
 def render_scatter(
@@ -133,6 +144,11 @@ def step_to(
     return int(np.argmin(np.where(ahead, along + 2 * across, np.inf))) if ahead.any() else at
 
 
+_BESIDE = ((0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1), (1, 0), (-1, 0), (2, 0), (-2, 0), (0, 3), (0, -3),
+           (2, 3), (-2, 3), (2, -3), (-2, -3), (3, 0), (-3, 0))  # fmt: skip
+"""Where a name is tried, the first free place first: rows down, and columns beside (0 is centred) the middle."""
+
+
 def _names(
     cells: Cells,
     column: NDArray[np.int64],
@@ -141,20 +157,26 @@ def _names(
     class_names: Sequence[str],
     isolate: int | None,
 ) -> None:
-    taken = np.zeros((cells.height, cells.width), bool)
+    """Writes each name beside the middle of its points, over none of them; where all is full, it is left out."""
     for label in np.unique(labels_n).tolist() if isolate is None else [isolate]:
         mine = labels_n == label
         if not mine.any() or label >= len(class_names):
             continue
-        text = f" {class_names[label][:14]} "
-        at_row = int(np.median(row[mine]))
-        at = min(max(0, int(np.median(column[mine])) - len(text) // 2), max(0, cells.width - len(text)))
-        spot = np.s_[at_row, at : at + len(text)]
-        if taken[spot].any() or len(text) > cells.width // 3:
-            continue
-        taken[spot] = True
-        cells.write(at_row, at, text, TEXT)
-        cells.ink[at_row, at + 1 : at + len(text) - 1] = TEXT if isolate is not None else class_ink(label)
+        name = class_names[label][: min(14, cells.width // 3)]
+        middle = int(np.median(row[mine])), int(np.median(column[mine]))
+        for down, beside in _BESIDE:
+            first = middle[1] + (beside + 1 if beside > 0 else beside - len(name) if beside < 0 else -(len(name) // 2))
+            at = middle[0] + down
+            spot = cells.glyphs[at : at + 1, max(0, first - 1) : first + len(name) + 1]
+            if 0 <= at < cells.height and 0 <= first <= cells.width - len(name) and _free(spot, beside):
+                cells.write(at, first, name, TEXT if isolate is not None else class_ink(label))
+                break
+
+
+def _free(spot: NDArray[np.uint32], beside: int) -> bool:
+    """Whether a name and a column at each side are free; next to the points themselves their side may be taken."""
+    inner = spot[:, 1:] if beside == 1 else spot[:, :-1] if beside == -1 else spot
+    return bool((inner == ord(" ")).all())
 
 
 def render_legend(
@@ -164,8 +186,7 @@ def render_legend(
     cells = Cells(width, height)
     if not (width and height and class_names):
         return cells
-    cell = min(max(len(name) for name in class_names) + 4, max(6, width))
-    across = max(1, width // cell)
+    cell, across = _legend_cell(class_names, width)
     room = across * height
     for index, name in enumerate(class_names[:room]):
         row, column = index // across, index % across * cell
@@ -176,6 +197,17 @@ def render_legend(
         cells.write(row, column, class_marker(index, glyphs), FAINT if faded else class_ink(index))
         cells.write(row, column + 2, name[: cell - 3], FAINT if faded else TEXT if isolate == index else MUTED)
     return cells
+
+
+def legend_rows(class_names: Sequence[str], width: int) -> int:
+    """Rows that the whole legend takes."""
+    return -(-len(class_names) // _legend_cell(class_names, width)[1]) if class_names else 1
+
+
+def _legend_cell(class_names: Sequence[str], width: int) -> tuple[int, int]:
+    """Columns of an entry, and entries beside each other."""
+    cell = min(max(len(name) for name in class_names) + 4, max(6, width))
+    return cell, max(1, width // cell)
 
 
 def _centred(cells: Cells, row: int, text: str, ink: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Callable, Sequence
 from typing import ClassVar
@@ -14,6 +15,9 @@ from simo2_tui.widgets.view import CellsView
 
 Span = tuple[str, int]
 """Text and its ink."""
+
+NARROWEST = 20
+"""Columns beside the time from which on a line of the log is broken into rows; in fewer it is cut."""
 
 TONE = {
     "training": GOOD,
@@ -88,6 +92,8 @@ class Lines(CellsView):
 class LogView(CellsView, can_focus=True):
     """The newest lines of a log; `up` and `down` look back."""
 
+    SECTION = "log"
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "scroll_by(1)", "older", show=False),
         Binding("down", "scroll_by(-1)", "newer", show=False),
@@ -95,7 +101,6 @@ class LogView(CellsView, can_focus=True):
         Binding("pagedown", "scroll_by(-10)", "newer", show=False),
         Binding("end", "scroll_by(-1000000)", "newest", show=False),
     ]
-    HELP = "↑ ↓ PgUp PgDn look back · End newest · / filter"
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
@@ -106,7 +111,8 @@ class LogView(CellsView, can_focus=True):
     def show(self, lines: Sequence[tuple[float, str]]) -> None:
         """Takes all lines (seconds since 1970, text); the newest is last."""
         if self._back and not self._wanted:
-            self._back += len(lines) - len(self._lines)  # what is being read stays where it is
+            # what is being read stays where it is
+            self._back += sum(len(self._rows(line)) for line in lines[len(self._lines) :])
         self._lines = list(lines)
         self.redraw()
 
@@ -116,20 +122,29 @@ class LogView(CellsView, can_focus=True):
         self.border_subtitle = f"filter: {wanted}" if wanted else ""
         self.redraw()
 
+    def _rows(self, line: tuple[float, str]) -> list[list[Span]]:
+        """A line in rows: its time, then its words, which go on in the next row where one is too short."""
+        when, text = line
+        stamp = time.strftime("%H:%M:%S ", time.localtime(when))
+        bad = " warning " in text or " diverged" in text or " failed" in text
+        room = self.size.width - len(stamp)
+        words = textwrap.wrap(text, room) if room >= NARROWEST else [text]
+        return [
+            [(" " * len(stamp) if row else stamp, FAINT), (part, 1 if bad else MUTED)] for row, part in enumerate(words)
+        ]
+
     def draw(self, width: int, height: int) -> Cells:
         cells = Cells(width, height)
         lines = [line for line in self._lines if self._wanted in line[1].lower()] if self._wanted else self._lines
-        self._back = max(0, min(self._back, len(lines) - height))
-        end = len(lines) - self._back
-        shown = lines[max(0, end - height) : end]
-        for row, (when, text) in enumerate(shown):
-            column = cells.write(row, 0, time.strftime("%H:%M:%S ", time.localtime(when)), FAINT)
-            bad = " warning " in text or " diverged" in text or " failed" in text
-            room = max(0, width - column)
-            more = "…" if self.glyphs.braille else "~"
-            cells.write(
-                row, column, text if len(text) <= room else text[: max(0, room - 1)] + more, 1 if bad else MUTED
-            )
+        rows: list[list[Span]] = []
+        for line in reversed(lines):  # from the newest, as far as is shown
+            rows[:0] = self._rows(line)
+            if len(rows) >= height + self._back:
+                break
+        self._back = max(0, min(self._back, len(rows) - height))
+        end = len(rows) - self._back
+        for row, spans in enumerate(rows[max(0, end - height) : end]):
+            write_spans(cells, row, spans)
         return cells
 
     def action_scroll_by(self, lines: int) -> None:

@@ -24,6 +24,8 @@ class CellsView(Widget):
     """A widget drawn by `draw(width, height)`. Call `redraw` when its data have changed."""
 
     ALLOW_SELECT = False
+    SECTION = ""
+    """Which section of the help tells its keys."""
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)

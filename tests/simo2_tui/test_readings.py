@@ -87,7 +87,7 @@ def test_commands_are_drawn_on_every_chart(session):
     cells = render_curves(readings.gradient_series(session.history), View(high=400), 80, 12, flags=[flag])
     (column,) = np.flatnonzero(cells.ink[1] == ACCENT)
     assert cells.row_text(1)[column] == "▾"
-    assert abs((column - 7) / 73 - 120 / 400) < 0.02
+    assert abs((column - 7) / (80 - 7 - 6) - 120 / 400) < 0.02  # an axis at either side
 
 
 def test_compiling_and_waiting_are_marked_on_the_throughput(session):

@@ -154,26 +154,24 @@ def test_train_digits_to_the_end(terminal, runs):
     assert (run.path / last_of(run, CheckpointSaved).path).is_dir()
 
 
-def test_q_stops_with_a_checkpoint_while_the_terminal_is_resized(terminal, runs):
-    screen, run = begin(terminal, runs)
-    screen.resize(45, 160)
-    screen.wait_for(lambda: "throughput" in screen.text(), "the wide layout")
-    screen.resize(12, 40)
-    before = steps_of(run)
-    screen.wait_for(lambda: steps_of(run) > before, "more steps")
+def test_q_before_the_first_step_leaves_at_once(terminal, runs):
+    screen = terminal("tui", "digits", "--run-dir", str(runs))  # at full size: it compiles for seconds
+    screen.wait_for(lambda: "ready" in screen.text(), "the launcher")
+    screen.press("\r")
+    screen.wait_for(lambda: "compiling" in screen.text() or "preparing" in screen.text(), "the monitor")
     screen.press("q")
-    screen.wait_for(lambda: "stop and save" in screen.text(), "the question")
+    screen.wait_for(lambda: "nothing to save" in screen.text(), "the question")
     screen.press("s")
-    assert screen.code() == 0
+    assert screen.code(20) == 0
     assert screen.restored()
-    assert last_of(run, RunFinished).reason == "stopped"
-    assert (run.path / last_of(run, RunFinished).checkpoint).is_dir()
+    assert "begin again: simo2 resume" in screen.text()
+    assert not list_runs(runs)[0].owned()
 
 
-def test_detach_gives_the_prompt_back_and_attach_steers(terminal, runs):
+def test_detach_gives_the_prompt_back_and_attach_steers_and_stops(terminal, runs):
     screen, run = begin(terminal, runs)
     screen.press("q")
-    screen.wait_for(lambda: "detach" in screen.text(), "the question")
+    screen.wait_for(lambda: "stop and save" in screen.text(), "the question")  # the log names this test
     screen.press("d")
     assert screen.code() == 0
     assert screen.restored()
@@ -181,14 +179,23 @@ def test_detach_gives_the_prompt_back_and_attach_steers(terminal, runs):
     assert run.owned(), "the run goes on"
     before = steps_of(run)
 
-    watcher = terminal("attach", "--run-dir", str(runs))
-    watcher.wait_for(lambda: "attached" in watcher.text(), "the attached screen")
+    idle, watcher = terminal("attach", "--run-dir", str(runs)), terminal("attach", "--run-dir", str(runs))
+    for one in (idle, watcher):
+        one.wait_for(lambda: "attached" in one.text(), "the attached screen")  # noqa: B023
     watcher.wait_for(lambda: steps_of(run) > before, "more steps")
     watcher.press("c")
     watcher.wait_for(lambda: list(run.checkpoints.iterdir()), "the checkpoint that was asked for")
+    idle.press("q")
+    assert idle.code() == 0
+    assert run.owned(), "leaving an attached screen leaves the run alone"
+    watcher.press("S")
+    watcher.wait_for(lambda: "Stop this run?" in watcher.text(), "the question")
+    watcher.press("s")
+    watcher.wait_for(lambda: not run.owned(), "the end of the run")
+    assert last_of(run, RunFinished).reason == "stopped"
+    assert (run.path / last_of(run, RunFinished).checkpoint).is_dir()
     watcher.press("q")
     assert watcher.code() == 0
-    assert run.owned(), "leaving an attached screen leaves the run alone"
 
 
 def test_a_dropped_connection_leaves_training_and_sigterm_ends_it_saved(terminal, runs):
@@ -210,23 +217,19 @@ def test_a_dropped_connection_leaves_training_and_sigterm_ends_it_saved(terminal
     assert (run.path / last_of(run, RunFinished).checkpoint).is_dir()
 
 
-def test_a_terminal_that_stops_reading_costs_training_nothing(terminal, runs):
+def test_resize_stall_and_suspend_while_training_then_sigterm_saves_restores_and_exits_130(terminal, runs):
     screen, run = begin(terminal, runs)
-    screen.read(1.0)
-    before = steps_of(run)
-    time.sleep(4)  # nothing is read from the terminal
-    assert steps_of(run) > before
-    screen.process.send_signal(signal.SIGTERM)
-    end = time.monotonic() + 60
-    while screen.process.poll() is None:
-        assert time.monotonic() < end
+    screen.resize(45, 160)
+    screen.wait_for(lambda: "throughput" in screen.text(), "the wide layout")
+    screen.resize(12, 40)
+
+    before, end = steps_of(run), time.monotonic() + 60
+    screen.resize(60, 200)  # a whole screen that nobody reads: the terminal is full at once
+    time.sleep(3)
+    while steps_of(run) <= before:
+        assert time.monotonic() < end, "training waits for the terminal"
         time.sleep(0.1)
-    assert screen.process.returncode == 130
-    assert (run.path / last_of(run, RunFinished).checkpoint).is_dir()
 
-
-def test_ctrl_z_suspends_fg_resumes_and_sigterm_saves_restores_the_terminal_and_exits_130(terminal, runs):
-    screen, run = begin(terminal, runs)
     screen.press("\x1a")
     screen.wait_for(lambda: screen.restored(), "the normal screen")
     stopped = lambda: os.waitid(os.P_PID, screen.process.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT)  # noqa: E731
@@ -236,6 +239,7 @@ def test_ctrl_z_suspends_fg_resumes_and_sigterm_saves_restores_the_terminal_and_
     screen.wait_for(lambda: not screen.restored(), "the screen again")
     os.killpg(screen.process.pid, signal.SIGCONT)  # one too many, as `fg` and the waiting process both send one
     screen.wait_for(lambda: steps_of(run) > before, "more steps")
+
     screen.process.send_signal(signal.SIGTERM)
     assert screen.code() == 130
     assert screen.restored()
@@ -272,8 +276,8 @@ def test_a_run_that_cannot_train_says_why_and_exits_with_its_code(terminal, runs
 def test_every_screen_is_drawn_in_what_the_terminal_has(terminal, tmp_path, variables, options):
     write_run(tmp_path, finish="completed", upto=400)
     screen = terminal("attach", "--run-dir", str(tmp_path), *options, size=(45, 160), **variables)
-    for key, words in (("", "400/400"), ("E", "class similarity"), ("\x1b", "throughput"), ("R", "that differ"),
-                       ("\x1b", "throughput"), ("?", "stop and save"), ("\x1b", "throughput")):  # fmt: skip
+    for key, words in (("", "400/400"), ("E", "class similarity"), ("\x1b", "4 throughput"), ("R", "that differ"),
+                       ("\x1b", "4 throughput"), ("?", "stop and save"), ("\x1b", "4 throughput")):  # fmt: skip
         seen = len(screen.text())
         screen.press(key)
         screen.wait_for(lambda: words in screen.text()[seen:], f"{words!r} after {key!r}", 60)  # noqa: B023

@@ -1,17 +1,20 @@
 """Going on with an earlier run: from the launcher, from the list of runs, and after a loss that was not finite."""
 
+import threading
+
 import numpy as np
 import pytest
 from textual.widgets import OptionList
 
 from simo2_core.errors import DivergedError
+from simo2_core.events import Compiled
+from simo2_core.run.summary import summarise
 from simo2_tui import app as app_module
-from simo2_tui.app import Console
+from simo2_tui.app import LEFT, Console
 from simo2_tui.screens.dialogs import FailureScreen
-from simo2_tui.screens.launcher import LauncherScreen
 from simo2_tui.screens.monitor import MonitorScreen
 from simo2_tui.session.follow import FollowSession
-from tests.simo2_tui.recorded import write_run
+from tests.simo2_tui.recorded import started, write_run
 
 TINY = {
     "widths": (8, 8), "embedding_size": 8, "batch_size": 20, "samples_per_class": 2, "warmup_steps": 0,
@@ -53,32 +56,9 @@ async def test_w_only_looks_at_an_unfinished_run(tmp_path):
 
 
 @pytest.mark.slow
-async def test_the_launcher_goes_on_with_a_run_where_it_stopped(tmp_path):
-    app = Console(tmp_path, preset="digits", overrides={**TINY, "steps": 100_000})
-    async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.press("enter")
-        await until(pilot, lambda: app.session.history.step > 3, "the first steps")
-        first = app.session
-        first.command("stop")
-        await until(pilot, lambda: not first.alive, "the stop")
-        stopped_at = first.history.step
-        await pilot.press("escape")
-        assert isinstance(app.screen, LauncherScreen)
-        await pilot.press("r")
-        assert app.session is not first
-        assert app.session.run.path == first.run.path
-        await until(pilot, lambda: app.session.history.step > stopped_at, "more steps")
-        app.session.command("stop")
-        await until(pilot, lambda: not app.session.alive, "the second stop")
-        history = app.session.history
-        assert history.starts[-1].step == stopped_at
-        np.testing.assert_array_equal(history.steps.column("step"), np.arange(1, history.step + 1))
-
-
-@pytest.mark.slow
-async def test_a_run_that_diverged_goes_back_with_a_lower_learning_rate_and_trains_on(tmp_path, monkeypatch):
+async def test_a_run_that_diverged_goes_back_stops_saved_and_is_resumed_from_the_launcher(tmp_path, monkeypatch):
     monkeypatch.setattr(app_module, "LOWER", 1e-33)
-    wild = {**TINY, "steps": 4000, "optimizer": "sgd", "learning_rate": 1e30}
+    wild = {**TINY, "steps": 100_000, "optimizer": "sgd", "learning_rate": 1e30}
     app = Console(tmp_path, preset="digits", overrides=wild)
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.press("enter")
@@ -91,16 +71,54 @@ async def test_a_run_that_diverged_goes_back_with_a_lower_learning_rate_and_trai
         assert isinstance(app.screen, MonitorScreen)
         assert app.session is not first
         await until(pilot, lambda: app.session.history.step > 5 or not app.session.alive, "more steps")
+        await pilot.press("q", "s")
+        await until(pilot, lambda: app.return_value is not None, "the second end")
+    assert app.return_value == LEFT
+    assert not app.session.alive
+    history, run = app.session.history, app.session.run
+    assert run.path == first.run.path
+    assert history.starts[-1].step == 0, "not the state that gave the loss"
+    assert history.finished.reason == "stopped"
+    assert (run.path / history.finished.checkpoint).is_dir()
+    assert run.config.optim.learning_rate == pytest.approx(1e-3)
+    assert np.isfinite(history.steps.column("total")).all()
+    assert (run.checkpoints / "1.diverged").is_dir(), "kept for whoever asks why"
+
+    stopped_at = history.step
+    app = Console(tmp_path, preset="digits")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("r")
+        assert app.session.run.path == run.path
+        await until(pilot, lambda: app.session.history.step > stopped_at, "more steps")
         app.session.command("stop")
-        await until(pilot, lambda: not app.session.alive, "the second end")
-        history = app.session.history
-        assert app.session.run.path == first.run.path
-        assert history.starts[-1].step == 0, "not the state that gave the loss"
-        assert history.finished.reason == "stopped"
-        assert app.session.run.config.optim.learning_rate == pytest.approx(1e-3)
-        np.testing.assert_array_equal(history.steps.column("step"), np.arange(1, history.step + 1))
-        assert np.isfinite(history.steps.column("total")).all()
-        assert (app.session.run.checkpoints / "1.diverged").is_dir(), "kept for whoever asks why"
+        await until(pilot, lambda: not app.session.alive, "the third end")
+    history = app.session.history
+    assert history.starts[-1].step == stopped_at
+    np.testing.assert_array_equal(history.steps.column("step"), np.arange(1, history.step + 1))
+
+
+async def test_leaving_before_the_first_step_waits_for_no_compiler(tmp_path, monkeypatch):
+    compiled = threading.Event()
+
+    def compiling(config, run, control):
+        yield started(run, 400)
+        compiled.wait(60)
+        yield Compiled(seconds=60.0)
+
+    monkeypatch.setattr("simo2_core.train.trainer.train", compiling)
+    app = Console(tmp_path, preset="digits")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("enter")
+        await until(pilot, lambda: app.session.history.compiling, "the compiler")
+        await pilot.press("q", "s")
+    session = app.session
+    assert app.return_value == LEFT
+    assert session.left
+    assert session.alive, "the compiler cannot be interrupted, and nobody waited for it"
+    compiled.set()
+    session.join(30)
+    assert [event.kind for event in session.run.events()] == ["run_started", "finished"], "the last word is the last"
+    assert summarise(session.run).state == "stopped"
 
 
 async def test_the_failure_screen_names_the_checkpoint_that_it_goes_back_to(tmp_path):

@@ -7,8 +7,9 @@ from textual.widgets import Input, OptionList
 from simo2_core.events import WarningRaised
 from simo2_core.knobs import as_typed
 from simo2_core.presets import PRESETS
+from simo2_core.run.control import read_command
 from simo2_tui.app import LEFT, Console
-from simo2_tui.screens.dialogs import HelpScreen
+from simo2_tui.screens.dialogs import HELP, HelpScreen
 from simo2_tui.screens.embedding import EmbeddingScreen
 from simo2_tui.screens.launcher import LauncherScreen
 from simo2_tui.screens.monitor import MonitorScreen
@@ -127,6 +128,15 @@ async def test_the_runs_screen_lists_and_compares(tmp_path, size):
         if size[0] >= 80:
             assert "seed" in shown, "the setting that differs"
             assert any(0x2800 < ord(char) < 0x2900 for char in shown), "both curves"
+            await pilot.press("u")
+            assert "validation kNN" in text_of(app)
+        await pilot.press("slash", *"bbb", "enter")
+        shown = text_of(app)
+        assert "completed" in shown
+        assert "dead owner" not in shown
+        await pilot.press("escape")
+        assert isinstance(app.screen, RunsScreen)
+        assert "dead owner" in text_of(app)
 
 
 def test_a_sparkline_shows_all_values_and_a_constant_half_way_up():
@@ -289,14 +299,53 @@ async def test_the_heat_map_spells_out_the_pair_under_its_cursor(watch):
         assert "cos(zero, one)" in text_of(app)
 
 
-async def test_help_lists_the_keys(watch):
+async def test_help_tells_every_key_that_works_here_those_of_the_pane_first(watch):
+    app = watch()
+    async with app.run_test(size=(160, 60)) as pilot:
+        for keys, first in ((), "chart"), (("5",), "scatter"), (("E", "2"), "heat map"), (("escape", "R"), "runs"):
+            await pilot.press(*keys)
+            here = app.screen
+            own = [one for one in here.active_bindings.values() if one.binding.description[:1].islower()]
+            await pilot.press("question_mark")
+            assert isinstance(app.screen, HelpScreen)
+            assert app.screen._sections[0] == first
+            told = " ".join(key for section in app.screen._sections for key, _ in HELP[section])
+            for _, binding, *_ in own:
+                shown = app.get_key_display(binding).removeprefix("shift+").replace("^", "ctrl+").lower()
+                known = shown in told.lower() or shown in ("ctrl+z", "ctrl+q") or shown.isdigit()
+                assert known, (first, binding.description)
+            await pilot.press("escape")
+            assert app.screen is here
+
+
+async def test_the_palette_does_what_every_key_does(watch):
     app = watch()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("question_mark")
-        assert isinstance(app.screen, HelpScreen)
-        assert "stop and save" in text_of(app)
-        await pilot.press("escape")
-        assert isinstance(app.screen, MonitorScreen)
+        commands = {command.title: command for command in app.get_system_commands(app.screen)}
+        for name in ("Log axis", "Checkpoint now", "Stop and save", "Maximise", "Theme light", "Runs", "Look at plots"):
+            assert name in commands
+        await commands["Maximise"].callback()
+        await pilot.pause()
+        assert app.screen.has_class("-solo")
+
+
+async def test_stop_asks_and_goes_to_whoever_trains(tmp_path):
+    run = write_run(tmp_path)
+    with run.own():
+        session = FollowSession(run)
+        session.start()
+        assert session.wait_until_read(5)
+        app = Console(tmp_path, session=session)
+        async with app.run_test(size=(80, 24)) as pilot:
+            await pilot.press("S", "escape")
+            assert not list(run.control.glob("*.json"))
+            await pilot.press("S", "s")
+            [path] = run.control.glob("*.json")
+            assert read_command(path).command == "stop"
+            app.screen.poll()
+            await pilot.pause()
+            assert "stopping" in text_of(app), "said before the trainer has heard of it"
+        session.close()
 
 
 async def test_leaving_a_run_of_another_process_asks_nothing(watch):
@@ -319,7 +368,7 @@ async def test_a_setting_is_judged_while_it_is_typed(tmp_path):
         editor = app.screen.query_one(SettingsEditor)
         knobs = editor.query_one("#knobs", OptionList)
         knobs.focus()
-        knobs.highlighted = [leaf.name for leaf in ordered_leaves()].index("samples_per_class")
+        knobs.highlighted = knobs.get_option_index("samples_per_class")
         await pilot.press("enter")
         box = editor.query_one("#value", Input)
         assert box.value == "16"

@@ -70,3 +70,21 @@ def test_nothing_known_yet():
     assert (history.step, history.total_steps, history.start) == (0, None, None)
     assert history.seconds_left() is None
     assert history.checkpoint_age() is None
+
+
+def test_what_an_earlier_start_was_told_is_over_and_compiling_is_known():
+    history = History()
+    begun = events.RunStarted(
+        run="r", steps=9, parameters=1, class_names=("a", "b"), classes_per_batch=2, samples_per_class=2,
+        embedding_size=2, train_images=4, validation_images=4, test_images=4, device="1 x cpu", raw_pixels_knn=0.5,
+    )  # fmt: skip
+    for event, compiling, word in (
+        (begun, True, ""),
+        (events.Compiled(seconds=1.0), False, ""),
+        (events.ControlApplied(step=1, command="stop", source="q"), False, "stop"),
+        (events.RolledBack(step=0, from_step=1, learning_rate=1e-3, left=1), True, "stop"),
+        (events.Compiled(seconds=1.0), False, "stop"),
+        (begun, True, ""),
+    ):
+        history.add(event)
+        assert (history.compiling, history.word) == (compiling, word)

@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.style import Style
@@ -39,10 +38,24 @@ def test_each_class_has_its_shape_and_colour_at_its_place():
     assert cells.ink[top, right] == 1
 
 
-def test_one_unit_is_as_long_across_as_up():
-    (x_low, x_high), (y_low, y_high) = fit(np.array([[1.0, 0.2], [-1.0, 0.0]]), 80, 20)
-    assert (x_high - x_low) / 80 == pytest.approx((y_high - y_low) / (20 * 2))
-    assert x_high >= 1.0
+@given(st.floats(0.01, 100), st.floats(0.01, 100), st.floats(-50, 50), st.integers(10, 150), st.integers(5, 50))
+def test_a_cloud_fills_its_pane_and_no_unit_is_much_longer_than_the_other(across, up, middle, width, height):
+    low, high = np.array([middle - across, -up]), np.array([middle + across, up])
+    (x_low, x_high), (y_low, y_high) = fit(np.stack([low, high]), width, height)
+    assert x_low <= low[0] < high[0] <= x_high
+    assert y_low <= low[1] < high[1] <= y_high
+    units = np.array([(x_high - x_low) / width, (y_high - y_low) / (height * 2)])
+    assert 1 / 2.3 < units[0] / units[1] < 2.3, "twice, and what rounding adds"
+    assert max(across / (x_high - x_low), up / (y_high - y_low)) > 0.38, "in one direction it fills three quarters"
+
+
+def test_names_stand_beside_the_points_of_their_class_and_hide_none():
+    points = np.array([[0.0, 0.0]] * 6 + [[1.0, 1.0], [-1.0, -1.0]])
+    labels = np.array([0, 0, 1, 1, 2, 2, 2, 2], np.int32)
+    text = render_scatter(points, labels, NAMES, 60, 24).text()
+    assert all(name in text for name in NAMES), "three classes in one cell, and three names around it"
+    plain = render_scatter(points, labels, NAMES, 60, 24, names=False)
+    assert all(mark in text for mark in plain.text().split())
 
 
 def test_isolating_a_class_leaves_the_others_as_faint_dots():

@@ -1,0 +1,97 @@
+"""Some steps of training in a process of its own, to know how long a run would take before it starts."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+from simo2_core.config import Config
+from simo2_core.presets import PRESETS, Preset
+from simo2_tui.session.estimate import Pace
+
+SECONDS = 5.0
+"""How long steps are taken, compiling and the first calls apart."""
+
+CALLS_BEFORE = 3
+"""Calls that are not counted: they find out how many steps a call should have."""
+
+
+class Trial:
+    """Compiles and takes some steps of a run; `done` says when `pace` is there."""
+
+    def __init__(self, config: Config) -> None:
+        """Starts at once. The images are random ones in the shape of the preset's: nothing is read or downloaded."""
+        self.config = config
+        self.reason = ""
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "simo2_tui.session.trial", json.dumps(config.to_json())],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            start_new_session=True,
+        )  # fmt: skip
+
+    @property
+    def done(self) -> bool:
+        """Whether the process has ended."""
+        return self._process.poll() is not None
+
+    def pace(self) -> Pace | None:
+        """What was measured, or None when it failed: then `reason` says why."""
+        told, said = self._process.communicate()
+        try:
+            return Pace(**{**json.loads(told.splitlines()[-1]), "config": self.config})
+        except (ValueError, IndexError, TypeError):
+            self.reason = (said.strip().splitlines() or [f"exit code {self._process.returncode}"])[-1]
+            return None
+
+    def cancel(self) -> None:
+        """Ends the process, and waits for its end."""
+        self._process.kill()
+        self._process.communicate()
+
+
+def preset_of(config: Config) -> Preset | None:
+    """The preset that knows the shape of the images, or None where only the data themselves do."""
+    return next((p for p in PRESETS.values() if p.config.data.dataset == config.data.dataset), None)
+
+
+def take_steps(config: Config, seconds: float = SECONDS) -> Pace:
+    """Trains for `seconds` on random images in a folder that is gone afterwards, and says how fast it went."""
+    import jax  # in the child process only: seconds, and all processors while it compiles
+
+    from simo2_core.bench.synthetic import synthetic_dataset
+    from simo2_core.events import Compiled, StepsLogged
+    from simo2_core.run.control import Control
+    from simo2_core.run.directory import RunDirectory
+    from simo2_core.train.trainer import train
+
+    preset = preset_of(config)
+    assert preset is not None, "the launcher offers no trial where the shape of the images is not known"
+    never = dict.fromkeys(("eval_every", "plot_every", "checkpoint_every"), "never")
+    endless = config.replace({"steps": 10**6, **never})
+    rates: list[float] = []
+    compiling, end = 0.0, float("inf")
+    with tempfile.TemporaryDirectory(prefix="simo2-trial-") as folder:
+        run = RunDirectory.create(Path(folder), "trial", endless)
+        events = train(endless, run, Control(), synthetic_dataset(preset, config), pictures=False)
+        for event in events:
+            if isinstance(event, Compiled):
+                compiling, end = event.seconds, time.monotonic() + seconds
+            elif isinstance(event, StepsLogged):
+                rates.append(event.steps_per_second)
+            if time.monotonic() > end and len(rates) > CALLS_BEFORE:
+                break
+        events.close()  # type: ignore[attr-defined]
+    kind = jax.devices()[0].platform
+    return Pace("a trial just now", config, kind, 1 / median(rates[CALLS_BEFORE:]), 0.0, compiling)
+
+
+if __name__ == "__main__":
+    found = take_steps(Config.from_json(json.loads(sys.argv[1])))
+    facts = {item.name: getattr(found, item.name) for item in dataclasses.fields(found) if item.name != "config"}
+    print(json.dumps(facts))
