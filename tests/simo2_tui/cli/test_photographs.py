@@ -90,11 +90,17 @@ def test_they_are_embedded_and_the_encoder_exported(runs: Path, tmp_path: Path) 
     np.testing.assert_allclose(load_encoder(tmp_path / "encoder").represent(image)[0], features, rtol=1e-4, atol=1e-5)
 
 
-def test_they_are_drawn(runs: Path) -> None:
+def test_they_are_drawn_listed_reported_and_told(runs: Path, tmp_path: Path) -> None:
     result = simo2("plot", "one", "--run-dir", str(runs))
     assert {Path(path).stem for path in result["plots"]} >= {"curves", "pca", "similarity", "tsne"}  # type: ignore[attr-defined]
+    page = Path(str(simo2("report", "one", "--run-dir", str(runs))["report"])).read_text()
+    assert all(f">{name}<" in page for name in ("neighbours", "augmentation", "filters"))
+    assert int(str(simo2("runs", "--run-dir", str(runs), "--filter", "one")["runs"])) == 1
+    pytest.importorskip("tensorboard")
+    assert int(str(simo2("log", "one", "--run-dir", str(runs), "--tensorboard", str(tmp_path))["events"])) > 4
 
 
+@pytest.mark.skipif(not CIFAR10, reason="four trainings: only with the folder that SIMO2_CIFAR10 names")
 def test_objectives_are_compared_on_them(runs: Path) -> None:
     images = str(runs.parent / "images")
     result = simo2("compare", "--dataset", images, *TINY, "--objectives", "simo2,simo2-views", "--seeds", "2",
