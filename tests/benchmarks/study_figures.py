@@ -81,7 +81,8 @@ def draw(path: Path, title: str, caption: str, note: str, rows: Sequence[Row]) -
             draw_panel(axes, lines, positions, mark, share=metric == "knn_20")
             heading(axes, f"{name}{what}", LIGHT, size=9)
             axes.set_xlabel(symbol)
-    panels[0][0].legend(fontsize=8, frameon=False, labelcolor=LIGHT.ink)
+    if len(panels[0][0].get_legend_handles_labels()[0]) > 1:
+        panels[0][0].legend(fontsize=8, frameon=False, labelcolor=LIGHT.ink)
     return save(figure, path, dpi=110)
 
 
@@ -89,7 +90,7 @@ def main(folder: Path, out: Path) -> None:
     letters, digits = folder / "letters-dimensions", folder / "digits-dimensions"
     draw(
         out / "study-dimensions.png", "As many dimensions as classes: where the line distance pays",
-        "digits: 10 classes · letters: 26 classes · 400 steps", "Dashed: D is the number of classes.",
+        "digits: 10 classes, 400 steps · letters: 26 classes, 800 steps", "Dashed: D is the number of classes.",
         [
             ("digits: ", digits, "embedding_size", "D", 10, None),
             ("letters: ", letters, "embedding_size", "D", 26, None),
@@ -98,7 +99,7 @@ def main(folder: Path, out: Path) -> None:
     settings = folder / "letters-settings"
     draw(
         out / "study-settings.png", "The settings of the loss, one at a time",
-        "letters · 26 classes · D 32 · 400 steps", "Dashed: the default.",
+        "letters · 26 classes · D 32 · 800 steps", "Dashed: the default.",
         [
             ("", settings, "epsilon", "ε", 1 / 137, 1 / 137), ("", settings, "orth_lean", "α", 1 / 137, 1 / 137),
             ("", settings, "bias", "b", 0, 0),
