@@ -298,7 +298,7 @@ def _run_row(summary: RunSummary) -> Text:
     value = "     -" if knn is None else f"{knn:6.1%}"
     age = ago(max(0.0, time.time() - summary.time)) if summary.time else "-"
     return Text.assemble(
-        (f"{summary.state[:9]:<10}", tone.get(summary.state, "yellow")),
+        (f"{summary.state:<12}", tone.get(summary.state, "yellow")),
         f"{value} ",
         (f"{age:>4}  ", "dim"),
         summary.run.name,

@@ -51,10 +51,10 @@ class RunsScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "mark", "mark"),
         Binding("enter", "watch", "watch"),
-        Binding("u", "metric", "loss, kNN, rank"),
+        Binding("u", "metric", "metric", tooltip="compare loss, kNN or rank"),
         Binding("slash", "filter", "filter"),
         Binding("r", "resume", "resume"),
-        Binding("l", "reload", "look again", tooltip="read the runs again"),
+        Binding("l", "reload", "reload", tooltip="read the runs again"),
         Binding("escape", "back", "back"),
     ]
 
@@ -180,9 +180,10 @@ class RunsScreen(Screen[None]):
 
     def _compare(self) -> None:
         picked = [self._curves[name][self._metric] for name in self._marked if name in self._curves]
-        series = [replace(item, name=item.name[-18:], ink=(0, 1, 2, 3, 6)[i]) for i, item in enumerate(picked)]
-        newest = max((float(item.x[-1]) for item in series if len(item.x)), default=0.0)
         overlay = self.query_one("#overlay", CurveChart)
+        names = short_names([item.name for item in picked], overlay.size.width)
+        series = [replace(item, name=names[i], ink=(0, 1, 2, 3, 6)[i]) for i, item in enumerate(picked)]
+        newest = max((float(item.x[-1]) for item in series if len(item.x)), default=0.0)
         overlay.show(series, newest=newest, limit=None)
         runs = [summary.run for summary in self._found if summary.run.name in self._marked]
         unlike = not self._metric and len({_work(run)[1] for run in runs}) > 1
@@ -227,6 +228,14 @@ class RunsScreen(Screen[None]):
         summary = self._current()
         if summary is not None:
             host_of(self).resume(summary.run)
+
+
+def short_names(names: Sequence[str], width: int) -> list[str]:
+    """The names, cut so that all of them with their values fit beside each other in `width` columns."""
+    room = min(18, max(3, width // max(1, len(names)) - 7))
+    heads = [name[:room] for name in names]
+    # Names that the console makes begin alike and end in the time of day.
+    return heads if len(set(heads)) == len(heads) else [name[-room:] for name in names]
 
 
 def settings_difference(runs: Sequence[RunDirectory]) -> Text:

@@ -128,7 +128,7 @@ class CurveChart(CellsView, can_focus=True):
         view = self._view
         pixel = max((view.high - view.low) / max(1, self.size.width), 1.0)
         at = view.cursor if view.cursor is not None else min(self._newest, view.high)
-        at = min(max(round(at + by * pixel), 0), max(self._newest, 1))
+        at = min(max(round(at + by * pixel), 1), max(self._newest, 1))
         if self._span is not None and not view.low <= at <= view.high:
             self._centre = float(at)
         self._view = replace(view, cursor=float(at))

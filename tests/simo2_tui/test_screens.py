@@ -13,7 +13,7 @@ from simo2_tui.screens.dialogs import HELP, HelpScreen
 from simo2_tui.screens.embedding import EmbeddingScreen
 from simo2_tui.screens.launcher import LauncherScreen
 from simo2_tui.screens.monitor import MonitorScreen
-from simo2_tui.screens.runs import RunsScreen, sparkline
+from simo2_tui.screens.runs import RunsScreen, short_names, sparkline
 from simo2_tui.screens.settings import SettingsEditor, ordered_leaves
 from simo2_tui.session.follow import FollowSession
 from simo2_tui.session.snapshot import read_snapshot
@@ -137,6 +137,12 @@ async def test_the_runs_screen_lists_and_compares(tmp_path, size):
         await pilot.press("escape")
         assert isinstance(app.screen, RunsScreen)
         assert "dead owner" in text_of(app)
+
+
+def test_names_are_cut_so_that_all_fit_and_can_be_told_apart():
+    assert short_names(["supcon", "autoencoder"], 90) == ["supcon", "autoencoder"]
+    assert short_names(["supcon", "autoencoder", "cross_entropy"], 36) == ["supco", "autoe", "cross"]
+    assert short_names(["digits-20261125-01", "digits-20261125-02"], 36) == ["20261125-01", "20261125-02"]
 
 
 def test_a_sparkline_shows_all_values_and_a_constant_half_way_up():
