@@ -35,7 +35,8 @@ _ALONE = ocp.options.MultiprocessingOptions(primary_host=0, active_processes={0}
 
 _STEP = re.compile(r"0|[1-9][0-9]*")
 
-logging.getLogger("absl").setLevel(logging.ERROR)  # orbax tells every save, and absl writes it over a screen
+# orbax tells every save, and each failed one with its traceback, and absl writes it over a screen
+logging.getLogger("absl").setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True)
@@ -157,8 +158,9 @@ class Checkpoints:
                     self._manager.delete(step)
 
     def close(self) -> None:
-        """Lets go of orbax's threads."""
-        self._manager.close()
+        """Lets go of orbax's threads; a save that fails meanwhile must not hide what ends the run."""
+        with contextlib.suppress(Exception):
+            self._manager.close()
 
 
 def _reason(error: BaseException) -> str:

@@ -372,16 +372,19 @@ class Job:
         """Evaluates and saves the last state, reads the test part, and draws the pictures; stops if it `diverged`."""
         if self._evaluated is None or self._evaluated.event.step != self.step:
             yield from self.evaluate()
-        if self._evaluated is None:  # it has diverged
+        if not self._sound():
             return
         yield from self._save_or_fail()
         yield from self._give_score()
         self._plotter.request(self.step)
         yield from self.evaluate("test")
-        if self.diverged:
+        if not self._sound():
             return
         yield from self._plotter.finish()
         yield self._finished("completed", f"{self.config.steps} steps done")
+
+    def _sound(self) -> bool:
+        return not self.diverged
 
     def finish_early(self, source: str) -> Iterator[Event]:
         """Saves the state as it is, at once, and stops; the test part stays unread."""
