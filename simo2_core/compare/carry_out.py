@@ -11,16 +11,17 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from simo2_core.compare.outcome import Outcome
+from simo2_core.compare.outcome import FILE, Outcome
 from simo2_core.compare.plan import Job, Plan
 from simo2_core.errors import ConfigError, DivergedError, RunError
-from simo2_core.events import Evaluated, Event, StepsLogged
+from simo2_core.events import Evaluated, Event, RunFinished, StepsLogged
 from simo2_core.objectives.terms import trains_projection
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import disk_error, write_whole
@@ -51,7 +52,7 @@ def open_comparison(run_dir: Path, name: str, plan: Plan) -> Path:
             if any(folder.iterdir()):
                 raise ConfigError(f"{folder} holds something else than a comparison. Give another --name.")
             write_whole(path, body.encode())
-        elif path.read_text() != body:
+        elif path.read_bytes() != body.encode():
             raise ConfigError(
                 f"{folder} is another comparison (see its comparison.json). Give another --name, or the same settings "
                 "to go on with it."
@@ -61,48 +62,58 @@ def open_comparison(run_dir: Path, name: str, plan: Plan) -> Path:
     return folder
 
 
-def _never() -> bool:
-    return False
+class Stop(Protocol):
+    """Whether somebody has asked to stop: an Event of threading, or of multiprocessing."""
+
+    def is_set(self) -> bool: ...
 
 
-def carry_out(
-    folder: Path, job: Job, tell: Tell, *, pixels: bool = False, asked_to_stop: Callable[[], bool] = _never
-) -> Outcome:
+def carry_out(folder: Path, job: Job, tell: Tell, stop: Stop, *, pixels: bool = False) -> Outcome | None:
     """Trains and measures one run, or what of it is still to be done.
 
     Args:
         tell: gets every event of its training.
+        stop: asked after each event; training then saves its state and ends.
         pixels: measure raw pixels as well.
-        asked_to_stop: looked at after each event.
+
+    Returns: None when it was stopped, here or by `simo2 attach`; the next start goes on from there.
 
     Raises:
-        KeyboardInterrupt: it was asked to stop, and has saved what it trained.
         Simo2Error: as training and measuring do, but for a run that diverges, which is an outcome.
     """
     from simo2_core.run.control import Control
     from simo2_core.run.sinks import record
+    from simo2_core.run.summary import summarise
     from simo2_core.train.assess import assess
     from simo2_core.train.checkpoint import find_checkpoint
     from simo2_core.train.trainer import train
 
     path = folder / "runs" / job.name
     if (done := Outcome.read(path)) is not None:
+        if (done.arm, done.seed) != (job.arm, job.config.seed):
+            raise RunError(f"{path / FILE} is of another run, {done.arm} with seed {done.seed}. Delete it.")
         return done
     run = RunDirectory.open(path) if path.exists() else RunDirectory.create(path.parent, job.name, job.config)
+    completed = summarise(run).state == "completed"  # and its test part read, but not measured yet
     with run.own():
-        diverged, control = False, Control(run.control)
+        diverged = False
+        control = Control(run.control)
         try:
-            events = record(train(job.config, run, control, pictures=False), run, say=lambda _: None)
+            events: Iterator[Event] = iter(())
+            if not completed:
+                events = record(train(job.config, run, control, pictures=False), run, say=lambda _: None)
             for event in events:
                 tell(job, event)
-                if asked_to_stop():
+                if stop.is_set():
                     control.send("stop", "signal")
+                if isinstance(event, RunFinished) and event.reason in ("interrupted", "stopped"):
+                    return None
                 if job.trial and isinstance(event, Evaluated) and event.step == job.config.steps:
                     break  # before it reads the test part
         except DivergedError:
             diverged = True
-        if asked_to_stop():
-            raise KeyboardInterrupt
+        if stop.is_set() and not job.trial:
+            return None  # measuring takes as long as a stop may not
         course = _course(run)
         scores: dict[str, dict[str, float]] = {}
         gram = None
@@ -147,67 +158,80 @@ def _seconds(run: RunDirectory) -> float:
     return sum(len(event.total) / event.steps_per_second for event in calls)
 
 
-def carry_out_all(
-    folder: Path, jobs: Sequence[Job], devices: int, tell: Tell, asked_to_stop: Callable[[], bool] = _never
-) -> Iterator[Outcome]:
+def make_stop(devices: int) -> Any:
+    """An Event to stop a comparison on so many devices with: `set` it."""
+    return threading.Event() if devices == 1 else multiprocessing.get_context("spawn").Event()
+
+
+def carry_out_all(folder: Path, jobs: Sequence[Job], devices: int, tell: Tell, stop: Stop) -> Iterator[Outcome]:
     """The outcomes of all jobs, as they come: in the order of `jobs` on one device, by speed on several.
 
-    Raises:
-        KeyboardInterrupt: `asked_to_stop` said so; what is trained by then goes on next time.
+    Ends early when a run is stopped: `stop`, of `make_stop`, is asked.
     """
     if devices == 1:
         for number, job in enumerate(jobs):
-            yield carry_out(folder, job, tell, pixels=number == 0 and not job.trial, asked_to_stop=asked_to_stop)
+            outcome = None if stop.is_set() else carry_out(folder, job, tell, stop, pixels=_with_pixels(number, job))
+            if outcome is None:
+                return
+            yield outcome
         return
     context = multiprocessing.get_context("spawn")
     free: Any = context.Queue()
     for device in range(devices):
         free.put(device)
-    left = context.Event()
-    with ProcessPoolExecutor(devices, mp_context=context, initializer=_take_device, initargs=(free, left)) as pool:
+    with ProcessPoolExecutor(devices, mp_context=context, initializer=_begin_worker, initargs=(free, stop)) as pool:
         coming = [
-            pool.submit(_carry_out_quietly, folder, job, number == 0 and not job.trial)
-            for number, job in enumerate(jobs)
+            pool.submit(_carry_out_quietly, folder, job, _with_pixels(number, job)) for number, job in enumerate(jobs)
         ]
         try:
-            waiting = set(coming)
-            while waiting:
-                done, waiting = wait(waiting, timeout=0.25, return_when=FIRST_COMPLETED)
-                if asked_to_stop():
-                    raise KeyboardInterrupt
-                for item in done:
-                    yield item.result()
-        except BaseException:
-            left.set()
-            raise
+            for done in as_completed(coming):
+                outcome = done.result()
+                if outcome is None:
+                    return
+                yield outcome
+        except BrokenProcessPool:
+            raise RunError(
+                "a process of the comparison was killed, often for want of memory. The same command goes on where the "
+                "runs were saved; a smaller --batch-size or fewer --devices need less."
+            ) from None
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _take_device(free: Any, left: Any) -> None:
-    """In a new worker, before it imports jax: it sees one device alone.
+def _with_pixels(number: int, job: Job) -> bool:
+    return number == 0 and not job.trial
 
-    It ends with the process that it works for, or when `left` is set: one that trained on would hold its runs against
-    the next attempt. Ctrl+C, which reaches all processes of a terminal, is for that process to answer.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    for end in (parent.join, left.wait):
-        threading.Thread(target=_leave_after, args=(end,), name="simo2-leave", daemon=True).start()
+
+def _begin_worker(free: Any, stop: Stop) -> None:
+    """In a new worker, before it imports jax: it sees one device alone, and leaves signals to the process above."""
+    global _asked  # an Event of another process travels to a worker at its start or not at all
+    _asked = stop
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
     device = str(free.get())
     for variable in set(_DEVICE.values()):
         seen = [name for name in os.environ.get(variable, "").split(",") if name]
         os.environ[variable] = seen[int(device)] if len(seen) > int(device) else device
 
 
-def _leave_after(end: Callable[[], object]) -> None:
-    end()
-    os._exit(1)
+_asked: Any
+_busy = threading.Lock()
 
 
-def _carry_out_quietly(folder: Path, job: Job, pixels: bool) -> Outcome:
-    return carry_out(folder, job, lambda _job, _event: None, pixels=pixels)
+def _carry_out_quietly(folder: Path, job: Job, pixels: bool) -> Outcome | None:
+    with _busy:
+        return None if _asked.is_set() else carry_out(folder, job, lambda _job, _event: None, _asked, pixels=pixels)
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed saves what it trains, and ends; it would wait for more work for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    _asked.set()
+    with _busy:
+        os._exit(1)
 
 
 def count_devices() -> int:

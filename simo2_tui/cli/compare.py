@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import math
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -65,19 +63,35 @@ def _compare(
     Same data, same order of it, same steps and batch for all. An interrupted comparison goes on when it is started
     again with the same --name. Settings below hold for all arms.
     """
-    asked = threading.Event()
-    with _interruptible(asked):  # from the first import of jax on: an exception out of a signal can get lost in it
-        from simo2_core.compare.carry_out import open_comparison
-        from simo2_core.compare.pictures import draw_comparison
-        from simo2_core.compare.plan import make_plan
-        from simo2_core.compare.results import to_json
-        from simo2_core.train.assess import write_json
+    from simo2_core.compare.carry_out import carry_out_all, count_devices, make_stop, open_comparison
+    from simo2_core.compare.plan import make_plan
+    from simo2_core.compare.results import choose, to_json
 
-        base = resolve(preset, settings)
-        plan = make_plan(base, _names(objectives), _names(encoders), seeds, sweep)
-        folder = open_comparison(run_dir, name or f"compare-{base.preset or 'data'}", plan)
-        chosen, outcomes = _carry_out(folder, plan, devices, as_json, asked)
+    base = resolve(preset, settings)
+    plan = make_plan(base, _names(objectives), _names(encoders), seeds, sweep)
+    folder = open_comparison(run_dir, name or f"compare-{base.preset or 'data'}", plan)
+    workers = devices or count_devices()
+    stop = make_stop(workers)
+    trials: list[Outcome] = []
+    outcomes: list[Outcome] = []
+    total = len(plan.trials()) + len(plan.runs({}))
+    with _progress(total, as_json) as (tell, done), listen(lambda _: stop.set(), _say):
+        for outcome in carry_out_all(folder, plan.trials(), workers, tell, stop):
+            trials.append(outcome)
+            done(outcome, True)
+        chosen = choose(plan, trials)
+        if len(trials) == len(plan.trials()):
+            for outcome in carry_out_all(folder, plan.runs(chosen), workers, tell, stop):
+                outcomes.append(outcome)
+                done(outcome, False)
+    if len(trials) + len(outcomes) < total:
+        saved = f"{len(trials) + len(outcomes)} of {total} runs are done, and what the others have is saved"
+        print(f"simo2: stopped; {saved}. The same command with --name {folder.name} goes on.", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED)
     result = to_json(plan, chosen, outcomes, ("representation", "projection"))
+    from simo2_core.compare.pictures import draw_comparison  # imports jax, in which a Ctrl+C that raises can get lost
+    from simo2_core.train.assess import write_json
+
     write_json(folder / "results.json", result)
     if all(outcome.diverged for outcome in outcomes):
         raise ConfigError("every run diverged. Use a smaller --learning-rate, or --sweep lr.")
@@ -92,36 +106,8 @@ def _compare(
 compare_command = with_settings(_compare)
 
 
-def _carry_out(
-    folder: Path, plan: Plan, devices: int, as_json: bool, asked: threading.Event
-) -> tuple[dict[str, Any], list[Outcome]]:
-    """The chosen value of the swept setting by arm, and the outcome of every run that is reported."""
-    from simo2_core.compare.carry_out import carry_out_all, count_devices
-    from simo2_core.compare.results import choose
-
-    workers = devices or count_devices()
-    trials: list[Outcome] = []
-    outcomes: list[Outcome] = []
-    with _progress(len(plan.trials()) + len(plan.runs({})), as_json) as (tell, done):
-        for outcome in carry_out_all(folder, plan.trials(), workers, tell, asked.is_set):
-            trials.append(outcome)
-            done(outcome, True)
-        chosen = choose(plan, trials)
-        for outcome in carry_out_all(folder, plan.runs(chosen), workers, tell, asked.is_set):
-            outcomes.append(outcome)
-            done(outcome, False)
-    return chosen, outcomes
-
-
-@contextmanager
-def _interruptible(asked: threading.Event) -> Iterator[None]:
-    """Lets a signal set `asked`, and says how to go on where that ends what is inside."""
-    try:
-        with listen(lambda _: asked.set(), lambda text: print(text, end="", file=sys.stderr, flush=True)):
-            yield
-    except KeyboardInterrupt:
-        print("simo2: interrupted. The same command, with this --name, goes on from here.", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED) from None
+def _say(text: str) -> None:
+    print(text, end="", file=sys.stderr, flush=True)
 
 
 def _names(text: str) -> list[str]:

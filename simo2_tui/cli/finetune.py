@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +17,8 @@ from simo2_tui.cli.tracking import Begin, with_tracking
 
 if TYPE_CHECKING:
     from simo2_core.config import Config
+    from simo2_core.events import Event
+    from simo2_core.run.directory import RunDirectory
 
 _TAKEN_OVER = ("--init", "--objective", "--labels")
 
@@ -100,18 +102,21 @@ def _compare(config: Config, checkpoint: Path, seeds: int, run_dir: Path, stem: 
     import numpy as np
 
     from simo2_core.run.control import Control
-    from simo2_core.run.directory import RunDirectory
     from simo2_core.run.sinks import record
+    from simo2_core.run.summary import summarise
 
     rows: dict[str, list[dict[str, float]]] = {"pretrained": [], "from scratch": []}
     for seed in range(config.seed, config.seed + seeds):
         for arm, init in (("pretrained", str(checkpoint)), ("from scratch", None)):
             mine = config.replace({"seed": seed, "init": init})
-            run = RunDirectory.create(run_dir, f"{stem}-{arm.split()[-1]}-s{seed}", mine)
+            run = _begin(run_dir, f"{stem}-{arm.split()[-1]}-s{seed}", mine)
+            done = summarise(run).state == "completed"
             with run.own():
                 from simo2_core.train.trainer import train  # seconds of jax: not before the settings are known to work
 
-                events = record(train(mine, run, Control(run.control), pictures=False), run, say=lambda _: None)
+                events: Iterable[Event] = run.events()
+                if not done:
+                    events = record(train(mine, run, Control(run.control), pictures=False), run, say=lambda _: None)
                 test = _test_of(events)
             rows[arm].append(test)
             line = f"{arm}, seed {seed}: test accuracy of the classifier {test['classifier']:.2%} ({run.path})"
@@ -134,7 +139,20 @@ def _compare(config: Config, checkpoint: Path, seeds: int, run_dir: Path, stem: 
         print(f"{arm:<14}{cells[0]:>16}{cells[1]:>16}{cells[2]:>18}")
 
 
-def _test_of(events: Any) -> dict[str, float]:
+def _begin(run_dir: Path, name: str, config: Config) -> RunDirectory:
+    """A run of the comparison: a new one, or the one that an earlier start has begun."""
+    from simo2_core.run.directory import RunDirectory
+
+    path = run_dir / name
+    if not path.exists():
+        return RunDirectory.create(run_dir, name, config)
+    run = RunDirectory.open(path)
+    if run.config != config:
+        raise ConfigError(f"{path} has other settings. Give another --name, or the same settings to go on with it.")
+    return run
+
+
+def _test_of(events: Iterable[Event]) -> dict[str, float]:
     from simo2_core.errors import RunError
     from simo2_core.events import Evaluated, RunFinished
 

@@ -62,16 +62,20 @@ def run_training(
         raise typer.Exit(INTERRUPTED)
 
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+"""What asks to stop and save."""
+
+
 @contextmanager
 def listen(stop: Callable[[str], None], say: Callable[[str], None]) -> Iterator[None]:
-    """Inside it signals ask for an end that saves; a second Ctrl+C leaves at once.
+    """Inside it, `SIGNALS` ask for a stop; a second Ctrl+C leaves at once.
 
     Args:
-        stop: asks for the end; told which signal did.
-        say: tells the user, from inside a signal handler.
+        stop: asks for it, from inside a signal handler; given who asks, for people.
+        say: tells the user, from there too.
     """
 
-    def handle(number: int, _frame: object) -> None:
+    def hear(number: int, _frame: object) -> None:
         if number == signal.SIGINT and asked:
             say("\x1b[?25h\nsimo2: left at once; the newest whole checkpoint is what counts.\n")
             os._exit(INTERRUPTED)
@@ -81,10 +85,9 @@ def listen(stop: Callable[[str], None], say: Callable[[str], None]) -> Iterator[
         stop(f"signal {signal.Signals(number).name}")
 
     asked: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
-    before = [signal.signal(number, handle) for number in numbers]
+    before = [signal.signal(number, hear) for number in SIGNALS]
     try:
         yield
     finally:
-        for number, usual in zip(numbers, before, strict=True):
+        for number, usual in zip(SIGNALS, before, strict=True):
             signal.signal(number, usual)

@@ -1,10 +1,22 @@
 import json
+import signal
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from simo2_core.compare.carry_out import carry_out
+from simo2_core.compare.outcome import Outcome
+from simo2_core.compare.plan import make_plan
+from simo2_core.config import Config
+from simo2_core.errors import RunError
+from simo2_core.events import CheckpointSaved, Event, RunFinished
+from simo2_core.presets import PRESETS
+from simo2_core.run.control import Control
+from simo2_core.run.directory import RunDirectory
 from simo2_tui.cli.main import app
 
 TINY = ["--widths", "8", "--stem-width", "4", "--steps", "6", "--samples-per-class", "3", "--batch-size", "12",
@@ -45,6 +57,47 @@ def test_a_comparison_from_end_to_end_goes_on_where_it_stopped(tmp_path: Path) -
     code, _, said = compare(tmp_path, "--objectives", "simo2,supcon")
     assert code == 2
     assert "Give another --name" in said
+
+
+def test_a_stop_says_what_is_done_and_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = threading.Event()
+    asked.set()
+    monkeypatch.setattr("simo2_core.compare.carry_out.make_stop", lambda devices: asked)
+    before = signal.getsignal(signal.SIGTERM)
+    code, lines, said = compare(tmp_path, "--objectives", "simo2", "--devices", "1")
+    assert (code, lines) == (130, [])
+    assert "0 of 2 runs are done, and what the others have is saved. The same command with --name two goes on." in said
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.parametrize("reason", ["interrupted", "stopped"])
+def test_a_run_that_was_stopped_before_its_end_is_not_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    asked = threading.Event()
+    asked.set()
+    sent = []
+
+    def train(config: Config, run: RunDirectory, control: Control, *, pictures: bool) -> Iterator[Event]:
+        yield CheckpointSaved(step=2, path="checkpoints/2", best=False, seconds=0)
+        sent.extend(command.command for command in control.take())
+        yield RunFinished(step=3, reason=reason, message="", checkpoint="checkpoints/2", seconds={})
+
+    monkeypatch.setattr("simo2_core.train.trainer.train", train)
+    job = make_plan(PRESETS["digits"].config, ["simo2"], [], 2, None).runs({})[0]
+    assert carry_out(tmp_path, job, lambda *_: None, asked) is None
+    assert sent == ["stop"]
+    assert not (tmp_path / "runs" / job.name / "outcome.json").exists()
+
+
+def test_the_outcome_of_another_run_is_refused(tmp_path: Path) -> None:
+    job = make_plan(PRESETS["digits"].config, ["simo2"], [], 2, None).runs({})[0]
+    folder = tmp_path / "runs" / job.name
+    folder.mkdir(parents=True)
+    Outcome(arm="supcon", seed=0, value=None, step=1, diverged=True, validation=0.0, seconds=1.0, course=(),
+            scores={}).write(folder)  # fmt: skip
+    with pytest.raises(RunError, match="is of another run, supcon with seed 0"):
+        carry_out(tmp_path, job, lambda *_: None, threading.Event())
 
 
 def test_what_cannot_be_compared_is_refused_before_anything_is_made(tmp_path: Path) -> None:

@@ -57,6 +57,16 @@ def test_the_gain_over_scratch_is_one_command(runs: Path) -> None:
     assert starts[0] is not None
     assert starts[1] is None
 
+    logs = [runs / f"first-tuned-{arm}-s1" / "events.jsonl" for arm in ("pretrained", "scratch")]
+    logs[1].write_bytes(b"".join(logs[1].read_bytes().splitlines(keepends=True)[:3]))  # as if it had been killed there
+    before = logs[0].stat().st_mtime_ns
+    again = ("finetune", "first", "--run-dir", str(runs), "--compare-scratch", "--seeds", "2", "--json", "--steps")
+    code, out, _ = simo2(*again, "2")
+    assert (code, json.loads(out.splitlines()[-1])["test"]) == (0, test), "it goes on, and comes out the same"
+    assert logs[0].stat().st_mtime_ns == before, "what was done is not done again"
+    code, _, said = simo2(*again, "3")
+    assert (code, "other settings" in said) == (2, True)
+
 
 def test_what_contradicts_itself_is_refused(runs: Path) -> None:
     code, _, said = simo2("finetune", "first", "--run-dir", str(runs), "--compare-scratch", "--from-scratch")
