@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 
 from simo2_core.analysis.course import Course
 from simo2_core.analysis.plots.cosines import draw_cosines
-from simo2_core.analysis.plots.curves import draw_curves
+from simo2_core.analysis.plots.curves import draw_curves, short
 from simo2_core.analysis.plots.neighbours import draw_neighbours
 from simo2_core.analysis.plots.pairs import draw_pairs
 from simo2_core.analysis.plots.scatter import draw_pca, draw_tsne
@@ -185,12 +185,13 @@ def course(steps, evaluations, *, broken=False, classes=10, dimensions=16):
 
 @pytest.mark.parametrize(("steps", "evaluations"), [(1, 0), (0, 1), (5, 1), (3000, 70)])
 def test_curves_of_any_length(tmp_path, drawn, steps, evaluations):
-    first, second = (
-        draw_curves(tmp_path / f"{name}.png", course(steps, evaluations), "digits · step 400").read_bytes()
-        for name in "ab"
-    )
-    assert first == second
+    draw_curves(tmp_path / "x.png", course(steps, evaluations), "digits · step 400")
     assert_legible(drawn[0])
+
+
+def test_the_same_course_gives_the_same_bytes(tmp_path):
+    paths = [draw_curves(tmp_path / f"{name}.png", course(90, 2), "digits · step 90") for name in "ab"]
+    assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
 def test_curves_show_the_spike_the_floor_and_what_is_not_finite(tmp_path, drawn):
@@ -205,3 +206,8 @@ def test_curves_show_the_spike_the_floor_and_what_is_not_finite(tmp_path, drawn)
     assert max(line.get_ydata().max() for line in same.lines if len(line.get_ydata()) > 2) == 1e4
     marks = next(line for line in total.lines if line.get_marker() == "x")
     assert marks.get_xdata().tolist() == [4998, 4999, 5000]
+
+
+def test_ticks_are_short():
+    numbers = (1e-7, 0.05, 700, 1000, 2e4, 5e5, 1e6, 3e8, 2e12)
+    assert [short(number) for number in numbers] == ["1e-7", "0.05", "700", "1k", "20k", "500k", "1M", "300M", "2e12"]

@@ -24,22 +24,28 @@ def drawn(monkeypatch):
     return figures
 
 
-@pytest.mark.parametrize("classes", [2, 10, 104])
-def test_confusions_are_legible_and_the_same_each_time(tmp_path, drawn, classes):
+@pytest.mark.parametrize("classes", [2, 104])
+def test_confusions_are_legible(tmp_path, drawn, classes):
     random = np.random.default_rng(0)
     labels = np.repeat(np.arange(classes), 30)
     predicted = np.where(random.random(len(labels)) < 0.8, labels, random.integers(0, classes, len(labels)))
     names = [NAMES[i] if i < len(NAMES) else f"class_name_{i:03d}" for i in range(classes)]
     found = classification(labels, predicted, classes=classes)
     caption = Caption("a preset", 400, len(labels), "test")
-    paths = [draw_confusion(tmp_path / f"{i}.png", found, names, caption, "kNN") for i in range(2)]
-    assert paths[0].read_bytes() == paths[1].read_bytes()
+    draw_confusion(tmp_path / "x.png", found, names, caption, "kNN")
     assert_legible(drawn[0])
     words = " ".join(word for word, _ in texts_of(drawn[0]))
     assert f"{np.sum(labels == predicted):,} of {len(labels):,} right" in words
     row, column, count = found.worst_confusions(1)[0]
     assert f"({count})" in words
     assert found.confusion[row, column] == count
+
+
+def test_the_same_confusions_give_the_same_bytes(tmp_path, drawn):
+    found, names = classification(np.arange(10), np.arange(10) // 2, classes=10), [str(i) for i in range(10)]
+    paths = [draw_confusion(tmp_path / f"{i}.png", found, names, Caption("x", 1, 10), "kNN") for i in range(2)]
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert_legible(drawn[0])
 
 
 def test_scores_are_where_they_belong(tmp_path, drawn):
