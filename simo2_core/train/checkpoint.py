@@ -19,6 +19,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from numpy.typing import NDArray
 
+from simo2_core.data.placement import human_bytes
 from simo2_core.errors import CheckpointError, NewerFormatError, RunError
 from simo2_core.run.files import sync_folder, write_whole
 from simo2_core.train.manifest import NAME as MANIFEST
@@ -32,6 +33,9 @@ _TEMPORARY = ".orbax-checkpoint-tmp"
 
 _ALONE = ocp.options.MultiprocessingOptions(primary_host=0, active_processes={0}, barrier_sync_key_prefix="simo2")
 """The first process has every array whole, so it saves and restores without waiting for the others."""
+
+SPARE = 2**20
+"""Bytes that must be free beside those of the arrays: for the names, shapes and settings, and the log meanwhile."""
 
 _STEP = re.compile(r"0|[1-9][0-9]*")
 
@@ -94,10 +98,10 @@ class Checkpoints:
         finished = self.wait()
         size = sum(int(array.nbytes) for array in arrays.values())
         free = shutil.disk_usage(self._folder).free
-        if free < size + 2**20:
+        if free < size + SPARE:
             raise CheckpointError(
-                f"the checkpoint of step {step} needs {size / 1e6:.1f} MB and {self._folder} has "
-                f"{free / 1e6:.1f} MB free. Free some space; training goes on."
+                f"the checkpoint of step {step} needs {human_bytes(size + SPARE)} and the disk of {self._folder} has "
+                f"{human_bytes(free)} free. Free some space."
             )
         self._step = step
         try:
@@ -117,7 +121,7 @@ class Checkpoints:
         for unfinished in self._folder.glob(f"{step}{_TEMPORARY}*"):
             shutil.rmtree(unfinished, ignore_errors=True)
         return CheckpointError(
-            f"the checkpoint of step {step}, {size / 1e6:.1f} MB, could not be written: {_reason(error)}."
+            f"the checkpoint of step {step}, {human_bytes(size)}, could not be written: {_reason(error)}."
         )
 
     def give_score(self, step: int, score: float) -> None:

@@ -145,7 +145,7 @@ def test_leaves_are_named_by_their_path() -> None:
 def test_a_full_disk_is_told_with_the_bytes_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoints = Checkpoints(tmp_path)
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 10})())
-    with pytest.raises(CheckpointError, match=r"needs 0\.0 MB"):
+    with pytest.raises(CheckpointError, match=r"needs 1\.0 MB and the disk of .* has 10 bytes free"):
         checkpoints.save(1, ARRAYS, {})
     checkpoints.close()
     assert list_steps(tmp_path) == []

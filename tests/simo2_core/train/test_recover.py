@@ -151,7 +151,7 @@ def test_old_ones_are_deleted_only_after_a_newer_one_is_whole(tmp_path: Path, mo
     monkeypatch.setattr("simo2_core.train.checkpoint.write_manifest", refuse)
     checkpoints = Checkpoints(tmp_path, keep=1)
     checkpoints.save(3, ARRAYS, {})
-    with pytest.raises(CheckpointError, match=r"step 3, 0\.0 MB, could not be written: no room left"):
+    with pytest.raises(CheckpointError, match=r"step 3, 28 bytes, could not be written: no room left"):
         checkpoints.wait()
     assert newest_sound(tmp_path).checkpoint == tmp_path / "2"
     assert list_steps(tmp_path) == [1, 2]
