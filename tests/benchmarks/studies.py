@@ -69,9 +69,6 @@ STUDIES = {
         "cifar10", ("simo2", "simo2-line", "supcon", "cross_entropy"), PHOTOGRAPHS, 2,
         "lr=0.0007,0.002,0.006",
     ),
-    "letters-dimensions": Study(
-        "letters", _varied("embedding_size", ("8", "16", "26", "64")), LETTERS
-    ),
     "digits-dimensions": Study("digits", _varied("embedding_size", ("2", "4", "6", "10", "16"))),
     "letters-settings": Study(
         "letters", ("simo2", *(f"simo2:{name}={value}" for name, values in VARIED.items() for value in values)), LETTERS
@@ -79,10 +76,6 @@ STUDIES = {
     "digits-views": Study(
         "digits", ("simclr", "simo2-views:samples_per_class=16", "simo2-line-views:samples_per_class=16"),
         "--embedding-size 64 --steps 1000 --eval-every 250", 3,
-    ),
-    "letters-views": Study(
-        "letters", ("simclr", "simo2-views", "simo2-line-views"),
-        LETTERS.replace("--embedding-size 32", "--embedding-size 64"), 3,
     ),
 }  # fmt: skip
 

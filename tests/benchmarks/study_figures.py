@@ -87,14 +87,11 @@ def draw(path: Path, title: str, caption: str, note: str, rows: Sequence[Row]) -
 
 
 def main(folder: Path, out: Path) -> None:
-    letters, digits = folder / "letters-dimensions", folder / "digits-dimensions"
+    digits = folder / "digits-dimensions"
     draw(
-        out / "study-dimensions.png", "As many dimensions as classes: where the line distance pays",
-        "digits: 10 classes, 400 steps · letters: 26 classes, 800 steps", "Dashed: D is the number of classes.",
-        [
-            ("digits: ", digits, "embedding_size", "D", 10, None),
-            ("letters: ", letters, "embedding_size", "D", 26, None),
-        ],
+        out / "study-dimensions.png", "Fewer dimensions than classes",
+        "digits · 10 classes · 400 steps", "Dashed: D is the number of classes.",
+        [("", digits, "embedding_size", "D", 10, None)],
     )  # fmt: skip
     settings = folder / "letters-settings"
     draw(
