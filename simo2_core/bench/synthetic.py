@@ -16,7 +16,10 @@ MOST_BYTES = 64_000_000
 
 
 def synthetic_dataset(preset: Preset, config: Config) -> Dataset:
-    """A data set with the classes and image shape of `preset`, as `config` resizes them, and fewer images."""
+    """A data set with the classes and image shape of `preset`, as `config` resizes them, and fewer images.
+
+    A class may have fewer than a batch draws of it: a draw may repeat an image, and takes as long as any other.
+    """
     height, width, channels = preset.image_shape
     if config.data.image_size:
         height = width = config.data.image_size
@@ -27,7 +30,7 @@ def synthetic_dataset(preset: Preset, config: Config) -> Dataset:
     return Dataset(
         name=f"random images like {config.data.dataset}",
         class_names=names,
-        train=_part(rng, preset.classes, max(fit, config.samples_per_class), shape),
+        train=_part(rng, preset.classes, max(fit, 2), shape),
         validation=_part(rng, preset.classes, 1, shape),
         test=_part(rng, preset.classes, 1, shape),
         mean=np.full(shape[-1], 0.5, np.float32),
