@@ -1,5 +1,6 @@
 """How fast data is: needs SIMO2_CIFAR10, the folder of 50,000 JPEG files. pytest tests/benchmarks/test_data.py -s."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -69,6 +70,48 @@ def test_the_host_keeps_a_ten_millisecond_step_fed() -> None:
     chunks.close()
     print(f"\n{count} chunks of {chunks.steps} steps, batch {chunks.batch}: waited {waited / seconds:.2%} of the time")
     assert waited / seconds <= 0.05
+
+
+@needs_cifar10
+def test_images_mapped_on_the_host_train_as_fast_as_images_on_the_device() -> None:
+    """A step of about 10 ms of the training call, both ways in turn. Fetching shares the processor with it here."""
+    import jax
+
+    from simo2_core.presets import PRESETS
+    from simo2_core.train.feed import Feed
+    from simo2_core.train.step import make_call, make_training
+
+    preset = PRESETS["cifar10"].config
+    model = dataclasses.replace(preset.model, stem_width=4, widths=(8, 16, 32))
+    data = DataConfig(dataset=f"{CIFAR10}/train")
+    config = dataclasses.replace(preset, data=data, model=model, samples_per_class=4, batch_size=40)
+    dataset = load_dataset(config.data, workers=2)
+    step, state = make_training(config, 10, dataset.image_shape)
+    feeds = {where: Feed(dataset, config, state, where) for where in ("device", "host")}
+    turn = feeds["host"].chunk
+    assert turn
+    states = {where: jax.tree.map(jax.numpy.copy, state) for where in feeds}
+    calls = {where: make_call(dataclasses.replace(step, chunk=feed.chunk)) for where, feed in feeds.items()}
+
+    def train(where: str, first: int) -> None:
+        for at in range(first, first + 4 * turn, turn):
+            states[where], *_ = calls[where](states[where], feeds[where].data(at), np.int32(turn))
+            jax.block_until_ready(states[where])
+
+    ratios, milliseconds = [], 0.0
+    for round_ in range(8):
+        first = round_ * 4 * turn
+        order = ("device", "host") if round_ % 2 else ("host", "device")
+        seconds = {where: timed(lambda where=where, first=first: train(where, first)) for where in order}
+        if round_:  # the first compiles
+            ratios.append(seconds["device"] / seconds["host"])
+            milliseconds = 1e3 * seconds["device"] / (4 * turn)
+    for feed in feeds.values():
+        feed.close()
+    assert all(map(np.array_equal, states["device"].params.values(), states["host"].params.values()))
+    low, middle, high = np.quantile(ratios, (0, 0.5, 1))
+    print(f"\nsteps/s mapped over on the device, {milliseconds:.1f} ms a step: {middle:.3f} ({low:.3f} to {high:.3f})")
+    assert middle >= 0.95
 
 
 def test_streaming_photographs_at_224(tmp_path: Path) -> None:
