@@ -142,3 +142,4 @@ def test_streaming_photographs_at_224(tmp_path: Path) -> None:
 def test_importing_the_core_is_free() -> None:
     seconds = timed(lambda: subprocess.run([sys.executable, "-c", "import simo2_core"], check=True))
     print(f"\nimport simo2_core: {seconds:.3f} s, the interpreter included")
+    assert seconds < 0.5

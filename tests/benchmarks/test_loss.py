@@ -1,7 +1,6 @@
 """The loss, value and gradient, against a gather of all pairs; run by name: pytest tests/benchmarks/test_loss.py -s."""
 
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -49,7 +48,7 @@ def test_so_many_times_faster_than_a_gather(shape, times):
 def in_a_process_of_its_own(name):
     """(seconds, bytes that it took at most) of value and gradient at a thousand classes."""
     command = [sys.executable, "-m", "tests.benchmarks.test_loss", name]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ).stdout)
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 @pytest.mark.skipif(host_memory_free() < GATHER_BYTES, reason="gathering takes 22 GB")
