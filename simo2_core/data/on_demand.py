@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simo2_core.data.decode import Rule
-from simo2_core.data.pool import Crew, chunks, cpus
+from simo2_core.data.pool import Crew, chunks, cpus, even_chunks
 from simo2_core.data.sources.source import Split
 from simo2_core.data.worker import DecodeJob, DecodeTask
 from simo2_core.errors import DataError
 
 _TASK = 32
-"""Images a task: a batch must spread over all workers."""
+"""Most images of a task."""
 _BUFFER_BYTES = 1 << 28
 
 
@@ -41,14 +41,13 @@ class OnDemandImages:
         self.unreadable: set[int] = set()
         self._records, self._order = split.records, order
         self._labels = split.labels[order]
-        self._room = max(1, _BUFFER_BYTES // int(np.prod(rule.shape)))
+        self._room = max(1, min(len(order), _BUFFER_BYTES // int(np.prod(rule.shape))))
         shared = Path("/dev/shm")  # memory that processes share, on Linux
         folder = tempfile.TemporaryDirectory(prefix="simo2-", dir=shared if shared.is_dir() else None)
         path = Path(folder.name) / "images.npy"
-        self._buffer = np.lib.format.open_memmap(
-            path, mode="w+", dtype=np.uint8, shape=(min(self._room, len(order)), *rule.shape)
-        )
-        crew = Crew(DecodeJob(path, rule, split.transposed), cpus() if workers is None else workers)
+        self._buffer = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(self._room, *rule.shape))
+        self._workers = cpus() if workers is None else workers
+        crew = Crew(DecodeJob(path, rule, split.transposed), self._workers)
         self._crew = crew
         self._lock = threading.Lock()
         self._close = weakref.finalize(self, _close, crew, folder)
@@ -76,7 +75,7 @@ class OnDemandImages:
         while len(places):
             tasks = [
                 DecodeTask(self._records.take(self._order[rows[places[begin:end]]]), places[begin:end])
-                for begin, end in chunks(len(places), _TASK)
+                for begin, end in even_chunks(len(places), _TASK, self._workers)
             ]
             bad = [place for answer in self._crew.map(tasks) for place, _, _ in answer]
             self.unreadable.update(rows[bad].tolist())

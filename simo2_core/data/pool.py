@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import pickle
 import queue
@@ -12,6 +13,8 @@ import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, cast
+
+import numpy as np
 
 from simo2_core.data.worker import Job
 from simo2_core.errors import DataError
@@ -156,3 +159,10 @@ def _drain(tasks: queue.Queue[Any]) -> None:
 def chunks(count: int, size: int) -> Iterable[tuple[int, int]]:
     """(begin, end) of runs of at most `size` of `count` items."""
     return ((begin, min(begin + size, count)) for begin in range(0, count, size))
+
+
+def even_chunks(count: int, size: int, workers: int) -> Iterable[tuple[int, int]]:
+    """As `chunks`, but of equal length and as many for each worker: no worker waits for another's last."""
+    rounds = -(-count // (size * workers))
+    bounds = np.linspace(0, count, min(count, rounds * workers) + 1).astype(int).tolist()
+    return itertools.pairwise(bounds)

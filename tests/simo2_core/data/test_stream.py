@@ -8,12 +8,15 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from simo2_core.config import DataConfig
 from simo2_core.data.build import labelled_order, settle_rule
 from simo2_core.data.dataset import Part
 from simo2_core.data.load import load_dataset
 from simo2_core.data.on_demand import OnDemandImages
+from simo2_core.data.pool import even_chunks
 from simo2_core.data.sampler import draw_batch
 from simo2_core.data.sources.folder import FolderSource
 from simo2_core.data.stream import CHUNK_BYTES, MAX_CHUNK, Chunks, chunk_steps
@@ -127,6 +130,23 @@ def test_images_on_demand_index_like_an_array(make_folder: MakeFolder) -> None:
     np.testing.assert_array_equal(images[2:5], array[2:5])
     np.testing.assert_array_equal(images[4], array[4])
     images.close()
+
+
+def test_more_rows_than_the_data_set_has_can_be_asked_for(make_folder: MakeFolder) -> None:
+    images = on_demand(make_folder(count=6))
+    rows = np.arange(30) % len(images)
+    np.testing.assert_array_equal(images[rows], images[:][rows])
+    images.close()
+
+
+@given(count=st.integers(0, 500), size=st.integers(1, 40), workers=st.integers(1, 9))
+def test_even_chunks_cover_all_and_share_alike(count: int, size: int, workers: int) -> None:
+    cut = list(even_chunks(count, size, workers))
+    assert [row for begin, end in cut for row in range(begin, end)] == list(range(count))
+    lengths = [end - begin for begin, end in cut]
+    assert max(lengths, default=0) <= size
+    assert max(lengths, default=1) - min(lengths, default=1) <= 1
+    assert len(cut) % workers == 0 or len(cut) == count
 
 
 def test_an_unreadable_image_is_replaced_by_one_of_its_class(make_folder: MakeFolder) -> None:
