@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -30,10 +32,11 @@ from simo2_core.train.memory import program_bytes
 from simo2_core.train.step import MAX_STEPS, make_call, make_training
 from simo2_core.train.trainer import train
 
-SECONDS = 12.0
+SECONDS = 16.0
 """About how long everything is timed, compiling apart, unless a single step is longer than its share."""
-TURNS = 8
-"""Times that the loop and the bare call take turns."""
+TURN_SECONDS = 0.25
+"""How long the loop and the bare call are timed in turn, as long as a call of training lasts."""
+LEAST_TURNS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,10 +67,9 @@ class Bench:
     """Seconds to trace and compile the training call the first time."""
     compile_warm: float
     """Seconds of a second start, which finds the program in the cache."""
-    loop: float
-    """Seconds a step of the whole loop: calls, events, logs on disk."""
-    bare: float
-    """Seconds a step of the compiled call alone, timed in turn with the loop."""
+    turns: tuple[tuple[float, float], ...]
+    """Seconds a step of the whole loop (calls, events, logs on disk), and of the compiled call alone: the mean of a
+    turn just before and one just after, so that a machine whose speed drifts favours neither."""
 
     @property
     def mfu(self) -> float:
@@ -75,14 +77,19 @@ class Bench:
         return self.flops / self.step / self.peak_flops
 
     @property
+    def loop_overheads(self) -> list[float]:
+        """The loop over the bare call of as many steps, turn by turn: what the host costs."""
+        return [loop / bare for loop, bare in self.turns]
+
+    @property
     def loop_overhead(self) -> float:
-        """The loop over the bare call of the same steps: what the host costs."""
-        return self.loop / self.bare
+        """The median of `loop_overheads`."""
+        return statistics.median(self.loop_overheads)
 
     @property
     def fixed_batch_overhead(self) -> float:
         """The loop over a bare call that neither draws nor augments: what data and host cost together."""
-        return self.loop / (self.bare * (1 - (self.parts["sampling"] + self.parts["augmentation"]) / self.step))
+        return self.loop_overhead / (1 - (self.parts["sampling"] + self.parts["augmentation"]) / self.step)
 
 
 def measure(config: Config, dataset: Dataset, report: Callable[[str], None], seconds: float = SECONDS) -> Bench:
@@ -108,7 +115,7 @@ def measure(config: Config, dataset: Dataset, report: Callable[[str], None], sec
         product, product_flops = make_products(precision)
         spent = time_in_turn({**stages, "step": bare, "product": product}, seconds / 2, MAX_STEPS)
         report("timing the loop")
-        loop, alone = _time_loop(config, dataset, bare, spent["step"], seconds / 2)
+        turns = _time_loop(config, dataset, bare, spent["step"], seconds / 2)
         costs = compiled.cost_analysis()
         drawn, k = step.batch_shape
         return Bench(
@@ -127,16 +134,17 @@ def measure(config: Config, dataset: Dataset, report: Callable[[str], None], sec
             device_peak_bytes=device_peak_bytes(),
             compile_cold=cold,
             compile_warm=warm,
-            loop=loop,
-            bare=alone,
+            turns=turns,
         )
 
 
-def _time_loop(config: Config, dataset: Dataset, bare: Run, step_seconds: float, seconds: float) -> tuple[float, float]:
-    """Seconds a step of the whole loop and of the bare call, each the fastest of `TURNS`."""
-    turn = seconds / 2 / TURNS
+def _time_loop(
+    config: Config, dataset: Dataset, bare: Run, step_seconds: float, seconds: float
+) -> tuple[tuple[float, float], ...]:
+    """`Bench.turns`: as many as fit into `seconds`."""
+    turn = min(TURN_SECONDS, seconds / 2 / LEAST_TURNS)
     steps = max(1, min(MAX_STEPS, round(turn / step_seconds)))
-    best_loop = best_bare = float("inf")
+    rounds = max(LEAST_TURNS, int(seconds / (2 * max(turn, step_seconds))))
     with tempfile.TemporaryDirectory(prefix="simo2-bench-") as folder:
         run = RunDirectory.create(Path(folder), "bench", config)
         events = record(train(config, run, Control(run.control), dataset), run)
@@ -145,17 +153,23 @@ def _time_loop(config: Config, dataset: Dataset, bare: Run, step_seconds: float,
         calls = (event for event in events if isinstance(event, StepsLogged))
         for _ in range(3):  # the first calls find out how many steps a call should have
             next(calls)
-        for _ in range(TURNS):
-            best_loop = min(best_loop, _time_calls(calls, turn))
-            start = time.perf_counter()
-            bare(steps)
-            best_bare = min(best_bare, (time.perf_counter() - start) / steps)
+        loops, alone = [], [_time_bare(bare, steps)]
+        for _ in range(rounds):
+            loops.append(_time_calls(calls, turn))
+            alone.append(_time_bare(bare, steps))
         events.close()  # type: ignore[attr-defined]
-    return best_loop, best_bare
+    return tuple(zip(loops, map(statistics.mean, itertools.pairwise(alone)), strict=True))
+
+
+def _time_bare(bare: Run, steps: int) -> float:
+    start = time.perf_counter()
+    bare(steps)
+    return (time.perf_counter() - start) / steps
 
 
 def _time_calls(calls: Iterator[StepsLogged], seconds: float) -> float:
+    """Seconds a step of whole calls, one after another for about `seconds`."""
     steps, start = 0, time.perf_counter()
-    while steps == 0 or time.perf_counter() - start < seconds:
+    while steps == 0 or time.perf_counter() - start < seconds / 2:
         steps += len(next(calls).total)
     return (time.perf_counter() - start) / steps

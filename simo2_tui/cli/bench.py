@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import statistics
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
@@ -56,7 +57,7 @@ bench_command = with_settings(_bench)
 def facts(result: Bench) -> dict[str, Any]:
     """The measurements and what follows from them, for `--json`; times in milliseconds a step or seconds."""
     plain = dataclasses.asdict(result)
-    for name in ("parts", "step", "loop", "bare", "compile_cold", "compile_warm"):
+    for name in ("parts", "step", "turns", "compile_cold", "compile_warm"):
         del plain[name]
     return plain | {
         "milliseconds": {name: 1e3 * value for name, value in result.parts.items()} | {"step": 1e3 * result.step},
@@ -65,8 +66,8 @@ def facts(result: Bench) -> dict[str, Any]:
         "mfu": result.mfu,
         "compile_seconds": {"cold": result.compile_cold, "warm": result.compile_warm},
         "loop": {
-            "milliseconds": 1e3 * result.loop,
-            "bare_milliseconds": 1e3 * result.bare,
+            "milliseconds": [1e3 * loop for loop, _ in result.turns],
+            "bare_milliseconds": [1e3 * bare for _, bare in result.turns],
             "overhead": result.loop_overhead,
             "overhead_over_fixed_batch": result.fixed_batch_overhead,
         },
@@ -91,6 +92,7 @@ def summary_lines(result: Bench) -> list[str]:
     """Everything but the parts of a step, in plain lines."""
     from simo2_core.data.placement import human_bytes
 
+    low, _, high = statistics.quantiles(result.loop_overheads, n=4)
     held = f", {human_bytes(result.device_peak_bytes)} held at most" if result.device_peak_bytes else ""
     return [
         f"Device: {result.device}, {result.parameters:,} parameters in float32, products in {result.precision}",
@@ -100,5 +102,6 @@ def summary_lines(result: Bench) -> list[str]:
         f"Memory: {human_bytes(result.bytes_moved)} moved a step, {human_bytes(result.program_bytes)} planned{held}",
         f"Compiling: {result.compile_cold:.1f} s the first time, {result.compile_warm:.1f} s from the cache "
         f"({result.compile_warm / result.compile_cold:.0%})",
-        f"Loop: {result.loop_overhead:.3f} x the bare call, {result.fixed_batch_overhead:.3f} x one on a fixed batch",
+        f"Loop: {result.loop_overhead:.3f} x the bare call, {result.fixed_batch_overhead:.3f} x one on a fixed batch "
+        f"(median of {len(result.turns)} turns, the middle half within {low:.3f} to {high:.3f} x the bare call)",
     ]

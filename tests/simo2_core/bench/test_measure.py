@@ -46,7 +46,9 @@ def test_facts_of_the_step_are_those_of_the_settings(bench: Bench) -> None:
 
 def test_ratios_are_of_what_was_measured(bench: Bench) -> None:
     assert bench.mfu == pytest.approx(bench.flops / bench.step / bench.peak_flops)
-    assert bench.loop_overhead == pytest.approx(bench.loop / bench.bare)
+    assert len(bench.turns) >= 3
+    assert min(map(min, bench.turns)) > 0
+    assert bench.loop_overhead == np.median([loop / bare for loop, bare in bench.turns])
     assert bench.fixed_batch_overhead >= bench.loop_overhead
 
 
