@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from simo2_core.data.augment import normalise
 from simo2_core.data.dataset import Part
 from simo2_core.errors import DataError
+from simo2_core.model.compiling import jit
 from simo2_core.model.network import Arrays, Network
 
 Embed = Callable[[Arrays, Arrays, Array, Array, Array], tuple[Array, Array]]
@@ -25,7 +25,8 @@ def compile_embed(network: Network) -> Embed:
         representation, embedding = network.infer(params, stats, normalise(images, mean, std))
         return representation.astype(jnp.float32), embedding.astype(jnp.float32)
 
-    return jax.jit(embed)
+    compiled: Embed = jit(embed)
+    return compiled
 
 
 class Encoder:

@@ -106,7 +106,7 @@ def measure(config: Config, dataset: Dataset, report: Callable[[str], None], sec
         step, state = make_training(config, len(dataset.class_names), dataset.image_shape)
         data = place(dataset)
         report("compiling the training step")
-        compiled, cold, warm = compile_twice(lambda: make_call(step).lower(state, data, jnp.int32(0)).compile())  # type: ignore[attr-defined]
+        compiled, cold, warm = compile_twice(lambda: make_call(step).lower(state, data, jnp.int32(0)).compile())
         bare = whole_step(compiled, state, data)
         report("compiling its parts")
         stages = make_stages(step, state, data)

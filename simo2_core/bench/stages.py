@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
+from simo2_core.model.compiling import jit
 from simo2_core.model.network import Arrays
 from simo2_core.objectives.objective import Seen
 from simo2_core.train.step import Data, Step, TrainState
@@ -70,7 +71,7 @@ def _repeat(stage: Callable[[TrainState, Data], Array], state: TrainState, data:
 
         return jax.lax.fori_loop(0, n, body, jnp.float32(0))
 
-    compiled = jax.jit(call).lower(state, data, jnp.int32(0)).compile()
+    compiled = jit(call).lower(state, data, jnp.int32(0)).compile()
     return lambda n: compiled(state, data, jnp.int32(n)).block_until_ready()
 
 
@@ -95,7 +96,7 @@ def _repeat_loss(step: Step, state: TrainState, data: Data) -> Run:
 
         return jax.lax.fori_loop(0, n, body, (seen.embedding, seen.representation))
 
-    compiled = jax.jit(call).lower(state.params, seen, jnp.int32(0)).compile()
+    compiled = jit(call).lower(state.params, seen, jnp.int32(0)).compile()
     return lambda n: compiled(state.params, seen, jnp.int32(n))[0].block_until_ready()
 
 

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from simo2_core.config import AugmentConfig, Config
 from simo2_core.data.augment import augment
 from simo2_core.data.dataset import Dataset, Part
+from simo2_core.model.compiling import jit
 from simo2_core.model.network import Arrays, Network
 from simo2_core.train.features import Features
 from simo2_core.train.restore import load_network
@@ -86,7 +87,7 @@ def augmented_probe(
     part, batch = dataset.train, min(_BATCH, len(dataset.train))
     optimizer = optax.sgd(optax.cosine_decay_schedule(1.0, epochs * (len(part) // batch)), momentum=0.9)
     state = optimizer.init(heads)
-    step = jax.jit(partial(_step, network, optimizer, config.augment))
+    step = jit(partial(_step, network, optimizer, config.augment))
     order = np.random.default_rng((config.seed, 0x9B0BE))
     key = jax.random.fold_in(jax.random.key(config.seed), 0x9B0BE)
     for epoch in range(epochs):

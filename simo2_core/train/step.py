@@ -8,7 +8,6 @@ calls, or where a run was interrupted.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -24,6 +23,7 @@ from simo2_core.config import Config
 from simo2_core.data.augment import augment
 from simo2_core.data.sampler import Draw, draw_batch
 from simo2_core.errors import ConfigError
+from simo2_core.model.compiling import jit
 from simo2_core.model.network import Arrays, Network
 from simo2_core.objectives.build import make_objective
 from simo2_core.objectives.objective import PREFIX, Loss, Objective, Seen
@@ -207,7 +207,7 @@ def _keys(state: TrainState) -> tuple[Array, Array]:
     return augment_key, dropout_key
 
 
-def make_call(step: Step) -> Callable[[TrainState, Data, Array], tuple[TrainState, Measured, Array]]:
+def make_call(step: Step) -> Any:
     """Up to MAX_STEPS steps as one jitted call: (state, data, n) -> (state, `Measured` rows, steps begun).
 
     The state is donated. The number of steps is an argument, not a shape, so one compilation serves every n. A step
@@ -231,7 +231,7 @@ def make_call(step: Step) -> Callable[[TrainState, Data, Array], tuple[TrainStat
         state, rows, begun, _ = jax.lax.while_loop(more, body, (state, empty, jnp.int32(0), jnp.bool(True)))
         return state, rows, begun
 
-    return jax.jit(call, donate_argnums=0, out_shardings=whole(step.mesh))
+    return jit(call, donate_argnums=0, out_shardings=whole(step.mesh))
 
 
 def compile_call(step: Step, state: TrainState, data: Data) -> Any:
@@ -240,4 +240,4 @@ def compile_call(step: Step, state: TrainState, data: Data) -> Any:
     def shape(array: Array) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=array.sharding)  # type: ignore[no-untyped-call]
 
-    return make_call(step).lower(*jax.tree.map(shape, (state, data)), np.int32(0)).compile()  # type: ignore[attr-defined]
+    return make_call(step).lower(*jax.tree.map(shape, (state, data)), np.int32(0)).compile()
