@@ -52,8 +52,10 @@ def convolve(x_nhwc: Array, kernel: Array, strides: tuple[int, int], padding: st
     rows, columns, _, _ = kernel.shape
     if jax.default_backend() == "cpu":
         if rows == columns == 1:
-            strided = x_nhwc[:, :: strides[0], :: strides[1]]
-            return jnp.einsum("npqc,co->npqo", strided, kernel[0, 0], preferred_element_type=_wide(x_nhwc))
+            x_npqc = x_nhwc[:, :: strides[0], :: strides[1]]
+            pixels = x_npqc.reshape(-1, x_npqc.shape[-1])
+            y = jnp.matmul(pixels, kernel[0, 0], preferred_element_type=_wide(x_nhwc))
+            return y.reshape(*x_npqc.shape[:-1], -1)
         if height * width <= rows * columns:
             return _as_one_product(x_nhwc, kernel, strides, padding)
     return _convolve(x_nhwc, kernel, strides, padding)

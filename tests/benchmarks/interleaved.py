@@ -6,10 +6,12 @@ from typing import Any
 
 import jax
 
+from simo2_core.model.compiling import jit
+
 
 def best_of_each(rivals: Mapping[str, Callable[..., Any]], *operands: Any, seconds: float = 0.5) -> dict[str, float]:
-    """Milliseconds of each jitted rival on the same operands; each has `seconds`, and three turns at least."""
-    compiled = {name: jax.jit(rival).lower(*operands).compile() for name, rival in rivals.items()}
+    """Milliseconds of each rival on the same operands, compiled as networks are: `seconds` and three turns at least."""
+    compiled = {name: jit(rival).lower(*operands).compile() for name, rival in rivals.items()}
     turns: dict[str, list[float]] = {name: [] for name in rivals}
     for call in compiled.values():
         jax.block_until_ready(call(*operands))
