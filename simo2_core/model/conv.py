@@ -1,10 +1,10 @@
 """Linear convolution, in whichever form the backend is fast at.
 
 XLA's convolution is the fastest on an accelerator, and on a CPU for large maps. On a CPU two forms of the same sum
-beat it, forwards and backwards (2 cores, 3×3, 64 to 64 channels, batch 160; `tests/benchmarks/test_conv.py`):
+beat it, forwards and backwards (2 cores, batch 160, compiled as `compiling.jit` does; `tests/benchmarks/test_conv.py`):
 
-    kernel 1×1                   one product over pixels          0.15 ms instead of 0.32 (32 to 32 at 4×4)
-    map no larger than kernel    one product over whole maps      0.45 ms instead of 8.1 (3×3 on 2×2)
+    kernel 1×1                   one product over pixels          0.09 ms instead of 2.1 in a loop (32 to 32 at 4×4)
+    map no larger than kernel    one product over whole maps      0.29 ms instead of 2.9 (3×3, 64 to 64 on 2×2)
 
 The second multiplies each image, flattened, with the matrix that the convolution is: (h*w*c, p*q*o), mostly copies
 of the kernel's taps. While the map has no more pixels than the kernel has taps, that is no more arithmetic than the

@@ -153,7 +153,12 @@ class Step:
         """
         drawn = self.draw(state, data)
         images = self.prepare(state, data, drawn.rows)
-        gradient, loss, stats = self.gradient(state, images, drawn.classes)
+        return self.update(state, *self.gradient(state, images, drawn.classes))
+
+    def update(
+        self, state: TrainState, gradient: Arrays, loss: Loss, stats: Arrays
+    ) -> tuple[TrainState, Measured, Array]:
+        """What `__call__` returns, of the gradient by parameter, the loss, and the new `stats`."""
         grad_norm = optax.tree.norm(gradient)
         updates, opt_state = self.optimizer.update(gradient, state.opt_state, state.params)
         after = TrainState(optax.apply_updates(state.params, updates), stats, opt_state, state.key, state.step + 1)

@@ -1,4 +1,6 @@
-"""What the console costs a run on a real terminal: `python -m tests.benchmarks.console [MEASURE …]`; some minutes.
+"""What the console costs a run on a real terminal: `python -m tests.benchmarks.console [MEASURE …]`.
+
+`against_headless` takes five minutes, `in_turns` three, `stalled` two, `idle` one.
 
 Turns alternate, since a machine that others use is not the same from one minute to the next.
 """

@@ -29,7 +29,7 @@ def bench() -> Bench:
 def test_the_parts_add_up_to_the_step(bench: Bench) -> None:
     assert tuple(bench.parts) == PARTS
     assert math.isclose(sum(bench.parts.values()), bench.step, rel_tol=1e-9)
-    assert bench.parts["sampling"] > 0
+    assert min(bench.parts[name] for name in ("sampling", "loss", "optimiser", "forward", "backward")) > 0
 
 
 def test_facts_of_the_step_are_those_of_the_settings(bench: Bench) -> None:
@@ -70,8 +70,8 @@ def test_a_second_start_finds_the_program(monkeypatch: pytest.MonkeyPatch) -> No
     assert program_bytes(compiled) >= 2 * 8 * 8 * 4
 
 
-def test_the_split_takes_the_loss_out_of_the_backward_pass() -> None:
-    stages = {"sampling": 1.0, "augmentation": 3.0, "forward": 7.0, "backward": 20.0, "loss": 2.0, "step": 21.0}
+def test_the_backward_pass_is_what_remains_of_the_step() -> None:
+    stages = {"sampling": 1.0, "augmentation": 3.0, "forward": 7.0, "loss": 2.0, "optimiser": 1.0, "step": 21.0}
     assert split(stages) == {
         "sampling": 1.0, "augmentation": 2.0, "forward": 4.0, "backward": 11.0, "loss": 2.0, "optimiser": 1.0,
     }  # fmt: skip
