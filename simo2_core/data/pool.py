@@ -32,6 +32,10 @@ def cpus() -> int:
         return os.cpu_count() or 1
 
 
+class WorkerDiedError(DataError):
+    """A worker process ended in the middle of a task, or before it."""
+
+
 class Worker:
     """One worker process, as its parent sees it. Not for two threads at once."""
 
@@ -51,7 +55,7 @@ class Worker:
         self._send(job)
 
     def run(self, task: Any) -> Any:
-        """The answer to `task`; raises what the job raised, or DataError when the process has died."""
+        """The answer to `task`; raises what the job raised, or WorkerDiedError."""
         self._send(task)
         try:
             ok, answer = pickle.load(self._stdout)
@@ -68,12 +72,12 @@ class Worker:
         except (BrokenPipeError, ValueError):
             raise self._death() from None
 
-    def _death(self) -> DataError:
+    def _death(self) -> WorkerDiedError:
         code = self._process.wait()
         self._errors.seek(0)
         said = self._errors.read().decode(errors="replace").strip().splitlines()[-1:]
         why = f"signal {-code}, often too little memory" if code < 0 else f"exit code {code}"
-        return DataError(f"a decoding process died ({why}{': ' + said[0] if said else ''}). Try again.")
+        return WorkerDiedError(f"a decoding process died ({why}{': ' + said[0] if said else ''}). Try again.")
 
     def close(self) -> None:
         """Ends the process, whatever it is doing."""
@@ -85,10 +89,16 @@ class Worker:
 
 
 class Crew:
-    """Some worker processes with one job. Use it as a context manager, or close it."""
+    """Some worker processes with one job. Use it as a context manager, or close it.
+
+    A worker that dies is replaced and its task tried once more: the system may have ended it for want of memory, which
+    should not end a run of days.
+    """
 
     def __init__(self, job: Job, workers: int) -> None:
+        self._job = job
         self._workers = [Worker(job) for _ in range(workers)]
+        self._closed, self._lock = False, threading.Lock()
 
     def map(self, tasks: Sequence[Any]) -> Iterator[Any]:
         """Yields the answers in the order in which they come; the first error ends it, and the crew with it."""
@@ -97,17 +107,17 @@ class Crew:
         for task in tasks:
             waiting.put(task)
 
-        def feed(worker: Worker) -> None:
+        def feed(place: int) -> None:
             with contextlib.suppress(queue.Empty):
                 while True:
                     task = waiting.get_nowait()
                     try:
-                        answers.put((True, worker.run(task)))
+                        answers.put((True, self._run(place, task)))
                     except Exception as error:  # raised again by the consumer
                         answers.put((False, error))
                         return
 
-        threads = [threading.Thread(target=feed, args=(worker,), daemon=True) for worker in self._workers]
+        threads = [threading.Thread(target=feed, args=(place,), daemon=True) for place in range(len(self._workers))]
         for thread in threads:
             thread.start()
         done = 0
@@ -125,10 +135,24 @@ class Crew:
             for thread in threads:
                 thread.join()
 
+    def _run(self, place: int, task: Any) -> Any:
+        worker = self._workers[place]
+        try:
+            return worker.run(task)
+        except WorkerDiedError:
+            with self._lock:
+                if self._closed:
+                    raise
+                worker.close()
+                worker = self._workers[place] = Worker(self._job)
+            return worker.run(task)
+
     def close(self) -> None:
         """Ends the processes, whatever they are doing."""
-        for worker in self._workers:
-            worker.close()
+        with self._lock:
+            self._closed = True
+            for worker in self._workers:
+                worker.close()
 
     def __enter__(self) -> Crew:
         return self

@@ -16,10 +16,12 @@ from simo2_core.data.build import labelled_order, settle_rule
 from simo2_core.data.dataset import Part
 from simo2_core.data.load import load_dataset
 from simo2_core.data.on_demand import OnDemandImages
-from simo2_core.data.pool import even_chunks
+from simo2_core.data.pool import Crew, even_chunks
 from simo2_core.data.sampler import draw_batch
 from simo2_core.data.sources.folder import FolderSource
 from simo2_core.data.stream import CHUNK_BYTES, MAX_CHUNK, Chunks, chunk_steps
+from simo2_core.errors import DataError
+from tests.simo2_core.data.doomed import Doomed
 from tests.simo2_core.data.pictures import MakeFolder, config
 
 KEY = jax.random.key(7)
@@ -137,6 +139,20 @@ def test_more_rows_than_the_data_set_has_can_be_asked_for(make_folder: MakeFolde
     rows = np.arange(30) % len(images)
     np.testing.assert_array_equal(images[rows], images[:][rows])
     images.close()
+
+
+def test_a_worker_that_dies_is_replaced_and_its_task_done_again(tmp_path: Path) -> None:
+    trap = tmp_path / "trap"
+    trap.write_bytes(b"x")
+    with Crew(Doomed(trap), 2) as crew:
+        assert sorted(crew.map([1, 2, 3])) == [1, 2, 3]
+
+
+def test_a_task_that_ends_every_worker_is_an_error(tmp_path: Path) -> None:
+    trap = tmp_path / "trap"
+    trap.write_bytes(b"xx")
+    with Crew(Doomed(trap), 1) as crew, pytest.raises(DataError, match=r"a decoding process died \(exit code 7"):
+        list(crew.map([1]))
 
 
 @given(count=st.integers(0, 500), size=st.integers(1, 40), workers=st.integers(1, 9))
