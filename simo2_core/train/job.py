@@ -21,7 +21,7 @@ from simo2_core.data.dataset import Dataset
 from simo2_core.data.load import load_dataset
 from simo2_core.data.placement import choose_placement, look_at_machine
 from simo2_core.data.preflight import DatasetFacts, preflight
-from simo2_core.errors import CheckpointError, ConfigError, DivergedError
+from simo2_core.errors import CheckpointError, ConfigError, DataError, DivergedError
 from simo2_core.events import (
     CheckpointSaved,
     Compiled,
@@ -401,6 +401,15 @@ class Job:
         yield from self._save_or_fail()
         yield self._finished("diverged", message)
         raise DivergedError(message)
+
+    def end_without_images(self, error: DataError) -> Iterator[Event]:
+        """Saves the state as it is and raises what kept the next images from being read."""
+        yield from self._save_or_fail()
+        yield self._finished("failed", str(error))
+        if self.step == 0:
+            raise error
+        kept = f"Step {self.step} is kept: simo2 resume {self.run.path} goes on from it."
+        raise DataError(f"{error} {kept}") from error
 
     def _save_or_fail(self) -> Iterator[Event]:
         if self.step == 0:

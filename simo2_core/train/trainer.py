@@ -19,6 +19,7 @@ from collections.abc import Iterator
 
 from simo2_core.config import Config
 from simo2_core.data.dataset import Dataset
+from simo2_core.errors import DataError
 from simo2_core.events import ControlApplied, Event
 from simo2_core.knobs import Cadence
 from simo2_core.run.control import Control
@@ -43,7 +44,8 @@ def train(
         pictures: whether to draw the plots, which `simo2 plot` can do later.
 
     Raises:
-        ConfigError, DataError: before anything starts.
+        ConfigError: before anything starts.
+        DataError: before anything starts, or images could no longer be read; the state has been saved.
         DivergedError: a loss, gradient or embedding was not finite; the state before that step has been saved.
         ProcessLostError: another process of a distributed run is gone.
         OutOfMemoryError: the device or the host has too little memory.
@@ -87,6 +89,8 @@ def train(
                 yield job.advance(plan.steps_before_next(job.step))
                 if job.stop_passed_on:
                     control.send("stop", "signal to another process")
+        except DataError as error:
+            yield from job.end_without_images(error)
         finally:
             job.close()
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from simo2_core.config import Config
-from simo2_core.data import cache
+from simo2_core.data import cache, stream
 from simo2_core.data.placement import Machine
-from simo2_core.events import StepsLogged, WarningRaised
+from simo2_core.errors import DataError
+from simo2_core.events import RunFinished, StepsLogged, WarningRaised
 from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
@@ -66,6 +67,36 @@ def on_device(tmp_path_factory: pytest.TempPathFactory) -> list[float]:
 @pytest.mark.usefixtures("small_device")
 def test_images_mapped_from_the_host_train_the_same(tmp_path: Path, on_device: list[float]) -> None:
     np.testing.assert_allclose(totals(tmp_path, "host", TINY), on_device, rtol=1e-4)
+
+
+@pytest.mark.usefixtures("small_device")
+def test_images_that_no_longer_come_do_not_cost_the_run(
+    tmp_path: Path, on_device: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunDirectory.create(tmp_path, "lost", TINY)
+    chunks: list[int] = []
+    rows_of, read = stream.Chunks._fetch, stream.Chunks._read
+
+    def fetch(self: stream.Chunks, chunk: int) -> object:
+        chunks.append(chunk)
+        return rows_of(self, chunk)
+
+    def lost(self: stream.Chunks, rows: np.ndarray) -> np.ndarray:
+        if chunks[-1] == 2:
+            raise DataError("a decoding process died.")
+        return read(self, rows)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stream.Chunks, "_fetch", fetch)
+        patch.setattr(stream.Chunks, "_read", lost)
+        with pytest.raises(DataError, match=r"died\. Step 10 is kept: simo2 resume .*lost"):
+            list(record(train(TINY, run, Control(run.control)), run))
+    (end,) = (event for event in run.events() if isinstance(event, RunFinished))
+    assert (end.reason, end.checkpoint) == ("failed", "checkpoints/10")
+    rest = [
+        event.total for event in record(train(TINY, run, Control(run.control)), run) if isinstance(event, StepsLogged)
+    ]
+    np.testing.assert_allclose(np.concatenate(rest), on_device[10:], rtol=1e-4)
 
 
 @pytest.mark.slow
