@@ -17,6 +17,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+INTERRUPTED = 130
+"""The exit code of a process that was asked to stop: what it trained is saved."""
+
 
 class Simo2Error(Exception):
     """The root: anything that simo2 says to its user in one line instead of a traceback."""

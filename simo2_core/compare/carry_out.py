@@ -23,6 +23,7 @@ from simo2_core.compare.plan import Job, Plan
 from simo2_core.errors import ConfigError, DivergedError, RunError
 from simo2_core.events import Evaluated, Event, RunFinished, StepsLogged
 from simo2_core.objectives.terms import trains_projection
+from simo2_core.run.control import STOP_SIGNALS
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import disk_error, write_whole
 
@@ -207,7 +208,7 @@ def _begin_worker(free: Any, stop: Stop) -> None:
     global _asked  # an Event of another process travels to a worker at its start or not at all
     _asked = stop
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+    for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     device = str(free.get())
     for variable in set(_DEVICE.values()):

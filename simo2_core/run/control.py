@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import signal
 import threading
 import time
 from collections import deque
@@ -17,6 +18,9 @@ from pathlib import Path
 
 from simo2_core.errors import ConfigError
 from simo2_core.run.files import write_whole
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+"""What asks a process to stop and save: the keyboard, `kill`, a terminal that hangs up, a scheduler's warning."""
 
 COMMANDS = ("pause", "resume", "checkpoint", "plot", "embed", "stop")
 

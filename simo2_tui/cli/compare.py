@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from simo2_core.errors import ConfigError
-from simo2_tui.cli.headless import INTERRUPTED, listen
+from simo2_core.errors import INTERRUPTED, ConfigError
+from simo2_tui.cli.headless import decode_images, listen, say
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, resolve, with_settings
 
 if TYPE_CHECKING:
@@ -71,11 +71,12 @@ def _compare(
     plan = make_plan(base, _names(objectives), _names(encoders), seeds, sweep)
     folder = open_comparison(run_dir, name or f"compare-{base.preset or 'data'}", plan)
     workers = devices or count_devices()
+    decode_images(base.data, quiet=as_json)
     stop = make_stop(workers)
     trials: list[Outcome] = []
     outcomes: list[Outcome] = []
     total = len(plan.trials()) + len(plan.runs({}))
-    with _progress(total, as_json) as (tell, done), listen(lambda _: stop.set(), _say):
+    with _progress(total, as_json) as (tell, done), listen(lambda _: stop.set(), say):
         for outcome in carry_out_all(folder, plan.trials(), workers, tell, stop):
             trials.append(outcome)
             done(outcome, True)
@@ -104,10 +105,6 @@ def _compare(
 
 
 compare_command = with_settings(_compare)
-
-
-def _say(text: str) -> None:
-    print(text, end="", file=sys.stderr, flush=True)
 
 
 def _names(text: str) -> list[str]:

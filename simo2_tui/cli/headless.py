@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from simo2_core.errors import INTERRUPTED
+from simo2_core.run.control import STOP_SIGNALS
 from simo2_tui.cli.tracking import Begin
 
 if TYPE_CHECKING:
-    from simo2_core.config import Config
+    from simo2_core.config import Config, DataConfig
     from simo2_core.run.directory import RunDirectory
-
-INTERRUPTED = 130
 
 
 def run_training(
@@ -31,18 +31,15 @@ def run_training(
     Raises:
         typer.Exit: with 130 when the run was stopped before its end.
     """
-    from simo2_core.data.load import load_dataset
     from simo2_core.run.control import Control
     from simo2_core.run.directory import RunDirectory
     from simo2_core.run.sinks import record
     from simo2_core.run.summary import summarise
-    from simo2_tui.cli.data_progress import DataProgress
     from simo2_tui.cli.display import make_display
     from simo2_tui.terminal import stray_output
 
     display = make_display(config, plain=plain or not sys.stdout.isatty(), as_json=as_json)
-    with DataProgress(quiet=as_json or plain) as progress:  # so that the run finds the images decoded
-        load_dataset(config.data, report=progress.report)
+    decode_images(config.data, quiet=as_json or plain)
     diverged = run is not None and summarise(run).state == "diverged"
     run = run or RunDirectory.create(run_dir, name, config)
     with run.own(), tracking(run) as services:
@@ -62,13 +59,23 @@ def run_training(
         raise typer.Exit(INTERRUPTED)
 
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
-"""What asks to stop and save."""
+def decode_images(config: DataConfig, *, quiet: bool) -> None:
+    """Decodes what is not in the cache, with its progress: training finds it there, and this can be interrupted."""
+    from simo2_core.data.load import load_dataset
+    from simo2_tui.cli.data_progress import DataProgress
+
+    with DataProgress(quiet=quiet) as progress:
+        load_dataset(config, report=progress.report)
+
+
+def say(text: str) -> None:
+    """Tells the user on stderr, as `listen` wants it where no display draws."""
+    print(text, end="", file=sys.stderr, flush=True)
 
 
 @contextmanager
 def listen(stop: Callable[[str], None], say: Callable[[str], None]) -> Iterator[None]:
-    """Inside it, `SIGNALS` ask for a stop; a second Ctrl+C leaves at once.
+    """Inside it, `STOP_SIGNALS` ask for a stop; a second Ctrl+C leaves at once.
 
     Args:
         stop: asks for it, from inside a signal handler; given who asks, for people.
@@ -85,9 +92,9 @@ def listen(stop: Callable[[str], None], say: Callable[[str], None]) -> Iterator[
         stop(f"signal {signal.Signals(number).name}")
 
     asked: list[int] = []
-    before = [signal.signal(number, hear) for number in SIGNALS]
+    before = [signal.signal(number, hear) for number in STOP_SIGNALS]
     try:
         yield
     finally:
-        for number, usual in zip(SIGNALS, before, strict=True):
+        for number, usual in zip(STOP_SIGNALS, before, strict=True):
             signal.signal(number, usual)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from simo2_core.errors import Simo2Error
+from simo2_core.errors import INTERRUPTED, Simo2Error
 from simo2_tui.cli import (
     bench,
     compare,
@@ -50,7 +50,7 @@ class _Commands(TyperGroup):
             raise
         except KeyboardInterrupt:
             _say("interrupted.")
-            raise typer.Exit(130) from None
+            raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:  # the reader of a pipe has enough: `simo2 … | head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
@@ -117,12 +117,3 @@ app.command("log", epilog=_EXIT_CODES)(log.log_command)
 app.command("report")(report.report_command)
 app.add_typer(runs.app, name="runs")
 app.add_typer(data.app, name="data")
-
-
-def main() -> None:
-    """The entry point of the `simo2` script."""
-    app()
-
-
-if __name__ == "__main__":
-    main()

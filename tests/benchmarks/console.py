@@ -59,7 +59,7 @@ def leave(terminal: Terminal) -> None:
 
 def headless_turn(folder: Path) -> tuple[float, float]:
     """Steps a second without a screen, and 0 bytes."""
-    arguments = [sys.executable, "-m", "simo2_tui.cli.main", "train", "--preset", "digits", "--plain", *SETTINGS]
+    arguments = [sys.executable, "-m", "simo2_tui.start", "train", "--preset", "digits", "--plain", *SETTINGS]
     child = subprocess.Popen([*arguments, "--run-dir", str(folder)], stdout=subprocess.DEVNULL)
     run = wait_for_steps(folder, None)
     time.sleep(2.0)

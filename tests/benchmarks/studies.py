@@ -88,7 +88,7 @@ def train(folder: Path, name: str) -> Path:
         letters.main(folder / "data" / "letters")
     data["cifar10"] = ["--dataset", os.environ.get("SIMO2_CIFAR10", "")]
     command = [
-        sys.executable, "-m", "simo2_tui.cli.main", "compare", *data[study.data], "--objectives", ",".join(study.arms),
+        sys.executable, "-m", "simo2_tui.start", "compare", *data[study.data], "--objectives", ",".join(study.arms),
         "--seeds", str(study.seeds), "--devices", "2", "--run-dir", str(folder), "--name", name,
         *study.settings.split(),
     ]  # fmt: skip

@@ -45,7 +45,7 @@ class Terminal:
         self.slave = slave
         self.before = termios.tcgetattr(slave)
         self.process = subprocess.Popen(
-            [sys.executable, "-c", TAKE_THE_TERMINAL, sys.executable, "-m", "simo2_tui.cli.main", *arguments],
+            [sys.executable, "-c", TAKE_THE_TERMINAL, sys.executable, "-m", "simo2_tui.start", *arguments],
             stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
             env={**{name: value for name, value in os.environ.items() if name not in LEFT_OUT},
                  "TERM": "xterm-256color", "JAX_PLATFORMS": "cpu", **variables},

@@ -23,7 +23,7 @@ def simo2(*arguments: str) -> tuple[int, str, str]:
 def test_help_is_instant_and_loads_nothing_heavy() -> None:
     code = f"""
 import sys
-from simo2_tui.cli.main import main
+from simo2_tui.start import main
 try:
     main()
 except SystemExit as end:

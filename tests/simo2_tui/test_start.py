@@ -1,0 +1,68 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# `simo2 data prepare`, or whatever else takes long and does not mind signals itself
+SLOW = """
+import time
+import simo2_tui.cli.main
+from simo2_tui.start import main
+
+def app():
+    print("begun", flush=True)
+    time.sleep(60)
+
+simo2_tui.cli.main.app = app
+main()
+"""
+
+INTERRUPTED_IMPORT = """
+import builtins, os, signal
+from simo2_tui.start import main
+
+usual = builtins.__import__
+
+def interrupted(name, *rest):
+    if name == "simo2_tui.cli.main":
+        os.kill(os.getpid(), signal.SIGINT)
+    return usual(name, *rest)
+
+builtins.__import__ = interrupted
+main()
+"""
+
+
+def start(code: str, *wrapper: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*wrapper, sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
+def test_a_signal_ends_any_command_in_one_line(number: signal.Signals) -> None:
+    process = start(SLOW)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+    process.send_signal(number)
+    assert process.communicate(timeout=60) == ("", "simo2: interrupted.\n")
+    assert process.returncode == 130
+
+
+def test_a_hang_up_that_nohup_ignores_stays_ignored() -> None:
+    process = start(SLOW.replace("time.sleep(60)", "time.sleep(0.5); print('done')"), "nohup")
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+    process.send_signal(signal.SIGHUP)
+    out, _ = process.communicate(timeout=60)
+    assert (process.returncode, out) == (0, "done\n")
+
+
+def test_ctrl_c_while_the_command_line_is_imported_shows_no_traceback() -> None:
+    process = start(INTERRUPTED_IMPORT)
+    assert process.communicate(timeout=60) == ("", "simo2: interrupted.\n")
+    assert process.returncode == 130
