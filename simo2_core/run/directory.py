@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from simo2_core.config import FORMAT, Config
-from simo2_core.errors import ConfigError, NewerFormatError, RunError, RunLockedError
+from simo2_core.errors import ConfigError, NewerFormatError, RunError, RunLockedError, Simo2Error
 from simo2_core.events import Event, WarningRaised, from_line
 from simo2_core.run.files import disk_error, sync_folder, write_whole
 
@@ -55,6 +55,7 @@ class RunDirectory:
         self.plots = path / "plots"
         self.control = path / "control"
         self.log_path = path / "train.log"
+        self._new = False
 
     @property
     def name(self) -> str:
@@ -76,7 +77,9 @@ class RunDirectory:
         """
         if name is not None and not _NAME.fullmatch(name):
             raise ConfigError(f"name is {name!r}; it must be letters, digits, '.', '_', '-', not beginning with '-'.")
-        return cls(_make_folder(run_dir, name, config.preset or "run", lambda run: run._fill(config, facts or {})))
+        run = cls(_make_folder(run_dir, name, config.preset or "run", lambda run: run._fill(config, facts or {})))
+        run._new = True
+        return run
 
     def _fill(self, config: Config, facts: Mapping[str, Any]) -> None:
         for folder in _FOLDERS:
@@ -189,6 +192,8 @@ class RunDirectory:
     def own(self) -> Iterator[None]:
         """Holds the run for this process; the kernel lets go of it when the process dies, however it dies.
 
+        A run made here that one of our own errors ends before it has said anything is removed: it never began.
+
         Raises:
             RunLockedError: another live process owns it; the message names its process and host.
         """
@@ -209,9 +214,18 @@ class RunDirectory:
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
             self.sweep()
-            yield
+            try:
+                yield
+            except (Simo2Error, KeyboardInterrupt):
+                if self._new and not self._begun():
+                    shutil.rmtree(self.path, ignore_errors=True)
+                raise
         finally:
             os.close(descriptor)
+
+    def _begun(self) -> bool:
+        said = self.events_path.exists() and self.events_path.stat().st_size > 0
+        return said or any(self.checkpoints.iterdir())
 
     def owned(self) -> bool:
         """Whether a live process owns the run now."""
