@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from simo2_core.errors import ConfigError
-from simo2_tui.cli.headless import run_training
+from simo2_core.errors import INTERRUPTED, ConfigError
+from simo2_tui.cli.headless import decode_images, listen, run_training, say
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, with_settings
 from simo2_tui.cli.tracking import Begin, with_tracking
 
@@ -99,36 +100,21 @@ def tuned_config(text: str, run_dir: Path, data: str | None, settings: Mapping[s
 
 
 def _compare(config: Config, checkpoint: Path, seeds: int, run_dir: Path, stem: str, as_json: bool) -> None:
-    import numpy as np
-
-    from simo2_core.run.control import Control
-    from simo2_core.run.sinks import record
-    from simo2_core.run.summary import summarise
-
+    decode_images(config.data, quiet=as_json)
     rows: dict[str, list[dict[str, float]]] = {"pretrained": [], "from scratch": []}
     for seed in range(config.seed, config.seed + seeds):
         for arm, init in (("pretrained", str(checkpoint)), ("from scratch", None)):
             mine = config.replace({"seed": seed, "init": init})
             run = _begin(run_dir, f"{stem}-{arm.split()[-1]}-s{seed}", mine)
-            done = summarise(run).state == "completed"
-            with run.own():
-                from simo2_core.train.trainer import train  # seconds of jax: not before the settings are known to work
-
-                events: Iterable[Event] = run.events()
-                if not done:
-                    events = record(train(mine, run, Control(run.control), pictures=False), run, say=lambda _: None)
-                test = _test_of(events)
+            test = _train(mine, run)
+            if test is None:
+                saved = f"{sum(map(len, rows.values()))} of {2 * seeds} runs are done, and what {run.path} has is saved"
+                print(f"simo2: stopped; {saved}. The same command goes on.", file=sys.stderr)
+                raise typer.Exit(INTERRUPTED)
             rows[arm].append(test)
             line = f"{arm}, seed {seed}: test accuracy of the classifier {test['classifier']:.2%} ({run.path})"
             print(line, file=sys.stderr, flush=True)
-    summary = {
-        arm: {
-            key: {"mean": float(np.mean(values)), "std": float(np.std(values, ddof=1))}
-            for key in tests[0]
-            for values in [[test[key] for test in tests]]
-        }
-        for arm, tests in rows.items()
-    }
+    summary = {arm: _mean_and_std(tests) for arm, tests in rows.items()}
     if as_json:
         print(json.dumps({"event": "result", "checkpoint": str(checkpoint), "seeds": seeds, "test": summary}))
         return
@@ -152,14 +138,36 @@ def _begin(run_dir: Path, name: str, config: Config) -> RunDirectory:
     return run
 
 
-def _test_of(events: Iterable[Event]) -> dict[str, float]:
-    from simo2_core.errors import RunError
+def _train(config: Config, run: RunDirectory) -> dict[str, float] | None:
+    """What test says of a run, trained now if it has not been; None when it was asked to stop, and has saved."""
+    from simo2_core.run.control import Control
+    from simo2_core.run.sinks import record
+    from simo2_core.run.summary import summarise
+
+    if summarise(run).state == "completed":
+        return _test_of(run.events())
+    with run.own():
+        control = Control(run.control)
+        with listen(partial(control.send, "stop"), say):
+            from simo2_core.train.trainer import train  # seconds of jax: not before the settings are known to work
+
+            return _test_of(record(train(config, run, control, pictures=False), run, say=lambda _: None))
+
+
+def _test_of(events: Iterable[Event]) -> dict[str, float] | None:
     from simo2_core.events import Evaluated, RunFinished
 
-    found = {}
+    found = None
     for event in events:
         if isinstance(event, Evaluated) and event.split == "test" and event.classifier is not None:
             found = {"classifier": event.classifier, "knn_20": event.knn_representation, "raw": event.knn_raw_pixels}
         if isinstance(event, RunFinished) and event.reason != "completed":
-            raise RunError(f"a run of the comparison ended early: {event.message}.")
+            return None
     return found
+
+
+def _mean_and_std(tests: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    import numpy as np
+
+    columns = {key: [test[key] for test in tests] for key in tests[0]}
+    return {key: {"mean": float(np.mean(of)), "std": float(np.std(of, ddof=1))} for key, of in columns.items()}

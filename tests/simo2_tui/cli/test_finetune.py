@@ -1,4 +1,6 @@
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,34 @@ def test_the_gain_over_scratch_is_one_command(runs: Path) -> None:
     assert logs[0].stat().st_mtime_ns == before, "what was done is not done again"
     code, _, said = simo2(*again, "3")
     assert (code, "other settings" in said) == (2, True)
+
+
+@pytest.mark.slow
+def test_a_stopped_comparison_with_scratch_saves_and_says_how_to_go_on(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def ask_at_once(stop: Callable[[str], None], say: Callable[[str], None]) -> Iterator[None]:
+        stop("signal SIGTERM")
+        yield
+
+    monkeypatch.setattr("simo2_tui.cli.finetune.listen", ask_at_once)
+    code, out, said = simo2("finetune", "first", "--run-dir", str(runs), "--compare-scratch", "--steps", "2", "--name",
+                            "stopped")  # fmt: skip
+    assert (code, out) == (130, "")
+    run = runs / "stopped-pretrained-s0"
+    assert said.splitlines()[-1] == (
+        f"simo2: stopped; 0 of 6 runs are done, and what {run} has is saved. The same command goes on."
+    )
+    assert list(RunDirectory.open(run).events())[-1].to_json()["reason"] == "interrupted"
+
+
+@pytest.mark.slow
+def test_weights_of_another_network_are_refused_and_leave_no_run(runs: Path) -> None:
+    code, _, said = simo2("finetune", "first", "--run-dir", str(runs), "--name", "wider", "--widths", "16")
+    assert code == 1
+    assert "Use the --widths" in said
+    assert not (runs / "wider").exists()
 
 
 def test_what_contradicts_itself_is_refused(runs: Path) -> None:
