@@ -6,6 +6,13 @@ from pathlib import Path
 
 import pytest
 
+# signals as a shell in the foreground gives them, which a test suite in the background has not
+FOREGROUND = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+"""
+
 # `simo2 data prepare`, or whatever else takes long and does not mind signals itself
 SLOW = """
 import time
@@ -21,7 +28,7 @@ main()
 """
 
 INTERRUPTED_IMPORT = """
-import builtins, os, signal
+import builtins, os
 from simo2_tui.start import main
 
 usual = builtins.__import__
@@ -36,16 +43,16 @@ main()
 """
 
 
-def start(code: str, *wrapper: str) -> subprocess.Popen[str]:
+def start(code: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [*wrapper, sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "PYTHONPATH": str(Path.cwd())},
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
 def test_a_signal_ends_any_command_in_one_line(number: signal.Signals) -> None:
-    process = start(SLOW)
+    process = start(FOREGROUND + SLOW)
     assert process.stdout is not None
     assert process.stdout.readline() == "begun\n"
     process.send_signal(number)
@@ -54,7 +61,8 @@ def test_a_signal_ends_any_command_in_one_line(number: signal.Signals) -> None:
 
 
 def test_a_hang_up_that_nohup_ignores_stays_ignored() -> None:
-    process = start(SLOW.replace("time.sleep(60)", "time.sleep(0.5); print('done')"), "nohup")
+    ignored = FOREGROUND.replace("SIG_DFL", "SIG_IGN")
+    process = start(ignored + SLOW.replace("time.sleep(60)", "time.sleep(0.5); print('done')"))
     assert process.stdout is not None
     assert process.stdout.readline() == "begun\n"
     process.send_signal(signal.SIGHUP)
@@ -63,6 +71,6 @@ def test_a_hang_up_that_nohup_ignores_stays_ignored() -> None:
 
 
 def test_ctrl_c_while_the_command_line_is_imported_shows_no_traceback() -> None:
-    process = start(INTERRUPTED_IMPORT)
+    process = start(FOREGROUND + INTERRUPTED_IMPORT)
     assert process.communicate(timeout=60) == ("", "simo2: interrupted.\n")
     assert process.returncode == 130
