@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import optax
+from numpy.typing import NDArray
 
 from simo2_core.config import OptimizerConfig
 
 
-def make_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransformation:
-    """The gradient clip, then the optimiser with its learning rate over `steps`."""
-    rate = learning_rate_schedule(config, steps)
+def make_optimizer(config: OptimizerConfig, rate: optax.Schedule) -> optax.GradientTransformation:
+    """The gradient clip, then the optimiser with the learning rate that `rate` gives for each step."""
     makers: dict[str, Callable[[], optax.GradientTransformation]] = {
         "adam": lambda: optax.adam(rate),
         "adamw": lambda: optax.adamw(rate, weight_decay=config.weight_decay),
@@ -21,6 +24,11 @@ def make_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransfo
     }
     clip = optax.clip_by_global_norm(config.gradient_clip) if config.gradient_clip else optax.identity()
     return optax.chain(clip, makers[config.optimizer]())
+
+
+def learning_rates(config: OptimizerConfig, steps: int) -> NDArray[np.float32]:
+    """(steps,) learning rates of a run."""
+    return np.asarray(jax.jit(jax.vmap(learning_rate_schedule(config, steps)))(jnp.arange(steps)), np.float32)
 
 
 def learning_rate_schedule(config: OptimizerConfig, steps: int) -> optax.Schedule:

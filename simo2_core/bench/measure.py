@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 
 from simo2_core.bench.machine import (
     compile_twice,
@@ -29,7 +28,7 @@ from simo2_core.run.directory import RunDirectory
 from simo2_core.run.sinks import record
 from simo2_core.train.feed import place
 from simo2_core.train.memory import program_bytes
-from simo2_core.train.step import MAX_STEPS, make_call, make_training
+from simo2_core.train.step import MAX_STEPS, compile_call, make_training
 from simo2_core.train.trainer import train
 
 SECONDS = 16.0
@@ -106,8 +105,8 @@ def measure(config: Config, dataset: Dataset, report: Callable[[str], None], sec
         step, state = make_training(config, len(dataset.class_names), dataset.image_shape)
         data = place(dataset)
         report("compiling the training step")
-        compiled, cold, warm = compile_twice(lambda: make_call(step).lower(state, data, jnp.int32(0)).compile())
-        bare = whole_step(compiled, state, data)
+        call, cold, warm = compile_twice(lambda: compile_call(step, state, data))
+        bare = whole_step(call, state, data)
         report("compiling its parts")
         stages = make_stages(step, state, data)
         report("timing the parts")
@@ -116,7 +115,7 @@ def measure(config: Config, dataset: Dataset, report: Callable[[str], None], sec
         spent = time_in_turn({**stages, "step": bare, "product": product}, seconds / 2, MAX_STEPS)
         report("timing the loop")
         turns = _time_loop(config, dataset, bare, spent["step"], seconds / 2)
-        costs = compiled.cost_analysis()
+        costs = call.program.cost_analysis()
         drawn, k = step.batch_shape
         return Bench(
             preset=config.preset,
@@ -130,7 +129,7 @@ def measure(config: Config, dataset: Dataset, report: Callable[[str], None], sec
             flops=float(costs["flops"]),
             bytes_moved=float(costs["bytes accessed"]),
             peak_flops=product_flops / spent["product"],
-            program_bytes=program_bytes(compiled),
+            program_bytes=program_bytes(call.program),
             device_peak_bytes=device_peak_bytes(),
             compile_cold=cold,
             compile_warm=warm,

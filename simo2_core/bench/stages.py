@@ -18,7 +18,7 @@ from jax import Array
 from simo2_core.model.compiling import jit
 from simo2_core.model.network import Arrays
 from simo2_core.objectives.objective import Loss, Seen
-from simo2_core.train.step import Data, Step, TrainState
+from simo2_core.train.step import Call, Data, Step, TrainState
 
 PARTS = ("sampling", "augmentation", "forward", "backward", "loss", "optimiser")
 """What a step is split into, in the order of the table."""
@@ -100,12 +100,16 @@ def _repeat_optimiser(step: Step, state: TrainState, data: Data) -> Run:
     shapes = jax.eval_shape(gradient_of, state, data)
     gradient, loss, stats = jax.tree.map(lambda of: jnp.full(of.shape, 1e-3, of.dtype), shapes)
 
-    def call(state: TrainState, gradient: Arrays, loss: Loss, stats: Arrays, n: Array) -> TrainState:
-        after: TrainState = jax.lax.fori_loop(0, n, lambda _, to: step.update(to, gradient, loss, stats)[0], state)
+    def call(state: TrainState, gradient: Arrays, loss: Loss, stats: Arrays, rate: Array, n: Array) -> TrainState:
+        def body(_: Array, to: TrainState) -> TrainState:
+            return step.update(to, gradient, loss, stats, rate)[0]
+
+        after: TrainState = jax.lax.fori_loop(0, n, body, state)
         return after
 
-    compiled = jit(call).lower(state, gradient, loss, stats, jnp.int32(0)).compile()
-    return lambda n: compiled(state, gradient, loss, stats, jnp.int32(n)).step.block_until_ready()
+    given = (state, gradient, loss, stats, jnp.asarray(step.rates[0]))
+    compiled = jit(call).lower(*given, jnp.int32(0)).compile()
+    return lambda n: compiled(*given, jnp.int32(n)).step.block_until_ready()
 
 
 def time_in_turn(runs: Mapping[str, Run], seconds: float, most: int) -> dict[str, float]:
@@ -154,12 +158,12 @@ def split(seconds: Mapping[str, float]) -> dict[str, float]:
     }
 
 
-def whole_step(compiled: Any, state: TrainState, data: Data) -> Run:
-    """The compiled training call, going on from its own state: it donates the one it is given, so it gets a copy."""
+def whole_step(call: Call, state: TrainState, data: Data) -> Run:
+    """The training call, going on from its own state: it donates the one it is given, so it gets a copy."""
     states = [jax.tree.map(jnp.copy, state)]
 
     def run(n: int) -> object:
-        states[0], rows, _ = compiled(states[0], data, jnp.int32(n))
+        states[0], rows, _ = call(states[0], data, n)
         return rows.total.block_until_ready()
 
     return run

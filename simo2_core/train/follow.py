@@ -6,8 +6,6 @@ import contextlib
 import dataclasses
 import json
 
-import numpy as np
-
 from simo2_core.config import Config
 from simo2_core.data.load import load_dataset
 from simo2_core.errors import DataError
@@ -56,7 +54,7 @@ def _take_part(step: Step, state: TrainState, feed: Feed, control: Control) -> t
     while True:
         word, value = hear(stop=any(item.command == "stop" for item in control.take()))
         if word == Word.TRAIN:
-            state, *_ = call(state, feed.data(done), np.int32(value))
+            state, *_ = call(state, feed.data(done), value)
             done = int(state.step)  # waits for the call
         elif word != Word.HOLD:
             return word, value

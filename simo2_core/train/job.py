@@ -36,7 +36,6 @@ from simo2_core.events import (
 from simo2_core.model.build import compute_dtype
 from simo2_core.objectives.cross_entropy import CrossEntropy, classify
 from simo2_core.objectives.terms import terms_of
-from simo2_core.optim import learning_rate_schedule
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import disk_error
 from simo2_core.train import team
@@ -58,7 +57,7 @@ from simo2_core.train.recover import (
     slowed_down,
     why_diverged,
 )
-from simo2_core.train.step import TrainState, compile_call, make_training
+from simo2_core.train.step import Call, TrainState, compile_call, make_training
 from simo2_core.train.telling import damage, state_meta, steps_logged
 from simo2_core.train.thumbnails import save_thumbnails
 from simo2_core.train.watch import Watch
@@ -149,13 +148,13 @@ class Job:
 
     def _compile(self) -> Compiled:
         start = time.monotonic()
-        self._compiled = self._compile_for(self.config)
+        self._call = self._compile_for(self.config)
         self._encoder().embed(self.data.train.images[:1])
         seconds = time.monotonic() - start
         self.seconds["compile"] += seconds
         return Compiled(step=self.step, seconds=seconds)
 
-    def _compile_for(self, config: Config) -> Any:
+    def _compile_for(self, config: Config) -> Call:
         step = dataclasses.replace(self._step, config=config, chunk=self._feed.chunk)
         return compile_call(step, self.state, self._feed.data(self.step))
 
@@ -163,7 +162,7 @@ class Job:
         if self.state.stats or not team.alone():  # several processes can only compile together
             return None
         present = min(self.config.chunk_size or self.batch_size, self.batch_size)
-        return Chunking(present, lambda size: self._compile_for(self.config.replace({"chunk_size": size})))
+        return Chunking(present, lambda size: self._compile_for(self.config.replace({"chunk_size": size})).program)
 
     def _advice(self) -> Iterator[Event]:
         yield from damage(self._recovery, self.step)
@@ -174,8 +173,6 @@ class Job:
     def _go_to(self, recovery: Recovery) -> None:
         """Makes the step of the settings, and the state of a checkpoint or of the beginning."""
         config = self.config
-        schedule = learning_rate_schedule(config.optim, config.steps)
-        self._learning_rates = np.asarray(jax.jit(jax.vmap(schedule))(jnp.arange(config.steps)))
         self._step, self.state = make_training(config, self._groups, self.data.image_shape)
         self.step = 0
         if recovery.checkpoint is None and config.tune.init is not None:
@@ -215,8 +212,8 @@ class Job:
         start = time.monotonic()
         data = self._feed.data(self.step)
         self.stop_passed_on = team.lead(team.Word.TRAIN, n)
-        with out_of_memory(self.config, self.run, self._compiled, self._chunking()):
-            self.state, rows, begun = self._compiled(self.state, data, np.int32(n))
+        with out_of_memory(self.config, self.run, self._call.program, self._chunking()):
+            self.state, rows, begun = self._call(self.state, data, n)
             measured, done = jax.device_get((rows, begun))
         seconds = time.monotonic() - start
         done = int(done)
@@ -225,7 +222,7 @@ class Job:
         first, self.step = self.step + 1, int(self.state.step)
         self.diverged = LOSS if self.step < first + done - 1 else ""
         event = steps_logged(
-            first, measured, done, self._terms, self._learning_rates,
+            first, measured, done, self._terms, self._step.rates,
             seconds=seconds, images=self.batch_size, waited=self._feed.waited,
         )  # fmt: skip
         self._watch.saw_call(event)

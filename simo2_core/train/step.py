@@ -1,14 +1,15 @@
 """The training call: many optimiser steps in one dispatch, a pure function of state and data.
 
-    state, data, n  ->  state after n steps, what each of them measured
+    state, data, learning rates, n  ->  state after n steps, what each of them measured
 
-Batch, augmentation and dropout of step i depend on (key, i) alone, so it does not matter how steps are cut into
-calls, or where a run was interrupted.
+Batch, augmentation, dropout and learning rate of step i depend on (key, i) alone, so it does not matter how steps are
+cut into calls, or where a run was interrupted. The learning rates are an argument, not constants: runs that differ in
+length, schedule or peak share a compiled program.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ import numpy as np
 import optax
 from jax import Array
 from jax.sharding import Mesh
+from numpy.typing import NDArray
 
 from simo2_core.config import Config
 from simo2_core.data.augment import augment
@@ -27,13 +29,16 @@ from simo2_core.model.compiling import jit
 from simo2_core.model.network import Arrays, Network
 from simo2_core.objectives.build import make_objective
 from simo2_core.objectives.objective import PREFIX, Loss, Objective, Seen
-from simo2_core.optim import make_optimizer
+from simo2_core.optim import learning_rates, make_optimizer
 from simo2_core.train.devices import all_devices, embed_in_chunks, put_whole, share_out, whole
 from simo2_core.train.restrain import restrain
 
 MAX_STEPS = 512
 """Most steps of one call: the room for what they measured. At 0.25 s a call that is 2,048 steps a second."""
 
+
+_LEAST_RATES = 1024
+"""Learning rates that a program has room for, or twice or four times as many …: so few programs serve all lengths."""
 
 _VIEW = 2**31 - 1
 """What an objective's own draws are folded with: no image of a batch has this number."""
@@ -88,11 +93,12 @@ class Step:
     config: Config
     network: Network
     objective: Objective
-    optimizer: optax.GradientTransformation
     classes: int
     """C, of the data set."""
     mesh: Mesh
     """The devices that share every batch."""
+    rates: NDArray[np.float32] = field(compare=False)
+    """(R,) learning rates of the steps of the run, and more to fill up R; what `__call__` is given."""
     chunk: int | None = None
     """None when `data.images` is the training part; else S: they are the batches of S steps, drawn on the host, that
     of step i at i modulo S."""
@@ -146,21 +152,25 @@ class Step:
         (_, (loss, stats)), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.params)
         return gradient, loss, stats
 
-    def __call__(self, state: TrainState, data: Data) -> tuple[TrainState, Measured, Array]:
+    def __call__(self, state: TrainState, data: Data, rates: Array) -> tuple[TrainState, Measured, Array]:
         """The state after the step, its measurements as scalars, and whether they are finite.
 
         When they are not, the state comes back as it was: the last good one is never overwritten.
         """
         drawn = self.draw(state, data)
         images = self.prepare(state, data, drawn.rows)
-        return self.update(state, *self.gradient(state, images, drawn.classes))
+        return self.update(state, *self.gradient(state, images, drawn.classes), rates[state.step])
+
+    def optimizer(self, rate: Array | float) -> optax.GradientTransformation:
+        """The optimiser of a step at the learning rate `rate`."""
+        return restrain(make_optimizer(self.config.optim, lambda _step: rate), self.config.tune)
 
     def update(
-        self, state: TrainState, gradient: Arrays, loss: Loss, stats: Arrays
+        self, state: TrainState, gradient: Arrays, loss: Loss, stats: Arrays, rate: Array
     ) -> tuple[TrainState, Measured, Array]:
-        """What `__call__` returns, of the gradient by parameter, the loss, and the new `stats`."""
+        """What `__call__` returns, of the gradient by parameter, the loss, the new `stats`, and the learning rate."""
         grad_norm = optax.tree.norm(gradient)
-        updates, opt_state = self.optimizer.update(gradient, state.opt_state, state.params)
+        updates, opt_state = self.optimizer(rate).update(gradient, state.opt_state, state.params)
         after = TrainState(optax.apply_updates(state.params, updates), stats, opt_state, state.key, state.step + 1)
         finite = jnp.isfinite(loss.total) & jnp.isfinite(grad_norm)
         kept = jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, state)
@@ -182,12 +192,19 @@ def make_training(config: Config, classes: int, image_shape: tuple[int, int, int
     if stats:
         require_whole_batch(config, classes, mesh.size)
     objective = make_objective(config, classes, image_shape)
-    optimizer = restrain(make_optimizer(config.optim, config.steps), config.tune)
+    step = Step(config, network, objective, classes, mesh, _rates(config))
     weights_key, run_key = jax.random.split(jax.random.key(config.seed))
     own = objective.init(jax.random.fold_in(weights_key, _VIEW))
     params |= {PREFIX + name: value for name, value in own.items()}
-    state = TrainState(params, stats, optimizer.init(params), jax.random.key_data(run_key), jnp.int32(0))
-    return Step(config, network, objective, optimizer, classes, mesh), put_whole(state, mesh)
+    state = TrainState(params, stats, step.optimizer(0.0).init(params), jax.random.key_data(run_key), jnp.int32(0))
+    return step, put_whole(state, mesh)
+
+
+def _rates(config: Config) -> NDArray[np.float32]:
+    size = _LEAST_RATES
+    while size < config.steps:
+        size *= 2
+    return np.pad(learning_rates(config.optim, config.steps), (0, size - config.steps), mode="edge")
 
 
 def require_whole_batch(config: Config, classes: int, devices: int) -> None:
@@ -212,15 +229,31 @@ def _keys(state: TrainState) -> tuple[Array, Array]:
     return augment_key, dropout_key
 
 
-def make_call(step: Step) -> Any:
-    """Up to MAX_STEPS steps as one jitted call: (state, data, n) -> (state, `Measured` rows, steps begun).
+@dataclass(frozen=True)
+class Call:
+    """Up to MAX_STEPS steps as one compiled program."""
 
-    The state is donated. The number of steps is an argument, not a shape, so one compilation serves every n. A step
-    that is not finite is the last one begun, and leaves the state before it.
+    program: Any
+    rates: Array
+    """`Step.rates`, on every device."""
+
+    def __call__(self, state: TrainState, data: Data, n: int) -> tuple[TrainState, Measured, Array]:
+        """The state after `n` steps, rows of what each measured, and the number of steps begun.
+
+        The state given is donated. A step that is not finite is the last one begun, and leaves the state before it.
+        """
+        after: tuple[TrainState, Measured, Array] = self.program(state, data, self.rates, np.int32(n))
+        return after
+
+
+def compile_call(step: Step, state: TrainState, data: Data) -> Call:
+    """The training call, for a state and data like these, which may have been donated since.
+
+    The number of steps is an argument, not a shape, so one compilation serves every n.
     """
 
-    def call(state: TrainState, data: Data, n: Array) -> tuple[TrainState, Measured, Array]:
-        _, one, _ = jax.eval_shape(step, state, data)
+    def call(state: TrainState, data: Data, rates: Array, n: Array) -> tuple[TrainState, Measured, Array]:
+        _, one, _ = jax.eval_shape(step, state, data, rates)
         empty = jax.tree.map(lambda _: jnp.full((MAX_STEPS,), jnp.nan, jnp.float32), one)
 
         def more(carry: tuple[TrainState, Measured, Array, Array]) -> Array:
@@ -229,20 +262,16 @@ def make_call(step: Step) -> Any:
 
         def body(carry: tuple[TrainState, Measured, Array, Array]) -> tuple[TrainState, Measured, Array, Array]:
             state, rows, i, _ = carry
-            state, measured, finite = step(state, data)
+            state, measured, finite = step(state, data, rates)
             rows = jax.tree.map(lambda row, value: row.at[i].set(value.astype(jnp.float32)), rows, measured)
             return state, rows, i + 1, finite
 
         state, rows, begun, _ = jax.lax.while_loop(more, body, (state, empty, jnp.int32(0), jnp.bool(True)))
         return state, rows, begun
 
-    return jit(call, donate_argnums=0, out_shardings=whole(step.mesh))
-
-
-def compile_call(step: Step, state: TrainState, data: Data) -> Any:
-    """`make_call` of the step, compiled for a state, which may have been donated since, and data like these."""
-
     def shape(array: Array) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=array.sharding)  # type: ignore[no-untyped-call]
 
-    return make_call(step).lower(*jax.tree.map(shape, (state, data)), np.int32(0)).compile()
+    rates = put_whole(step.rates, step.mesh)
+    compiled = jit(call, donate_argnums=0, out_shardings=whole(step.mesh))
+    return Call(compiled.lower(*jax.tree.map(shape, (state, data, rates)), np.int32(0)).compile(), rates)

@@ -79,7 +79,7 @@ def test_images_mapped_on_the_host_train_as_fast_as_images_on_the_device() -> No
 
     from simo2_core.presets import PRESETS
     from simo2_core.train.feed import Feed
-    from simo2_core.train.step import make_call, make_training
+    from simo2_core.train.step import compile_call, make_training
 
     preset = PRESETS["cifar10"].config
     model = dataclasses.replace(preset.model, stem_width=4, widths=(8, 16, 32))
@@ -91,11 +91,14 @@ def test_images_mapped_on_the_host_train_as_fast_as_images_on_the_device() -> No
     turn = feeds["host"].chunk
     assert turn
     states = {where: jax.tree.map(jax.numpy.copy, state) for where in feeds}
-    calls = {where: make_call(dataclasses.replace(step, chunk=feed.chunk)) for where, feed in feeds.items()}
+    calls = {
+        where: compile_call(dataclasses.replace(step, chunk=feed.chunk), state, feed.data(0))
+        for where, feed in feeds.items()
+    }
 
     def train(where: str, first: int) -> None:
         for at in range(first, first + 4 * turn, turn):
-            states[where], *_ = calls[where](states[where], feeds[where].data(at), np.int32(turn))
+            states[where], *_ = calls[where](states[where], feeds[where].data(at), turn)
             jax.block_until_ready(states[where])
 
     ratios, milliseconds = [], 0.0

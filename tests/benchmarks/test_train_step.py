@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from simo2_core.data.load import load_dataset
 from simo2_core.presets import PRESETS
-from simo2_core.train.step import Data, make_call, make_training
+from simo2_core.train.step import Data, compile_call, make_training
 
 CONFIG = PRESETS["digits"].config
 
@@ -27,17 +27,18 @@ def test_steps_in_a_loop_are_as_fast_as_steps_alone():
     data = Data(*map(jnp.asarray, (part.images, part.offsets.astype("int32"), part.counts.astype("int32"),
                                    dataset.mean, dataset.std)))  # fmt: skip
     step, state = make_training(CONFIG, len(dataset.class_names), dataset.image_shape)
-    alone = jax.jit(step).lower(state, data).compile()
-    call = make_call(step).lower(state, data, jnp.int32(0)).compile()
+    rates = jnp.asarray(step.rates)
+    alone = jax.jit(step).lower(state, data, rates).compile()
+    call = compile_call(step, state, data)
 
     def step_alone():
         latest = state
         for _ in range(20):
-            latest, *_ = alone(latest, data)
+            latest, *_ = alone(latest, data, rates)
         jax.block_until_ready(latest)
 
     def step_in_a_loop():
-        jax.block_until_ready(call(jax.tree.map(jnp.copy, state), data, jnp.int32(20)))
+        jax.block_until_ready(call(jax.tree.map(jnp.copy, state), data, 20))
 
     one, looped = best_milliseconds(step_alone, 20), best_milliseconds(step_in_a_loop, 20)
     print(f"\ndigits, batch {CONFIG.batch_size}: {looped:.2f} ms a step in a loop, {one:.2f} ms alone")

@@ -1,14 +1,13 @@
 """How many times as fast as the way others do it; run by name: pytest tests/benchmarks/test_training.py -s."""
 
 import jax
-import jax.numpy as jnp
 import pytest
 
 from simo2_core.bench.stages import time_in_turn, whole_step
 from simo2_core.data.load import load_dataset
 from simo2_core.presets import PRESETS
 from simo2_core.train.feed import place
-from simo2_core.train.step import MAX_STEPS, make_call, make_training
+from simo2_core.train.step import MAX_STEPS, compile_call, make_training
 from tests.benchmarks.original import make_peer_steps
 
 DIGITS = PRESETS["digits"].config
@@ -25,8 +24,10 @@ def test_a_step_of_digits_against_the_original_way():
     dataset = load_dataset(DIGITS.data)
     step, state = make_training(DIGITS, 10, dataset.image_shape)
     data = place(dataset)
-    compiled = make_call(step).lower(state, data, jnp.int32(0)).compile()
-    runs = {"ours": whole_step(compiled, state, data), "original": make_peer_steps(DIGITS, dataset)}
+    runs = {
+        "ours": whole_step(compile_call(step, state, data), state, data),
+        "original": make_peer_steps(DIGITS, dataset),
+    }
     seconds = time_in_turn(runs, 12, MAX_STEPS)
     ratio = seconds["original"] / seconds["ours"]
     print(f"\nstep of digits: {1e3 * seconds['ours']:.2f} ms, the original's way {ratio:.1f} times that")

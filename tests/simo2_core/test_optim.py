@@ -7,10 +7,15 @@ from simo2_core.config import OPTIMIZERS, SCHEDULES, OptimizerConfig
 from simo2_core.optim import learning_rate_schedule, make_optimizer
 
 
+def _optimizer(steps: int, **settings: object) -> optax.GradientTransformation:
+    config = OptimizerConfig(**settings)
+    return make_optimizer(config, learning_rate_schedule(config, steps))
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_every_optimizer_goes_downhill_under_every_schedule(optimizer: str, schedule: str) -> None:
-    transform = make_optimizer(OptimizerConfig(optimizer=optimizer, schedule=schedule, learning_rate=0.1), 20)
+    transform = _optimizer(20, optimizer=optimizer, schedule=schedule, learning_rate=0.1)
     params = {"w": jnp.array([3.0, -2.0])}
     state = transform.init(params)
     for _ in range(5):
@@ -42,7 +47,7 @@ def test_the_learning_rate_is_what_the_settings_say(settings: dict[str, object],
 
 
 def _first_update(**settings: object) -> float:
-    transform = make_optimizer(OptimizerConfig(learning_rate=1.0, **settings), 10)
+    transform = _optimizer(10, learning_rate=1.0, **settings)
     params = {"w": jnp.array([10.0])}
     state = transform.init(params)
     for _ in range(2):

@@ -34,7 +34,7 @@ def test_trains_and_reports_its_terms(objective):
     part = dataset.train.singletons() if objective == "simclr" else dataset.train
     step, state = make_training(config, len(part.counts), dataset.image_shape)
     data = place(dataclasses.replace(dataset, train=part))
-    after, measured, finite = jax.jit(step)(state, data)
+    after, measured, finite = jax.jit(step)(state, data, step.rates)
     assert finite
     assert {"total", *measured.terms} == set(terms_of(config.objective, 4, 3))
     moved = {name for name in state.params if not np.array_equal(state.params[name], after.params[name])}

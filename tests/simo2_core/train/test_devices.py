@@ -19,7 +19,7 @@ from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.sinks import record
 from simo2_core.train.feed import Feed, place
-from simo2_core.train.step import make_call, make_training
+from simo2_core.train.step import compile_call, make_training
 from simo2_core.train.trainer import train
 
 EVEN = PRESETS["digits"].config.replace(
@@ -49,8 +49,8 @@ def six_steps(config: Config, where: str = "device") -> NDArray[np.float32]:
     dataset = load_dataset(config.data)
     step, state = make_training(config, 10, dataset.image_shape)
     feed = Feed(dataset, config, state, where)  # type: ignore[arg-type]
-    call = make_call(dataclasses.replace(step, chunk=feed.chunk))
-    _, rows, _ = call(state, feed.data(0), np.int32(6))  # type: ignore[arg-type]
+    data = feed.data(0)
+    _, rows, _ = compile_call(dataclasses.replace(step, chunk=feed.chunk), state, data)(state, data, 6)
     feed.close()
     return np.asarray(rows.total)[:6]
 
@@ -59,7 +59,7 @@ def traffic() -> list[str]:
     """What the devices send each other in a step, as lines of the compiled program."""
     dataset = load_dataset(EVEN.data)
     step, state = make_training(EVEN, 10, dataset.image_shape)
-    program = make_call(step).lower(state, place(dataset), np.int32(0)).compile().as_text()  # type: ignore[attr-defined]
+    program = compile_call(step, state, place(dataset)).program.as_text()
     return [line for line in program.splitlines() if re.search(r" (all-|collective|reduce-scatter)[a-z-]*\(", line)]
 
 

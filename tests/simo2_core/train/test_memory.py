@@ -4,7 +4,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +15,7 @@ from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
 from simo2_core.train.feed import place
 from simo2_core.train.memory import SHARE, Chunking, fitting_batch, fitting_chunk, out_of_memory, program_bytes
-from simo2_core.train.step import make_call, make_training
+from simo2_core.train.step import compile_call, make_training
 from simo2_core.train.trainer import train
 
 CONFIG = PRESETS["digits"].config.replace({"batch_size": 320, "samples_per_class": 32})
@@ -85,7 +84,7 @@ def test_the_suggested_chunk_is_the_largest_that_fits(monkeypatch: pytest.Monkey
     @functools.cache
     def compile(size: int) -> Any:
         step, state = make_training(tiny.replace({"chunk_size": size}), 10, (8, 8, 1))
-        return make_call(step).lower(state, data, np.int32(0)).compile()  # type: ignore[attr-defined]
+        return compile_call(step, state, data).program
 
     program = compile(0)
     half = compile(200)

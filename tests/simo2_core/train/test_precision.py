@@ -12,7 +12,7 @@ from simo2_core.data.load import load_dataset
 from simo2_core.presets import PRESETS
 from simo2_core.train.evaluate import evaluate
 from simo2_core.train.feed import place
-from simo2_core.train.step import make_call, make_training
+from simo2_core.train.step import compile_call, make_training
 
 DIGITS = PRESETS["digits"].config
 SMALL = DIGITS.replace({"widths": "8,16", "stem_width": 4, "samples_per_class": 4, "batch_size": 40})
@@ -37,7 +37,8 @@ def knn(config: Config) -> float:
     """Of the representation, in [0, 1], on validation and test together: 502 images tell half a point."""
     dataset = load_dataset(config.data)
     step, state = make_training(config, 10, dataset.image_shape)
-    state, rows, _ = make_call(step)(state, place(dataset), jnp.int32(config.steps))
+    data = place(dataset)
+    state, rows, _ = compile_call(step, state, data)(state, data, config.steps)
     assert np.isfinite(rows.total[: config.steps]).all()
     encoder = Encoder(
         compile_embed(step.network), state.params, state.stats, dataset.mean, dataset.std, dataset.image_shape

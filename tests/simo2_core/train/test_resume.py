@@ -12,13 +12,14 @@ import optax
 import pytest
 from jax import Array
 
-from simo2_core.config import OPTIMIZERS, SCHEDULES
+from simo2_core.config import OPTIMIZERS, SCHEDULES, OptimizerConfig
 from simo2_core.data.load import load_dataset
-from simo2_core.optim import make_optimizer
+from simo2_core.optim import learning_rate_schedule, make_optimizer
 from simo2_core.presets import PRESETS
 from simo2_core.train.checkpoint import Checkpoints, load, name_leaves
+from simo2_core.train.devices import put_whole
 from simo2_core.train.feed import place
-from simo2_core.train.step import TrainState, make_call, make_training
+from simo2_core.train.step import TrainState, compile_call, make_training
 
 STEPS = 24
 TINY = PRESETS["digits"].config.replace(
@@ -42,24 +43,24 @@ def test_ten_stops_at_random_steps_change_no_bit(
     dataset = load_dataset(config.data)
     data = place(dataset)
     step, start = make_training(config, 10, dataset.image_shape)
-    call = make_call(step)
+    call = compile_call(step, start, data)
     copy = jax.tree.map(jnp.copy, start)
-    whole, rows, _ = call(copy, data, jnp.int32(STEPS))
+    whole, rows, _ = call(copy, data, STEPS)
 
     stops = sorted(random.Random(optimizer + schedule).sample(range(1, STEPS), 10))
     checkpoints = Checkpoints(tmp_path, keep=99)
     on_disk = optimizer == "novograd"  # once: a save takes longer than all the steps
     state, totals = start, []
     for begin, end in zip([0, *stops], [*stops, STEPS], strict=True):
-        state, some, _ = call(state, data, jnp.int32(end - begin))
+        state, some, _ = call(state, data, end - begin)
         totals.append(np.asarray(some.total)[: end - begin])
         arrays = {name: np.array(leaf) for name, leaf in name_leaves(state).items()}
         if on_disk:
             checkpoints.save(end, name_leaves(state), {})
             checkpoints.wait()
             arrays, _ = load(tmp_path / str(end))
-        leaves = [jnp.asarray(arrays[name]) for name in name_leaves(state)]
-        state = TrainState(*jax.tree.unflatten(jax.tree.structure(state), leaves))
+        leaves = [arrays[name] for name in name_leaves(state)]
+        state = put_whole(TrainState(*jax.tree.unflatten(jax.tree.structure(state), leaves)), step.mesh)
     checkpoints.close()
 
     np.testing.assert_array_equal(np.concatenate(totals), np.asarray(rows.total)[:STEPS])
@@ -70,10 +71,14 @@ def test_ten_stops_at_random_steps_change_no_bit(
     assert any(not np.array_equal(whole.params[name], again[name]) for name in again), "and something was learned"
 
 
+def _optimizer(config: OptimizerConfig) -> optax.GradientTransformation:
+    return make_optimizer(config, learning_rate_schedule(config, STEPS))
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_an_optimiser_goes_on_with_every_schedule(optimizer: str) -> None:
     config = TINY.replace({"optimizer": optimizer, "decay_steps": 5, "warmup_steps": 3, "learning_rate": 0.1}).optim
-    optimizers = {name: make_optimizer(dataclasses.replace(config, schedule=name), STEPS) for name in SCHEDULES}
+    optimizers = {name: _optimizer(dataclasses.replace(config, schedule=name)) for name in SCHEDULES}
 
     @jax.jit
     def step(states: dict[str, Any], i: Array) -> dict[str, Any]:

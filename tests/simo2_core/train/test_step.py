@@ -9,7 +9,7 @@ from simo2_core.config import Config
 from simo2_core.data.load import load_dataset
 from simo2_core.presets import PRESETS
 from simo2_core.train.feed import place
-from simo2_core.train.step import Data, TrainState, make_call, make_training
+from simo2_core.train.step import Data, TrainState, compile_call, make_training
 
 TINY = PRESETS["digits"].config.replace(
     {"widths": "8", "stem_width": 4, "samples_per_class": 3, "batch_size": 12, "steps": 8, "shift": 1, "dropout": 0.3}
@@ -23,10 +23,10 @@ def data() -> Data:
 
 def run_calls(config: Config, data: Data, lengths: list[int]) -> tuple[TrainState, np.ndarray[Any, Any], Any]:
     step, state = make_training(config, 10, (8, 8, 1))
-    call = make_call(step)
+    call = compile_call(step, state, data)
     totals = []
     for n in lengths:
-        state, rows, begun = call(state, data, jnp.int32(n))
+        state, rows, begun = call(state, data, n)
         totals.append(np.asarray(rows.total)[: int(begun)])
     return state, np.concatenate(totals), begun
 
@@ -43,6 +43,16 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(data: Data) -> N
     first, again = (run_calls(TINY, data, [3])[1] for _ in range(2))
     np.testing.assert_array_equal(first, again)
     assert (run_calls(TINY.replace({"seed": 1}), data, [3])[1] != first).all()
+
+
+def test_runs_of_other_length_schedule_and_learning_rate_share_a_program(data: Data) -> None:
+    other = TINY.replace({"steps": 900, "schedule": "linear", "learning_rate": 0.1})
+    made = [make_training(config, 10, (8, 8, 1)) for config in (TINY, other)]
+    first, second = (compile_call(step, state, data) for step, state in made)
+    assert first.program.as_text() == second.program.as_text()
+    assert not np.array_equal(first.rates, second.rates)
+    ends = [call(jax.tree.map(jnp.copy, made[0][1]), data, 3)[0] for call in (first, second)]
+    assert not np.array_equal(ends[0].params["head/kernel"], ends[1].params["head/kernel"])
 
 
 def test_a_step_that_is_not_finite_leaves_the_last_good_state(data: Data) -> None:
