@@ -31,7 +31,7 @@ TINY = PRESETS["digits"].config.replace(
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDirectory, Path]:
     run = RunDirectory.create(tmp_path_factory.mktemp("runs"), "one", TINY)
-    list(record(train(TINY, run, Control(run.control)), run))
+    list(record(train(TINY, run, Control(run.control), pictures=False), run))
     return run, find_checkpoint(run.checkpoints)
 
 

@@ -67,7 +67,7 @@ def train_to_six(folder: Path) -> None:
     """A run that is stopped after six steps, with a checkpoint."""
     run = RunDirectory.create(folder, "run", EVEN)
     control = Control()
-    for event in record(train(EVEN, run, control), run):
+    for event in record(train(EVEN, run, control, pictures=False), run):
         if isinstance(event, StepsLogged) and event.last_step == 6:
             control.send("stop", "test")
 
@@ -108,8 +108,8 @@ def test_one_device_goes_on_from_the_checkpoint_of_eight(eight: Path, tmp_path: 
     run = RunDirectory.open(eight / "run")
     started = next(event for event in run.events() if isinstance(event, RunStarted))
     assert started.device.startswith("8 x ")
-    list(record(train(EVEN, run, Control()), run))
+    list(record(train(EVEN, run, Control(), pictures=False), run))
     alone = RunDirectory.create(tmp_path, "alone", EVEN)
-    list(record(train(EVEN, alone, Control()), alone))
+    list(record(train(EVEN, alone, Control(), pictures=False), alone))
     np.testing.assert_allclose(totals(run), totals(alone), rtol=1e-5)
     assert len(totals(run)) == 12

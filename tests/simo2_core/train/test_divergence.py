@@ -22,7 +22,7 @@ WILD = PRESETS["digits"].config.replace(
 def test_a_run_goes_back_with_a_lower_learning_rate_and_says_so(tmp_path: Path) -> None:
     run, control = RunDirectory.create(tmp_path, "wild", WILD), Control()
     events: list[Event] = []
-    for event in record(train(WILD, run, control), run):
+    for event in record(train(WILD, run, control, pictures=False), run):
         events.append(event)
         if isinstance(event, StepsLogged) and event.last_step >= 6 and math.isfinite(event.total[-1]):
             control.send("stop", "test")
@@ -44,7 +44,7 @@ def test_it_goes_back_no_more_often_than_it_may(tmp_path: Path) -> None:
     config = WILD.replace({"learning_rate": 1e30, "rollbacks": 2, "eval_every": "1"})
     run = RunDirectory.create(tmp_path, "hopeless", config)
     with pytest.raises(DivergedError, match="the embedding was not finite after step 1, after 2 rollbacks"):
-        list(record(train(config, run, Control()), run))
+        list(record(train(config, run, Control(), pictures=False), run))
     told = list(run.events())
     assert [event.left for event in told if isinstance(event, RolledBack)] == [1, 0]
     assert isinstance(told[-1], RunFinished)

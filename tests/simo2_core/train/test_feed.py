@@ -48,7 +48,7 @@ def totals(tmp_path: Path, name: str, config: Config, stop_at: int = 0) -> list[
     seen: list[float] = []
     for _ in range(2 if stop_at else 1):
         control = Control(run.control)
-        for event in record(train(config, run, control), run):
+        for event in record(train(config, run, control, pictures=False), run):
             if isinstance(event, StepsLogged):
                 assert 0 <= event.data_wait <= 1
                 seen += event.total
@@ -90,11 +90,13 @@ def test_images_that_no_longer_come_do_not_cost_the_run(
         patch.setattr(stream.Chunks, "_fetch", fetch)
         patch.setattr(stream.Chunks, "_read", lost)
         with pytest.raises(DataError, match=r"died\. Step 10 is kept: simo2 resume .*lost"):
-            list(record(train(TINY, run, Control(run.control)), run))
+            list(record(train(TINY, run, Control(run.control), pictures=False), run))
     (end,) = (event for event in run.events() if isinstance(event, RunFinished))
     assert (end.reason, end.checkpoint) == ("failed", "checkpoints/10")
     rest = [
-        event.total for event in record(train(TINY, run, Control(run.control)), run) if isinstance(event, StepsLogged)
+        event.total
+        for event in record(train(TINY, run, Control(run.control), pictures=False), run)
+        if isinstance(event, StepsLogged)
     ]
     np.testing.assert_allclose(np.concatenate(rest), on_device[10:], rtol=1e-4)
 
@@ -117,7 +119,7 @@ def test_a_folder_that_fits_nowhere_is_streamed_and_trains_the_same(
     machine = Machine(device="tiny", device_free=10**12, disk_free=100)
     monkeypatch.setattr(job, "look_at_machine", lambda _: machine)
     run = RunDirectory.create(tmp_path, "streamed", config)
-    events = list(record(train(config, run, Control(run.control)), run))
+    events = list(record(train(config, run, Control(run.control), pictures=False), run))
     streamed = [total for event in events if isinstance(event, StepsLogged) for total in event.total]
     np.testing.assert_allclose(streamed, cached, rtol=1e-4)
     assert "disk" in {event.code for event in events if isinstance(event, WarningRaised)}

@@ -181,7 +181,7 @@ def test_damaged_settings_come_from_the_newest_checkpoint(tmp_path: Path, text: 
 
 def _train_until_12(run: RunDirectory) -> list[Event]:
     control, events = Control(), []
-    for event in record(train(TINY, run, control), run):
+    for event in record(train(TINY, run, control, pictures=False), run):
         events.append(event)
         if isinstance(event, StepsLogged) and event.last_step == 12:
             control.send("stop", "test")

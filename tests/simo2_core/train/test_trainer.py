@@ -35,10 +35,13 @@ TINY = PRESETS["digits"].config.replace(
 )  # fmt: skip
 
 
-def _run(tmp_path: Path, name: str, config: Config) -> tuple[RunDirectory, Control, Iterator[Event]]:
+def _run(
+    tmp_path: Path, name: str, config: Config, *, pictures: bool = False
+) -> tuple[RunDirectory, Control, Iterator[Event]]:
+    """`pictures` take seconds."""
     run = RunDirectory.create(tmp_path, name, config)
     control = Control(run.control)
-    return run, control, record(train(config, run, control), run)
+    return run, control, record(train(config, run, control, pictures=pictures), run)
 
 
 def _totals(run: RunDirectory) -> dict[int, float]:
@@ -55,7 +58,7 @@ def _state(run: RunDirectory, step: int) -> dict[str, np.ndarray[tuple[int, ...]
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDirectory, list[Event]]:
     config = TINY.replace({"eval_every": "5", "checkpoint_every": "6"})
-    run, _, events = _run(tmp_path_factory.mktemp("runs"), "whole", config)
+    run, _, events = _run(tmp_path_factory.mktemp("runs"), "whole", config, pictures=True)
     return run, list(events)
 
 
@@ -114,7 +117,7 @@ def test_a_run_that_was_stopped_resumes_bit_for_bit(
             control.send("stop", "test")
     assert event.reason == "stopped"  # type: ignore[attr-defined]
     assert event.step >= stop
-    list(record(train(TINY, run, control), run))
+    list(record(train(TINY, run, control, pictures=False), run))
     assert _totals(run) == _totals(whole[0])
     mine, theirs = _state(run, 12), _state(whole[0], 12)
     assert set(mine) == set(theirs)

@@ -90,7 +90,7 @@ def test_a_run_raises_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(Feed, "data", slow)
     run = RunDirectory.create(tmp_path, "run", TINY)
     raised: list[str] = []
-    for event in train(TINY, run, Control(run.control)):
+    for event in train(TINY, run, Control(run.control), pictures=False):
         raised += [event.code] if isinstance(event, WarningRaised) else []
         if {"data-starved", "disk-low"} <= set(raised):
             break

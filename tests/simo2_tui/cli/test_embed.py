@@ -12,7 +12,7 @@ from simo2_core.data.sources.digits import load_digits
 from simo2_tui.cli.main import app
 from tests.simo2_tui.cli.test_train import TINY
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_pictures")]
 
 
 def simo2(*words: str) -> tuple[int, str, str]:

@@ -20,7 +20,7 @@ def simo2(*words: str) -> tuple[int, str, str]:
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def runs(tmp_path_factory: pytest.TempPathFactory, no_pictures: None) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     code, _, said = simo2("train", "--labels", "none", "--steps", "2", *TINY, "--run-dir", str(folder), "--name",
                           "first", "--json")  # fmt: skip
