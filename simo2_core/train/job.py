@@ -23,7 +23,6 @@ from simo2_core.data.placement import choose_placement, look_at_machine
 from simo2_core.data.preflight import DatasetFacts, preflight
 from simo2_core.errors import CheckpointError, ConfigError, DataError, DivergedError
 from simo2_core.events import (
-    CheckpointSaved,
     Compiled,
     Event,
     RolledBack,
@@ -39,12 +38,13 @@ from simo2_core.objectives.terms import terms_of
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import disk_error
 from simo2_core.train import team
-from simo2_core.train.checkpoint import Checkpoints, Saved, list_steps, load, name_leaves, read_score, require_same
+from simo2_core.train.checkpoint import list_steps, load, name_leaves, require_same
 from simo2_core.train.devices import on_one_device, put_whole
 from simo2_core.train.environment import environment, keep_compiled_programs
 from simo2_core.train.evaluate import Classify, Evaluation, alarms, evaluate, looked_at, raw_pixels_knn, save_snapshot
 from simo2_core.train.feed import Feed, drawn_from
 from simo2_core.train.finetune import load_weights, with_labels
+from simo2_core.train.keeper import Keeper
 from simo2_core.train.memory import Chunking, out_of_memory
 from simo2_core.train.plotting import Plotter
 from simo2_core.train.recover import (
@@ -58,7 +58,7 @@ from simo2_core.train.recover import (
     why_diverged,
 )
 from simo2_core.train.step import Call, TrainState, compile_call, make_training
-from simo2_core.train.telling import damage, state_meta, steps_logged
+from simo2_core.train.telling import damage, disk_alarm, state_meta, steps_logged
 from simo2_core.train.thumbnails import save_thumbnails
 from simo2_core.train.watch import Watch
 
@@ -96,13 +96,11 @@ class Job:
         self._embed = compile_embed(self._step.network)
         self._rollbacks = 0
         set_aside(self._recovery)
-        try:
-            self._checkpoints = Checkpoints(run.checkpoints, keep=config.keep)
-        except OSError as error:
-            raise disk_error("opening", run.checkpoints, error) from error
+        self._watch = Watch(run.path)
+        self._keeper = Keeper(run, config.keep, self._watch)
+        self._keeper.go_on_from(self._recovery.checkpoint, self.step)
         self._plotter = Plotter(run, enabled=pictures)
         self._warned: set[str] = set()
-        self._watch = Watch(run.path)
         self.stop_passed_on = False
         """Whether another process of the run has been asked to stop."""
         self.seconds = {"compile": 0.0, "train": 0.0, "evaluate": 0.0}
@@ -184,10 +182,6 @@ class Job:
         """What was not finite, if anything: with the state as it is, it will not be."""
         self._evaluated: Evaluation | None = None
         self._seconds_per_step = 0.0
-        self._saved_step = self.step if self.step else -1
-        saved = recovery.checkpoint
-        self.unscored = -1 if saved is None or read_score(saved) is not None else self.step
-        """The step whose checkpoint was not evaluated when it was saved: at a stop there is no time for that."""
 
     def _restore(self, checkpoint: Path) -> None:
         arrays, meta = load(checkpoint)
@@ -266,38 +260,22 @@ class Job:
                 yield save_snapshot(self.run, self.step, evaluation.embedding, evaluation.labels, self.data.class_names)
                 save_thumbnails(self.run, looked_at(self.data, split)[0])
             except OSError as error:
-                yield from self._disk_alarm(str(disk_error("writing a snapshot into", self.run.embeddings, error)))
+                yield disk_alarm(self.step, str(disk_error("writing a snapshot into", self.run.embeddings, error)))
             yield from alarms(evaluation.event, self._warned, self.config.objective)
+
+    @property
+    def unscored(self) -> int:
+        """The step whose checkpoint has still to be evaluated, or -1."""
+        return self._keeper.unscored
 
     def save(self) -> Iterator[Event]:
         """Begins to save the state, evaluated first so that the best checkpoint can be told."""
-        if self._saved_step == self.step != self.unscored:
+        if self._keeper.has(self.step):
             return
         if self._evaluated is None or self._evaluated.event.step != self.step:
             yield from self.evaluate()
-        if self.diverged:
-            return
-        if self._saved_step == self.step:
-            yield from self._give_score()
-            return
-        try:
-            saved = self._checkpoints.save(self.step, self._arrays(), self._meta())
-            self._saved_step = self.step
-        except CheckpointError as error:
-            yield from self._disk_alarm(str(error))
-            return
-        yield from self._tell(saved)
-
-    def _give_score(self) -> Iterator[Event]:
-        """Gives the checkpoint of a stop the score that it would have been saved with, so that it can be the best."""
-        score = self._score()
-        if self.unscored != self.step or score is None:
-            return
-        self.unscored = -1
-        try:
-            self._checkpoints.give_score(self.step, score)
-        except OSError as error:
-            yield from self._disk_alarm(str(disk_error("writing the score of", self.run.checkpoints, error)))
+        if not self.diverged:
+            yield from self._keeper.save(self.step, self._score(), self._arrays, self._meta())
 
     def _score(self) -> float | None:
         seen = self._evaluated.event if self._evaluated else None
@@ -315,21 +293,8 @@ class Job:
     def poll(self) -> Iterator[Event]:
         """Says what finished behind the training: pictures, checkpoints."""
         yield from self._plotter.poll()
-        try:
-            yield from self._tell(self._checkpoints.poll())
-        except CheckpointError as error:
-            self._saved_step = -1
-            yield from self._disk_alarm(str(error))
+        yield from self._keeper.poll(self.step)
         yield from self._watch.alarms(self.step)
-
-    def _tell(self, saved: list[Saved]) -> Iterator[Event]:
-        for item in saved:
-            path = self.run.checkpoints.relative_to(self.run.path) / str(item.step)
-            self._watch.saw_checkpoint(self.run.path / path)
-            yield CheckpointSaved(step=item.step, path=str(path), best=item.best, seconds=item.seconds)
-
-    def _disk_alarm(self, message: str) -> Iterator[Event]:
-        yield WarningRaised(step=self.step, code="disk", message=message, cure="Training goes on and will try again.")
 
     def recover(self) -> Iterator[Event]:
         """After a step that was not finite: goes back where the settings allow it, or gives up.
@@ -339,7 +304,7 @@ class Job:
         """
         if self.config.on_nan != "rollback" or self._rollbacks == self.config.rollbacks or self.step == 0:
             yield from self.give_up()
-        yield from self._settle()
+        yield from self._keeper.settle(self.step)
         self._rollbacks += 1
         team.lead(team.Word.GO_BACK)
         bad = self.step + (self.diverged == LOSS)
@@ -348,20 +313,12 @@ class Job:
         self._recovery = back_from(self.run.checkpoints, self.step)
         self._go_to(self._recovery)
         set_aside(self._recovery)
-        self._checkpoints.reload()
+        self._keeper.go_on_from(self._recovery.checkpoint, self.step)
         self._write_config()
         left = self.config.rollbacks - self._rollbacks
         yield RolledBack(step=self.step, from_step=bad, learning_rate=rate, left=left)
         yield from damage(self._recovery, self.step)
         yield self._compile()
-
-    def _settle(self) -> Iterator[Event]:
-        """Waits for the save under way; a failed one is an alarm, and says nothing of the next."""
-        try:
-            yield from self._tell(self._checkpoints.wait())
-        except CheckpointError as error:
-            self._saved_step = -1
-            yield from self._disk_alarm(str(error))
 
     # -- endings
 
@@ -372,7 +329,7 @@ class Job:
         if not self._sound():
             return
         yield from self._save_or_fail()
-        yield from self._give_score()
+        yield from self._keeper.give_score(self.step, self._score())
         self._plotter.request(self.step)
         yield from self.evaluate("test")
         if not self._sound():
@@ -411,12 +368,8 @@ class Job:
     def _save_or_fail(self) -> Iterator[Event]:
         if self.step == 0:
             return
-        yield from self._settle()
         try:
-            if self._saved_step != self.step:
-                yield from self._tell(self._checkpoints.save(self.step, self._arrays(), self._meta()))
-                self._saved_step = self.step
-            yield from self._tell(self._checkpoints.wait())
+            yield from self._keeper.save_last(self.step, self._arrays, self._meta())
         except CheckpointError as error:
             yield self._finished("failed", str(error))
             raise
@@ -432,5 +385,5 @@ class Job:
     def close(self) -> None:
         """Lets go of threads and children."""
         self._feed.close()
-        self._checkpoints.close()
+        self._keeper.close()
         self._plotter.close()

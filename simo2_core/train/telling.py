@@ -73,3 +73,8 @@ def damage(recovery: Recovery, step: int) -> Iterator[WarningRaised]:
     for _, reason in recovery.damaged:
         cure = f"The run goes on from step {step}; the damaged one is set aside as STEP.damaged."
         yield WarningRaised(step=step, code="checkpoint-damaged", message=reason, cure=cure)
+
+
+def disk_alarm(step: int, message: str) -> WarningRaised:
+    """The disk refused something that training can go on without."""
+    return WarningRaised(step=step, code="disk", message=message, cure="Training goes on and will try again.")

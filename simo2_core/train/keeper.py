@@ -1,0 +1,103 @@
+"""Which states of a run are on disk: each is saved once, scored, and said when it is whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from simo2_core.errors import CheckpointError
+from simo2_core.events import CheckpointSaved, Event
+from simo2_core.run.directory import RunDirectory
+from simo2_core.run.files import disk_error
+from simo2_core.train.checkpoint import Checkpoints, Saved, read_score
+from simo2_core.train.telling import disk_alarm
+from simo2_core.train.watch import Watch
+
+Arrays = Callable[[], Mapping[str, NDArray[Any]]]
+"""Copies the state to the host, where it has to be saved."""
+
+
+class Keeper:
+    """Saves the states of a run. A save that fails is an alarm while training goes on, and an error where it ends."""
+
+    def __init__(self, run: RunDirectory, keep: int, watch: Watch) -> None:
+        """Opens the run's `checkpoints/`, those set aside that should be; raises RunError when it cannot be written."""
+        self._run, self._watch = run, watch
+        try:
+            self._checkpoints = Checkpoints(run.checkpoints, keep=keep)
+        except OSError as error:
+            raise disk_error("opening", run.checkpoints, error) from error
+        self._saved = -1
+        self.unscored = -1
+        """The step whose checkpoint was not evaluated when it was saved: at a stop there is no time for that."""
+
+    def go_on_from(self, checkpoint: Path | None, step: int) -> None:
+        """After a start, or after going back: the run is at `step`, as `checkpoint` has it if there is one."""
+        self._checkpoints.reload()
+        self._saved = -1 if checkpoint is None else step
+        self.unscored = -1 if checkpoint is None or read_score(checkpoint) is not None else step
+
+    def has(self, step: int) -> bool:
+        """Whether nothing remains to be saved of the state after `step` steps."""
+        return self._saved == step != self.unscored
+
+    def save(self, step: int, score: float | None, arrays: Arrays, meta: Mapping[str, Any]) -> Iterator[Event]:
+        """Begins to save a state, or gives its checkpoint the score that it was saved without."""
+        if self._saved == step:
+            yield from self.give_score(step, score)
+            return
+        try:
+            saved = self._checkpoints.save(step, arrays(), meta)
+        except CheckpointError as error:
+            yield disk_alarm(step, str(error))
+            return
+        self._saved = step
+        yield from self._tell(saved)
+
+    def give_score(self, step: int, score: float | None) -> Iterator[Event]:
+        """Gives the checkpoint of a stop the score that it would have been saved with, so that it can be the best."""
+        if self.unscored != step or score is None:
+            return
+        self.unscored = -1
+        try:
+            self._checkpoints.give_score(step, score)
+        except OSError as error:
+            yield disk_alarm(step, str(disk_error("writing the score of", self._run.checkpoints, error)))
+
+    def poll(self, step: int) -> Iterator[Event]:
+        """Says what was saved behind the training, now at `step`; never waits."""
+        yield from self._try(self._checkpoints.poll, step)
+
+    def settle(self, step: int) -> Iterator[Event]:
+        """Waits for the save under way; a failed one says nothing of the next."""
+        yield from self._try(self._checkpoints.wait, step)
+
+    def _try(self, finished: Callable[[], list[Saved]], step: int) -> Iterator[Event]:
+        try:
+            yield from self._tell(finished())
+        except CheckpointError as error:
+            self._saved = -1
+            yield disk_alarm(step, str(error))
+
+    def save_last(self, step: int, arrays: Arrays, meta: Mapping[str, Any]) -> Iterator[Event]:
+        """Saves the state that a run ends with, and waits until it is whole; raises CheckpointError when it cannot."""
+        yield from self.settle(step)
+        if self._saved == step:
+            return
+        yield from self._tell(self._checkpoints.save(step, arrays(), meta))
+        yield from self._tell(self._checkpoints.wait())
+        self._saved = step
+
+    def _tell(self, saved: list[Saved]) -> Iterator[Event]:
+        for item in saved:
+            path = self._run.checkpoints / str(item.step)
+            self._watch.saw_checkpoint(path)
+            where = str(path.relative_to(self._run.path))
+            yield CheckpointSaved(step=item.step, path=where, best=item.best, seconds=item.seconds)
+
+    def close(self) -> None:
+        """Lets go of the thread that writes."""
+        self._checkpoints.close()
