@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -82,12 +82,7 @@ def carry_out(folder: Path, job: Job, tell: Tell, stop: Stop, *, pixels: bool = 
     Raises:
         Simo2Error: as training and measuring do, but for a run that diverges, which is an outcome.
     """
-    from simo2_core.run.control import Control
-    from simo2_core.run.sinks import record
     from simo2_core.run.summary import summarise
-    from simo2_core.train.assess import assess
-    from simo2_core.train.checkpoint import find_checkpoint
-    from simo2_core.train.trainer import train
 
     path = folder / "runs" / job.name
     if (done := Outcome.read(path)) is not None:
@@ -97,51 +92,63 @@ def carry_out(folder: Path, job: Job, tell: Tell, stop: Stop, *, pixels: bool = 
     run = RunDirectory.open(path) if path.exists() else RunDirectory.create(path.parent, job.name, job.config)
     completed = summarise(run).state == "completed"  # and its test part read, but not measured yet
     with run.own():
-        diverged = False
-        control = Control(run.control)
-        try:
-            events: Iterator[Event] = iter(())
-            if not completed:
-                events = record(train(job.config, run, control, pictures=False), run, say=lambda _: None)
-            for event in events:
-                tell(job, event)
-                if stop.is_set():
-                    control.send("stop", "signal")
-                if isinstance(event, RunFinished) and event.reason in ("interrupted", "stopped"):
-                    return None
-                if job.trial and isinstance(event, Evaluated) and event.step == job.config.steps:
-                    break  # before it reads the test part
-        except DivergedError:
-            diverged = True
-        if stop.is_set() and not job.trial:
-            return None  # measuring takes as long as a stop may not
-        course = _course(run)
-        scores: dict[str, dict[str, float]] = {}
-        gram = None
-        if not diverged and not job.trial:
-            features = (*FEATURES, "raw_pixels") if pixels else FEATURES
-            found = assess(run, find_checkpoint(run.checkpoints, "latest"), features=features)
-            scores = {
-                name: {key: float(score.mean) for key, score in worth.scores.items()}
-                for name, worth in found.worth.items()
-            }
-            if len(found.class_names) <= MOST_CLASSES:
-                shown = "projection" if trains_projection(job.config.objective) else "representation"
-                gram = [[None if np.isnan(x) else round(float(x), 5) for x in row] for row in found.class_grams[shown]]
-        outcome = Outcome(
-            arm=job.arm,
-            seed=job.config.seed,
-            value=job.value,
-            step=course[-1][0] if course else 0,
-            diverged=diverged,
-            validation=course[-1][2] if course and not diverged else 0.0,
-            seconds=_seconds(run),
-            course=tuple(course),
-            scores=scores,
-            class_gram=gram,
-        )
+        ended = "completed" if completed else _train(job, run, tell, stop)
+        if ended == "stopped" or (stop.is_set() and not job.trial):  # measuring takes as long as a stop may not
+            return None
+        outcome = _measure(job, run, diverged=ended == "diverged", pixels=pixels)
         outcome.write(path)
     return outcome
+
+
+def _train(job: Job, run: RunDirectory, tell: Tell, stop: Stop) -> Literal["completed", "diverged", "stopped"]:
+    """Trains a run to its end, a trial to just before it reads the test part; says how it ended."""
+    from simo2_core.run.control import Control
+    from simo2_core.run.sinks import record
+    from simo2_core.train.trainer import train
+
+    control = Control(run.control)
+    try:
+        for event in record(train(job.config, run, control, pictures=False), run, say=lambda _: None):
+            tell(job, event)
+            if stop.is_set():
+                control.send("stop", "signal")
+            if isinstance(event, RunFinished) and event.reason in ("interrupted", "stopped"):
+                return "stopped"
+            if job.trial and isinstance(event, Evaluated) and event.step == job.config.steps:
+                break
+    except DivergedError:
+        return "diverged"
+    return "completed"
+
+
+def _measure(job: Job, run: RunDirectory, *, diverged: bool, pixels: bool) -> Outcome:
+    from simo2_core.train.assess import assess
+    from simo2_core.train.checkpoint import find_checkpoint
+
+    course = _course(run)
+    scores: dict[str, dict[str, float]] = {}
+    gram = None
+    if not diverged and not job.trial:
+        features = (*FEATURES, "raw_pixels") if pixels else FEATURES
+        found = assess(run, find_checkpoint(run.checkpoints, "latest"), features=features)
+        scores = {
+            name: {key: float(score.mean) for key, score in worth.scores.items()} for name, worth in found.worth.items()
+        }
+        if len(found.class_names) <= MOST_CLASSES:
+            shown = "projection" if trains_projection(job.config.objective) else "representation"
+            gram = [[None if np.isnan(x) else round(float(x), 5) for x in row] for row in found.class_grams[shown]]
+    return Outcome(
+        arm=job.arm,
+        seed=job.config.seed,
+        value=job.value,
+        step=course[-1][0] if course else 0,
+        diverged=diverged,
+        validation=course[-1][2] if course and not diverged else 0.0,
+        seconds=_seconds(run),
+        course=tuple(course),
+        scores=scores,
+        class_gram=gram,
+    )
 
 
 def _course(run: RunDirectory) -> list[tuple[int, float, float]]:
