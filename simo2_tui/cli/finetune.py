@@ -157,13 +157,13 @@ def _train(config: Config, run: RunDirectory) -> dict[str, float] | None:
 def _test_of(events: Iterable[Event]) -> dict[str, float] | None:
     from simo2_core.events import Evaluated, RunFinished
 
-    found = None
+    found, reason = None, ""
     for event in events:
         if isinstance(event, Evaluated) and event.split == "test" and event.classifier is not None:
             found = {"classifier": event.classifier, "knn_20": event.knn_representation, "raw": event.knn_raw_pixels}
-        if isinstance(event, RunFinished) and event.reason != "completed":
-            return None
-    return found
+        if isinstance(event, RunFinished):  # the last one counts: the run may have been stopped and gone on
+            reason = event.reason
+    return found if reason == "completed" else None
 
 
 def _mean_and_std(tests: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:

@@ -89,6 +89,12 @@ def test_a_stopped_comparison_with_scratch_saves_and_says_how_to_go_on(
     )
     assert list(RunDirectory.open(run).events())[-1].to_json()["reason"] == "interrupted"
 
+    monkeypatch.undo()
+    again = [simo2("finetune", "first", "--run-dir", str(runs), "--compare-scratch", "--seeds", "2", "--steps", "2",
+                   "--name", "stopped", "--json")[:2] for _ in range(2)]  # fmt: skip
+    assert again[0] == again[1], "the second time from the logs alone, in which the stop still is"
+    assert again[0][0] == 0
+
 
 @pytest.mark.slow
 def test_weights_of_another_network_are_refused_and_leave_no_run(runs: Path) -> None:
