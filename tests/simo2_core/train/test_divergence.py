@@ -1,10 +1,9 @@
-import math
 from pathlib import Path
 
 import pytest
 
 from simo2_core.errors import DivergedError
-from simo2_core.events import Event, RolledBack, RunFinished, StepsLogged
+from simo2_core.events import RolledBack, RunFinished, StepsLogged
 from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
@@ -13,30 +12,26 @@ from simo2_core.train.trainer import train
 
 WILD = PRESETS["digits"].config.replace(
     {"widths": "8", "stem_width": 4, "samples_per_class": 3, "batch_size": 30, "steps": 12, "gradient_clip": 0,
-     "optimizer": "sgd", "learning_rate": 1e6, "on_nan": "rollback", "rollbacks": 6,
+     "optimizer": "sgd", "learning_rate": 1e5, "on_nan": "rollback", "rollbacks": 6,
      "eval_every": "never", "plot_every": "never", "checkpoint_every": "never"}
 )  # fmt: skip
 
 
 @pytest.mark.slow
 def test_a_run_goes_back_with_a_lower_learning_rate_and_says_so(tmp_path: Path) -> None:
-    run, control = RunDirectory.create(tmp_path, "wild", WILD), Control()
-    events: list[Event] = []
-    for event in record(train(WILD, run, control, pictures=False), run):
-        events.append(event)
-        if isinstance(event, StepsLogged) and event.last_step >= 6 and math.isfinite(event.total[-1]):
-            control.send("stop", "test")
+    run = RunDirectory.create(tmp_path, "wild", WILD)
+    events = list(record(train(WILD, run, Control(), pictures=False), run))
     back = [event for event in events if isinstance(event, RolledBack)]
     assert 1 <= len(back) < 6
     assert [event.left for event in back] == [5 - i for i in range(len(back))]
     assert back[0].step == 0
-    assert back[-1].learning_rate == pytest.approx(1e6 / 3 ** len(back))
+    assert back[-1].learning_rate == pytest.approx(1e5 / 3 ** len(back))
     assert run.config.optim.learning_rate == back[-1].learning_rate, "a resumed run keeps the lower one"
     told = [event for event in run.events() if isinstance(event, StepsLogged)]
-    assert [event.step + i for event in told for i in range(len(event.total))] == list(range(1, told[-1].last_step + 1))
+    assert [event.step + i for event in told for i in range(len(event.total))] == list(range(1, 13))
     assert told[0].learning_rate[0] == pytest.approx(back[-1].learning_rate)
     assert isinstance(events[-1], RunFinished)
-    assert events[-1].reason in ("stopped", "completed"), "the rest may fit into one call"
+    assert events[-1].reason == "completed"
 
 
 @pytest.mark.slow
