@@ -69,7 +69,6 @@ class FollowSession:
         self._damaged = 0
         self._error: BaseException | None = None
         self._caught_up = threading.Event()
-        self._thread = threading.Thread(target=self._follow, name="simo2-follow", daemon=True)
 
     @property
     def run(self) -> RunDirectory | None:
@@ -87,7 +86,8 @@ class FollowSession:
 
     def start(self) -> None:
         """Starts reading."""
-        self._thread.start()
+        # made here: from Python 3.13 on, a thread object that is older than a fork cannot be started in the child
+        threading.Thread(target=self._follow, name="simo2-follow", daemon=True).start()
 
     def wait_until_read(self, timeout: float) -> bool:
         """Whether everything that was in the log at the start has been read within `timeout` seconds."""

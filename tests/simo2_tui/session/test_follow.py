@@ -35,6 +35,13 @@ def follow():
         session.close()
 
 
+def test_no_thread_is_made_before_the_start(tmp_path, monkeypatch):
+    """The console forks in between, and Python 3.13 starts no thread in the child that its parent has made."""
+    run = write_run(tmp_path, finish="completed", upto=8)
+    monkeypatch.setattr("threading.Thread", None)
+    FollowSession(run)
+
+
 def test_a_torn_last_line_waits_for_its_end(tmp_path):
     path = tmp_path / "log"
     tail = LogTail(path)
