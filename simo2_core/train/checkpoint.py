@@ -8,9 +8,11 @@ import logging
 import math
 import re
 import shutil
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +120,7 @@ class Checkpoints:
         return finished
 
     def _failure(self, step: int, size: int, error: BaseException) -> CheckpointError:
+        _mute_late_writes()
         for unfinished in self._folder.glob(f"{step}{_TEMPORARY}*"):
             shutil.rmtree(unfinished, ignore_errors=True)
         return CheckpointError(
@@ -165,6 +168,22 @@ class Checkpoints:
         """Lets go of orbax's threads; a save that fails meanwhile must not hide what ends the run."""
         with contextlib.suppress(Exception):
             self._manager.close()
+
+
+@cache
+def _mute_late_writes() -> None:
+    """Keeps tensorstore's threads from printing a traceback for each write that ends after its save has failed.
+
+    They tell a loop of events which orbax has closed by then, and nobody waits for them.
+    """
+    usual = sys.unraisablehook
+
+    def hook(unraisable: sys.UnraisableHookArgs) -> None:
+        error = unraisable.exc_value
+        if not (isinstance(error, RuntimeError) and str(error) == "Event loop is closed"):
+            usual(unraisable)
+
+    sys.unraisablehook = hook
 
 
 def _reason(error: BaseException) -> str:

@@ -1,12 +1,15 @@
 import gc
 import os
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from simo2_core.errors import CheckpointError, RunError
+from simo2_core.train import checkpoint
 from simo2_core.train.checkpoint import (
     Checkpoints,
     best_step,
@@ -149,3 +152,13 @@ def test_a_full_disk_is_told_with_the_bytes_needed(tmp_path: Path, monkeypatch: 
         checkpoints.save(1, ARRAYS, {})
     checkpoints.close()
     assert list_steps(tmp_path) == []
+
+
+def test_writes_that_end_after_their_save_has_failed_are_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    printed: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: printed.append(unraisable.exc_value))
+    checkpoint._mute_late_writes.__wrapped__()
+    closed, other = RuntimeError("Event loop is closed"), RuntimeError("something else")
+    for error in (closed, other, None):
+        sys.unraisablehook(SimpleNamespace(exc_value=error))  # type: ignore[arg-type]
+    assert printed == [other, None]
