@@ -185,7 +185,7 @@ class Console(App[int]):
             where = f"step {kept[-1]:,}, the checkpoint before" if kept else "the beginning, for want of a checkpoint"
             cure = f"g goes back to {where}, and trains on from there with learning rate {lower:.2g}."
         self.bell()
-        log = str(session.run.log_path if session.run else "")
+        log = session.run.log_path if session.run else None
         screen = FailureScreen(reason, cure, log, back=isinstance(error, DivergedError))
         self.push_screen(screen, partial(self._go_back, session))
 

@@ -225,7 +225,7 @@ class RunDirectory:
 
     def _begun(self) -> bool:
         said = self.events_path.exists() and self.events_path.stat().st_size > 0
-        return said or any(self.checkpoints.iterdir())
+        return said or any(self.checkpoints.glob("*"))
 
     def owned(self) -> bool:
         """Whether a live process owns the run now."""

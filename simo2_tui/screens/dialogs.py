@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
@@ -139,8 +140,8 @@ class FailureScreen(ModalScreen[bool]):
         Binding("g", "choose(True)", "go back"),
     ]
 
-    def __init__(self, reason: str, cure: str, log: str, *, back: bool = False) -> None:
-        """Takes what to say; `back` is whether going back is possible."""
+    def __init__(self, reason: str, cure: str, log: Path | None, *, back: bool = False) -> None:
+        """Takes what to say; `back` is whether going back is possible. A run that never began has left no log."""
         super().__init__()
         self._reason, self._cure, self._log, self._back = reason, cure, log, back
 
@@ -149,7 +150,8 @@ class FailureScreen(ModalScreen[bool]):
         text.append("Training has ended.\n\n", "bold red")
         text.append(f"{self._reason}\n\n")
         text.append(f"{self._cure}\n\n" if self._cure else "", "green")
-        text.append(f"Log: {self._log}\n\n", "dim")
+        if self._log is not None and self._log.exists():
+            text.append(f"Log: {self._log}\n\n", "dim")
         keys = "g goes back, " if self._back else ""
         text.append(f"{keys}Esc looks at what there is, q leaves.", "dim")
         with VerticalScroll(classes="dialog failure"):

@@ -268,6 +268,8 @@ def test_a_run_that_cannot_train_says_why_and_exits_with_its_code(terminal, runs
     assert screen.code() == 4
     assert screen.restored()
     assert "/no/such/folder" in screen.text()
+    assert "train.log" not in screen.text(), "a run that never began has left none"
+    assert list(runs.iterdir()) == []
 
 
 @pytest.mark.parametrize(
