@@ -12,14 +12,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from simo2_core.train.restore import load_encoder as load_encoder
+    from simo2_core.evaluation.restore import load_encoder as load_encoder
 
 __all__ = ["load_encoder"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "load_encoder":  # seconds of jax: not for `import simo2_core`
-        from simo2_core.train.restore import load_encoder
+        from simo2_core.evaluation.restore import load_encoder
 
         return load_encoder
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

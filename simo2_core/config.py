@@ -1,8 +1,8 @@
 """The settings of a run, as frozen data that refuses early.
 
-`Config` is a tree of six sections. Every leaf is a `knob`: it carries its one-line description and, through
+`Config` is a tree of six sections. Every leaf is a `setting`: it carries its one-line description and, through
 its name, its command-line flag (`samples_per_class` is `--samples-per-class`), so the command line and the
-launcher are drawn from this file and can never disagree with it. Leaf names are unique in the whole tree.
+launcher are drawn from this file and can never disagree with it. Names are unique in the whole tree.
 
 Host values only, standard library only: importing this file must stay instant.
 """
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from simo2_core.errors import ConfigError, did_you_mean
-from simo2_core.knobs import Cadence, Leaf, Section, knob, leaves_of, plain, read_section, require
+from simo2_core.settings import Cadence, Section, Setting, plain, read_section, require, setting, settings_in
 
 FORMAT = 1
 """Version of the JSON written by `Config.to_json`."""
@@ -40,26 +40,26 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 class DataConfig(Section):
     """Which images, and how they are cut into train, validation and test."""
 
-    dataset: str = knob("digits", "digits, a TFDS name[/config], or the path of an image folder")
-    data_dir: str | None = knob(None, "where TFDS data sets live (default: TFDS_DATA_DIR or ~/tensorflow_datasets)")
-    train_split: str = knob("train", "the split to train on")
-    test_split: str | None = knob(
+    dataset: str = setting("digits", "digits, a TFDS name[/config], or the path of an image folder")
+    data_dir: str | None = setting(None, "where TFDS data sets live (default: TFDS_DATA_DIR or ~/tensorflow_datasets)")
+    train_split: str = setting("train", "the split to train on")
+    test_split: str | None = setting(
         None,
         "the split read once, at the end; by default the data set's own, else, or with hold-out, a stratified part of "
         "train",
     )
-    views_split: str | None = knob(
+    views_split: str | None = setting(
         None, "with --labels none: the split to train on, labelled or not; --train-split still serves the kNN"
     )
-    image_key: str | None = knob(None, "the image feature of a TFDS data set, where there are several")
-    label_key: str | None = knob(None, "the label feature of a TFDS data set, where there are several")
-    image_size: int = knob(0, "height and width in pixels that images are resized to; 0 keeps the data set's own")
-    channels: int = knob(0, "1 for grey, 3 for RGB; 0 keeps the data set's own")
-    resize: str = knob("crop", "how another aspect ratio is made square", choices=RESIZE_RULES)
-    test_fraction: float = knob(0.2, "share held out for test when the data set has no test split")
-    validation_fraction: float = knob(0.1, "share of train held out to choose the best checkpoint")
-    split_seed: int = knob(0, "seed of the held-out parts; the same for every --seed, so that runs compare")
-    strict: bool = knob(False, "refuse an image folder with unreadable files instead of skipping and counting them")
+    image_key: str | None = setting(None, "the image feature of a TFDS data set, where there are several")
+    label_key: str | None = setting(None, "the label feature of a TFDS data set, where there are several")
+    image_size: int = setting(0, "height and width in pixels that images are resized to; 0 keeps the data set's own")
+    channels: int = setting(0, "1 for grey, 3 for RGB; 0 keeps the data set's own")
+    resize: str = setting("crop", "how another aspect ratio is made square", choices=RESIZE_RULES)
+    test_fraction: float = setting(0.2, "share held out for test when the data set has no test split")
+    validation_fraction: float = setting(0.1, "share of train held out to choose the best checkpoint")
+    split_seed: int = setting(0, "seed of the held-out parts; the same for every --seed, so that runs compare")
+    strict: bool = setting(False, "refuse an image folder with unreadable files instead of skipping and counting them")
 
     def check(self) -> None:
         require(self.image_size >= 0, "image_size", self.image_size, "0 or more pixels")
@@ -79,15 +79,15 @@ class DataConfig(Section):
 class AugmentConfig(Section):
     """Random changes to a training image, drawn on the device for each sample of each step."""
 
-    brightness: float = knob(0.2, "largest shift of brightness, as a share of full scale")
-    contrast: float = knob(0.2, "contrast is scaled by 1 ± at most this")
-    saturation: float = knob(0.2, "saturation is scaled by 1 ± at most this (RGB only)")
-    flip: bool = knob(False, "mirror left to right with probability one half; never for digits and letters")
-    shift: int = knob(0, "largest shift in pixels, in each direction, edges repeated")
-    crop: float = knob(1.0, "least share of the area that a random crop keeps, enlarged again; 1 crops nothing")
-    hue: float = knob(0.0, "largest turn of the hue, as a share of the circle (RGB only)")
-    greyscale: float = knob(0.0, "probability that an image loses its colour (RGB only)")
-    blur: float = knob(0.0, "probability that an image is blurred, by a Gaussian of up to a fiftieth of its height")
+    brightness: float = setting(0.2, "largest shift of brightness, as a share of full scale")
+    contrast: float = setting(0.2, "contrast is scaled by 1 ± at most this")
+    saturation: float = setting(0.2, "saturation is scaled by 1 ± at most this (RGB only)")
+    flip: bool = setting(False, "mirror left to right with probability one half; never for digits and letters")
+    shift: int = setting(0, "largest shift in pixels, in each direction, edges repeated")
+    crop: float = setting(1.0, "least share of the area that a random crop keeps, enlarged again; 1 crops nothing")
+    hue: float = setting(0.0, "largest turn of the hue, as a share of the circle (RGB only)")
+    greyscale: float = setting(0.0, "probability that an image loses its colour (RGB only)")
+    blur: float = setting(0.0, "probability that an image is blurred, by a Gaussian of up to a fiftieth of its height")
 
     def check(self) -> None:
         for name in ("brightness", "contrast", "saturation", "greyscale", "blur"):
@@ -101,18 +101,18 @@ class AugmentConfig(Section):
 class ModelConfig(Section):
     """The encoder and its projection head."""
 
-    encoder: str = knob(
+    encoder: str = setting(
         "yatcnn",
         "the encoder: YatCNN, its twin cnn of plain convolutions with ReLU, or ResNet-18 of the first four --widths "
         "(as published 64,128,256,512)",
         choices=ENCODERS,
     )
-    norm: str = knob("group", "what normalises the maps of resnet18", choices=NORMS)
-    stem_width: int = knob(32, "channels after the 3×3 stem")
-    widths: tuple[int, ...] = knob((64, 128, 256, 512, 1024), "channels of each residual block, comma separated")
-    dropout: float = knob(0.2, "share of features dropped after each block while training")
-    embedding_size: int = knob(16, "D, the dimensions of the embedding that the loss sees")
-    precision: str = knob(
+    norm: str = setting("group", "what normalises the maps of resnet18", choices=NORMS)
+    stem_width: int = setting(32, "channels after the 3×3 stem")
+    widths: tuple[int, ...] = setting((64, 128, 256, 512, 1024), "channels of each residual block, comma separated")
+    dropout: float = setting(0.2, "share of features dropped after each block while training")
+    embedding_size: int = setting(16, "D, the dimensions of the embedding that the loss sees")
+    precision: str = setting(
         "auto",
         "what convolutions multiply in; weights, quotient and loss stay float32 (auto: bfloat16 on a GPU)",
         choices=PRECISIONS,
@@ -145,25 +145,25 @@ class ModelConfig(Section):
 class ObjectiveConfig(Section):
     """What is minimised: the objective and its settings."""
 
-    objective: str = knob("simo2", "the loss", choices=OBJECTIVES)
-    labels: str = knob(
+    objective: str = setting("simo2", "the loss", choices=OBJECTIVES)
+    labels: str = setting(
         "classes",
         "what makes two images a pair: one class; or none, where only the k views of one image are",
         choices=LABELS,
     )
-    orth_lean: float = knob(1 / 137, "α, the target of different-class pairs: 0 is orthogonal, 1 is equal (simo2)")
-    epsilon: float = knob(1 / 137, "ε, added to the squared distance of a pair (simo2)")
-    distance: str = knob(
+    orth_lean: float = setting(1 / 137, "α, the target of different-class pairs: 0 is orthogonal, 1 is equal (simo2)")
+    epsilon: float = setting(1 / 137, "ε, added to the squared distance of a pair (simo2)")
+    distance: str = setting(
         "euclidean",
         "distance of different-class pairs: euclidean as published; line makes opposite as costly as equal, "
         "where D is at least the number of classes (simo2)",
         choices=DISTANCES,
     )
-    bias: float = knob(0.0, "b of the kernel (a·b + b)²/(ε + ‖a−b‖²) (simo2)")
-    reduction: str = knob("sum", "how pairs are put together (simo2)", choices=REDUCTIONS)
-    temperature: float = knob(0.1, "τ, what cosines are divided by (supcon, simclr)")
-    label_smoothing: float = knob(0.0, "share of the target spread over all classes (cross_entropy)")
-    noise: float = knob(
+    bias: float = setting(0.0, "b of the kernel (a·b + b)²/(ε + ‖a−b‖²) (simo2)")
+    reduction: str = setting("sum", "how pairs are put together (simo2)", choices=REDUCTIONS)
+    temperature: float = setting(0.1, "τ, what cosines are divided by (supcon, simclr)")
+    label_smoothing: float = setting(0.0, "share of the target spread over all classes (cross_entropy)")
+    noise: float = setting(
         0.5, "standard deviation of the noise that is to be removed, in those of the data set's pixels (autoencoder)"
     )
 
@@ -200,19 +200,19 @@ class ObjectiveConfig(Section):
 class OptimizerConfig(Section):
     """The optimiser, its learning rate over the steps, and the gradient clip before it."""
 
-    optimizer: str = knob("adam", "the optimiser", choices=OPTIMIZERS)
-    learning_rate: float = knob(3e-4, "the peak learning rate")
-    schedule: str = knob("constant", "how the learning rate changes over the steps", choices=SCHEDULES)
-    warmup_steps: int = knob(0, "steps of linear warm-up (warmup_cosine; 0 means a tenth of --steps)")
-    final_lr_fraction: float = knob(
+    optimizer: str = setting("adam", "the optimiser", choices=OPTIMIZERS)
+    learning_rate: float = setting(3e-4, "the peak learning rate")
+    schedule: str = setting("constant", "how the learning rate changes over the steps", choices=SCHEDULES)
+    warmup_steps: int = setting(0, "steps of linear warm-up (warmup_cosine; 0 means a tenth of --steps)")
+    final_lr_fraction: float = setting(
         0.0, "learning rate at the end, as a share of the peak (cosine, warmup_cosine, linear, polynomial)"
     )
-    decay_rate: float = knob(0.5, "factor per --decay-steps (exponential, step)")
-    decay_steps: int = knob(0, "steps between decays (exponential, step; 0 means a fifth of --steps)")
-    power: float = knob(2.0, "exponent of the polynomial schedule")
-    momentum: float = knob(0.9, "momentum (sgd, rmsprop)")
-    weight_decay: float = knob(1e-4, "decoupled weight decay (adamw, novograd)")
-    gradient_clip: float = knob(1.0, "largest global norm of the gradient; 0 leaves it alone")
+    decay_rate: float = setting(0.5, "factor per --decay-steps (exponential, step)")
+    decay_steps: int = setting(0, "steps between decays (exponential, step; 0 means a fifth of --steps)")
+    power: float = setting(2.0, "exponent of the polynomial schedule")
+    momentum: float = setting(0.9, "momentum (sgd, rmsprop)")
+    weight_decay: float = setting(1e-4, "decoupled weight decay (adamw, novograd)")
+    gradient_clip: float = setting(1.0, "largest global norm of the gradient; 0 leaves it alone")
 
     def check(self) -> None:
         require(0 < self.learning_rate < math.inf, "learning_rate", self.learning_rate, "above 0 and finite")
@@ -230,11 +230,11 @@ class OptimizerConfig(Section):
 class FinetuneConfig(Section):
     """Where training begins, what of it moves, and how many labels it may see."""
 
-    init: str | None = knob(None, "a run or checkpoint whose encoder training begins with")
-    freeze: bool = knob(False, "leave the encoder as it is and train the classifier alone (cross_entropy)")
-    layer_decay: float = knob(1.0, "factor of the learning rate for each block further from the classifier")
-    label_fraction: float = knob(1.0, "share of the training images of each class that is used, drawn by the seed")
-    labels_per_class: int = knob(0, "training images of each class that are used; 0 for all")
+    init: str | None = setting(None, "a run or checkpoint whose encoder training begins with")
+    freeze: bool = setting(False, "leave the encoder as it is and train the classifier alone (cross_entropy)")
+    layer_decay: float = setting(1.0, "factor of the learning rate for each block further from the classifier")
+    label_fraction: float = setting(1.0, "share of the training images of each class that is used, drawn by the seed")
+    labels_per_class: int = setting(0, "training images of each class that are used; 0 for all")
 
     def check(self) -> None:
         require(0 < self.layer_decay <= 1, "layer_decay", self.layer_decay, "above 0 and at most 1")
@@ -260,28 +260,28 @@ class Config(Section):
     optim: OptimizerConfig = field(default_factory=OptimizerConfig)
     tune: FinetuneConfig = field(default_factory=FinetuneConfig)
 
-    preset: str = knob("", "the preset these settings began as")
-    steps: int = knob(400, "optimiser steps in all (one epoch of the original is one step)", aliases=("num_epochs",))
-    seed: int = knob(0, "decides weights, draws, augmentation and dropout")
-    batch_size: int = knob(320, "images a step; classes per batch is min(batch_size // k, classes)")
-    samples_per_class: int = knob(32, "k, the images of each class in a batch")
-    chunk_size: int = knob(
+    preset: str = setting("", "the preset these settings began as")
+    steps: int = setting(400, "optimiser steps in all (one epoch of the original is one step)", aliases=("num_epochs",))
+    seed: int = setting(0, "decides weights, draws, augmentation and dropout")
+    batch_size: int = setting(320, "images a step; classes per batch is min(batch_size // k, classes)")
+    samples_per_class: int = setting(32, "k, the images of each class in a batch")
+    chunk_size: int = setting(
         0, "images embedded at once, to fit in memory; the loss still sees the whole batch; 0 embeds it in one go"
     )
-    log_rate: int = knob(50, "steps between printed lines")
-    eval_every: Cadence = knob(
+    log_rate: int = setting(50, "steps between printed lines")
+    eval_every: Cadence = setting(
         Cadence(seconds=10), "validation kNN and embedding snapshot: steps, a time such as 10s, or never"
     )
-    plot_every: Cadence = knob(Cadence(seconds=60), "PNG plots while training: steps, a time such as 60s, or never")
-    checkpoint_every: Cadence = knob(Cadence(seconds=300), "checkpoints: steps, a time such as 5m, or never")
-    keep: int = knob(3, "newest checkpoints kept, besides the best")
-    on_nan: str = knob(
+    plot_every: Cadence = setting(Cadence(seconds=60), "PNG plots while training: steps, a time such as 60s, or never")
+    checkpoint_every: Cadence = setting(Cadence(seconds=300), "checkpoints: steps, a time such as 5m, or never")
+    keep: int = setting(3, "newest checkpoints kept, besides the best")
+    on_nan: str = setting(
         "stop",
         "a loss or gradient that is not finite: stop, or go back to the newest checkpoint with a third of the "
         "learning rate",
         choices=ON_NAN,
     )
-    rollbacks: int = knob(3, "times that --on-nan rollback goes back before the run stops after all")
+    rollbacks: int = setting(3, "times that --on-nan rollback goes back before the run stops after all")
 
     def check(self) -> None:
         require(self.steps >= 1, "steps", self.steps, "1 or more")
@@ -331,8 +331,8 @@ class Config(Section):
         return min(self.batch_size // self.samples_per_class, classes)
 
     def replace(self, changes: Mapping[str, Any]) -> Config:
-        """A copy with leaves changed by name, wherever in the tree they live; raises ConfigError for an unknown one."""
-        known = {leaf.name: leaf for leaf in leaves()}
+        """A copy with settings changed by name, wherever in the tree; raises ConfigError for an unknown one."""
+        known = {item.name: item for item in all_settings()}
         grouped: dict[str, dict[str, Any]] = {}
         for name, value in changes.items():
             if name not in known:
@@ -343,9 +343,9 @@ class Config(Section):
         return dataclasses.replace(self, **sections, **top)
 
     def get(self, name: str) -> Any:
-        """The value of the leaf `name`, wherever in the tree it lives."""
-        leaf = next(leaf for leaf in leaves() if leaf.name == name)
-        return getattr(getattr(self, leaf.section) if leaf.section else self, name)
+        """The value of the setting `name`, wherever in the tree it lives."""
+        item = next(item for item in all_settings() if item.name == name)
+        return getattr(getattr(self, item.section) if item.section else self, name)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dict, versioned; `from_json` gives the same Config back."""
@@ -364,6 +364,6 @@ class Config(Section):
         return cast(Config, read_section(cls, {key: value for key, value in data.items() if key != "format"}, "config"))
 
 
-def leaves() -> Iterator[Leaf]:
+def all_settings() -> Iterator[Setting]:
     """Every setting of the tree, sections in the order of `Config`."""
-    return leaves_of(Config)
+    return settings_in(Config)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from simo2_core.config import AugmentConfig, Config, DataConfig, ModelConfig, OptimizerConfig
 from simo2_core.errors import ConfigError, did_you_mean
-from simo2_core.knobs import Cadence
+from simo2_core.settings import Cadence
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,7 +25,7 @@ from simo2_core.events import Compiled, StepsLogged
 from simo2_core.model.build import compute_dtype
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
-from simo2_core.run.sinks import record
+from simo2_core.run.log import record
 from simo2_core.train.feed import place
 from simo2_core.train.memory import program_bytes
 from simo2_core.train.step import MAX_STEPS, compile_call, make_training

@@ -103,7 +103,7 @@ def carry_out(folder: Path, job: Job, tell: Tell, stop: Stop, *, pixels: bool = 
 def _train(job: Job, run: RunDirectory, tell: Tell, stop: Stop) -> Literal["completed", "diverged", "stopped"]:
     """Trains a run to its end, a trial to just before it reads the test part; says how it ended."""
     from simo2_core.run.control import Control
-    from simo2_core.run.sinks import record
+    from simo2_core.run.log import record
     from simo2_core.train.trainer import train
 
     control = Control(run.control)
@@ -122,8 +122,8 @@ def _train(job: Job, run: RunDirectory, tell: Tell, stop: Stop) -> Literal["comp
 
 
 def _measure(job: Job, run: RunDirectory, *, diverged: bool, pixels: bool) -> Outcome:
-    from simo2_core.train.assess import assess
-    from simo2_core.train.checkpoint import find_checkpoint
+    from simo2_core.checkpoints.checkpoint import find_checkpoint
+    from simo2_core.evaluation.assess import assess
 
     course = _course(run)
     scores: dict[str, dict[str, float]] = {}

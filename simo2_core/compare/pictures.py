@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from simo2_core.analysis.plots.compare import Score, draw_arms, draw_course, draw_grams
-from simo2_core.analysis.worth import METRICS
 from simo2_core.compare.outcome import Outcome
 from simo2_core.compare.plan import Plan
 from simo2_core.compare.results import cells
+from simo2_core.evaluation.measures import METRICS
 from simo2_core.objectives.terms import trains_projection
 
 SHOWN = (

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from simo2_core.config import Config, leaves
+from simo2_core.config import Config, all_settings
 from simo2_core.errors import ConfigError, did_you_mean
 from simo2_core.presets import with_views
 
@@ -50,7 +50,7 @@ class Arm:
         word, *pairs = text.strip().split(":")
         if word not in ARMS:
             raise ConfigError(f"there is no arm {word!r}; choose from {', '.join(ARMS)}.{did_you_mean(word, ARMS)}")
-        known = {leaf.name: leaf for leaf in leaves()}
+        known = {item.name: item for item in all_settings()}
         settings = dict(ARMS[word])
         for pair in pairs:
             name, equals, value = pair.partition("=")
@@ -80,7 +80,7 @@ class Sweep:
         """Reads `lr`, which tries the preset's rate times `FACTORS`, or `epsilon=0.001,0.01`."""
         name, _, values = text.partition("=")
         name = {"lr": "learning_rate"}.get(name.strip(), name.strip().replace("-", "_"))
-        known = {leaf.name: leaf for leaf in leaves()}
+        known = {item.name: item for item in all_settings()}
         if name not in known:
             raise ConfigError(f"{name!r} in --sweep is no setting.{did_you_mean(name, known)}")
         if values:

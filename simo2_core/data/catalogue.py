@@ -13,7 +13,7 @@ import numpy as np
 from simo2_core.config import DataConfig
 from simo2_core.data.build import entry_key_of
 from simo2_core.data.cache import entry_key, entry_path, list_entries, open_entry
-from simo2_core.data.preflight import DatasetFacts
+from simo2_core.data.facts import DatasetFacts
 from simo2_core.data.progress import Progress, Report, silent
 from simo2_core.data.sources.digits import CLASS_NAMES, load_digits
 from simo2_core.data.sources.folder import FolderSource, is_folder

@@ -12,15 +12,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from simo2_core.checkpoints.checkpoint import read_meta
 from simo2_core.data.dataset import Dataset
 from simo2_core.data.ids import image_ids
 from simo2_core.data.progress import Report, silent
 from simo2_core.errors import ConfigError
+from simo2_core.evaluation.features import data_config, dataset_for, features_of, folder_of
+from simo2_core.evaluation.thumbnails import shrink
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import write_into
-from simo2_core.train.checkpoint import read_meta
-from simo2_core.train.features import data_config, dataset_for, features_of, folder_of
-from simo2_core.train.thumbnails import shrink
 
 PARTS = ("train", "validation", "test")
 """What there is to export."""

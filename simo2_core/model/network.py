@@ -81,3 +81,9 @@ class Network:
     def _merge(self, params: Arrays, stats: Arrays) -> Any:
         params_packing, stats_packing = self.packing
         return nnx.merge(self.graph, params_packing.state(params), stats_packing.state(stats))
+
+
+def first_weights(config: ModelConfig, seed: int, channels: int) -> tuple[Network, Arrays, Arrays]:
+    """The network with the params and stats that the `seed` of a run draws."""
+    weights_key, _ = jax.random.split(jax.random.key(seed))
+    return Network.build(config, channels, weights_key)

@@ -14,7 +14,7 @@ from simo2_core.config import Config
 from simo2_core.errors import RunError, Simo2Error
 from simo2_core.events import Evaluated, RolledBack, RunFinished, RunStarted, StepsLogged, WarningRaised
 from simo2_core.run.directory import RunDirectory
-from simo2_core.run.sinks import describe
+from simo2_core.run.log import describe
 from simo2_core.run.summary import RunSummary, summarise
 
 _WIDEST = 1400

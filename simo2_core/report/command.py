@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import shlex
 
-from simo2_core.config import Config, leaves
-from simo2_core.knobs import as_typed
+from simo2_core.config import Config, all_settings
 from simo2_core.presets import config_for, find_preset, with_views
+from simo2_core.settings import as_typed
 
 
 def settings_changed(config: Config) -> dict[str, str]:
     """The settings that are not those of the run's preset or data set: name to the value, as a user would type it."""
     base = _base(config)
-    names = (leaf.name for leaf in leaves() if leaf.name not in ("preset", "labels"))
+    names = (item.name for item in all_settings() if item.name not in ("preset", "labels"))
     changed = {name: as_typed(config.get(name)) for name in names if config.get(name) != base.get(name)}
     if config.objective.labels != "classes":  # in the base it stands for more than itself
         changed["labels"] = config.objective.labels

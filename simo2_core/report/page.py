@@ -9,10 +9,10 @@ from html import escape
 from typing import Any
 
 from simo2_core.analysis.plots.style import signed
-from simo2_core.config import leaves
-from simo2_core.knobs import as_typed
+from simo2_core.config import all_settings
 from simo2_core.report.collect import Collected
 from simo2_core.report.command import settings_changed, train_command
+from simo2_core.settings import as_typed
 
 _STYLE = """
 :root { color-scheme: light dark; --paper: #fff; --ink: #1b2330; --muted: #566070; --faint: #dde1e7; --card: #f4f5f7;
@@ -199,9 +199,9 @@ def _commands(found: Collected) -> str:
 def _settings(found: Collected) -> str:
     changed = settings_changed(found.config)
     sections: dict[str, list[tuple[str, str, bool]]] = {}
-    for leaf in leaves():
-        value = as_typed(found.config.get(leaf.name))
-        sections.setdefault(leaf.section or "run", []).append((leaf.name, value, leaf.name in changed))
+    for item in all_settings():
+        value = as_typed(found.config.get(item.name))
+        sections.setdefault(item.section or "run", []).append((item.name, value, item.name in changed))
     parts = []
     for section, items in sections.items():
         rows = "".join(

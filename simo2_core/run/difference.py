@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from simo2_core.config import Config, leaves
-from simo2_core.knobs import as_typed
+from simo2_core.config import Config, all_settings
+from simo2_core.settings import as_typed
 
 ABSENT = "-"
 """Where a run does not say."""
@@ -14,7 +14,7 @@ ABSENT = "-"
 
 def settings_apart(configs: Sequence[Config]) -> dict[str, tuple[str, ...]]:
     """The settings that are not the same in all: name to the values, as a user would type them."""
-    each = {leaf.name: tuple(as_typed(config.get(leaf.name)) for config in configs) for leaf in leaves()}
+    each = {item.name: tuple(as_typed(config.get(item.name)) for config in configs) for item in all_settings()}
     return {name: values for name, values in each.items() if len(set(values)) > 1}
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from simo2_core.config import Config, leaves
+from simo2_core.config import Config, all_settings
 from simo2_core.events import Evaluated, Event, StepsLogged
-from simo2_core.knobs import Cadence
+from simo2_core.settings import Cadence
 
 _STEP = {"total": "loss/total", "grad_norm": "optim/grad_norm", "learning_rate": "optim/learning_rate"}
 _CALL = {
@@ -45,7 +45,7 @@ def series(event: Event) -> Iterator[tuple[int, dict[str, float]]]:
 
 def settings(config: Config) -> dict[str, Any]:
     """Every setting by its name, as text, numbers or lists of them."""
-    values = {leaf.name: config.get(leaf.name) for leaf in leaves()}
+    values = {item.name: config.get(item.name) for item in all_settings()}
     return {
         name: str(value) if isinstance(value, Cadence) else list(value) if isinstance(value, tuple) else value
         for name, value in values.items()

@@ -14,13 +14,13 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
+from simo2_core.checkpoints.checkpoint import load
 from simo2_core.config import FinetuneConfig
 from simo2_core.data.dataset import Dataset, Part
 from simo2_core.errors import CheckpointError
+from simo2_core.evaluation.restore import locate
 from simo2_core.events import WeightsLoaded
 from simo2_core.objectives.objective import PREFIX
-from simo2_core.train.checkpoint import load
-from simo2_core.train.restore import locate
 from simo2_core.train.step import TrainState
 
 

@@ -15,13 +15,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simo2_core.analysis.embed import Encoder, compile_embed
+from simo2_core.checkpoints.checkpoint import list_steps, load, name_leaves, require_same
+from simo2_core.checkpoints.recovery import Recovery, back_from, newest_sound, set_aside
 from simo2_core.config import Config
 from simo2_core.data.cache import cache_root
 from simo2_core.data.dataset import Dataset
+from simo2_core.data.facts import DatasetFacts
 from simo2_core.data.load import load_dataset
 from simo2_core.data.placement import choose_placement, look_at_machine
-from simo2_core.data.preflight import DatasetFacts, preflight
 from simo2_core.errors import CheckpointError, ConfigError, DataError, DivergedError
+from simo2_core.evaluation.evaluate import (
+    Classify,
+    Evaluation,
+    alarms,
+    evaluate,
+    looked_at,
+    raw_pixels_knn,
+    save_snapshot,
+)
+from simo2_core.evaluation.thumbnails import save_thumbnails
 from simo2_core.events import (
     Compiled,
     Event,
@@ -35,32 +47,21 @@ from simo2_core.events import (
 from simo2_core.model.build import compute_dtype
 from simo2_core.objectives.cross_entropy import CrossEntropy, classify
 from simo2_core.objectives.terms import terms_of
+from simo2_core.preflight import preflight
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import disk_error
-from simo2_core.train import team
-from simo2_core.train.checkpoint import list_steps, load, name_leaves, require_same
+from simo2_core.train import processes
 from simo2_core.train.devices import on_one_device, put_whole
+from simo2_core.train.divergence import EMBEDDING, LOSS, slowed_down, why_diverged
 from simo2_core.train.environment import environment, keep_compiled_programs
-from simo2_core.train.evaluate import Classify, Evaluation, alarms, evaluate, looked_at, raw_pixels_knn, save_snapshot
 from simo2_core.train.feed import Feed, drawn_from
 from simo2_core.train.finetune import load_weights, with_labels
-from simo2_core.train.keeper import Keeper
+from simo2_core.train.machine_alarms import Watch
 from simo2_core.train.memory import Chunking, out_of_memory
 from simo2_core.train.plotting import Plotter
-from simo2_core.train.recover import (
-    EMBEDDING,
-    LOSS,
-    Recovery,
-    back_from,
-    newest_sound,
-    set_aside,
-    slowed_down,
-    why_diverged,
-)
+from simo2_core.train.saving import Keeper
 from simo2_core.train.step import Call, TrainState, compile_call, make_training
 from simo2_core.train.telling import damage, disk_alarm, state_meta, steps_logged
-from simo2_core.train.thumbnails import save_thumbnails
-from simo2_core.train.watch import Watch
 
 CALL_SECONDS = 0.25
 """How long a call should last: short enough that stop and pause feel instant, long enough to hide the host."""
@@ -88,7 +89,7 @@ class Job:
         self._placement = choose_placement(facts.size, facts.to_write, machine)
         where = self._placement.where
         terms = {"config": config.to_json(), "fingerprint": self.data.fingerprint, "where": where}
-        team.share_bytes(json.dumps(terms).encode())
+        processes.share_bytes(json.dumps(terms).encode())
         self._recovery = newest_sound(run.checkpoints)
         self._weights: WeightsLoaded | None = None
         self._go_to(self._recovery)
@@ -157,7 +158,7 @@ class Job:
         return compile_call(step, self.state, self._feed.data(self.step))
 
     def _chunking(self) -> Chunking | None:
-        if self.state.stats or not team.alone():  # several processes can only compile together
+        if self.state.stats or not processes.alone():  # several processes can only compile together
             return None
         present = min(self.config.chunk_size or self.batch_size, self.batch_size)
         return Chunking(present, lambda size: self._compile_for(self.config.replace({"chunk_size": size})).program)
@@ -177,7 +178,7 @@ class Job:
             self.state, self._weights = load_weights(self.state, config.tune.init)
         if recovery.checkpoint is not None:
             self._restore(recovery.checkpoint)
-        self.state = team.share(self.state, self._step.mesh)
+        self.state = processes.share(self.state, self._step.mesh)
         self.diverged = ""
         """What was not finite, if anything: with the state as it is, it will not be."""
         self._evaluated: Evaluation | None = None
@@ -205,7 +206,7 @@ class Job:
         n = max(1, min(at_most, wanted, self._feed.steps_left(self.step) or wanted))
         start = time.monotonic()
         data = self._feed.data(self.step)
-        self.stop_passed_on = team.lead(team.Word.TRAIN, n)
+        self.stop_passed_on = processes.lead(processes.Word.TRAIN, n)
         with out_of_memory(self.config, self.run, self._call.program, self._chunking()):
             self.state, rows, begun = self._call(self.state, data, n)
             measured, done = jax.device_get((rows, begun))
@@ -226,7 +227,7 @@ class Job:
 
     def hold(self) -> None:
         """Lets the other processes know that this one is still there."""
-        team.lead(team.Word.HOLD)
+        processes.lead(processes.Word.HOLD)
 
     def _encoder(self) -> Encoder:
         params, stats = on_one_device((self.state.params, self.state.stats))
@@ -306,7 +307,7 @@ class Job:
             yield from self.give_up()
         yield from self._keeper.settle(self.step)
         self._rollbacks += 1
-        team.lead(team.Word.GO_BACK)
+        processes.lead(processes.Word.GO_BACK)
         bad = self.step + (self.diverged == LOSS)
         self.config = slowed_down(self.config)
         rate = self.config.optim.learning_rate
@@ -377,7 +378,7 @@ class Job:
     def _finished(self, reason: str, message: str) -> RunFinished:
         steps = list_steps(self.run.checkpoints)
         newest = f"{self.run.checkpoints.name}/{steps[-1]}" if steps else None
-        team.lead(team.Word.END, team.REASONS.index(reason))
+        processes.lead(processes.Word.END, processes.REASONS.index(reason))
         return RunFinished(
             step=self.step, reason=reason, message=message, checkpoint=newest, seconds=dict(self.seconds)
         )

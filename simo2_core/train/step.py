@@ -26,12 +26,12 @@ from simo2_core.data.augment import augment
 from simo2_core.data.sampler import Draw, draw_batch
 from simo2_core.errors import ConfigError
 from simo2_core.model.compiling import jit
-from simo2_core.model.network import Arrays, Network
+from simo2_core.model.network import Arrays, Network, first_weights
 from simo2_core.objectives.build import make_objective
 from simo2_core.objectives.objective import PREFIX, Loss, Objective, Seen
-from simo2_core.optim import learning_rates, make_optimizer
 from simo2_core.train.devices import all_devices, embed_in_chunks, put_whole, share_out, whole
-from simo2_core.train.restrain import restrain
+from simo2_core.train.finetune_optimizer import restrain
+from simo2_core.train.optimizer import learning_rates, make_optimizer
 
 MAX_STEPS = 512
 """Most steps of one call: the room for what they measured. At 0.25 s a call that is 2,048 steps a second."""
@@ -78,12 +78,6 @@ class Measured(NamedTuple):
     terms: dict[str, Array]
     """What else the objective reports, by name."""
     grad_norm: Array
-
-
-def first_weights(config: Config, channels: int) -> tuple[Network, Arrays, Arrays]:
-    """The network with the params and stats that `config.seed` draws."""
-    weights_key, _ = jax.random.split(jax.random.key(config.seed))
-    return Network.build(config.model, channels, weights_key)
 
 
 @dataclass(frozen=True)
@@ -188,7 +182,7 @@ def make_training(config: Config, classes: int, image_shape: tuple[int, int, int
         ConfigError: the encoder needs a whole batch at once, and the settings or the devices divide it.
     """
     mesh = all_devices()
-    network, params, stats = first_weights(config, image_shape[-1])
+    network, params, stats = first_weights(config.model, config.seed, image_shape[-1])
     if stats:
         require_whole_batch(config, classes, mesh.size)
     objective = make_objective(config, classes, image_shape)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simo2_core.checkpoints.recovery import Recovery
 from simo2_core.config import Config
 from simo2_core.data.dataset import Dataset
 from simo2_core.events import StepsLogged, WarningRaised
-from simo2_core.train.recover import Recovery
 from simo2_core.train.step import Measured
 
 

@@ -21,13 +21,13 @@ from simo2_core.config import Config
 from simo2_core.data.dataset import Dataset
 from simo2_core.errors import DataError
 from simo2_core.events import ControlApplied, Event
-from simo2_core.knobs import Cadence
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
+from simo2_core.settings import Cadence
 from simo2_core.train.job import Job
 from simo2_core.train.memory import out_of_memory
+from simo2_core.train.processes import HOLD_SECONDS, notice_loss
 from simo2_core.train.step import MAX_STEPS
-from simo2_core.train.team import HOLD_SECONDS, notice_loss
 
 
 def train(

@@ -91,7 +91,7 @@ def _compare(
         raise typer.Exit(INTERRUPTED)
     result = to_json(plan, chosen, outcomes, ("representation", "projection"))
     from simo2_core.compare.pictures import draw_comparison  # imports jax, in which a Ctrl+C that raises can get lost
-    from simo2_core.train.assess import write_json
+    from simo2_core.evaluation.assess import write_json
 
     write_json(folder / "results.json", result)
     if all(outcome.diverged for outcome in outcomes):
@@ -166,8 +166,8 @@ def table_lines(
     raw: Mapping[str, float], diverged: Mapping[str, int],
 ) -> list[str]:  # fmt: skip
     """The table for people: rows are arms, columns what `SHOWN` lists."""
-    from simo2_core.analysis.worth import METRICS
     from simo2_core.compare.pictures import SHOWN
+    from simo2_core.evaluation.measures import METRICS
 
     shares = {metric.key for metric in METRICS if metric.share}
     heads = {

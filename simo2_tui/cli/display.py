@@ -18,7 +18,7 @@ from simo2_core.config import Config
 from simo2_core.events import Evaluated, Event, PlotSaved, RunFinished, RunStarted, StepsLogged, WarningRaised
 from simo2_core.objectives.terms import terms_of
 from simo2_core.run.directory import RunDirectory
-from simo2_core.run.sinks import describe
+from simo2_core.run.log import describe
 
 PROTOCOL = "kNN@20: cosine, votes weighted exp(cos/0.07), neighbours among {bank:,} training images"
 

@@ -81,17 +81,17 @@ def train_together(place: Place, lead: Callable[[], None], *, as_json: bool) -> 
         Simo2Error: what `lead` raises, or another process is gone.
     """
     own_output()
-    from simo2_core.train import team  # seconds of jax: not before the settings are known to work
+    from simo2_core.train import processes  # seconds of jax: not before the settings are known to work
 
-    speak_at_abort(f"simo2: {team.LOST} What was saved is kept: start all processes again with --resume RUN.")
+    speak_at_abort(f"simo2: {processes.LOST} What was saved is kept: start all processes again with --resume RUN.")
     try:
-        team.join(place.coordinator, place.processes, place.process_id)
-        if team.leads():
+        processes.join(place.coordinator, place.processes, place.process_id)
+        if processes.leads():
             lead()
         else:
             _follow(as_json)
     except typer.Exit:  # the run has ended, in the other processes too
-        team.leave()
+        processes.leave()
         raise
     except BaseException as error:
         if not _SAYS_WHY.acquire(blocking=False):
@@ -101,14 +101,14 @@ def train_together(place: Place, lead: Callable[[], None], *, as_json: bool) -> 
             silence(2)
         atexit.register(_leave_at_once, error.exit_code if isinstance(error, Simo2Error) else 1)
         raise
-    team.leave()
+    processes.leave()
 
 
 def _follow(as_json: bool) -> None:
     import jax
 
     from simo2_core.run.control import Control
-    from simo2_core.train.follow import follow
+    from simo2_core.train.follower import follow
     from simo2_tui.cli.headless import listen
 
     if not os.environ.get("SIMO2_DEBUG"):

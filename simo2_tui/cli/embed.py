@@ -27,9 +27,9 @@ def embed_command(
     as_json: JsonOption = False,
 ) -> None:
     """Write embeddings, labels and ids of images to a file: `simo2 embed latest --out digits.npz`."""
+    from simo2_core.evaluation.restore import locate
     from simo2_core.export.embeddings import embed_dataset, require_known_format, write_embeddings
     from simo2_core.run.directory import find_run
-    from simo2_core.train.restore import locate
     from simo2_tui.cli.data_progress import DataProgress
 
     require_known_format(out)

@@ -17,8 +17,8 @@ from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption
 
 if TYPE_CHECKING:
     from simo2_core.analysis.few_shot import Estimate
-    from simo2_core.analysis.worth import Metric
-    from simo2_core.train.assess import Assessment
+    from simo2_core.evaluation.assess import Assessment
+    from simo2_core.evaluation.measures import Metric
 
 _HEADS = {
     "representation": "represent.",
@@ -52,10 +52,10 @@ def eval_command(
     Nothing is fitted or chosen on test. Several runs, such as seeds, are measured one by one, then as mean ± std,
     which --out keeps.
     """
+    from simo2_core.evaluation.assess import assess, summarise, write_json
+    from simo2_core.evaluation.features import folder_of
+    from simo2_core.evaluation.restore import locate
     from simo2_core.run.directory import find_run
-    from simo2_core.train.assess import assess, summarise, write_json
-    from simo2_core.train.features import folder_of
-    from simo2_core.train.restore import locate
     from simo2_tui.cli.data_progress import DataProgress
 
     places = [(find_run(text, run_dir), locate(text, run_dir)) for text in runs]
@@ -98,8 +98,8 @@ def _telling(as_json: bool) -> Iterator[Callable[[str], None]]:
 def _summary(
     summary: Mapping[str, Mapping[str, Estimate]], done: list[Assessment], out: Path | None, as_json: bool
 ) -> None:
-    from simo2_core.analysis.plots.worth import draw_scores
-    from simo2_core.train.assess import FORMAT, describe_metrics, write_json
+    from simo2_core.analysis.plots.evaluation import draw_scores
+    from simo2_core.evaluation.assess import FORMAT, describe_metrics, write_json
 
     scores = {
         name: {key: {"mean": score.mean, "std": score.interval} for key, score in by_key.items()}
@@ -128,8 +128,8 @@ def _summary(
 
 
 def _draw(found: Assessment, folder: Path, title: str) -> list[Path]:
+    from simo2_core.analysis.plots.evaluation import draw_confusion, draw_scores
     from simo2_core.analysis.plots.style import Caption
-    from simo2_core.analysis.plots.worth import draw_confusion, draw_scores
 
     caption = Caption(title, found.step, found.images["test"], "test")
     scores = {name: worth.scores for name, worth in found.worth.items()}
@@ -143,14 +143,14 @@ def _draw(found: Assessment, folder: Path, title: str) -> list[Path]:
 
 
 def _shares(scores: Mapping[str, Mapping[str, Estimate]]) -> list[Any]:
-    from simo2_core.analysis.plots.worth import Row
+    from simo2_core.analysis.plots.evaluation import Row
 
     return [Row(metric.key, metric.label) for metric in _measured(scores) if metric.share]
 
 
 def _measured(scores: Mapping[str, Mapping[str, Estimate]]) -> list[Metric]:
     """Every metric, but those that nobody asked for."""
-    from simo2_core.analysis.worth import METRICS
+    from simo2_core.evaluation.measures import METRICS
 
     return [m for m in METRICS if not m.asked or any(m.key in found for found in scores.values())]
 
@@ -200,7 +200,7 @@ def _per_class(found: Assessment) -> list[str]:
 
 def _origins(found: Assessment) -> list[str]:
     """Which part every number is from."""
-    from simo2_core.analysis.worth import METRICS, PROBE_IMAGES
+    from simo2_core.evaluation.measures import METRICS, PROBE_IMAGES
 
     sizes = {name: f"{count:,}" for name, count in found.images.items()}
     within = "; ".join(metric.label for metric in METRICS if metric.fit == "test")

@@ -18,8 +18,8 @@ def export_command(
     as_json: JsonOption = False,
 ) -> None:
     """Write the encoder as safetensors, with its architecture as JSON: `simo2 export latest --out encoder`."""
-    from simo2_core.train.portable import FACTS, WEIGHTS, export_encoder
-    from simo2_core.train.restore import locate
+    from simo2_core.checkpoints.exported import FACTS, WEIGHTS, export_encoder
+    from simo2_core.evaluation.restore import locate
 
     checkpoint = locate(run, run_dir)
     facts = export_encoder(checkpoint, out)

@@ -79,11 +79,11 @@ def tuned_config(text: str, run_dir: Path, data: str | None, settings: Mapping[s
     """
     import dataclasses
 
+    from simo2_core.checkpoints.checkpoint import read_meta
+    from simo2_core.evaluation.features import data_config
+    from simo2_core.evaluation.restore import locate
     from simo2_core.presets import config_for
     from simo2_core.run.directory import find_run
-    from simo2_core.train.checkpoint import read_meta
-    from simo2_core.train.features import data_config
-    from simo2_core.train.restore import locate
 
     found = find_run(text, run_dir)
     checkpoint = locate(text, run_dir).absolute()
@@ -141,7 +141,7 @@ def _begin(run_dir: Path, name: str, config: Config) -> RunDirectory:
 def _train(config: Config, run: RunDirectory) -> dict[str, float] | None:
     """What test says of a run, trained now if it has not been; None when it was asked to stop, and has saved."""
     from simo2_core.run.control import Control
-    from simo2_core.run.sinks import record
+    from simo2_core.run.log import record
     from simo2_core.run.summary import summarise
 
     if summarise(run).state == "completed":

@@ -33,7 +33,7 @@ def run_training(
     """
     from simo2_core.run.control import Control
     from simo2_core.run.directory import RunDirectory
-    from simo2_core.run.sinks import record
+    from simo2_core.run.log import record
     from simo2_core.run.summary import summarise
     from simo2_tui.cli.display import make_display
     from simo2_tui.terminal import stray_output
@@ -44,7 +44,7 @@ def run_training(
     run = run or RunDirectory.create(run_dir, name, config)
     with run.own(), tracking(run) as services:
         if diverged:  # its newest state is what gave a loss that is not finite, whatever the learning rate
-            from simo2_core.train.recover import set_diverged_aside
+            from simo2_core.checkpoints.recovery import set_diverged_aside
 
             set_diverged_aside(run)
         control = Control(run.control)

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from simo2_core.config import Config, leaves
-from simo2_core.knobs import Cadence, Leaf
+from simo2_core.config import Config, all_settings
 from simo2_core.presets import config_for, find_preset, with_views
+from simo2_core.settings import Cadence, Setting
 
 RunDirOption = Annotated[
     Path, typer.Option("--run-dir", help="The folder that holds the runs.", envvar="SIMO2_RUN_DIR")
@@ -42,7 +42,7 @@ _METAVARS: dict[Any, str] = {
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     """Gives a Typer command an option for every setting; its `settings` keyword argument gets those that were given."""
     taken = _NOT_FLAGS | set(inspect.signature(command).parameters)  # by the command itself, in its own words
-    offered = {leaf.name: leaf for leaf in leaves() if leaf.name not in taken}
+    offered = {item.name: item for item in all_settings() if item.name not in taken}
 
     def wrapped(**arguments: Any) -> None:
         given = {name: arguments.pop(name) for name in offered}
@@ -52,21 +52,21 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     # Typer reads the signature with its annotations evaluated, so it must be given types and not their names
     own = inspect.signature(command, eval_str=True)
     parameters = [parameter for name, parameter in own.parameters.items() if name != "settings"]
-    parameters += [_parameter(leaf) for leaf in offered.values()]
+    parameters += [_parameter(item) for item in offered.values()]
     wrapped.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
     wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     wrapped.__doc__ = command.__doc__
     return wrapped
 
 
-def _parameter(leaf: Leaf) -> inspect.Parameter:
-    flags = [leaf.flag, *("--" + alias.replace("_", "-") for alias in leaf.aliases)]
-    help = leaf.help + (f" [{'|'.join(leaf.choices)}]" if leaf.choices else "")
+def _parameter(item: Setting) -> inspect.Parameter:
+    flags = [item.flag, *("--" + alias.replace("_", "-") for alias in item.aliases)]
+    help = item.help + (f" [{'|'.join(item.choices)}]" if item.choices else "")
     help = help.replace("[", r"\[")  # a bracket is markup to rich
-    metavar = _METAVARS.get(leaf.type, "TEXT")
-    option = typer.Option(*flags, help=help, rich_help_panel=_PANELS[leaf.section], show_default=False, metavar=metavar)
+    metavar = _METAVARS.get(item.type, "TEXT")
+    option = typer.Option(*flags, help=help, rich_help_panel=_PANELS[item.section], show_default=False, metavar=metavar)
     return inspect.Parameter(
-        leaf.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, option]
+        item.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, option]
     )
 
 

@@ -79,7 +79,7 @@ def _drawn(text: str, run_dir: Path, kinds: str | None, out: Path | None, dark: 
         raise RunError(f"{found.path} has no checkpoint to draw {from_checkpoint[0]} from. Let it train to its first.")
     if step is None:
         return
-    from simo2_core.train.pictures import draw_checkpoint
+    from simo2_core.evaluation.pictures import draw_checkpoint
 
     folder = out or found.plots / (str(step) if named else "")
     for kind in from_checkpoint:
@@ -123,6 +123,6 @@ def _snapshot(run: str, run_dir: Path) -> int | None:
     if run in ("latest", found.name, str(found.path)) and not any(found.checkpoints.iterdir()):
         return None  # stopped before its first checkpoint: what it logged can be drawn all the same
 
-    from simo2_core.train.restore import locate, snapshot_checkpoint  # jax, for an embedding that is not there yet
+    from simo2_core.evaluation.restore import locate, snapshot_checkpoint  # jax, for an embedding that is not there yet
 
     return snapshot_checkpoint(found, locate(run, run_dir))

@@ -58,7 +58,7 @@ def find_resumable(text: str, run_dir: Path, settings: Mapping[str, Any]) -> tup
     except NewerFormatError:
         raise
     except RunError:
-        from simo2_core.train.recover import settings_of  # 2 s of jax, for a rare need
+        from simo2_core.checkpoints.recovery import settings_of  # 2 s of jax, for a rare need
 
         config, problem = settings_of(run)
         print(f"simo2: {problem}", file=sys.stderr)

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from simo2_core.config import HOLD_OUT, Config, DataConfig
 from simo2_core.data.cache import cache_root
 from simo2_core.data.catalogue import expected_facts
+from simo2_core.data.facts import DatasetFacts
 from simo2_core.data.placement import Machine, disk_free, host_memory_free
-from simo2_core.data.preflight import DatasetFacts, preflight
 from simo2_core.data.sources.folder import FolderSource, is_folder
 from simo2_core.data.sources.prepared import TfdsName, find
 from simo2_core.errors import DataError
+from simo2_core.preflight import preflight
 from simo2_core.presets import PRESETS, Preset
 from simo2_tui.session.estimate import Pace, estimate
 from simo2_tui.widgets.text import duration

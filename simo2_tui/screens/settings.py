@@ -13,9 +13,9 @@ from textual.message import Message
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from simo2_core.config import Config, leaves
+from simo2_core.config import Config, all_settings
 from simo2_core.errors import ConfigError
-from simo2_core.knobs import Leaf, as_typed
+from simo2_core.settings import Setting, as_typed
 
 FIRST = ("steps", "batch_size", "samples_per_class", "embedding_size", "learning_rate", "schedule", "optimizer", "seed")
 """The settings that are changed most, shown first; the others follow in the order of `Config`."""
@@ -29,13 +29,13 @@ HELP_FROM = 60
 """Columns from which on a setting's description has room beside it; the line below the list always says it."""
 
 
-def ordered_leaves() -> list[Leaf]:
+def ordered_leaves() -> list[Setting]:
     """All settings, those of `FIRST` in front."""
-    known = {leaf.name: leaf for leaf in leaves()}
-    return [known[name] for name in FIRST] + [leaf for name, leaf in known.items() if name not in FIRST]
+    known = {item.name: item for item in all_settings()}
+    return [known[name] for name in FIRST] + [item for name, item in known.items() if name not in FIRST]
 
 
-class KnobList(OptionList):
+class SettingList(OptionList):
     """The settings to choose from."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -64,9 +64,9 @@ class SettingsEditor(Vertical):
         super().__init__(id=id)
         self._base = Config()
         self._config = Config()
-        self._leaves = ordered_leaves()
+        self._settings = ordered_leaves()
         self._wanted = ""
-        self._edited: Leaf | None = None
+        self._edited: Setting | None = None
         self._candidate: Config | None = None
 
     @property
@@ -75,7 +75,7 @@ class SettingsEditor(Vertical):
         return self._config
 
     def compose(self) -> ComposeResult:
-        yield KnobList(id="knobs")
+        yield SettingList(id="setting-list")
         yield Static(id="about")
         yield Input(id="value", compact=True)
 
@@ -84,34 +84,34 @@ class SettingsEditor(Vertical):
         self._base, self._config = base, config
         self._list()
 
-    def _shown(self) -> list[Leaf]:
-        return [leaf for leaf in self._leaves if self._wanted in leaf.name or self._wanted in leaf.help.lower()]
+    def _shown(self) -> list[Setting]:
+        return [item for item in self._settings if self._wanted in item.name or self._wanted in item.help.lower()]
 
     def _list(self) -> None:
-        knobs = self.query_one("#knobs", OptionList)
+        knobs = self.query_one("#setting-list", OptionList)
         kept = knobs.highlighted_option.id if knobs.highlighted_option else None
         options: list[Option] = []
         heading = ""
-        for leaf in self._shown():
-            above = "most used" if leaf.name in FIRST else HEADINGS[leaf.section]
+        for item in self._shown():
+            above = "most used" if item.name in FIRST else HEADINGS[item.section]
             if above != heading:
                 options.append(Option(Text(above, "underline"), disabled=True))
                 heading = above
-            options.append(Option(self._row(leaf), id=leaf.name))
+            options.append(Option(self._row(item), id=item.name))
         knobs.clear_options()
         knobs.add_options(options)
         named = [option.id for option in options if option.id]
         if named:
             knobs.highlighted = knobs.get_option_index(kept if kept in named else named[0])
 
-    def _row(self, leaf: Leaf) -> Text:
-        value = self._config.get(leaf.name)
-        changed = value != self._base.get(leaf.name)
+    def _row(self, item: Setting) -> Text:
+        value = self._config.get(item.name)
+        changed = value != self._base.get(item.name)
         row = Text(no_wrap=True, overflow="ellipsis")
         row.append("* " if changed else "  ", "bold yellow")
-        row.append(f"{leaf.name:<20} ")
+        row.append(f"{item.name:<20} ")
         row.append(f"{as_typed(value):<12} ", "bold yellow" if changed else "bold")
-        row.append(leaf.help if self.size.width >= HELP_FROM else "", "dim")
+        row.append(item.help if self.size.width >= HELP_FROM else "", "dim")
         return row
 
     def on_resize(self) -> None:
@@ -119,26 +119,26 @@ class SettingsEditor(Vertical):
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         event.stop()
-        leaf = self._leaf(event.option_id)
-        if leaf and self._edited is None:
-            choices = f" ({', '.join(leaf.choices)})" if leaf.choices else ""
-            self.query_one("#about", Static).update(Text(f"{leaf.flag}: {leaf.help}{choices}", "dim"))
+        item = self._leaf(event.option_id)
+        if item and self._edited is None:
+            choices = f" ({', '.join(item.choices)})" if item.choices else ""
+            self.query_one("#about", Static).update(Text(f"{item.flag}: {item.help}{choices}", "dim"))
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
-        leaf = self._leaf(event.option_id)
-        if leaf:
-            self._edit(leaf)
+        item = self._leaf(event.option_id)
+        if item:
+            self._edit(item)
 
-    def _leaf(self, name: str | None) -> Leaf | None:
-        return next((leaf for leaf in self._leaves if leaf.name == name), None)
+    def _leaf(self, name: str | None) -> Setting | None:
+        return next((item for item in self._settings if item.name == name), None)
 
-    def _edit(self, leaf: Leaf) -> None:
-        self._edited = leaf
+    def _edit(self, item: Setting) -> None:
+        self._edited = item
         box = self.query_one("#value", Input)
-        box.placeholder = leaf.name
+        box.placeholder = item.name
         self.add_class("-editing")
-        box.value = as_typed(self._config.get(leaf.name))
+        box.value = as_typed(self._config.get(item.name))
         self._judge(box.value)
         box.focus()
 
@@ -164,16 +164,16 @@ class SettingsEditor(Vertical):
 
     def _judge(self, text: str) -> None:
         """Says at once whether what is typed can work."""
-        leaf = self._edited
-        assert leaf is not None
+        item = self._edited
+        assert item is not None
         about = self.query_one("#about", Static)
         try:
-            self._candidate = self._config.replace({leaf.name: leaf.parse(text)})
+            self._candidate = self._config.replace({item.name: item.parse(text)})
         except ConfigError as error:
             self._candidate = None
             about.update(Text(str(error), "red"))
         else:
-            about.update(Text(f"{leaf.flag}: {leaf.help}. Enter keeps, Esc cancels.", "green"))
+            about.update(Text(f"{item.flag}: {item.help}. Enter keeps, Esc cancels.", "green"))
         self.query_one("#value").set_class(self._candidate is None, "-invalid")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -191,7 +191,7 @@ class SettingsEditor(Vertical):
         self._edited = self._candidate = None
         self.remove_class("-editing")
         self._list()
-        self.query_one("#knobs").focus()
+        self.query_one("#settings").focus()
 
     def action_cancel(self) -> None:
         """Leaves the line without taking what was typed."""
@@ -202,12 +202,12 @@ class SettingsEditor(Vertical):
 
     def reset(self) -> None:
         """Takes the preset's value of the highlighted setting back."""
-        knobs = self.query_one("#knobs", OptionList)
-        leaf = self._leaf(knobs.highlighted_option.id) if knobs.highlighted_option else None
-        if leaf is None:
+        knobs = self.query_one("#setting-list", OptionList)
+        item = self._leaf(knobs.highlighted_option.id) if knobs.highlighted_option else None
+        if item is None:
             return
         try:
-            self._config = self._config.replace({leaf.name: self._base.get(leaf.name)})
+            self._config = self._config.replace({item.name: self._base.get(item.name)})
         except ConfigError as error:
             self.notify(str(error), severity="error")
             return

@@ -25,7 +25,7 @@ from simo2_core.events import (
     WarningRaised,
     WeightsLoaded,
 )
-from simo2_core.run.sinks import describe
+from simo2_core.run.log import describe
 
 _Item = TypeVar("_Item", bound=Event)
 

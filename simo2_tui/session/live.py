@@ -18,7 +18,7 @@ from simo2_core.errors import RunError, Simo2Error
 from simo2_core.events import Event, RunFinished, StepsLogged, from_line
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
-from simo2_core.run.sinks import EventLog, record
+from simo2_core.run.log import EventLog, record
 from simo2_tui.session.history import History
 
 
@@ -129,7 +129,7 @@ class LiveSession:
                 load_dataset(self.config.data, report=self._report)
                 self.progress = None
                 if self._diverged:
-                    from simo2_core.train.recover import set_diverged_aside
+                    from simo2_core.checkpoints.recovery import set_diverged_aside
 
                     set_diverged_aside(self._run)
                 earlier = told(self._run) if self._resumed else []

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simo2_core.config import Config, ModelConfig, leaves
+from simo2_core.config import Config, ModelConfig, all_settings
 from simo2_core.errors import ConfigError
-from simo2_core.knobs import Cadence
 from simo2_core.presets import PRESETS, find_preset
+from simo2_core.settings import Cadence
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -19,10 +19,10 @@ def test_every_preset_survives_json(name: str) -> None:
 
 
 def test_leaf_names_are_unique_and_every_leaf_can_be_set_by_name() -> None:
-    names = [leaf.name for leaf in leaves()]
+    names = [leaf.name for leaf in all_settings()]
     assert len(set(names)) == len(names)
     config = Config()
-    for leaf in leaves():
+    for leaf in all_settings():
         assert config.get(leaf.name) == leaf.default
         assert config.replace({leaf.name: leaf.default}) == config
 
@@ -70,7 +70,7 @@ def test_a_newer_or_unknown_config_is_refused() -> None:
 def test_any_json_value_of_a_setting_is_read_or_refused(value: object) -> None:
     data = Config().to_json()
     for name in ("steps", "eval_every", "widths", "flip", "learning_rate", "dataset"):
-        section = next(leaf.section for leaf in leaves() if leaf.name == name)
+        section = next(leaf.section for leaf in all_settings() if leaf.name == name)
         (data[section] if section else data)[name] = value
         try:
             Config.from_json(data)

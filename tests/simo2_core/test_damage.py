@@ -17,14 +17,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simo2_core.analysis import snapshot as core_snapshot
+from simo2_core.checkpoints.checkpoint import Checkpoints, load
 from simo2_core.compare.outcome import Outcome
 from simo2_core.config import Config
 from simo2_core.errors import RunError
 from simo2_core.presets import PRESETS
 from simo2_core.run.control import COMMANDS, Control
 from simo2_core.run.directory import RunDirectory
-from simo2_core.run.sinks import EventLog, rewind
-from simo2_core.train.checkpoint import Checkpoints, load
+from simo2_core.run.log import EventLog, rewind
 from simo2_tui.session import snapshot as screen_snapshot
 
 CONFIG = PRESETS["digits"].config

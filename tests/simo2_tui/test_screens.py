@@ -5,9 +5,9 @@ import pytest
 from textual.widgets import Input, OptionList
 
 from simo2_core.events import WarningRaised
-from simo2_core.knobs import as_typed
 from simo2_core.presets import PRESETS
 from simo2_core.run.control import read_command
+from simo2_core.settings import as_typed
 from simo2_tui.app import LEFT, Console
 from simo2_tui.screens.dialogs import HELP, HelpScreen
 from simo2_tui.screens.embedding import EmbeddingScreen
@@ -372,7 +372,7 @@ async def test_a_setting_is_judged_while_it_is_typed(tmp_path):
     app = Console(tmp_path)
     async with app.run_test(size=(120, 40)) as pilot:
         editor = app.screen.query_one(SettingsEditor)
-        knobs = editor.query_one("#knobs", OptionList)
+        knobs = editor.query_one("#setting-list", OptionList)
         knobs.focus()
         knobs.highlighted = knobs.get_option_index("samples_per_class")
         await pilot.press("enter")

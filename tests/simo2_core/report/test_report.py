@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from simo2_core.config import leaves
+from simo2_core.config import all_settings
 from simo2_core.errors import RunError
 from simo2_core.presets import PRESETS
 from simo2_core.report.collect import collect
@@ -143,7 +143,7 @@ def test_the_command_gives_the_settings_back(preset, changes):
     config = resolve(preset, changes)
     words = shlex.split(train_command(config))
     assert words[:4] == ["simo2", "train", "--preset", preset]
-    flags = {leaf.flag: leaf for leaf in leaves()}
+    flags = {leaf.flag: leaf for leaf in all_settings()}
     given_again = {
         flags[flag].name: flags[flag].parse(text) for flag, text in zip(words[4::2], words[5::2], strict=True)
     }

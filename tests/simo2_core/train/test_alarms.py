@@ -5,8 +5,8 @@ import pytest
 
 from simo2_core.analysis import geometry
 from simo2_core.config import ObjectiveConfig
+from simo2_core.evaluation.evaluate import alarms
 from simo2_core.events import Evaluated
-from simo2_core.train.evaluate import alarms
 
 SIMO2 = ObjectiveConfig()
 SOUND = Evaluated(step=5, split="validation", images=9, bank=9,

@@ -17,7 +17,7 @@ from simo2_core.events import RunStarted, StepsLogged
 from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
-from simo2_core.run.sinks import record
+from simo2_core.run.log import record
 from simo2_core.train.feed import Feed, place
 from simo2_core.train.step import compile_call, make_training
 from simo2_core.train.trainer import train

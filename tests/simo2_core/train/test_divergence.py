@@ -7,7 +7,8 @@ from simo2_core.events import RolledBack, RunFinished, StepsLogged
 from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
-from simo2_core.run.sinks import record
+from simo2_core.run.log import record
+from simo2_core.train.divergence import EMBEDDING, LOSS, why_diverged
 from simo2_core.train.trainer import train
 
 WILD = PRESETS["digits"].config.replace(
@@ -44,3 +45,19 @@ def test_it_goes_back_no_more_often_than_it_may(tmp_path: Path) -> None:
     assert [event.left for event in told if isinstance(event, RolledBack)] == [1, 0]
     assert isinstance(told[-1], RunFinished)
     assert told[-1].reason == "diverged"
+
+
+def test_the_cures_of_divergence_come_in_order_and_fit() -> None:
+    message, cure = why_diverged(LOSS, PRESETS["digits"].config.replace({"precision": "bfloat16"}), 12, 0)
+    assert message == "the loss or its gradient was not finite at step 13; the state of step 12 is kept."
+    assert cure == (
+        "Lower --learning-rate (or use --on-nan rollback); then raise --epsilon; then use --precision float32; then "
+        "look at the data."
+    )
+    message, cure = why_diverged(
+        EMBEDDING, PRESETS["digits"].config.replace({"objective": "supcon", "on_nan": "rollback"}), 5, 2
+    )
+    assert message == "the embedding was not finite after step 5, after 2 rollbacks; the state of step 5 is kept."
+    assert cure == "Lower --learning-rate; then raise --temperature; then look at the data."
+    message, cure = why_diverged(LOSS, PRESETS["digits"].config.replace({"objective": "cross_entropy"}), 0, 0)
+    assert (message, cure) == ("the loss or its gradient was not finite at step 1.", "Look at the data.")

@@ -13,7 +13,7 @@ from simo2_core.events import RunFinished, StepsLogged, WarningRaised
 from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
-from simo2_core.run.sinks import record
+from simo2_core.run.log import record
 from simo2_core.train import feed, job
 from simo2_core.train.trainer import train
 from tests.simo2_core.data.pictures import encoded, picture

@@ -6,6 +6,7 @@ import numpy as np
 import optax
 import pytest
 
+from simo2_core.checkpoints.checkpoint import find_checkpoint, load
 from simo2_core.config import Config, FinetuneConfig
 from simo2_core.data.load import load_dataset
 from simo2_core.errors import CheckpointError, ConfigError
@@ -14,11 +15,10 @@ from simo2_core.objectives.objective import PREFIX
 from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
-from simo2_core.run.sinks import record
-from simo2_core.train.checkpoint import find_checkpoint, load
+from simo2_core.run.log import record
 from simo2_core.train.feed import place
 from simo2_core.train.finetune import with_labels
-from simo2_core.train.restrain import restrain
+from simo2_core.train.finetune_optimizer import restrain
 from simo2_core.train.step import make_training
 from simo2_core.train.trainer import train
 

@@ -9,8 +9,8 @@ import pytest
 from simo2_core.analysis.embed import Encoder, compile_embed
 from simo2_core.config import Config
 from simo2_core.data.load import load_dataset
+from simo2_core.evaluation.evaluate import evaluate
 from simo2_core.presets import PRESETS
-from simo2_core.train.evaluate import evaluate
 from simo2_core.train.feed import place
 from simo2_core.train.step import compile_call, make_training
 

@@ -12,13 +12,13 @@ import optax
 import pytest
 from jax import Array
 
+from simo2_core.checkpoints.checkpoint import Checkpoints, load, name_leaves
 from simo2_core.config import OPTIMIZERS, SCHEDULES, OptimizerConfig
 from simo2_core.data.load import load_dataset
-from simo2_core.optim import learning_rate_schedule, make_optimizer
 from simo2_core.presets import PRESETS
-from simo2_core.train.checkpoint import Checkpoints, load, name_leaves
 from simo2_core.train.devices import put_whole
 from simo2_core.train.feed import place
+from simo2_core.train.optimizer import learning_rate_schedule, make_optimizer
 from simo2_core.train.step import TrainState, compile_call, make_training
 
 STEPS = 24

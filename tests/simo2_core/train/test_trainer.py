@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from simo2_core.checkpoints.checkpoint import find_checkpoint, load
 from simo2_core.config import Config
 from simo2_core.data.load import load_dataset
 from simo2_core.errors import CheckpointError, ConfigError, DivergedError
@@ -25,8 +26,7 @@ from simo2_core.events import (
 from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
-from simo2_core.run.sinks import record
-from simo2_core.train.checkpoint import find_checkpoint, load
+from simo2_core.run.log import record
 from simo2_core.train.trainer import train
 
 TINY = PRESETS["digits"].config.replace(

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from simo2_core.checkpoints.checkpoint import find_checkpoint, list_steps, load
+from simo2_core.checkpoints.recovery import newest_sound
 from simo2_core.events import RunStarted, StepsLogged
 from simo2_core.run.directory import RunDirectory
-from simo2_core.train.checkpoint import find_checkpoint, list_steps, load
-from simo2_core.train.recover import newest_sound
 
 AIMS = ("save", "event", "random", "start")
 """Inside a checkpoint save, inside the write of an event, anywhere while training, anywhere before it."""

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from simo2_core.checkpoints.checkpoint import list_steps
+from simo2_core.checkpoints.recovery import newest_sound
 from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
-from simo2_core.run.sinks import EventLog, record
-from simo2_core.train.checkpoint import list_steps
-from simo2_core.train.recover import newest_sound
+from simo2_core.run.log import EventLog, record
 from simo2_core.train.trainer import train
 from simo2_tui.cli.resume import find_resumable
 from simo2_tui.session.snapshot import read_snapshot

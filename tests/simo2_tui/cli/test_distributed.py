@@ -15,7 +15,7 @@ from simo2_core.config import Config
 from simo2_core.events import StepsLogged
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
-from simo2_core.run.sinks import record
+from simo2_core.run.log import record
 from simo2_core.train.trainer import train
 from simo2_tui.cli.main import app
 from tests.simo2_tui.cli.test_train import start

@@ -1,5 +1,5 @@
 from simo2_core.analysis.few_shot import Estimate
-from simo2_core.analysis.worth import METRICS
+from simo2_core.evaluation.measures import METRICS
 from simo2_tui.cli.eval import _HEADS, _table
 
 

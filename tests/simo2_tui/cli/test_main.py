@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from simo2_core.config import leaves
+from simo2_core.config import all_settings
 from simo2_core.presets import PRESETS
 from simo2_tui.cli.main import app
 
@@ -44,7 +44,7 @@ def test_importing_the_core_loads_nothing_heavy() -> None:
 def test_help_lists_every_setting_and_the_exit_codes() -> None:
     result = CliRunner(env={"COLUMNS": "200", "TERMINAL_WIDTH": "200"}).invoke(app, ["train", "--help"])
     assert result.exit_code == 0
-    for leaf in leaves():
+    for leaf in all_settings():
         assert leaf.name == "preset" or leaf.flag in result.stdout, leaf.flag
     assert "--num-epochs" in result.stdout
     assert "130 interrupted but saved" in result.stdout

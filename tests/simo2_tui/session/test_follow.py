@@ -5,7 +5,7 @@ import pytest
 
 from simo2_core.errors import RunError
 from simo2_core.run.control import read_command
-from simo2_core.run.sinks import EventLog, rewind
+from simo2_core.run.log import EventLog, rewind
 from simo2_core.run.summary import summarise
 from simo2_tui.session.base import state_of
 from simo2_tui.session.follow import FollowSession, LogTail

@@ -4,8 +4,8 @@ from matplotlib.figure import Figure
 
 from simo2_core.analysis.classification import classification
 from simo2_core.analysis.few_shot import Estimate
+from simo2_core.analysis.plots.evaluation import Row, draw_confusion, draw_scores
 from simo2_core.analysis.plots.style import Caption
-from simo2_core.analysis.plots.worth import Row, draw_confusion, draw_scores
 from tests.simo2_core.analysis.plots.test_pictures import assert_legible, texts_of
 
 NAMES = ["aquarium_fish", "sweet_pepper_in_a_very_long_folder_name_2024", "Straße $5$", "東京タワー", "a\nb\tc"]

@@ -3,9 +3,9 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
 from simo2_core.data.load import load_dataset
+from simo2_core.evaluation import evaluate
+from simo2_core.evaluation.evaluate import flatten_pixels, looked_at, raw_pixels_knn
 from simo2_core.presets import PRESETS
-from simo2_core.train import evaluate
-from simo2_core.train.evaluate import flatten_pixels, looked_at, raw_pixels_knn
 
 DIGITS = load_dataset(PRESETS["digits"].config.data)
 

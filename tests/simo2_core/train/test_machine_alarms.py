@@ -7,10 +7,10 @@ from simo2_core.events import StepsLogged, WarningRaised
 from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
-from simo2_core.train import watch as watching
+from simo2_core.train import machine_alarms as watching
 from simo2_core.train.feed import Feed
+from simo2_core.train.machine_alarms import STARVED_CALLS, Watch
 from simo2_core.train.trainer import train
-from simo2_core.train.watch import STARVED_CALLS, Watch
 
 CALL = StepsLogged(step=1, total=(1.0,), terms={}, grad_norm=(1.0,), learning_rate=(1.0,), steps_per_second=1.0,
                    images_per_second=1.0, data_wait=0.0)  # fmt: skip

@@ -10,14 +10,14 @@ import pytest
 from PIL import Image
 
 from simo2_core import load_encoder
+from simo2_core.checkpoints.checkpoint import find_checkpoint
+from simo2_core.checkpoints.exported import export_encoder
 from simo2_core.data.sources.digits import load_digits
 from simo2_core.errors import RunError
 from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
-from simo2_core.run.sinks import record
-from simo2_core.train.checkpoint import find_checkpoint
-from simo2_core.train.portable import export_encoder
+from simo2_core.run.log import record
 from simo2_core.train.trainer import train
 
 README = Path(__file__).parents[3] / "README.md"

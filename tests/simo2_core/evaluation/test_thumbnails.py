@@ -5,9 +5,9 @@ import pytest
 
 from simo2_core.config import Config
 from simo2_core.data.dataset import Part
+from simo2_core.evaluation import thumbnails
+from simo2_core.evaluation.thumbnails import save_thumbnails, shrink
 from simo2_core.run.directory import RunDirectory
-from simo2_core.train import thumbnails
-from simo2_core.train.thumbnails import save_thumbnails, shrink
 
 
 def part_of(images: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> Part:

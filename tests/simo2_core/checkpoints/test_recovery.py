@@ -6,25 +6,22 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from simo2_core.errors import CheckpointError, NewerFormatError, RunError
-from simo2_core.events import CheckpointSaved, Evaluated, Event, RunFinished, RunStarted, StepsLogged, WarningRaised
-from simo2_core.presets import PRESETS
-from simo2_core.run.control import Control
-from simo2_core.run.directory import RunDirectory
-from simo2_core.run.sinks import record
-from simo2_core.train.checkpoint import Checkpoints, find_checkpoint, list_steps, load, read_score
-from simo2_core.train.manifest import verify, write_manifest
-from simo2_core.train.recover import (
-    EMBEDDING,
-    LOSS,
+from simo2_core.checkpoints.checkpoint import Checkpoints, find_checkpoint, list_steps, load, read_score
+from simo2_core.checkpoints.manifest import verify, write_manifest
+from simo2_core.checkpoints.recovery import (
     Recovery,
     back_from,
     newest_sound,
     set_aside,
     set_diverged_aside,
     settings_of,
-    why_diverged,
 )
+from simo2_core.errors import CheckpointError, NewerFormatError, RunError
+from simo2_core.events import CheckpointSaved, Evaluated, Event, RunFinished, RunStarted, StepsLogged, WarningRaised
+from simo2_core.presets import PRESETS
+from simo2_core.run.control import Control
+from simo2_core.run.directory import RunDirectory
+from simo2_core.run.log import record
 from simo2_core.train.trainer import train
 
 ARRAYS = {"params/a": jnp.arange(6.0), "step": jnp.int32(7)}
@@ -97,20 +94,6 @@ def test_a_state_that_diverges_is_gone_back_from_and_no_other(tmp_path: Path) ->
     assert back_from(run.checkpoints, 1) == Recovery(None)
 
 
-def test_the_cures_of_divergence_come_in_order_and_fit() -> None:
-    message, cure = why_diverged(LOSS, TINY.replace({"precision": "bfloat16"}), 12, 0)
-    assert message == "the loss or its gradient was not finite at step 13; the state of step 12 is kept."
-    assert cure == (
-        "Lower --learning-rate (or use --on-nan rollback); then raise --epsilon; then use --precision float32; then "
-        "look at the data."
-    )
-    message, cure = why_diverged(EMBEDDING, TINY.replace({"objective": "supcon", "on_nan": "rollback"}), 5, 2)
-    assert message == "the embedding was not finite after step 5, after 2 rollbacks; the state of step 5 is kept."
-    assert cure == "Lower --learning-rate; then raise --temperature; then look at the data."
-    message, cure = why_diverged(LOSS, TINY.replace({"objective": "cross_entropy"}), 0, 0)
-    assert (message, cure) == ("the loss or its gradient was not finite at step 1.", "Look at the data.")
-
-
 def test_no_sound_checkpoint_is_refused_not_begun_anew(tmp_path: Path) -> None:
     assert newest_sound(tmp_path) == Recovery(None)
     _save(tmp_path, 1, 2)
@@ -148,7 +131,7 @@ def test_old_ones_are_deleted_only_after_a_newer_one_is_whole(tmp_path: Path, mo
     def refuse(_: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("simo2_core.train.checkpoint.write_manifest", refuse)
+    monkeypatch.setattr("simo2_core.checkpoints.checkpoint.write_manifest", refuse)
     checkpoints = Checkpoints(tmp_path, keep=1)
     checkpoints.save(3, ARRAYS, {})
     with pytest.raises(CheckpointError, match=r"step 3, 28 bytes, could not be written: no room left"):

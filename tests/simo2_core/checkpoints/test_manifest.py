@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simo2_core.checkpoints.checkpoint import Checkpoints, load
+from simo2_core.checkpoints.manifest import NAME, verify
 from simo2_core.errors import CheckpointError
-from simo2_core.train.checkpoint import Checkpoints, load
-from simo2_core.train.manifest import NAME, verify
 
 
 @pytest.fixture(scope="module")

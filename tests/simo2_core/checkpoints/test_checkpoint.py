@@ -8,9 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from simo2_core.errors import CheckpointError, RunError
-from simo2_core.train import checkpoint
-from simo2_core.train.checkpoint import (
+from simo2_core.checkpoints import checkpoint
+from simo2_core.checkpoints.checkpoint import (
     Checkpoints,
     best_step,
     find_checkpoint,
@@ -20,6 +19,7 @@ from simo2_core.train.checkpoint import (
     read_meta,
     require_same,
 )
+from simo2_core.errors import CheckpointError, RunError
 
 ARRAYS = {"params/a": jnp.arange(6.0).reshape(2, 3), "step": jnp.int32(7), "key": jnp.array([1, 2], jnp.uint32)}
 

@@ -11,17 +11,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from simo2_core.analysis.embed import Encoder, compile_embed
+from simo2_core.checkpoints.checkpoint import find_checkpoint, load, read_meta, require_same
+from simo2_core.checkpoints.exported import is_exported, read_exported
 from simo2_core.config import Config
 from simo2_core.data.load import load_dataset
-from simo2_core.model.network import Arrays, Network
+from simo2_core.evaluation.evaluate import looked_at, save_snapshot
+from simo2_core.evaluation.thumbnails import save_thumbnails
+from simo2_core.model.network import Arrays, Network, first_weights
 from simo2_core.objectives.objective import PREFIX
 from simo2_core.run.directory import RunDirectory, find_run
 from simo2_core.run.files import disk_error
-from simo2_core.train.checkpoint import find_checkpoint, load, read_meta, require_same
-from simo2_core.train.evaluate import looked_at, save_snapshot
-from simo2_core.train.portable import is_exported, read_exported
-from simo2_core.train.step import first_weights
-from simo2_core.train.thumbnails import save_thumbnails
 
 
 def locate(text: str, run_dir: Path) -> Path:
@@ -86,7 +85,8 @@ def untrained_encoder(checkpoint: Path) -> Encoder:
         RunError: the checkpoint is missing or damaged.
     """
     meta = read_meta(checkpoint)
-    network, params, stats = first_weights(Config.from_json(meta["config"]), meta["image_shape"][2])
+    config = Config.from_json(meta["config"])
+    network, params, stats = first_weights(config.model, config.seed, meta["image_shape"][2])
     return _ready(network, params, stats, meta)
 
 

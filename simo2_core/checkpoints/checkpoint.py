@@ -21,11 +21,11 @@ import numpy as np
 import orbax.checkpoint as ocp
 from numpy.typing import NDArray
 
+from simo2_core.checkpoints.manifest import NAME as MANIFEST
+from simo2_core.checkpoints.manifest import SCORE, verify, write_manifest
 from simo2_core.data.placement import human_bytes
 from simo2_core.errors import CheckpointError, NewerFormatError, RunError
 from simo2_core.run.files import sync_folder, write_whole
-from simo2_core.train.manifest import NAME as MANIFEST
-from simo2_core.train.manifest import SCORE, verify, write_manifest
 
 FORMAT = 1
 """Version of what a checkpoint holds, in its `meta`."""

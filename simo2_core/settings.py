@@ -1,7 +1,7 @@
 """What settings are made of: described fields that check themselves, and read themselves from text.
 
-A section is a frozen dataclass whose fields are `knob`s. Each carries its one-line description and, through its name,
-its command-line flag (`samples_per_class` is `--samples-per-class`).
+A section is a frozen dataclass whose fields are `setting`s. Each carries its one-line description and, through its
+name, its command-line flag (`samples_per_class` is `--samples-per-class`).
 
 Host values only, standard library only: importing this file must stay instant.
 """
@@ -19,7 +19,7 @@ from typing import Any
 from simo2_core.errors import ConfigError, did_you_mean
 
 
-def knob(default: Any, help: str, *, choices: tuple[str, ...] = (), aliases: tuple[str, ...] = ()) -> Any:
+def setting(default: Any, help: str, *, choices: tuple[str, ...] = (), aliases: tuple[str, ...] = ()) -> Any:
     """A field of a section: its default, its one-line description, and what else describes it to a user."""
     return field(default=default, metadata={"help": help, "choices": choices, "aliases": aliases})
 
@@ -31,7 +31,7 @@ def require(ok: bool, name: str, given: object, allowed: str, cure: str = "") ->
 
 
 class Section:
-    """What all sections share: each `knob` is checked for its type and its choices when it is made."""
+    """What all sections share: each `setting` is checked for its type and its choices when it is made."""
 
     def __post_init__(self) -> None:
         hints = typing.get_type_hints(type(self))
@@ -95,7 +95,7 @@ class Cadence:
 
 
 @dataclass(frozen=True)
-class Leaf:
+class Setting:
     """One setting, as the command line and the launcher see it."""
 
     name: str
@@ -117,13 +117,13 @@ class Leaf:
         return coerce(self.name, text, self.type)
 
 
-def leaves_of(section: type, prefix: str = "") -> Iterator[Leaf]:
+def settings_in(section: type, prefix: str = "") -> Iterator[Setting]:
     """Every setting of a section and of the sections inside it, in their order."""
     hints = typing.get_type_hints(section)
     for item in dataclasses.fields(section):
         if "help" in item.metadata:
             meta = item.metadata
-            yield Leaf(
+            yield Setting(
                 item.name,
                 prefix,
                 hints[item.name],
@@ -133,7 +133,7 @@ def leaves_of(section: type, prefix: str = "") -> Iterator[Leaf]:
                 item.default,
             )
         else:
-            yield from leaves_of(hints[item.name], item.name)
+            yield from settings_in(hints[item.name], item.name)
 
 
 def coerce(name: str, value: Any, kind: Any) -> Any:
@@ -215,7 +215,7 @@ def read_section(section: Any, data: Any, where: str) -> Any:
 
 
 def as_typed(value: Any) -> str:
-    """A setting's value as a user would type it; `Leaf.parse` reads it back without losing a digit."""
+    """A setting's value as a user would type it; `Setting.parse` reads it back without losing a digit."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple):

@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 
 from simo2_core.analysis.metrics import knn_accuracy
-from simo2_core.analysis.worth import METRICS
+from simo2_core.checkpoints.checkpoint import find_checkpoint
 from simo2_core.config import DataConfig
 from simo2_core.data.load import load_dataset
 from simo2_core.errors import ConfigError, DataError
+from simo2_core.evaluation import features as module
+from simo2_core.evaluation.assess import FEATURES, Assessment, assess, summarise
+from simo2_core.evaluation.features import folder_of
+from simo2_core.evaluation.measures import METRICS
+from simo2_core.evaluation.restore import load_encoder, untrained_encoder
 from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
-from simo2_core.run.sinks import record
-from simo2_core.train import features as module
-from simo2_core.train.assess import FEATURES, Assessment, assess, summarise
-from simo2_core.train.checkpoint import find_checkpoint
-from simo2_core.train.features import folder_of
-from simo2_core.train.restore import load_encoder, untrained_encoder
+from simo2_core.run.log import record
 from simo2_core.train.step import make_training
 from simo2_core.train.trainer import train
 

@@ -10,11 +10,11 @@ from simo2_core.config import Config
 from simo2_core.data.load import load_dataset
 from simo2_core.errors import DataError
 from simo2_core.run.control import Control
+from simo2_core.train.divergence import slowed_down
 from simo2_core.train.environment import keep_compiled_programs
 from simo2_core.train.feed import Feed, drawn_from
-from simo2_core.train.recover import slowed_down
+from simo2_core.train.processes import REASONS, Word, hear, notice_loss, share, share_bytes
 from simo2_core.train.step import Step, TrainState, compile_call, make_training
-from simo2_core.train.team import REASONS, Word, hear, notice_loss, share, share_bytes
 
 
 def follow(control: Control) -> str:

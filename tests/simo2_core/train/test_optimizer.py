@@ -4,7 +4,7 @@ import optax
 import pytest
 
 from simo2_core.config import OPTIMIZERS, SCHEDULES, OptimizerConfig
-from simo2_core.optim import learning_rate_schedule, make_optimizer
+from simo2_core.train.optimizer import learning_rate_schedule, make_optimizer
 
 
 def _optimizer(steps: int, **settings: object) -> optax.GradientTransformation:

@@ -8,13 +8,13 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from simo2_core.checkpoints.checkpoint import Checkpoints, Saved, read_score
 from simo2_core.errors import CheckpointError
 from simo2_core.events import CheckpointSaved, Event
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import disk_error
-from simo2_core.train.checkpoint import Checkpoints, Saved, read_score
+from simo2_core.train.machine_alarms import Watch
 from simo2_core.train.telling import disk_alarm
-from simo2_core.train.watch import Watch
 
 Arrays = Callable[[], Mapping[str, NDArray[Any]]]
 """Copies the state to the host, where it has to be saved."""

@@ -8,9 +8,10 @@ import pytest
 
 from simo2_core.config import Config, DataConfig
 from simo2_core.data.dataset import Skipped
+from simo2_core.data.facts import DatasetFacts
 from simo2_core.data.load import load_dataset
 from simo2_core.data.placement import Machine, Placement, choose_placement, disk_free, human_bytes, look_at_machine
-from simo2_core.data.preflight import DatasetFacts, preflight
+from simo2_core.preflight import preflight
 from simo2_core.presets import PRESETS
 
 ROOMY = Machine(device="test", device_free=10**12, disk_free=10**12)

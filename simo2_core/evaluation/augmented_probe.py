@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 from simo2_core.config import AugmentConfig, Config
 from simo2_core.data.augment import augment
 from simo2_core.data.dataset import Dataset, Part
+from simo2_core.evaluation.features import Features
+from simo2_core.evaluation.restore import load_network
 from simo2_core.model.compiling import jit
 from simo2_core.model.network import Arrays, Network
-from simo2_core.train.features import Features
-from simo2_core.train.restore import load_network
 
 RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 """Peak learning rates tried."""

@@ -8,11 +8,11 @@ from simo2_core.analysis.plots.reconstructions import MOST, draw_reconstructions
 from simo2_core.analysis.plots.style import Caption
 from simo2_core.data.load import load_dataset
 from simo2_core.errors import RunError
+from simo2_core.evaluation.pictures import reconstruct
+from simo2_core.evaluation.restore import load_encoder, locate
 from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
-from simo2_core.train.pictures import reconstruct
-from simo2_core.train.restore import load_encoder, locate
 from simo2_core.train.trainer import train
 
 TINY = PRESETS["digits"].config.replace(

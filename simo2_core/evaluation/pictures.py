@@ -14,17 +14,17 @@ from simo2_core.analysis.plots.filters import draw_filters
 from simo2_core.analysis.plots.reconstructions import MOST, draw_reconstructions
 from simo2_core.analysis.plots.style import DARK, LIGHT, Caption, Theme
 from simo2_core.analysis.reduce import sample_by_class
+from simo2_core.checkpoints.checkpoint import load, read_meta
 from simo2_core.config import Config
 from simo2_core.data.augment import augment, normalise
 from simo2_core.data.dataset import Part
 from simo2_core.data.load import load_dataset
 from simo2_core.errors import RunError
+from simo2_core.evaluation.restore import load_encoder
 from simo2_core.objectives.autoencoder import Autoencoder
 from simo2_core.objectives.build import make_objective
 from simo2_core.objectives.objective import PREFIX
 from simo2_core.run.directory import RunDirectory
-from simo2_core.train.checkpoint import load, read_meta
-from simo2_core.train.restore import load_encoder
 
 KINDS = ("augmentation", "filters", "reconstructions")
 """Each is the file KIND.png; the last only of an autoencoder."""

@@ -5,22 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import jax.numpy as jnp
-
+from simo2_core.checkpoints.checkpoint import list_steps, read_meta
+from simo2_core.checkpoints.manifest import verify
 from simo2_core.config import Config
 from simo2_core.errors import CheckpointError, NewerFormatError, RunError
 from simo2_core.events import RunFinished
-from simo2_core.model.build import compute_dtype
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import disk_error
-from simo2_core.train.checkpoint import list_steps, read_meta
-from simo2_core.train.manifest import verify
-
-ROLLBACK_FACTOR = 1 / 3
-"""What --on-nan rollback multiplies the learning rate with."""
-
-LOSS, EMBEDDING = "the loss or its gradient", "the embedding"
-"""What can be found not to be finite: in a step, or in an evaluation."""
 
 
 @dataclass(frozen=True)
@@ -107,29 +98,6 @@ def _rename_aside(path: Path, why: str) -> None:
         path.rename(aside)
     except OSError as error:
         raise disk_error("setting aside", path, error) from error
-
-
-def slowed_down(config: Config) -> Config:
-    """The settings after a rollback."""
-    return config.replace({"learning_rate": config.optim.learning_rate * ROLLBACK_FACTOR})
-
-
-def why_diverged(what: str, config: Config, step: int, rollbacks: int) -> tuple[str, str]:
-    """What is said of a run that gives up after `step`: `what` was not finite, and the cures, the likeliest first."""
-    tried = f", after {rollbacks} rollback{'s' * (rollbacks > 1)}" if rollbacks else ""
-    kept = f"; the state of step {step} is kept" if step else ""
-    cures = []
-    if step:  # the first loss is that of the weights as they were drawn, whatever the learning rate
-        cures.append("lower --learning-rate" + (" (or use --on-nan rollback)" if config.on_nan == "stop" else ""))
-    softer = {"simo2": "--epsilon", "supcon": "--temperature", "simclr": "--temperature"}
-    if config.objective.objective in softer:
-        cures.append(f"raise {softer[config.objective.objective]}")
-    if compute_dtype(config.model.precision) != jnp.float32:
-        cures.append("use --precision float32")
-    cures.append("look at the data")
-    where = f"after step {step}" if what == EMBEDDING else f"at step {step + 1}"
-    message = f"{what} was not finite {where}{tried}{kept}."
-    return message, f"{cures[0][0].upper()}{'; then '.join(cures)[1:]}."
 
 
 def settings_of(run: RunDirectory) -> tuple[Config, str | None]:

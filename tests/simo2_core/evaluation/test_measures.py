@@ -11,10 +11,11 @@ from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, s
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler, normalize
 
-from simo2_core.analysis import geometry, neural_collapse, worth
+from simo2_core.analysis import geometry, neural_collapse
 from simo2_core.analysis.clusters import matched_accuracy
 from simo2_core.analysis.few_shot import episodes, k_shot
-from simo2_core.analysis.worth import METRICS, Worth, measure
+from simo2_core.evaluation import measures
+from simo2_core.evaluation.measures import METRICS, Worth, measure
 
 PIXELS, LABELS = load_digits(return_X_y=True)
 PIXELS, LABELS = PIXELS[:700].astype(np.float32), LABELS[:700].astype(np.int32)
@@ -106,7 +107,7 @@ def test_every_row_of_the_table_is_measured_in_its_order(found: Worth) -> None:
 
 def test_more_classes_than_dimensions_have_a_floor() -> None:
     three = X["test"][:, 20:23]
-    found = worth._geometry(three, Y["test"], 10)
+    found = measures._geometry(three, Y["test"], 10)
     assert found["welch_floor"] == pytest.approx((10 - 3) / (3 * 9), abs=1e-6)
     means = normalize(geometry.class_means(three, Y["test"], 10))
     squared = ((means @ means.T)[np.triu_indices(10, 1)] ** 2).mean()

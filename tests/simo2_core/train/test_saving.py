@@ -4,13 +4,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from simo2_core.checkpoints.checkpoint import read_score
 from simo2_core.errors import CheckpointError
 from simo2_core.events import CheckpointSaved, Event, WarningRaised
 from simo2_core.presets import PRESETS
 from simo2_core.run.directory import RunDirectory
-from simo2_core.train.checkpoint import read_score
-from simo2_core.train.keeper import Keeper
-from simo2_core.train.watch import Watch
+from simo2_core.train.machine_alarms import Watch
+from simo2_core.train.saving import Keeper
 
 
 def arrays() -> dict[str, np.ndarray]:
@@ -63,7 +63,7 @@ def test_a_save_that_fails_is_an_alarm_and_at_the_end_an_error(keeper: Keeper, m
     def refuse(_: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("simo2_core.train.checkpoint.write_manifest", refuse)
+    monkeypatch.setattr("simo2_core.checkpoints.checkpoint.write_manifest", refuse)
     list(keeper.save(4, 0.5, arrays, {}))
     assert told(keeper.settle(5)) == [(5, "disk")]
     assert not keeper.has(4), "it will be tried again"

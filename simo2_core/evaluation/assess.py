@@ -3,7 +3,7 @@
 RUN/eval/STEP/              of the run's own data; eval/STEP-NAME/ of another data set
   eval.json                 every number, with how it was measured and on which part
   eval.png  confusion.png
-  features.npz untrained.npz   what the encoders made of every image: see `simo2_core.train.features`
+  features.npz untrained.npz   what the encoders made of every image: see `simo2_core.evaluation.features`
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from numpy.typing import NDArray
 from simo2_core.analysis.classification import Classification, classification
 from simo2_core.analysis.few_shot import Estimate
 from simo2_core.analysis.geometry import class_gram
-from simo2_core.analysis.worth import METRICS, Worth, measure, with_score
 from simo2_core.data.dataset import Dataset
 from simo2_core.data.progress import Report, silent
 from simo2_core.errors import ConfigError
+from simo2_core.evaluation.augmented_probe import AugmentedProbe, augmented_probe
+from simo2_core.evaluation.evaluate import flatten_pixels
+from simo2_core.evaluation.features import Features, dataset_for, features_of, folder_of
+from simo2_core.evaluation.measures import METRICS, Worth, measure, with_score
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import write_into
-from simo2_core.train.augmented_probe import AugmentedProbe, augmented_probe
-from simo2_core.train.evaluate import flatten_pixels
-from simo2_core.train.features import Features, dataset_for, features_of, folder_of
 
 FORMAT = 1
 """Version of `eval.json`."""

@@ -17,7 +17,7 @@ from simo2_core.events import (
 )
 from simo2_core.presets import PRESETS
 from simo2_core.run.directory import RunDirectory
-from simo2_core.run.sinks import describe, record, rewind
+from simo2_core.run.log import describe, record, rewind
 
 
 @pytest.fixture

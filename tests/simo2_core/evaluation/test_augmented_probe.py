@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from simo2_core.checkpoints.checkpoint import find_checkpoint
 from simo2_core.data.load import load_dataset
+from simo2_core.evaluation import augmented_probe as module
+from simo2_core.evaluation.augmented_probe import RATES, augmented_probe
+from simo2_core.evaluation.features import Features, dataset_for, features_of
 from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
-from simo2_core.run.sinks import record
-from simo2_core.train import augmented_probe as module
-from simo2_core.train.augmented_probe import RATES, augmented_probe
-from simo2_core.train.checkpoint import find_checkpoint
-from simo2_core.train.features import Features, dataset_for, features_of
+from simo2_core.run.log import record
 from simo2_core.train.trainer import train
 
 TINY = PRESETS["digits"].config.replace(

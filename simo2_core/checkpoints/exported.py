@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simo2_core.checkpoints.checkpoint import load, require_same
 from simo2_core.config import Config, ModelConfig
 from simo2_core.errors import CheckpointError, ConfigError, RunError
-from simo2_core.knobs import plain, read_section
 from simo2_core.model.network import Network
 from simo2_core.objectives.objective import PREFIX
 from simo2_core.run.files import write_into
-from simo2_core.train.checkpoint import load, require_same
+from simo2_core.settings import plain, read_section
 
 FORMAT = 1
 """Version of `encoder.json`."""
