@@ -88,8 +88,8 @@ class SettingsEditor(Vertical):
         return [item for item in self._settings if self._wanted in item.name or self._wanted in item.help.lower()]
 
     def _list(self) -> None:
-        knobs = self.query_one("#setting-list", OptionList)
-        kept = knobs.highlighted_option.id if knobs.highlighted_option else None
+        shown = self.query_one("#setting-list", OptionList)
+        kept = shown.highlighted_option.id if shown.highlighted_option else None
         options: list[Option] = []
         heading = ""
         for item in self._shown():
@@ -98,11 +98,11 @@ class SettingsEditor(Vertical):
                 options.append(Option(Text(above, "underline"), disabled=True))
                 heading = above
             options.append(Option(self._row(item), id=item.name))
-        knobs.clear_options()
-        knobs.add_options(options)
+        shown.clear_options()
+        shown.add_options(options)
         named = [option.id for option in options if option.id]
         if named:
-            knobs.highlighted = knobs.get_option_index(kept if kept in named else named[0])
+            shown.highlighted = shown.get_option_index(kept if kept in named else named[0])
 
     def _row(self, item: Setting) -> Text:
         value = self._config.get(item.name)
@@ -119,18 +119,18 @@ class SettingsEditor(Vertical):
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         event.stop()
-        item = self._leaf(event.option_id)
+        item = self._setting(event.option_id)
         if item and self._edited is None:
             choices = f" ({', '.join(item.choices)})" if item.choices else ""
             self.query_one("#about", Static).update(Text(f"{item.flag}: {item.help}{choices}", "dim"))
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
-        item = self._leaf(event.option_id)
+        item = self._setting(event.option_id)
         if item:
             self._edit(item)
 
-    def _leaf(self, name: str | None) -> Setting | None:
+    def _setting(self, name: str | None) -> Setting | None:
         return next((item for item in self._settings if item.name == name), None)
 
     def _edit(self, item: Setting) -> None:
@@ -191,7 +191,7 @@ class SettingsEditor(Vertical):
         self._edited = self._candidate = None
         self.remove_class("-editing")
         self._list()
-        self.query_one("#settings").focus()
+        self.query_one("#setting-list").focus()
 
     def action_cancel(self) -> None:
         """Leaves the line without taking what was typed."""
@@ -202,8 +202,8 @@ class SettingsEditor(Vertical):
 
     def reset(self) -> None:
         """Takes the preset's value of the highlighted setting back."""
-        knobs = self.query_one("#setting-list", OptionList)
-        item = self._leaf(knobs.highlighted_option.id) if knobs.highlighted_option else None
+        shown = self.query_one("#setting-list", OptionList)
+        item = self._setting(shown.highlighted_option.id) if shown.highlighted_option else None
         if item is None:
             return
         try:

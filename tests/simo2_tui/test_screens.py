@@ -372,9 +372,9 @@ async def test_a_setting_is_judged_while_it_is_typed(tmp_path):
     app = Console(tmp_path)
     async with app.run_test(size=(120, 40)) as pilot:
         editor = app.screen.query_one(SettingsEditor)
-        knobs = editor.query_one("#setting-list", OptionList)
-        knobs.focus()
-        knobs.highlighted = knobs.get_option_index("samples_per_class")
+        shown = editor.query_one("#setting-list", OptionList)
+        shown.focus()
+        shown.highlighted = shown.get_option_index("samples_per_class")
         await pilot.press("enter")
         box = editor.query_one("#value", Input)
         assert box.value == "16"
