@@ -168,13 +168,19 @@ def coerce(name: str, value: Any, kind: Any) -> Any:
     return value
 
 
+def read_switch(word: str) -> bool | None:
+    """Whether `word` says yes (true, yes, on, 1) or no (false, no, off, 0); None when it says neither."""
+    return {
+        **dict.fromkeys(("true", "yes", "on", "1"), True),
+        **dict.fromkeys(("false", "no", "off", "0"), False),
+    }.get(word.strip().lower())
+
+
 def _read_bool(value: Any) -> bool:
-    word = str(value).strip().lower()
-    if word in ("true", "yes", "on", "1"):
-        return True
-    if word in ("false", "no", "off", "0"):
-        return False
-    raise ValueError
+    found = read_switch(str(value))
+    if found is None:
+        raise ValueError
+    return found
 
 
 def _read_float(value: Any) -> float:

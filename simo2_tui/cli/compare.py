@@ -29,7 +29,7 @@ _DEFAULT_ARMS = "simo2,simo2-line,supcon,cross_entropy,autoencoder"
 def _compare(
     *,
     preset: Annotated[
-        str | None, typer.Option(help="The data set and settings to begin with: see simo2 presets. \\[default: digits]")
+        str | None, typer.Option(help="The data set and settings to begin with: see simo2 presets. [default: digits]")
     ] = None,
     objectives: Annotated[
         str,

@@ -13,13 +13,14 @@ import typer
 
 from simo2_core.errors import DataError, did_you_mean
 from simo2_core.presets import PRESETS
+from simo2_tui.cli.command import App
 from simo2_tui.cli.data_progress import DataProgress
 
 if TYPE_CHECKING:
     from simo2_core.config import DataConfig
     from simo2_core.data.catalogue import Description
 
-app = typer.Typer(no_args_is_help=True, help="List, prepare, verify and clear data sets.")
+app = App(no_args_is_help=True, help="List, prepare, verify and clear data sets.")
 
 DataDirOption = Annotated[
     str | None,

@@ -30,7 +30,6 @@ def _finetune(
     data: Annotated[
         str | None, typer.Option(metavar="DATASET", help="Fine-tune on another data set; by default the run's own.")
     ] = None,
-    freeze: Annotated[bool, typer.Option("--freeze", help="Train the classifier alone.")] = False,
     from_scratch: Annotated[
         bool, typer.Option("--from-scratch", help="The same network and settings, without the pretrained weights.")
     ] = False,
@@ -50,7 +49,7 @@ def _finetune(
     The new run has the settings of the old one but for cross-entropy with label smoothing 0.1; those given here go
     first. It can be watched, stopped and resumed like every run.
     """
-    if compare_scratch and (from_scratch or freeze):
+    if compare_scratch and (from_scratch or settings.get("freeze")):
         other = "--from-scratch" if from_scratch else "--freeze"
         raise ConfigError(f"--compare-scratch and {other} are given together; it trains the whole network both ways.")
     for flag in _TAKEN_OVER:
@@ -61,10 +60,8 @@ def _finetune(
         stem = name or f"{checkpoint.parents[1].name}-tuned"
         _compare(config, checkpoint, seeds, run_dir, stem, as_json)
         return
-    changes = {"freeze": freeze} | ({} if from_scratch else {"init": str(checkpoint)})
-    run_training(
-        config.replace(changes), None, run_dir=run_dir, name=name, plain=plain, as_json=as_json, tracking=tracking
-    )
+    config = config if from_scratch else config.replace({"init": str(checkpoint)})
+    run_training(config, None, run_dir=run_dir, name=name, plain=plain, as_json=as_json, tracking=tracking)
 
 
 finetune_command = with_settings(with_tracking(_finetune))
@@ -95,7 +92,8 @@ def tuned_config(text: str, run_dir: Path, data: str | None, settings: Mapping[s
         config = dataclasses.replace(config, augment=usual.augment)
         config = config.replace({"samples_per_class": usual.samples_per_class, "batch_size": usual.batch_size})
         config = config.replace({"views_split": None, "labels": "classes"})
-    config = config.replace({"objective": "cross_entropy", "label_smoothing": 0.1, **settings})
+    mine = {"objective": "cross_entropy", "label_smoothing": 0.1, "init": None, "freeze": False, **settings}
+    config = config.replace(mine)
     return config, checkpoint
 
 

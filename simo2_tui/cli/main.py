@@ -7,7 +7,6 @@ import sys
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from simo2_core.errors import INTERRUPTED, Simo2Error
 from simo2_tui.cli import (
@@ -27,6 +26,7 @@ from simo2_tui.cli import (
     train,
     tui,
 )
+from simo2_tui.cli.command import App, Group
 
 _EXIT_CODES = "Exit codes: 0 done, 1 failed, 2 usage, 3 diverged, 4 data, 130 interrupted but saved."
 
@@ -40,7 +40,7 @@ _TYPER_SAYS: tuple[type[BaseException], ...] = (
 )
 
 
-class _Commands(TyperGroup):
+class _Commands(Group):
     """Turns what goes wrong into one line and the right exit code."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -69,7 +69,7 @@ def _say(line: str) -> None:
     print(f"simo2: {line}", file=sys.stderr)
 
 
-app = typer.Typer(
+app = App(
     cls=_Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,

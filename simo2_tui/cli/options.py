@@ -31,7 +31,6 @@ _PANELS = {
 }
 _NOT_FLAGS = {"preset"}
 _METAVARS: dict[Any, str] = {
-    bool: "TRUE|FALSE",
     int: "INT",
     float: "NUMBER",
     tuple[int, ...]: "INTS",
@@ -62,11 +61,14 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 def _parameter(item: Setting) -> inspect.Parameter:
     flags = [item.flag, *("--" + alias.replace("_", "-") for alias in item.aliases)]
     help = item.help + (f" [{'|'.join(item.choices)}]" if item.choices else "")
-    help = help.replace("[", r"\[")  # a bracket is markup to rich
+    kind: Any = str
     metavar = _METAVARS.get(item.type, "TEXT")
+    if item.type is bool:
+        kind, metavar = bool, ""
+        flags = [f"{flag}/--no-{flag.removeprefix('--')}" for flag in flags]
     option = typer.Option(*flags, help=help, rich_help_panel=_PANELS[item.section], show_default=False, metavar=metavar)
     return inspect.Parameter(
-        item.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, option]
+        item.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option]
     )
 
 

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from simo2_core.errors import ConfigError, Simo2Error, did_you_mean
+from simo2_tui.cli.command import App
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption
 
 if TYPE_CHECKING:
     from simo2_core.run.directory import RunDirectory
 
-app = typer.Typer(invoke_without_command=True, help="List runs, and compare their settings.")
+app = App(invoke_without_command=True, help="List runs, and compare their settings.")
 
 _SORTS = ("time", "name", "state", "steps", "loss", "validation", "test", "size")
 _MISSING = "-"

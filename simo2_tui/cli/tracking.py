@@ -27,7 +27,7 @@ WandbMode = Annotated[
     typer.Option(rich_help_panel=_PANEL, metavar="MODE", help="online or offline; by default as wandb is set up."),
 ]
 WandbProject = Annotated[
-    str | None, typer.Option(rich_help_panel=_PANEL, metavar="NAME", help="The project there. \\[default: simo2]")
+    str | None, typer.Option(rich_help_panel=_PANEL, metavar="NAME", help="The project there. [default: simo2]")
 ]
 WandbTags = Annotated[
     str | None, typer.Option(rich_help_panel=_PANEL, metavar="TAGS", help="Tags of the run, comma separated.")

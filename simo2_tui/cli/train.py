@@ -25,7 +25,7 @@ from simo2_tui.cli.tracking import Begin, with_tracking
 def _train(
     *,
     preset: Annotated[
-        str | None, typer.Option(help="The data set and settings to begin with: see simo2 presets. \\[default: digits]")
+        str | None, typer.Option(help="The data set and settings to begin with: see simo2 presets. [default: digits]")
     ] = None,
     resume: Annotated[
         str | None,

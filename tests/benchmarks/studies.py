@@ -24,7 +24,7 @@ LETTERS = (
 BATCHES = LETTERS.replace("800", "400").replace("0.002", "0.004")
 PHOTOGRAPHS = (
     "--image-size 16 --stem-width 16 --widths 32,64,128 --embedding-size 16 --samples-per-class 16 --batch-size 160 "
-    "--steps 800 --learning-rate 0.002 --schedule cosine --flip true --label-fraction 0.2 --eval-every 200"
+    "--steps 800 --learning-rate 0.002 --schedule cosine --flip --label-fraction 0.2 --eval-every 200"
 )
 DISTANCES = ("simo2", "simo2-line")
 VARIED = {
