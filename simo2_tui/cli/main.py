@@ -17,6 +17,7 @@ from simo2_tui.cli import (
     eval,
     export,
     finetune,
+    guide,
     log,
     plot,
     presets,
@@ -115,5 +116,6 @@ app.command("finetune", epilog=_EXIT_CODES)(finetune.finetune_command)
 app.command("compare", epilog=_EXIT_CODES)(compare.compare_command)
 app.command("log", epilog=_EXIT_CODES)(log.log_command)
 app.command("report")(report.report_command)
+app.command("guide")(guide.guide_command)
 app.add_typer(runs.app, name="runs")
 app.add_typer(data.app, name="data")

@@ -1,4 +1,4 @@
-"""An encoder exported and read back: by README's lines in plain NNX, and by `simo2_core.load_encoder`."""
+"""An encoder exported and read back: by the lines of the guide in plain NNX, and by `simo2_core.load_encoder`."""
 
 import json
 import re
@@ -20,7 +20,7 @@ from simo2_core.run.directory import RunDirectory
 from simo2_core.run.log import record
 from simo2_core.train.trainer import train
 
-README = Path(__file__).parents[3] / "README.md"
+PAGE = Path(__file__).parents[3] / "simo2_tui" / "guide" / "export.md"
 TINY = PRESETS["digits"].config.replace(
     {"widths": "8,8", "stem_width": 4, "samples_per_class": 3, "batch_size": 30, "steps": 4, "learning_rate": 1e-2,
      "eval_every": "never", "plot_every": "never", "checkpoint_every": "never"}
@@ -39,14 +39,14 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return trained(tmp_path_factory.mktemp("runs"))
 
 
-def test_by_the_lines_in_readme(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_by_the_lines_of_the_guide(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     facts = export_encoder(checkpoint, tmp_path / "encoder")
     assert facts["class_names"] == [str(digit) for digit in range(10)]
     (tmp_path / "photos").mkdir()
     images = load_digits()[0][:7]
     for number, image in enumerate(images):
         Image.fromarray(image[..., 0]).save(tmp_path / "photos" / f"{number}.png")
-    plain, ours = re.findall(r"```python\n(.*?)```", README.read_text().split("## Use it elsewhere")[1], re.DOTALL)[:2]
+    plain, ours = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)[:2]
     monkeypatch.chdir(tmp_path)
     by_plain: dict[str, Any] = {}
     exec(plain, by_plain)
