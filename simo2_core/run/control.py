@@ -72,11 +72,11 @@ class Control:
         return self._paused.is_set()
 
     def wait_while_paused(self, seconds: float = math.inf) -> None:
-        """Blocks while paused, until someone asks to resume or stop, or `seconds` are over."""
+        """Blocks while paused, until someone asks for something, or `seconds` are over."""
         end = time.monotonic() + seconds
         while self._paused.is_set() and time.monotonic() < end:
             self._read_folder()
-            if any(command.command in ("resume", "stop") for command in list(self._queue)):
+            if self._queue:
                 return  # the trainer takes the command and says so in an event
             time.sleep(_POLL_SECONDS)
 

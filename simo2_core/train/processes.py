@@ -23,8 +23,8 @@ from simo2_core.train.devices import put_whole
 HEARTBEAT_SECONDS = 60
 """How long a machine may be silent, its cable out, before the others end. A process that dies is noticed at once."""
 
-HOLD_SECONDS = 60.0
-"""How often a paused leader says so: on a CPU, waiting for it gives up in time."""
+HOLD_SECONDS = 2.0
+"""How often a paused leader says so (on a CPU, waiting for it gives up in time), and tells what was done behind it."""
 
 LOST = "another process of this run has ended or cannot be reached; its own message says why."
 

@@ -29,14 +29,13 @@ from simo2_core.train.memory import out_of_memory
 from simo2_core.train.processes import HOLD_SECONDS, notice_loss
 from simo2_core.train.step import MAX_STEPS
 
-
 def train(
     config: Config, run: RunDirectory, control: Control, dataset: Dataset | None = None, *, pictures: bool = True
 ) -> Iterator[Event]:
     """Trains until `config.steps`, from the newest checkpoint in `run` or from the beginning, and says what happens.
 
     Nothing happens between two events that are not asked for: not iterating is pausing. `control` can ask for a
-    checkpoint, an evaluation, plots, or a stop, which keeps a checkpoint. The test part is read once, at the end of
+    checkpoint, an evaluation or plots, also while it has the run paused, or for a stop, which keeps a checkpoint. The test part is read once, at the end of
     a completed run, with the weights of the last step.
 
     Args:
@@ -73,18 +72,19 @@ def train(
                 if "stop" in asked:
                     yield from job.finish_early(next(c.source for c in commands if c.command == "stop"))
                     return
-                if control.paused:
-                    control.wait_while_paused(HOLD_SECONDS)
-                    job.hold()
-                    continue
-                if plan.due("evaluate", job.step) or "embed" in asked:
+                due = set() if control.paused else plan.due(job.step)  # while paused only what is asked for
+                if "evaluate" in due or "embed" in asked:
                     yield from job.evaluate()
-                if plan.due("plot", job.step) or "plot" in asked:
+                if "plot" in due or "plot" in asked:
                     yield from job.plot()
-                if plan.due("checkpoint", job.step) or "checkpoint" in asked:
+                if "checkpoint" in due or "checkpoint" in asked:
                     yield from job.save()
                 yield from job.poll()
                 if job.diverged:
+                    continue
+                if control.paused:
+                    control.wait_while_paused(HOLD_SECONDS)
+                    job.hold()
                     continue
                 yield job.advance(plan.steps_before_next(job.step))
                 if job.stop_passed_on:
@@ -111,13 +111,15 @@ class _Plan:
         done = step - (step == unscored)
         self._last = {name: (done, time.monotonic()) for name in self._cadences}
 
-    def due(self, name: str, step: int) -> bool:
-        last_step, last_time = self._last[name]
+    def due(self, step: int) -> set[str]:
         now = time.monotonic()
-        if not self._cadences[name].due(step=step, last_step=last_step, now=now, last_time=last_time):
-            return False
-        self._last[name] = (step, now)
-        return True
+        found = {
+            name
+            for name, cadence in self._cadences.items()
+            if cadence.due(step=step, last_step=self._last[name][0], now=now, last_time=self._last[name][1])
+        }
+        self._last |= dict.fromkeys(found, (step, now))
+        return found
 
     def steps_before_next(self, step: int) -> int:
         until = [cadence.steps_until(step) for cadence in self._cadences.values()]

@@ -55,6 +55,19 @@ def test_a_pause_blocks_until_it_is_ended_from_the_folder(tmp_path: Path, ending
     assert not control.paused
 
 
+@pytest.mark.parametrize("word", ["checkpoint", "plot", "embed"])
+def test_a_paused_run_hears_what_else_is_asked(word: str) -> None:
+    control = Control()
+    control.send("pause", "keyboard")
+    control.take()
+    control.send(word, "keyboard")
+    began = time.monotonic()
+    control.wait_while_paused(5)
+    assert time.monotonic() - began < 1
+    assert [command.command for command in control.take()] == [word]
+    assert control.paused
+
+
 @given(st.binary(max_size=200))
 def test_any_file_is_a_command_or_nothing(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.mktemp("control") / "1.json"

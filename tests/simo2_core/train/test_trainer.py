@@ -1,5 +1,6 @@
 import itertools
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -125,16 +126,21 @@ def test_a_run_that_was_stopped_resumes_bit_for_bit(
         np.testing.assert_array_equal(mine[name], theirs[name], err_msg=name)
 
 
-def test_commands_are_done_and_said(tmp_path: Path) -> None:
-    run, control, events = _run(tmp_path, "asked", TINY.replace({"steps": 40}))
+def test_commands_are_done_and_said_also_while_paused(tmp_path: Path) -> None:
+    run, control, events = _run(tmp_path, "asked", TINY.replace({"steps": 40, "eval_every": "1s"}))
     seen = []
+    rescue = threading.Timer(60, control.send, ("resume", "rescue"))
+    rescue.start()
     for event in events:
         seen.append(event)
         if isinstance(event, StepsLogged) and event.step == 1:
-            for command in ("checkpoint", "embed", "pause", "resume"):
+            for command in ("pause", "checkpoint", "embed"):
                 control.send(command, "test")
-    applied = [event.command for event in seen if isinstance(event, ControlApplied)]
-    assert applied == ["checkpoint", "embed", "pause", "resume"]
+        elif isinstance(event, CheckpointSaved) and event.step == 1:
+            control.send("resume", "test")
+    rescue.cancel()
+    applied = [(event.command, event.source) for event in seen if isinstance(event, ControlApplied)]
+    assert applied == [(command, "test") for command in ("pause", "checkpoint", "embed", "resume")]
     assert 1 in [event.step for event in seen if isinstance(event, EmbeddingSnapshot)]
     assert 1 in [event.step for event in seen if isinstance(event, CheckpointSaved)]
     assert run.path.exists()
