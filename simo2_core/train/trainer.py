@@ -29,14 +29,15 @@ from simo2_core.train.memory import out_of_memory
 from simo2_core.train.processes import HOLD_SECONDS, notice_loss
 from simo2_core.train.step import MAX_STEPS
 
+
 def train(
     config: Config, run: RunDirectory, control: Control, dataset: Dataset | None = None, *, pictures: bool = True
 ) -> Iterator[Event]:
     """Trains until `config.steps`, from the newest checkpoint in `run` or from the beginning, and says what happens.
 
     Nothing happens between two events that are not asked for: not iterating is pausing. `control` can ask for a
-    checkpoint, an evaluation or plots, also while it has the run paused, or for a stop, which keeps a checkpoint. The test part is read once, at the end of
-    a completed run, with the weights of the last step.
+    checkpoint, an evaluation or plots, also while it has the run paused, or for a stop, which keeps a checkpoint. The
+    test part is read once, at the end of a completed run, with the weights of the last step.
 
     Args:
         dataset: what to train on, where it is loaded already; by default what `config.data` names.
