@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from simo2_core.paths import user_path
+
 
 def cache_folder(kind: str) -> Path:
     """The folder for `kind` of things under `SIMO2_CACHE`, or under the user's cache folder; it may not exist yet."""
     given = os.environ.get("SIMO2_CACHE")
     if given:
-        return Path(given).expanduser().absolute() / kind
+        return user_path(given).absolute() / kind
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("simo2", appauthor=False)) / kind

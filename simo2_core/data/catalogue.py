@@ -23,6 +23,7 @@ from simo2_core.data.sources.source import Source
 from simo2_core.data.sources.tfds import TfdsSource
 from simo2_core.data.sources.tfrecord import open_tfrecord
 from simo2_core.errors import DataError
+from simo2_core.paths import user_path
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def describe(dataset: str, data_dir: str | None) -> Description:
             name="digits", kind="built in", classes=CLASS_NAMES, image_shape=images.shape[1:], splits={"all": 1797}
         )
     if is_folder(dataset):
-        return _describe_folder(FolderSource(Path(dataset).expanduser()))
+        return _describe_folder(FolderSource(user_path(dataset)))
     return _describe_tfds(TfdsName.parse(dataset), data_dir)
 
 
@@ -212,7 +213,7 @@ def expected_facts(
 def _is_decoded(config: DataConfig) -> bool:
     source: Source
     if is_folder(config.dataset):
-        source = FolderSource(Path(config.dataset).expanduser())
+        source = FolderSource(user_path(config.dataset))
     else:
         found = find(TfdsName.parse(config.dataset), config.data_dir)
         if not found:

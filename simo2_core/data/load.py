@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +17,7 @@ from simo2_core.data.sources.source import Source, WithoutLabels
 from simo2_core.data.split import Cut, class_order, cut_classes
 from simo2_core.data.statistics import channel_histogram, mean_and_std
 from simo2_core.errors import DataError
+from simo2_core.paths import user_path
 
 if TYPE_CHECKING:
     from simo2_core.data.decode import Rule
@@ -51,7 +51,7 @@ def open_source(config: DataConfig, *, report: Report = silent) -> Source:
     from simo2_core.data.sources.folder import FolderSource, is_folder
 
     if is_folder(config.dataset):
-        return FolderSource(Path(config.dataset).expanduser())
+        return FolderSource(user_path(config.dataset))
     from simo2_core.data.prepare import find_or_prepare
     from simo2_core.data.sources.tfds import TfdsSource
 

@@ -19,6 +19,7 @@ from simo2_core.evaluation.evaluate import looked_at, save_snapshot
 from simo2_core.evaluation.thumbnails import save_thumbnails
 from simo2_core.model.network import Arrays, Network, first_weights
 from simo2_core.objectives.objective import PREFIX
+from simo2_core.paths import user_path
 from simo2_core.run.directory import RunDirectory, find_run
 from simo2_core.run.files import disk_error
 
@@ -30,7 +31,8 @@ def locate(text: str, run_dir: Path) -> Path:
         RunError: there is no such run, or it has no checkpoint.
     """
     run = find_run(text, run_dir)
-    for path in (Path(text), Path(text).parent):
+    named = user_path(text)
+    for path in (named, named.parent):
         if re.fullmatch(r"\d+", path.name) and path.parent.name == run.checkpoints.name and path.exists():
             return find_checkpoint(run.checkpoints, path.name)
     return find_checkpoint(run.checkpoints, "latest")
@@ -71,8 +73,8 @@ def load_encoder(path: str | Path) -> Encoder:
     Raises:
         RunError: nothing of the kind is there, or it is damaged.
     """
-    if is_exported(Path(path)):
-        config, arrays, facts = read_exported(Path(path))
+    if is_exported(folder := user_path(path)):
+        config, arrays, facts = read_exported(folder)
         network, params, stats = Network.build_abstract(config, facts["image_shape"][2])
         return _ready(network, *_filled(params, stats, arrays), facts)
     return _ready(*load_network(locate(str(path), Path("runs"))))

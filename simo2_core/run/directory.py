@@ -30,6 +30,7 @@ from typing import Any
 from simo2_core.config import FORMAT, Config
 from simo2_core.errors import ConfigError, NewerFormatError, RunError, RunLockedError, Simo2Error
 from simo2_core.events import Event, WarningRaised, from_line
+from simo2_core.paths import exists, user_path
 from simo2_core.run.files import disk_error, sync_folder, write_whole
 
 DAMAGED = "log-damaged"
@@ -278,7 +279,10 @@ def _make_folder(run_dir: Path, name: str | None, prefix: str, fill: Callable[[R
 
 def _is_run(path: Path) -> bool:
     """Whether a folder is a run; one that has lost its settings still has those in its checkpoints."""
-    return (path / "config.json").is_file() or any((path / "checkpoints").glob("[0-9]*"))
+    try:
+        return (path / "config.json").is_file() or any((path / "checkpoints").glob("[0-9]*"))
+    except OSError:  # a folder closed to us
+        return False
 
 
 def _made(run: RunDirectory) -> float:
@@ -303,13 +307,15 @@ def find_run(text: str, run_dir: Path) -> RunDirectory:
     Raises:
         RunError: there is none.
     """
+    if not text.strip():
+        raise RunError(f"a run is named {text!r}; give its name, its path, or latest. List the runs with: simo2 runs.")
     if text == "latest":
         runs = list_runs(run_dir)
         if not runs:
             raise RunError(f"{run_dir} holds no runs yet. Start one with: simo2 train --preset digits.")
         return runs[0]
-    for start in (Path(text), run_dir / text):
+    for start in (user_path(text), run_dir / text):
         for path in (start, *list(start.absolute().parents)[:2]):
-            if start.exists() and _is_run(path):
+            if exists(start) and _is_run(path):
                 return RunDirectory.open(path)
     raise RunError(f"{text!r} is no run, and {run_dir} has none of that name. List the runs with: simo2 runs.")

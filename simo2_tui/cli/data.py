@@ -6,12 +6,12 @@ import dataclasses
 import json
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from simo2_core.errors import DataError, did_you_mean
+from simo2_core.paths import user_path
 from simo2_core.presets import PRESETS
 from simo2_tui.cli.command import App
 from simo2_tui.cli.data_progress import DataProgress
@@ -245,7 +245,7 @@ def _datasets(names: list[str] | None, data_dir: str | None) -> set[str]:
     for name in names:
         dataset = _config(name, data_dir).dataset
         if dataset not in known and is_folder(dataset):
-            dataset = str(Path(dataset).expanduser().absolute())
+            dataset = str(user_path(dataset).absolute())
         if dataset not in known and name not in PRESETS:
             raise DataError(f"nothing of {name!r} is on disk.{did_you_mean(name, known)} See: simo2 data list.")
         found.add(dataset)

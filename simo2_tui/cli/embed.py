@@ -8,14 +8,16 @@ from typing import Annotated
 
 import typer
 
-from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption
+from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, path_option
 
 
 def embed_command(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run (path, name or latest), or a checkpoint in one.")],
     out: Annotated[
         Path,
-        typer.Option(help="FILE.npz, FILE.parquet, or a folder for TensorBoard's projector: a name without a suffix."),
+        path_option(
+            "--out", "FILE.npz, FILE.parquet, or a folder for TensorBoard's projector: a name without a suffix."
+        ),
     ],
     data: Annotated[
         str | None, typer.Option(metavar="DATASET", help="Embed another data set, as for simo2 train --dataset.")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption
+from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, path_option
 
 if TYPE_CHECKING:
     from simo2_core.analysis.few_shot import Estimate
@@ -39,7 +39,8 @@ def eval_command(
         str | None, typer.Option(metavar="DATASET", help="Evaluate on another data set, as for simo2 train --dataset.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for eval.json and the PNG files; by default the run's eval/STEP/.")
+        Path | None,
+        path_option("--out", "Folder for eval.json and the PNG files; by default the run's eval/STEP/.", metavar="DIR"),
     ] = None,
     sgd_probe: Annotated[
         bool, typer.Option("--sgd-probe", help="Fit a linear probe by SGD on augmented images too, for 30 epochs.")

@@ -8,12 +8,14 @@ from typing import Annotated
 
 import typer
 
-from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption
+from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, path_option
 
 
 def export_command(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run (path, name or latest), or a checkpoint in one.")],
-    out: Annotated[Path, typer.Option(help="The folder to write encoder.safetensors and encoder.json into.")],
+    out: Annotated[
+        Path, path_option("--out", "The folder to write encoder.safetensors and encoder.json into.", metavar="DIR")
+    ],
     run_dir: RunDirOption = DEFAULT_RUN_DIR,
     as_json: JsonOption = False,
 ) -> None:

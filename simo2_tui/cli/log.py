@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from simo2_core.errors import ConfigError, Simo2Error
-from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption
+from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, path_option
 from simo2_tui.cli.tracking import (
     WandbCheckpoints,
     WandbMode,
@@ -28,7 +28,7 @@ def log_command(
     wandb_tags: WandbTags = None,
     wandb_checkpoints: WandbCheckpoints = False,
     tensorboard: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write TensorBoard files into DIR/NAME.")
+        Path | None, path_option("--tensorboard", "Write TensorBoard files into DIR/NAME.", metavar="DIR")
     ] = None,
     run_dir: RunDirOption = DEFAULT_RUN_DIR,
     as_json: JsonOption = False,

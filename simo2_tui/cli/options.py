@@ -10,11 +10,25 @@ from typing import Annotated, Any
 import typer
 
 from simo2_core.config import Config, all_settings
+from simo2_core.errors import ConfigError
+from simo2_core.paths import user_path
 from simo2_core.presets import config_for, find_preset, with_views
 from simo2_core.settings import Cadence, Setting
 
+
+def path_option(flag: str, help: str, *, metavar: str = "PATH", **options: Any) -> Any:
+    """An option that takes a path, as a shell means it: the only way to ask for one. An empty one is refused."""
+
+    def read(text: str) -> Path:
+        if not str(text).strip():
+            raise ConfigError(f"{flag} is {text!r}; it must be a path. The current folder is called . (a full stop).")
+        return user_path(text)
+
+    return typer.Option(flag, help=help, metavar=metavar, parser=read, **options)
+
+
 RunDirOption = Annotated[
-    Path, typer.Option("--run-dir", help="The folder that holds the runs.", envvar="SIMO2_RUN_DIR")
+    Path, path_option("--run-dir", "The folder that holds the runs.", metavar="DIR", envvar="SIMO2_RUN_DIR")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON lines; the last one is the result.")]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from simo2_core.errors import ConfigError, RunError, did_you_mean
-from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption
+from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, path_option
 
 if TYPE_CHECKING:
     from simo2_core.analysis.render import Drawn
@@ -29,7 +29,9 @@ def plot_command(
             "an autoencoder also reconstructions. By default all but umap.",
         ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the PNG files; by default the run's plots/.")] = None,
+    out: Annotated[
+        Path | None, path_option("--out", "Folder for the PNG files; by default the run's plots/.", metavar="DIR")
+    ] = None,
     dark: Annotated[bool, typer.Option("--dark", help="Light on dark.")] = False,
     animate: Annotated[
         bool, typer.Option("--animate", help="Draw embedding.gif instead: how the embedding formed.")

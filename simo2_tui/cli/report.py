@@ -8,12 +8,14 @@ from typing import Annotated
 
 import typer
 
-from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption
+from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, path_option
 
 
 def report_command(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run: a name, a path, or latest.")],
-    out: Annotated[Path | None, typer.Option(help="The file; by default report.html in the run's folder.")] = None,
+    out: Annotated[
+        Path | None, path_option("--out", "The file; by default report.html in the run's folder.", metavar="FILE")
+    ] = None,
     run_dir: RunDirOption = DEFAULT_RUN_DIR,
     as_json: JsonOption = False,
 ) -> None:

@@ -20,6 +20,7 @@ from simo2_core.data.placement import Machine, disk_free, host_memory_free
 from simo2_core.data.sources.folder import FolderSource, is_folder
 from simo2_core.data.sources.prepared import TfdsName, find
 from simo2_core.errors import DataError
+from simo2_core.paths import is_dir, user_path
 from simo2_core.preflight import preflight
 from simo2_core.presets import PRESETS, Preset
 from simo2_tui.session.estimate import Pace, estimate
@@ -75,7 +76,7 @@ def data_state(preset: Preset, config: Config) -> Row:
     about = f"{preset.title}; " if own else ""
     if name == "digits":
         return ("ready", f"{about}ships with scikit-learn")
-    if Path(name).expanduser().is_dir():
+    if is_dir(user_path(name)):
         return ("ready", f"{about}images in {name}")
     try:
         found = [item for item in find(TfdsName.parse(name), config.data.data_dir) if item.readable]
@@ -158,7 +159,7 @@ def _preset_facts(preset: Preset, data: DataConfig) -> DatasetFacts:
 
 
 def _folder_facts(data: DataConfig) -> DatasetFacts | None:
-    counted = _count(str(Path(data.dataset).expanduser().absolute()))
+    counted = _count(str(user_path(data.dataset).absolute()))
     if counted is None:
         return None
     counts, images, splits, empty = counted

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from simo2_core.data.sources.source import Split
 from simo2_core.errors import DataError, did_you_mean
+from simo2_core.paths import is_dir, user_path
 
 SUFFIXES = frozenset(
     {
@@ -49,7 +50,7 @@ def is_folder(dataset: str) -> bool:
     """Whether `dataset` means a folder: a preset's `cifar10` never does, `./cifar10` always, `mine` if there is one."""
     if dataset.startswith((".", "/", "~")):
         return True
-    return dataset not in DATA_SETS and Path(dataset).is_dir()
+    return dataset not in DATA_SETS and is_dir(user_path(dataset))
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class FolderSource:
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
-        if not self.root.is_dir():
+        if not is_dir(self.root):
             raise DataError(f"{root} is no folder. Give the path of a folder with one folder of images for each class.")
         self._folders = _split_folders(self.root)
         self._scans = {name: _scan(folder) for name, folder in self._folders.items()}

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from simo2_core.data.sources.shards import FORMATS
 from simo2_core.errors import DataError
+from simo2_core.paths import user_path
 
 _NAME = re.compile(r"(?P<name>[\w-]+)(/(?P<config>[\w.+-]+))?(:(?P<version>\d+\.\d+\.\d+))?")
 
@@ -29,7 +30,7 @@ class TfdsName:
     def parse(cls, text: str) -> TfdsName:
         """Raises DataError when `text` cannot be the name of a data set."""
         match = _NAME.fullmatch(text)
-        if not match:
+        if not match or len(text) > 200:  # a longer one is no name of a file either
             raise DataError(
                 f"{text!r} is neither a folder nor a data set's name. "
                 "Give digits, a TFDS name such as cifar10 or eurosat/rgb, or the path of an image folder."
@@ -69,10 +70,10 @@ class Prepared:
 def data_dirs(data_dir: str | None) -> list[Path]:
     """Where prepared data sets are looked for; the first is where new ones go."""
     if data_dir:
-        return [Path(data_dir).expanduser().absolute()]
-    home = Path("~/tensorflow_datasets").expanduser()
+        return [user_path(data_dir).absolute()]
+    home = user_path("~/tensorflow_datasets")
     given = os.environ.get("TFDS_DATA_DIR")
-    return list(dict.fromkeys([Path(given).expanduser().absolute(), home])) if given else [home]
+    return list(dict.fromkeys([user_path(given).absolute(), home])) if given else [home]
 
 
 def find_all(data_dir: str | None) -> list[Prepared]:

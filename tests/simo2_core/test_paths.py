@@ -1,0 +1,48 @@
+from pathlib import Path
+
+import pytest
+
+from simo2_core.cache_folder import cache_folder
+from simo2_core.data.sources.folder import is_folder
+from simo2_core.data.sources.prepared import data_dirs
+from simo2_core.errors import RunError
+from simo2_core.paths import exists, is_dir, user_path
+from simo2_core.run.directory import find_run
+
+
+def test_a_tilde_is_the_home_folder_as_for_a_shell(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert user_path("~") == tmp_path
+    assert user_path("~/runs") == tmp_path / "runs"
+    assert user_path("a/~") == Path("a/~")
+    assert user_path("~nobody-of-that-name/x") == Path("~nobody-of-that-name/x"), "as a shell leaves it"
+    assert user_path("[old]/$HOME") == Path("[old]/$HOME"), "nothing else is special"
+
+
+def test_every_way_into_the_core_takes_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("SIMO2_CACHE", "~/cache")
+    monkeypatch.setenv("TFDS_DATA_DIR", "~/tfds")
+    assert cache_folder("datasets") == tmp_path / "cache" / "datasets"
+    assert data_dirs(None)[0] == tmp_path / "tfds"
+    assert data_dirs("~/sets") == [tmp_path / "sets"]
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "config.json").write_text("{}")
+    assert find_run("~/one", tmp_path).path == tmp_path / "one"
+
+
+@pytest.mark.parametrize("text", ["x" * 5000, "a\0b"])
+def test_what_no_file_system_takes_is_not_there(text: str, tmp_path: Path) -> None:
+    assert not exists(Path(text))
+    assert not is_dir(Path(text))
+    assert not is_folder(text)
+    with pytest.raises(RunError, match="is no run"):
+        find_run(text, tmp_path)
+
+
+def test_no_name_is_no_run_though_the_current_folder_is_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RunError, match="a run is named ''"):
+        find_run("", tmp_path)
+    assert find_run(".", tmp_path).path == Path(), "the current folder has a name"
