@@ -1,7 +1,12 @@
 """From the bytes of an image file to uint8 pixels of one size: the only place where images are decoded.
 
-Pillow reads every format. JPEG goes through simplejpeg and OpenCV when both are installed (the `fast` extra), about
-twice as fast; pixels then differ by a grey level or two, so `backend()` is part of every cache key.
+Pillow reads every format. JPEG goes through simplejpeg and OpenCV when both are installed (the `fast` extra), up to
+twice as fast, most where a picture is made much smaller. They reduce by other filters: most pixels then differ by a
+grey level or two, those at sharp edges by fifty. So what decodes is part of every cache key, and what is decoded
+already is used whichever of the two is installed now.
+
+Metadata that nobody needs never costs a picture: what cannot be read with its EXIF block, profile or text is read
+without.
 """
 
 from __future__ import annotations
@@ -9,13 +14,18 @@ from __future__ import annotations
 import functools
 import importlib.util
 import io
+import os
+import struct
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from simo2_core.errors import DataError
 
@@ -27,6 +37,17 @@ _ORIENTATION = 0x0112
 
 _JPEG = b"\xff\xd8\xff"
 """How a JPEG file begins."""
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+_KEPT_CHUNKS = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"eXIf", b"acTL", b"fcTL", b"fdAT"})
+"""Of a PNG, what its pixels and their orientation are made from."""
+_KEPT_SEGMENTS = frozenset({0xE0, 0xEE})
+"""Of a JPEG's application data: JFIF and Adobe, which say what the colours mean."""
+
+DECODERS = ("simplejpeg+opencv", "pillow")
+"""What decodes JPEG files, in order of preference."""
+
+_unlimited = threading.Lock()
 
 
 class UnreadableImage(DataError):
@@ -43,6 +64,12 @@ class Rule:
     """1 for grey, 3 for RGB."""
     resize: str = "crop"
     """How another aspect ratio is fitted: `crop` the middle, `pad` with black, or `squash`."""
+    background: str = "white"
+    """What transparent pixels become: `white` or `black`."""
+    depth: int = 16
+    """Bits that greys of 16-bit files use: the largest value becomes 255."""
+    decoder: str = ""
+    """What decodes JPEG files, of `DECODERS`; empty for `backend()`."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -50,17 +77,20 @@ class Rule:
         return self.height, self.width, self.channels
 
 
-@functools.cache
 def backend() -> str:
-    """What decodes JPEG here: `simplejpeg+opencv` or `pillow`."""
-    both = importlib.util.find_spec("simplejpeg") and importlib.util.find_spec("cv2")
-    return "simplejpeg+opencv" if both else "pillow"
+    """What decodes JPEG here: `simplejpeg+opencv` where both are installed, else, or by SIMO2_DECODER, `pillow`."""
+    return "simplejpeg+opencv" if _installed() and os.environ.get("SIMO2_DECODER") != "pillow" else "pillow"
+
+
+@functools.cache
+def _installed() -> bool:
+    return bool(importlib.util.find_spec("simplejpeg") and importlib.util.find_spec("cv2"))
 
 
 def decode_image(data: bytes, rule: Rule) -> NDArray[np.uint8]:
     """Decodes, turns upright by EXIF, converts to grey or RGB and resizes (antialiased).
 
-    Transparent pixels become white, 16-bit values are scaled to 8, and of an animation the first frame counts.
+    Transparent pixels become the background, 16-bit values are scaled to 8, and of an animation the first frame counts.
     What Pillow warns of (size, odd metadata) is for the caller to silence: once for many images, for it takes time.
 
     Returns:
@@ -70,36 +100,98 @@ def decode_image(data: bytes, rule: Rule) -> NDArray[np.uint8]:
         UnreadableImage: the bytes are damaged, no image, or of more than MAX_PIXELS pixels.
     """
     try:
-        pixels = _decode_jpeg(data, rule) if data.startswith(_JPEG) and backend() != "pillow" else None
-        return _decode_pillow(_open(data), rule) if pixels is None else pixels
+        return _decode(data, rule)
     except UnreadableImage:
         raise
     except Exception as error:  # on damaged files Pillow's decoders raise almost anything, MemoryError included
-        raise UnreadableImage(_reason(data, error)) from None
+        with _another_try(data, error) as bare:
+            return _decode_pillow(_open(bare), rule)
 
 
 def probe_image(data: bytes) -> tuple[int, int, int]:
     """Height, width (upright) and channels (1 or 3) from the header alone; raises UnreadableImage."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about size and odd metadata
-            image = _open(data)
-        width, height = image.size
-        if _orientation(image) >= 5:  # the four that swap the sides
-            width, height = height, width
-    except UnreadableImage:
-        raise
-    except Exception as error:  # as above
-        raise UnreadableImage(_reason(data, error)) from None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about size and odd metadata
+        try:
+            return _probe(_open(data))
+        except UnreadableImage:
+            raise
+        except Exception as error:  # as above
+            with _another_try(data, error) as bare:
+                return _probe(_open(bare))
+
+
+def _probe(image: Image.Image) -> tuple[int, int, int]:
+    width, height = image.size
+    if _orientation(image) >= 5:  # the four that swap the sides
+        width, height = height, width
     grey = image.mode in ("1", "L", "LA", "I", "F") or image.mode.startswith("I;16")
     return height, width, 1 if grey else 3
 
 
+@contextmanager
+def _another_try(data: bytes, error: Exception) -> Iterator[bytes]:
+    """The file without what nobody needs; raises UnreadableImage where there is nothing to leave out, or it fails."""
+    try:
+        bare = _without_metadata(data)
+        if bare is None:
+            raise UnreadableImage(_reason(data, error))
+        yield bare
+    except UnreadableImage:
+        raise
+    except Exception as again:  # as above
+        raise UnreadableImage(_reason(data, again)) from None
+
+
+def _decode(data: bytes, rule: Rule) -> NDArray[np.uint8]:
+    fast = (rule.decoder or backend()) != "pillow" and _installed() and data.startswith(_JPEG)
+    pixels = _decode_jpeg(data, rule) if fast else None
+    return _decode_pillow(_open(data), rule) if pixels is None else pixels
+
+
 def _open(data: bytes) -> Image.Image:
-    image = Image.open(io.BytesIO(data))
+    try:
+        image = Image.open(io.BytesIO(data))
+    except Image.DecompressionBombError:  # of a third less than MAX_PIXELS
+        with _unlimited:  # Pillow has one limit for the whole process
+            usual, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            try:
+                image = Image.open(io.BytesIO(data))
+            finally:
+                Image.MAX_IMAGE_PIXELS = usual
     if image.width * image.height > MAX_PIXELS:
         raise UnreadableImage(f"{image.width}×{image.height} pixels are more than {MAX_PIXELS // 10**6} million")
     return image
+
+
+def _without_metadata(data: bytes) -> bytes | None:
+    """A PNG or JPEG without text, profiles and the like; None for other formats, and where there are none."""
+    bare = None
+    if data.startswith(_PNG):
+        bare = _bare_png(data)
+    elif data.startswith(_JPEG):
+        bare = _bare_jpeg(data)
+    return bare if bare is not None and len(bare) < len(data) else None
+
+
+def _bare_png(data: bytes) -> bytes:
+    kept, at = [_PNG], len(_PNG)
+    while at + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        if kind in _KEPT_CHUNKS:
+            kept.append(data[at : at + length + 12])
+        at += length + 12
+    return b"".join(kept)
+
+
+def _bare_jpeg(data: bytes) -> bytes:
+    kept, at = [data[:2]], 2
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
+        marker, end = data[at + 1], at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        if marker in _KEPT_SEGMENTS or not (0xE0 <= marker <= 0xEF or marker == 0xFE):
+            kept.append(data[at:end])
+        at = end
+    return b"".join([*kept, data[at:]])
 
 
 def _reason(data: bytes, error: Exception) -> str:
@@ -107,8 +199,6 @@ def _reason(data: bytes, error: Exception) -> str:
         return "the file is empty"
     if isinstance(error, UnidentifiedImageError):
         return "not an image of a format that Pillow reads"
-    if isinstance(error, Image.DecompressionBombError):
-        return f"more than {MAX_PIXELS // 10**6} million pixels"
     if isinstance(error, MemoryError):
         return "too large for the memory of this machine"
     text = " ".join(str(error).split())[:120]
@@ -116,37 +206,58 @@ def _reason(data: bytes, error: Exception) -> str:
 
 
 def _orientation(image: Image.Image) -> int:
+    """1 to 8, as EXIF has it; 1, which is upright, where there is none that can be read."""
     if image.format == "JPEG" and "exif" not in image.info:
         return 1  # parsing an absent block costs more than decoding a thumbnail
     if image.format == "TIFF":
         return 1  # the one format that Pillow turns upright itself
-    return int(image.getexif().get(_ORIENTATION, 1))
+    try:
+        orientation = int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # whatever is wrong with the block, the pixels are whole
+        return 1
+    return orientation if 1 <= orientation <= 8 else 1
+
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What turns an image of each orientation upright."""
 
 
 def _decode_pillow(image: Image.Image, rule: Rule) -> NDArray[np.uint8]:
     if image.width >= 4 * rule.width and image.height >= 4 * rule.height:
         # JPEG can skip resolution while decoding; twice the wanted size leaves the antialiasing to the resize
         image.draft(None, (2 * rule.width, 2 * rule.height))
-    if _orientation(image) != 1:
-        image = ImageOps.exif_transpose(image)
-    image = _fit_pillow(_to_mode(image, rule.channels), rule)
+    orientation = _orientation(image)
+    if orientation != 1:
+        image = image.transpose(_TURNS[orientation])
+    mode = "L" if rule.channels == 1 else "RGB"
+    image = _to_mode(image, mode, rule)
+    image = _fit_pillow(image, rule).convert(mode)
     return np.frombuffer(image.tobytes(), np.uint8).reshape(rule.shape)
 
 
-def _to_mode(image: Image.Image, channels: int) -> Image.Image:
-    mode = "L" if channels == 1 else "RGB"
-    if image.mode == mode and "transparency" not in image.info:
+def _to_mode(image: Image.Image, mode: str, rule: Rule) -> Image.Image:
+    """`image` as RGB or, where that has the same pixels in a third of the memory, still grey."""
+    if image.mode in (mode, "L") and "transparency" not in image.info:
         return image
     if image.mode == "I" or image.mode.startswith("I;16"):
-        deep = np.asarray(image).astype(np.int64)
-        image = Image.fromarray(np.clip((deep + 128) // 257, 0, 255).astype(np.uint8))
-    elif image.mode == "F":
+        deep, most = np.asarray(image).astype(np.int64), 2**rule.depth - 1
+        levels = (deep + 128) // 257 if rule.depth == 16 else (deep * 255 + most // 2) // most
+        return Image.fromarray(np.clip(levels, 0, 255).astype(np.uint8))
+    if image.mode == "F":
         raise UnreadableImage("floating-point pixels have no fixed range; save it with 8 or 16 bits")
-    elif image.has_transparency_data:
+    if image.has_transparency_data:
         image = image.convert("RGBA")
-        paper = Image.new("RGBA", image.size, "white")
+        paper = Image.new("RGBA", image.size, rule.background)
         image = Image.alpha_composite(paper, image)
-    return image.convert(mode)
+    return image.convert("L" if image.mode == "1" else mode)
 
 
 def fitted_box(width: int, height: int, rule: Rule) -> tuple[float, float, float, float]:

@@ -5,12 +5,13 @@ import dataclasses
 import io
 import struct
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from simo2_core.data import decode
 from simo2_core.data.decode import Rule, UnreadableImage, decode_image, fitted_box, probe_image
@@ -238,3 +239,105 @@ def test_a_flipped_byte_never_escapes_as_another_error(where: int, value: int, f
     data[where % len(data)] = value
     with contextlib.suppress(UnreadableImage):
         assert decode_image(bytes(data), RGB).shape == (8, 8, 3)
+
+
+JUNK = b"Exif\0\0\x00\x08\x00\x02\x01\x12\x00\x03"
+
+
+def with_text(image: Image.Image) -> bytes:
+    """A PNG with 2 MB of compressed text, more than Pillow takes."""
+    info = PngImagePlugin.PngInfo()
+    info.add_text("workflow", "x" * 2_000_000, zip=True)
+    return file(image, pnginfo=info)
+
+
+def with_a_broken_chunk(image: Image.Image, kind: bytes) -> bytes:
+    """A PNG with a chunk before its pixels whose checksum is wrong."""
+    data = file(image)
+    return data[:33] + struct.pack(">I", 4) + kind + b"\xff\0\0\0" + bytes(4) + data[33:]
+
+
+def with_a_broken_segment(image: Image.Image, marker: int, body: bytes) -> bytes:
+    """A JPEG with application data that means nothing."""
+    data = file(image, "JPEG", quality=95, subsampling=0)
+    return data[:2] + struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body + data[2:]
+
+
+BROKEN_METADATA = {
+    "exif of jpeg": lambda image: file(image, "JPEG", quality=95, subsampling=0, exif=JUNK, dpi=(72, 72)),
+    "exif of png": lambda image: file(image, exif=JUNK[6:]),
+    "exif of webp": lambda image: file(image, "WEBP", lossless=True, exif=JUNK),
+    "text of png": with_text,
+    "text without a checksum": lambda image: with_a_broken_chunk(image, b"tEXt"),
+    "profile of png": lambda image: with_a_broken_chunk(image, b"iCCP"),
+    "profile of jpeg": lambda image: with_a_broken_segment(image, 0xE2, b"ICC_PROFILE\0\x01\x09x"),
+    "pictures of mpo": lambda image: with_a_broken_segment(image, 0xE2, b"MPF\0II*\0\xff\xff\xff\xff"),
+    "photoshop": lambda image: with_a_broken_segment(image, 0xED, b"Photoshop 3.0\x008BIM\x03\xed\0"),
+    "xmp": lambda image: with_a_broken_segment(image, 0xE1, b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta <<"),
+}
+
+
+@pytest.mark.parametrize("make", BROKEN_METADATA.values(), ids=BROKEN_METADATA)
+def test_metadata_that_nobody_needs_costs_no_picture(make: Callable[[Image.Image], bytes], decoder: str) -> None:
+    image = picture(5, (32, 32))
+    data = make(image)
+    pixels = decode_image(data, Rule(height=32, width=32, channels=3))
+    assert np.abs(pixels.astype(int) - np.asarray(image)).max() <= 12
+    assert probe_image(data) == (32, 32, 3)
+
+
+def test_a_png_whose_pixels_are_torn_is_refused_with_and_without_its_text() -> None:
+    data = with_text(picture(5, (64, 64)))
+    with pytest.raises(UnreadableImage, match="damaged"):
+        decode_image(data[:-400], RGB)
+
+
+def test_the_limit_of_pixels_is_ours_and_not_half_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    data = file(Image.new("1", (64, 64), 1))
+    assert decode_image(data, RGB).min() == 255
+    assert probe_image(data) == (64, 64, 1)
+    assert Image.MAX_IMAGE_PIXELS == 1000
+    monkeypatch.setattr(decode, "MAX_PIXELS", 4095)
+    with pytest.raises(UnreadableImage, match="64×64 pixels are more than"):
+        decode_image(data, RGB)
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 255])
+def test_an_orientation_that_there_is_not_turns_nothing(orientation: object, decoder: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = picture(5, (32, 16))
+    data = file(image, "JPEG", quality=98, subsampling=0, exif=exif)
+    pixels = decode_image(data, Rule(height=16, width=32, channels=3))
+    assert np.abs(pixels.astype(int) - np.asarray(image)).max() <= 12
+    assert probe_image(data) == (16, 32, 3)
+
+
+def test_greys_of_twelve_bits_can_be_spread_over_all_levels() -> None:
+    ramp = np.linspace(0, 4095, 64).astype(np.uint16).reshape(8, 8)
+    data = file(Image.fromarray(ramp))
+    assert decode_image(data, GREY).max() == 16
+    pixels = decode_image(data, dataclasses.replace(GREY, depth=12))[..., 0]
+    np.testing.assert_allclose(pixels, ramp * (255 / 4095), atol=0.51)
+    assert (
+        decode_image(data, dataclasses.replace(GREY, depth=10)).max() == 255
+    )  # what is beyond is as bright as it gets
+
+
+def test_white_drawings_on_transparent_ground_show_on_black() -> None:
+    drawing = Image.new("RGBA", (8, 8), (255, 255, 255, 0))
+    drawing.putpixel((3, 3), (255, 255, 255, 255))
+    palette = Image.new("P", (8, 8), 0)
+    palette.putpalette([255, 255, 255] * 2)
+    palette.putpixel((3, 3), 1)
+    for data in (file(drawing), file(drawing.convert("LA")), file(palette, transparency=0), file(drawing, "WEBP")):
+        assert decode_image(data, RGB).min() == 255
+        pixels = decode_image(data, dataclasses.replace(RGB, background="black"))
+        assert pixels[3, 3].min() >= 250
+        assert pixels.sum() == pixels[3, 3].sum()
+
+
+def test_a_user_can_have_pillow_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIMO2_DECODER", "pillow")
+    assert decode.backend() == "pillow"
