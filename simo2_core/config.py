@@ -33,6 +33,8 @@ DISTANCES = ("euclidean", "line")
 REDUCTIONS = ("sum", "mean")
 RESIZE_RULES = ("crop", "pad", "squash")
 ON_NAN = ("stop", "rollback")
+RATE_AFTER_DIVERGENCE = 1 / 3
+"""What the learning rate is multiplied with when a run goes back from a loss that is not finite, whoever asks."""
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 
@@ -341,6 +343,10 @@ class Config(Section):
         top = grouped.pop("", {})
         sections = {name: dataclasses.replace(getattr(self, name), **values) for name, values in grouped.items()}
         return dataclasses.replace(self, **sections, **top)
+
+    def slowed_down(self) -> Config:
+        """The settings to go on with from before a loss that was not finite."""
+        return self.replace({"learning_rate": self.optim.learning_rate * RATE_AFTER_DIVERGENCE})
 
     def get(self, name: str) -> Any:
         """The value of the setting `name`, wherever in the tree it lives."""

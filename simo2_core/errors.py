@@ -4,6 +4,7 @@ Simo2Error                 exit code 1: failed
 ├── ConfigError            exit code 2: a setting that cannot work; refused before anything starts
 ├── DataError              exit code 4: a data set that is missing, unreadable or unfit
 ├── DivergedError          exit code 3: a loss or gradient that is not finite; the last good state is kept
+├── StoppedError           exit code 130: asked to stop before there was anything to save
 ├── OutOfMemoryError       exit code 1: the device or the host has too little memory for these settings
 ├── ProcessLostError       exit code 1: another process of a distributed run is gone
 └── RunError               exit code 1: a run directory that cannot be found, written or owned
@@ -43,6 +44,12 @@ class DivergedError(Simo2Error):
     """Training met a loss or gradient that is not finite."""
 
     exit_code = 3
+
+
+class StoppedError(Simo2Error):
+    """A run was asked to stop before there was anything to save."""
+
+    exit_code = INTERRUPTED
 
 
 class OutOfMemoryError(Simo2Error):

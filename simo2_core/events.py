@@ -14,8 +14,10 @@ import time as clock
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, ClassVar
 
+from simo2_core.commands import Command, Reason, Source
 from simo2_core.errors import NewerFormatError, RunError
 
 VERSION = 1
@@ -224,10 +226,8 @@ class ControlApplied(Event):
     """A command from outside took effect before `step` + 1."""
 
     kind: ClassVar[str] = "control"
-    command: str
-    """`pause`, `resume`, `checkpoint`, `plot`, `embed` or `stop`."""
-    source: str
-    """Who asked, for people: `keyboard`, `signal SIGTERM`, `attach pid 4711`."""
+    command: Command
+    source: Source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,8 +248,7 @@ class RunFinished(Event):
     """The last event of a start."""
 
     kind: ClassVar[str] = "finished"
-    reason: str
-    """`completed`, `stopped`, `interrupted`, `diverged` or `failed`."""
+    reason: Reason
     message: str
     checkpoint: str | None
     """The newest checkpoint, relative to the run directory."""
@@ -305,6 +304,8 @@ def from_line(line: str | bytes) -> Event:
 
 
 def _encode(value: Any) -> Any:
+    if isinstance(value, StrEnum | Source):
+        return str(value)
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, tuple):
@@ -328,6 +329,10 @@ def _decode(value: Any, kind: Any) -> Any:
         return float(value)
     if kind in (str | None, float | None):
         return None if value is None else _decode(value, typing.get_args(kind)[0])
+    if kind in (Command, Reason, Source):
+        if not isinstance(value, str):
+            raise ValueError
+        return Source.parse(value) if kind is Source else kind(value)
     if type(value) is not kind or (kind is int and abs(value) > _LARGEST):
         raise ValueError
     return value

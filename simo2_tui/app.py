@@ -15,8 +15,9 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.theme import Theme
 
+from simo2_core.commands import Asker, Command, Source
 from simo2_core.config import Config
-from simo2_core.errors import DivergedError, Simo2Error
+from simo2_core.errors import INTERRUPTED, DivergedError, Simo2Error
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.summary import summarise
 from simo2_tui.screens.dialogs import LEAVE, LEAVE_EARLY, ChoiceDialog, FailureScreen, HelpScreen
@@ -47,11 +48,8 @@ SLOWEST = 5.0
 BUDGET = 8_000
 """Bytes a second that the screen may send."""
 
-LOWER = 0.5
-"""What a run that diverged goes on with: this share of its learning rate."""
-
-DETACHED, LEFT, CANCELLED = 10, 0, 130
-"""What `run` returns: the screen went and training goes on; done; ended by a signal."""
+DETACHED, LEFT, CANCELLED = 10, 0, INTERRUPTED
+"""What `run` returns: the screen went and training goes on; done; a run was stopped, or a signal ended it."""
 
 THEMES = (
     Theme(name="simo2-dark", dark=True, primary="#7CC7F2", secondary="#E69F00", accent="#7CC7F2",
@@ -111,7 +109,7 @@ class Console(App[int]):
         self._theme_name = theme
         self._budget, self._sent, self._stalled = budget, sent, stalled
         self._on_run = on_run
-        self._leaving: str | None = None
+        self._leaving: Asker | None = None
         self._told = False
         self._words = ("", "")
         self._worded = 0.0
@@ -180,7 +178,7 @@ class Console(App[int]):
         reason = str(error) if isinstance(error, Simo2Error) else f"{type(error).__name__}: {error}"
         cure = "" if isinstance(error, Simo2Error) else "This is a fault of simo2: please report it with the log."
         if isinstance(error, DivergedError):
-            lower = session.config.optim.learning_rate * LOWER
+            lower = session.config.slowed_down().optim.learning_rate
             kept = sorted({event.step for event in list(session.history.checkpoints)})[:-1]
             where = f"step {kept[-1]:,}, the checkpoint before" if kept else "the beginning, for want of a checkpoint"
             cure = f"g goes back to {where}, and trains on from there with learning rate {lower:.2g}."
@@ -222,8 +220,8 @@ class Console(App[int]):
     def resume(self, run: RunDirectory) -> None:
         """Continues a run here from its newest checkpoint.
 
-        One that diverged goes on from the checkpoint before, with half the learning rate: the state that it left gives
-        the same loss that is not finite, whatever the rate.
+        One that diverged goes on from the checkpoint before, with `RATE_AFTER_DIVERGENCE` of the learning rate: the
+        state that it left gives the same loss that is not finite, whatever the rate.
         """
         if self.session is not None and self.session.read_only:
             self.notify("This console was opened with --read-only.", severity="warning")
@@ -242,7 +240,7 @@ class Console(App[int]):
             config = run.config
             diverged = summary.state == "diverged"
             if diverged:
-                config = config.replace({"learning_rate": config.optim.learning_rate * LOWER})
+                config = config.slowed_down()
                 self.notify(f"Goes on from before it diverged, with learning rate {config.optim.learning_rate:.2g}.")
             session = LiveSession(config, self.run_dir, resume=run, diverged=diverged, on_run=self._on_run)
         except Simo2Error as error:
@@ -305,26 +303,26 @@ class Console(App[int]):
         if answer == "detach":
             self.exit(DETACHED)
         elif answer == "save":
-            self.stop("keyboard")
+            self.stop(Asker.KEYBOARD)
 
-    def stop(self, why: str) -> None:
+    def stop(self, asker: Asker) -> None:
         """Asks training to stop; the screen goes when the checkpoint is on disk."""
         if self.session is None or not self.session.alive or not self.session.owned_here:
-            self.exit(CANCELLED if why == "signal" else LEFT)
+            self.exit(CANCELLED if asker == Asker.SIGNAL else LEFT)
             return
         if isinstance(self.session, LiveSession) and self.session.before_first_step:
-            self.session.leave("interrupted" if why == "signal" else "stopped")
-            self.exit(CANCELLED if why == "signal" else LEFT)
+            self.session.leave(Source(asker).reason)
+            self.exit(CANCELLED)
             return
-        if self._leaving is None and why != "signal":
-            self.session.command("stop")
+        if self._leaving is None and asker != Asker.SIGNAL:
+            self.session.command(Command.STOP)
         if self._leaving is None:
             self.set_interval(0.1, self._leave_when_ended)
-        self._leaving = why
+        self._leaving = asker
 
     def _leave_when_ended(self) -> None:
         if self.session is not None and not self.session.alive:
-            self.exit(CANCELLED if self._leaving == "signal" else LEFT)
+            self.exit(CANCELLED)
 
     # A signal handler runs between any two lines, outside the app's own context: both of these only leave a message.
 
@@ -336,7 +334,7 @@ class Console(App[int]):
     def stop_soon(self) -> None:
         """Ends the screen once training, which was told to stop, has ended; may be called from a signal handler."""
         if self._turning is not None:
-            self._turning.call_soon_threadsafe(self.call_later, self.stop, "signal")
+            self._turning.call_soon_threadsafe(self.call_later, self.stop, Asker.SIGNAL)
 
     def action_help(self) -> None:
         """Shows the keys that work here."""

@@ -10,18 +10,15 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+from simo2_core.commands import Asker, Command, Reason, Source
 from simo2_core.errors import RunError, Simo2Error
 from simo2_core.presets import find_preset
 from simo2_core.run.directory import RunDirectory
 from simo2_tui.app import BUDGET, CANCELLED, DETACHED, LEFT, Console
 from simo2_tui.foreground import split, stay_behind
-from simo2_tui.session.base import state_of
 from simo2_tui.session.follow import FollowSession
 from simo2_tui.session.live import LiveSession
 from simo2_tui.terminal import Link, driver_for, let_go, require_terminal, stray_output
-
-EXIT_OF = {"completed": 0, "stopped": 0, "interrupted": CANCELLED, "diverged": 3, "failed": 1}
-"""Exit code for each way in which a run ends."""
 
 
 def run_console(
@@ -103,8 +100,8 @@ def _show(run_dir: Path, **options: Any) -> int:
         if isinstance(session, LiveSession) and session.alive:
             return _go_on(session, hung_up=hung_up, crashed=crashed, detached=result == DETACHED, stray=stray)
     if session is None or not isinstance(session, LiveSession):
-        return 1 if crashed else 0
-    return _end(session, quiet=hung_up, signalled=result == CANCELLED)
+        return 1 if crashed else CANCELLED if result == CANCELLED else LEFT
+    return _end(session, quiet=hung_up)
 
 
 def _end_without_thread(session: LiveSession, code: int | None) -> NoReturn:
@@ -131,7 +128,7 @@ def _signals(app: Console, link: Link) -> Iterator[None]:
     def terminate(number: int, frame: FrameType | None) -> None:
         link.hurry()
         if isinstance(app.session, LiveSession) and app.session.alive:
-            app.session.command("stop", f"signal {signal.Signals(number).name}")
+            app.session.command(Command.STOP, Source(Asker.SIGNAL, signal.Signals(number).name))
         app.stop_soon()
 
     handlers = {signal.SIGHUP: hang_up, signal.SIGTERM: terminate, signal.SIGINT: terminate}
@@ -150,7 +147,10 @@ def _go_on(session: LiveSession, *, hung_up: bool, crashed: bool, detached: bool
     """Trains on without a screen, until the end."""
     run = session.run
     assert run is not None
-    stop = lambda number, frame: session.command("stop", f"signal {signal.Signals(number).name}")  # noqa: E731
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        session.command(Command.STOP, Source(Asker.SIGNAL, signal.Signals(number).name))
+
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -168,30 +168,30 @@ def _go_on(session: LiveSession, *, hung_up: bool, crashed: bool, detached: bool
     session.join()
     if not (detached or hung_up):
         stray.restore()
-    return _end(session, quiet=detached or hung_up, signalled=False)
+    return _end(session, quiet=detached or hung_up)
 
 
-def _end(session: LiveSession, *, quiet: bool, signalled: bool) -> int:
+def _end(session: LiveSession, *, quiet: bool) -> int:
     """Waits for the thread, says how the run ended, and returns the exit code."""
     session.join()
     run, history, error = session.run, session.history, session.error
     assert run is not None
-    state = state_of(session)
+    reason = history.finished.reason if history.finished else Reason.FAILED
     if not quiet:
         if error is not None:
             print(f"simo2: {error}" if isinstance(error, Simo2Error) else f"simo2: {error!r}; see {run.log_path}")
         else:
-            print(f"{state} at step {history.step:,}: {run.path}")
+            print(f"{reason} at step {history.step:,}: {run.path}")
         if history.test is not None:
             test = history.test
             print(f"  test kNN@20 {test.knn_representation:.2%} (raw pixels {test.knn_raw_pixels:.2%})")
         if history.checkpoints:
             print(f"  checkpoint: {run.path / history.checkpoints[-1].path}")
             print(f"  next: simo2 plot {run.path}")
-        if state in ("stopped", "interrupted"):
+        if reason.early:
             print(f"  continue: simo2 resume {run.path}")
     if isinstance(error, Simo2Error):
         return error.exit_code
     if error is not None:
         return RunError.exit_code
-    return CANCELLED if signalled and state != "completed" else EXIT_OF.get(state, 1)
+    return reason.exit_code

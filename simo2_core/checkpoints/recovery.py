@@ -7,6 +7,7 @@ from pathlib import Path
 
 from simo2_core.checkpoints.checkpoint import list_steps, read_meta
 from simo2_core.checkpoints.manifest import verify
+from simo2_core.commands import Reason
 from simo2_core.config import Config
 from simo2_core.errors import CheckpointError, NewerFormatError, RunError
 from simo2_core.events import RunFinished
@@ -71,7 +72,7 @@ def set_diverged_aside(run: RunDirectory) -> None:
         RunError: the disk refuses.
     """
     ends = [event for event in run.events() if isinstance(event, RunFinished)]
-    if ends and ends[-1].reason == "diverged":
+    if ends and ends[-1].reason == Reason.DIVERGED:
         _leave(run.checkpoints, ends[-1].step)
 
 

@@ -18,6 +18,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from simo2_core.commands import Asker, Command, Source
 from simo2_core.compare.outcome import FILE, Outcome
 from simo2_core.compare.plan import Job, Plan
 from simo2_core.errors import ConfigError, DivergedError, RunError
@@ -111,8 +112,8 @@ def _train(job: Job, run: RunDirectory, tell: Tell, stop: Stop) -> Literal["comp
         for event in record(train(job.config, run, control, pictures=False), run, say=lambda _: None):
             tell(job, event)
             if stop.is_set():
-                control.send("stop", "signal")
-            if isinstance(event, RunFinished) and event.reason in ("interrupted", "stopped"):
+                control.send(Command.STOP, Source(Asker.SIGNAL))
+            if isinstance(event, RunFinished) and event.reason.early:
                 return "stopped"
             if job.trial and isinstance(event, Evaluated) and event.step == job.config.steps:
                 break

@@ -16,23 +16,22 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
+from simo2_core.commands import Asker, Command, Source
 from simo2_core.errors import ConfigError
 from simo2_core.run.files import write_whole
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 """What asks a process to stop and save: the keyboard, `kill`, a terminal that hangs up, a scheduler's warning."""
 
-COMMANDS = ("pause", "resume", "checkpoint", "plot", "embed", "stop")
-
 _POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
-class Command:
-    """What is asked, and by whom, for people."""
+class Request:
+    """What is asked, and by whom."""
 
-    command: str
-    source: str
+    command: Command
+    source: Source
 
 
 class Control:
@@ -42,28 +41,26 @@ class Control:
         """Listens to this process, and to the `control/` folder of a run where one is given."""
         self._folder = folder
         # deque.append is atomic: a lock here could deadlock against the very thread that a signal interrupts
-        self._queue: deque[Command] = deque()
+        self._queue: deque[Request] = deque()
         self._paused = threading.Event()
         self._read_folder()
         self._queue.clear()  # commands left for an earlier owner of the run
 
-    def send(self, command: str, source: str) -> None:
-        """Asks for `command`, one of COMMANDS; raises ConfigError for another word."""
-        if command not in COMMANDS:
-            raise ConfigError(f"{command!r} is no command; it must be one of {', '.join(COMMANDS)}.")
-        self._queue.append(Command(command, source))
+    def send(self, command: str, source: Source | str) -> None:
+        """Asks for `command`, a word of `Command`; raises ConfigError for another word."""
+        self._queue.append(Request(_command(command), source if isinstance(source, Source) else Source.parse(source)))
 
-    def take(self) -> list[Command]:
+    def take(self) -> list[Request]:
         """Everything asked since the last call, in order; each command is handed out once."""
         self._read_folder()
         taken = []
         while self._queue:
-            command = self._queue.popleft()
-            if command.command == "pause":
+            request = self._queue.popleft()
+            if request.command == Command.PAUSE:
                 self._paused.set()
-            elif command.command in ("resume", "stop"):
+            elif request.command in (Command.RESUME, Command.STOP):
                 self._paused.clear()
-            taken.append(command)
+            taken.append(request)
         return taken
 
     @property
@@ -88,14 +85,14 @@ class Control:
         except OSError:
             return
         for path in names:
-            command = read_command(path)
+            request = read_command(path)
             with contextlib.suppress(OSError):
                 path.unlink()
-            if command is not None:
-                self._queue.append(command)
+            if request is not None:
+                self._queue.append(request)
 
 
-def read_command(path: Path) -> Command | None:
+def read_command(path: Path) -> Request | None:
     """The command in a control file, or None when the file holds none."""
     try:
         if not path.is_file():  # a pipe would block the trainer
@@ -104,9 +101,9 @@ def read_command(path: Path) -> Command | None:
             data = json.loads(file.read(4096))
     except (OSError, ValueError, RecursionError):
         return None
-    if not isinstance(data, dict) or data.get("command") not in COMMANDS:
+    if not isinstance(data, dict) or data.get("command") not in tuple(Command):
         return None
-    return Command(data["command"], str(data.get("source", "outside"))[:100])
+    return Request(Command(data["command"]), Source.parse(str(data.get("source", Asker.OUTSIDE))[:100]))
 
 
 def send_command(folder: Path, command: str, source: str) -> None:
@@ -116,7 +113,13 @@ def send_command(folder: Path, command: str, source: str) -> None:
         ConfigError: the word is no command.
         OSError: the folder cannot be written.
     """
-    if command not in COMMANDS:
-        raise ConfigError(f"{command!r} is no command; it must be one of {', '.join(COMMANDS)}.")
+    word = _command(command)
     name = f"{time.time_ns():020d}-{threading.get_native_id()}.json"
-    write_whole(folder / name, json.dumps({"command": command, "source": source}).encode())
+    write_whole(folder / name, json.dumps({"command": word, "source": source}).encode())
+
+
+def _command(word: str) -> Command:
+    try:
+        return Command(word)
+    except ValueError:
+        raise ConfigError(f"{word!r} is no command; it must be one of {', '.join(Command)}.") from None

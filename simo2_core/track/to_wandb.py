@@ -9,6 +9,7 @@ from typing import Any
 
 import wandb
 
+from simo2_core.commands import Reason
 from simo2_core.events import CheckpointSaved, Evaluated, Event, PlotSaved, RunFinished, RunStarted, WarningRaised
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import write_whole
@@ -24,7 +25,7 @@ class WandbTracker(Tracker):
         """Begins nothing before the first `RunStarted`, when the run's `config.json` is complete."""
         self._run, self._service = run, service
         self._there: Any = None
-        self._reason = ""
+        self._reason: Reason | None = None
 
     def write(self, event: Event) -> None:
         if isinstance(event, RunStarted) and self._there is None:
@@ -47,7 +48,7 @@ class WandbTracker(Tracker):
                 self._there.summary[f"warnings/{event.code}"] = f"step {event.step}: {event.message}"
             case RunFinished():
                 self._reason = event.reason
-                self._there.summary.update({"reason": event.reason, "seconds": event.seconds})
+                self._there.summary.update({"reason": str(event.reason), "seconds": event.seconds})
             case _:
                 pass
 
@@ -87,4 +88,4 @@ class WandbTracker(Tracker):
 
     def close(self) -> None:
         if self._there is not None:
-            self._there.finish(exit_code=0 if self._reason == "completed" else 1)
+            self._there.finish(exit_code=0 if self._reason == Reason.COMPLETED else 1)

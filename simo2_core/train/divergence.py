@@ -1,4 +1,4 @@
-"""A run that is no longer finite: what is said of it, and the settings that it goes on with."""
+"""A run that is no longer finite: what is said of it."""
 
 from __future__ import annotations
 
@@ -7,16 +7,8 @@ import jax.numpy as jnp
 from simo2_core.config import Config
 from simo2_core.model.build import compute_dtype
 
-ROLLBACK_FACTOR = 1 / 3
-"""What --on-nan rollback multiplies the learning rate with."""
-
 LOSS, EMBEDDING = "the loss or its gradient", "the embedding"
 """What can be found not to be finite: in a step, or in an evaluation."""
-
-
-def slowed_down(config: Config) -> Config:
-    """The settings after a rollback."""
-    return config.replace({"learning_rate": config.optim.learning_rate * ROLLBACK_FACTOR})
 
 
 def why_diverged(what: str, config: Config, step: int, rollbacks: int) -> tuple[str, str]:

@@ -6,18 +6,18 @@ import contextlib
 import dataclasses
 import json
 
+from simo2_core.commands import Command, Reason
 from simo2_core.config import Config
 from simo2_core.data.load import load_dataset
 from simo2_core.errors import DataError
 from simo2_core.run.control import Control
-from simo2_core.train.divergence import slowed_down
 from simo2_core.train.environment import keep_compiled_programs
 from simo2_core.train.feed import Feed, drawn_from
 from simo2_core.train.processes import REASONS, Word, hear, notice_loss, share, share_bytes
 from simo2_core.train.step import Step, TrainState, compile_call, make_training
 
 
-def follow(control: Control) -> str:
+def follow(control: Control) -> Reason:
     """Takes part until the leader ends the run; returns the reason, as in `RunFinished`.
 
     The settings are the leader's. A stop that `control` is asked for is passed on to it.
@@ -43,7 +43,7 @@ def follow(control: Control) -> str:
                 word, value = _take_part(step, share(state, step.mesh), feed, control)
                 if word == Word.END:
                     return REASONS[value]
-                config = slowed_down(config)
+                config = config.slowed_down()
                 step, state = make_training(config, len(drawn.train.counts), dataset.image_shape)
 
 
@@ -52,7 +52,7 @@ def _take_part(step: Step, state: TrainState, feed: Feed, control: Control) -> t
     done = int(state.step)
     call = compile_call(dataclasses.replace(step, chunk=feed.chunk), state, feed.data(done))
     while True:
-        word, value = hear(stop=any(item.command == "stop" for item in control.take()))
+        word, value = hear(stop=any(item.command == Command.STOP for item in control.take()))
         if word == Word.TRAIN:
             state, *_ = call(state, feed.data(done), value)
             done = int(state.step)  # waits for the call

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from simo2_core.analysis.embed import Encoder, compile_embed
 from simo2_core.checkpoints.checkpoint import list_steps, load, name_leaves, require_same
 from simo2_core.checkpoints.recovery import Recovery, back_from, newest_sound, set_aside
+from simo2_core.commands import Reason, Source
 from simo2_core.config import Config
 from simo2_core.data.cache import cache_root
 from simo2_core.data.dataset import Dataset
@@ -52,7 +53,7 @@ from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import disk_error
 from simo2_core.train import processes
 from simo2_core.train.devices import on_one_device, put_whole
-from simo2_core.train.divergence import EMBEDDING, LOSS, slowed_down, why_diverged
+from simo2_core.train.divergence import EMBEDDING, LOSS, why_diverged
 from simo2_core.train.environment import environment, keep_compiled_programs
 from simo2_core.train.feed import Feed, drawn_from
 from simo2_core.train.finetune import load_weights, with_labels
@@ -309,7 +310,7 @@ class Job:
         self._rollbacks += 1
         processes.lead(processes.Word.GO_BACK)
         bad = self.step + (self.diverged == LOSS)
-        self.config = slowed_down(self.config)
+        self.config = self.config.slowed_down()
         rate = self.config.optim.learning_rate
         self._recovery = back_from(self.run.checkpoints, self.step)
         self._go_to(self._recovery)
@@ -336,17 +337,16 @@ class Job:
         if not self._sound():
             return
         yield from self._plotter.finish()
-        yield self._finished("completed", f"{self.config.steps} steps done")
+        yield self._finished(Reason.COMPLETED, f"{self.config.steps} steps done")
 
     def _sound(self) -> bool:
         return not self.diverged
 
-    def finish_early(self, source: str) -> Iterator[Event]:
+    def finish_early(self, source: Source) -> Iterator[Event]:
         """Saves the state as it is, at once, and stops; the test part stays unread."""
         yield from self._save_or_fail()
         yield from self._plotter.poll()
-        interrupted = source.startswith("signal")
-        yield self._finished("interrupted" if interrupted else "stopped", f"at step {self.step}, asked by {source}")
+        yield self._finished(source.reason, f"at step {self.step}, asked by {source}")
 
     def give_up(self) -> Iterator[Event]:
         """Saves the last good state and raises DivergedError."""
@@ -354,13 +354,13 @@ class Job:
         yield WarningRaised(step=self.step, code="diverged", message=message, cure=cure)
         message = f"{message} {cure}"
         yield from self._save_or_fail()
-        yield self._finished("diverged", message)
+        yield self._finished(Reason.DIVERGED, message)
         raise DivergedError(message)
 
     def end_without_images(self, error: DataError) -> Iterator[Event]:
         """Saves the state as it is and raises what kept the next images from being read."""
         yield from self._save_or_fail()
-        yield self._finished("failed", str(error))
+        yield self._finished(Reason.FAILED, str(error))
         if self.step == 0:
             raise error
         kept = f"Step {self.step} is kept: simo2 resume {self.run.path} goes on from it."
@@ -372,10 +372,10 @@ class Job:
         try:
             yield from self._keeper.save_last(self.step, self._arrays, self._meta())
         except CheckpointError as error:
-            yield self._finished("failed", str(error))
+            yield self._finished(Reason.FAILED, str(error))
             raise
 
-    def _finished(self, reason: str, message: str) -> RunFinished:
+    def _finished(self, reason: Reason, message: str) -> RunFinished:
         steps = list_steps(self.run.checkpoints)
         newest = f"{self.run.checkpoints.name}/{steps[-1]}" if steps else None
         processes.lead(processes.Word.END, processes.REASONS.index(reason))

@@ -17,6 +17,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
+from simo2_core.commands import Reason
 from simo2_core.errors import ConfigError, ProcessLostError
 from simo2_core.train.devices import put_whole
 
@@ -45,8 +46,7 @@ class Word(enum.IntEnum):
     """The run is over; with the place of the reason in `REASONS`."""
 
 
-REASONS = ("completed", "stopped", "interrupted", "diverged", "failed")
-"""Of `RunFinished`."""
+REASONS = tuple(Reason)
 
 
 def join(coordinator: str | None, processes: int | None, process_id: int | None) -> None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+from simo2_core.commands import Asker, Command, Source
 from simo2_core.config import Config
 from simo2_core.data.dataset import Dataset
 from simo2_core.errors import DataError
@@ -70,15 +71,15 @@ def train(
                 for command in commands:
                     yield ControlApplied(step=job.step, command=command.command, source=command.source)
                 asked = {command.command for command in commands}
-                if "stop" in asked:
-                    yield from job.finish_early(next(c.source for c in commands if c.command == "stop"))
+                if Command.STOP in asked:
+                    yield from job.finish_early(next(c.source for c in commands if c.command == Command.STOP))
                     return
                 due = set() if control.paused else plan.due(job.step)  # while paused only what is asked for
-                if "evaluate" in due or "embed" in asked:
+                if "evaluate" in due or Command.EMBED in asked:
                     yield from job.evaluate()
-                if "plot" in due or "plot" in asked:
+                if "plot" in due or Command.PLOT in asked:
                     yield from job.plot()
-                if "checkpoint" in due or "checkpoint" in asked:
+                if "checkpoint" in due or Command.CHECKPOINT in asked:
                     yield from job.save()
                 yield from job.poll()
                 if job.diverged:
@@ -89,7 +90,7 @@ def train(
                     continue
                 yield job.advance(plan.steps_before_next(job.step))
                 if job.stop_passed_on:
-                    control.send("stop", "signal to another process")
+                    control.send(Command.STOP, Source(Asker.SIGNAL, "to another process"))
         except DataError as error:
             yield from job.end_without_images(error)
         finally:

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from simo2_core.commands import Reason
 from simo2_core.config import Config
 from simo2_core.events import Evaluated, Event, PlotSaved, RunFinished, RunStarted, StepsLogged, WarningRaised
 from simo2_core.objectives.terms import terms_of
@@ -36,9 +37,9 @@ class Display(ABC):
         self.plots: dict[str, None] = {}
 
     @property
-    def reason(self) -> str:
+    def reason(self) -> Reason:
         """How the run ended."""
-        return self.finished.reason if self.finished else "failed"
+        return self.finished.reason if self.finished else Reason.FAILED
 
     def show(self, event: Event) -> None:
         """Takes in one event and draws it."""
@@ -91,7 +92,7 @@ def result(run: RunDirectory, test: Evaluated | None, finished: RunFinished | No
     checkpoint = finished.checkpoint if finished else None
     return {
         "event": "result",
-        "reason": finished.reason if finished else "failed",
+        "reason": finished.reason if finished else Reason.FAILED,
         "step": finished.step if finished else 0,
         "run": str(run.path),
         "checkpoint": str(run.path / checkpoint) if checkpoint else None,
@@ -250,7 +251,7 @@ def summary_lines(display: Display, run: RunDirectory, *, accuracies: bool = Tru
             lines.append(f"Checkpoint: {run.path / display.finished.checkpoint}")
     if display.plots:
         lines.append(f"Plots: {', '.join(str(run.path / path) for path in sorted(display.plots))}")
-    if display.reason == "completed":
+    if display.reason == Reason.COMPLETED:
         lines.append(f"Next: simo2 plot {run.path}")
     elif display.finished and display.finished.checkpoint:
         lines.append(f"Continue: simo2 resume {run.path}")

@@ -20,6 +20,7 @@ from typing import Annotated
 
 import typer
 
+from simo2_core.commands import Command
 from simo2_core.errors import ConfigError, Simo2Error
 
 DistributedOption = Annotated[
@@ -45,8 +46,6 @@ ProcessIdOption = Annotated[
     int | None,
     typer.Option(help="The number of this one, 0 for the first.", rich_help_panel="Several processes", min=0),
 ]
-
-_EXIT_CODES = {"completed": 0, "failed": 1, "diverged": 3, "stopped": 130, "interrupted": 130}
 
 
 @dataclass(frozen=True)
@@ -118,11 +117,11 @@ def _follow(as_json: bool) -> None:
     if not as_json:
         print(f"{line}: takes part in the run of process 0")
     control = Control()
-    with listen(partial(control.send, "stop"), lambda text: print(text, end="", file=sys.stderr, flush=True)):
+    with listen(partial(control.send, Command.STOP), lambda text: print(text, end="", file=sys.stderr, flush=True)):
         reason = follow(control)
     print(json.dumps({**who, "reason": reason}) if as_json else f"{line}: {reason}")
-    if _EXIT_CODES[reason]:
-        raise typer.Exit(_EXIT_CODES[reason])
+    if reason.exit_code:
+        raise typer.Exit(reason.exit_code)
 
 
 def own_output() -> None:

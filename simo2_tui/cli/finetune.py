@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from simo2_core.commands import Command, Reason
 from simo2_core.errors import INTERRUPTED, ConfigError
 from simo2_tui.cli.headless import decode_images, listen, run_training, say
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, with_settings
@@ -146,7 +147,7 @@ def _train(config: Config, run: RunDirectory) -> dict[str, float] | None:
         return _test_of(run.events())
     with run.own():
         control = Control(run.control)
-        with listen(partial(control.send, "stop"), say):
+        with listen(partial(control.send, Command.STOP), say):
             from simo2_core.train.trainer import train  # seconds of jax: not before the settings are known to work
 
             return _test_of(record(train(config, run, control, pictures=False), run, say=lambda _: None))
@@ -155,13 +156,13 @@ def _train(config: Config, run: RunDirectory) -> dict[str, float] | None:
 def _test_of(events: Iterable[Event]) -> dict[str, float] | None:
     from simo2_core.events import Evaluated, RunFinished
 
-    found, reason = None, ""
+    found, reason = None, Reason.FAILED
     for event in events:
         if isinstance(event, Evaluated) and event.split == "test" and event.classifier is not None:
             found = {"classifier": event.classifier, "knn_20": event.knn_representation, "raw": event.knn_raw_pixels}
         if isinstance(event, RunFinished):  # the last one counts: the run may have been stopped and gone on
             reason = event.reason
-    return found if reason == "completed" else None
+    return found if reason == Reason.COMPLETED else None
 
 
 def _mean_and_std(tests: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:

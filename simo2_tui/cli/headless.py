@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from simo2_core.commands import Command
 from simo2_core.errors import INTERRUPTED
 from simo2_core.run.control import STOP_SIGNALS
 from simo2_tui.cli.tracking import Begin
@@ -29,7 +30,7 @@ def run_training(
     """Trains in this process, in a new run or an existing one, and shows it.
 
     Raises:
-        typer.Exit: with 130 when the run was stopped before its end.
+        typer.Exit: with the exit code of its `Reason` when the run did not come to its end.
     """
     from simo2_core.run.control import Control
     from simo2_core.run.directory import RunDirectory
@@ -48,15 +49,15 @@ def run_training(
 
             set_diverged_aside(run)
         control = Control(run.control)
-        with stray_output() as stray, display, listen(partial(control.send, "stop"), stray.say):
+        with stray_output() as stray, display, listen(partial(control.send, Command.STOP), stray.say):
             stray.send_to(run.log_path)  # what native code writes to descriptor 2 would break the picture
             from simo2_core.train.trainer import train  # seconds of jax: not before the settings are known to work
 
             for event in record(services.watch(train(config, run, control)), run):
                 display.show(event)
         display.summary(run)
-    if display.reason != "completed":
-        raise typer.Exit(INTERRUPTED)
+    if display.reason.exit_code:
+        raise typer.Exit(display.reason.exit_code)
 
 
 def decode_images(config: DataConfig, *, quiet: bool) -> None:

@@ -13,6 +13,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.widgets import Footer, Input
 
+from simo2_core.commands import Command, Reason
 from simo2_core.errors import Simo2Error
 from simo2_tui.screens import readings
 from simo2_tui.screens.dialogs import STOP, ChoiceDialog
@@ -27,7 +28,7 @@ from simo2_tui.widgets.curve import Series
 from simo2_tui.widgets.embedding_views import ClassLegend, HeatMap, ScatterPlot
 from simo2_tui.widgets.text import Lines, LogView
 
-ENDED = ("completed", "stopped", "interrupted", "diverged", "failed")
+ENDED = tuple(Reason)
 """States in which nobody hears a command."""
 
 PANES = ("loss", "accuracy", "gradient", "speed", "scatter")
@@ -228,7 +229,7 @@ class MonitorScreen(Screen[None]):
 
     def action_pause(self) -> None:
         """Pauses, or goes on."""
-        self.action_order("resume" if self.session.history.paused else "pause")
+        self.action_order(Command.RESUME if self.session.history.paused else Command.PAUSE)
 
     def action_order(self, word: str) -> None:
         """Sends a command to whoever trains; the log says when it was taken."""
@@ -243,13 +244,13 @@ class MonitorScreen(Screen[None]):
     def action_stop(self) -> None:
         """Asks whether to stop the run, whoever trains it, and to stay here."""
         if self.session.read_only or state_of(self.session) in ENDED:
-            self.action_order("stop")  # which says why not
+            self.action_order(Command.STOP)  # which says why not
         else:
             self.app.push_screen(ChoiceDialog(*STOP), self._stop)
 
     def _stop(self, answer: str | None) -> None:
         if answer == "save":
-            self.action_order("stop")
+            self.action_order(Command.STOP)
 
     def action_resume(self) -> None:
         """Goes on with a run that nobody trains."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+from simo2_core.commands import Command
 from simo2_core.config import Config
 from simo2_core.data.progress import Progress
 from simo2_core.run.directory import RunDirectory
@@ -40,7 +41,7 @@ class Session(Protocol):
         """What ended training, when that was not planned."""
 
     def command(self, word: str) -> None:
-        """Asks the trainer for one of `simo2_core.run.control.COMMANDS`."""
+        """Asks the trainer for one of the words of `simo2_core.commands.Command`."""
 
     def close(self) -> None:
         """Stops watching; training goes on."""
@@ -55,7 +56,7 @@ def state_of(session: Session) -> str:
         return "failed"
     if not session.alive:
         return "dead" if history.starts or not session.owned_here else "preparing"
-    if session.stop_asked or history.word == "stop":
+    if session.stop_asked or history.word == Command.STOP:
         return "stopping"
     if not history.starts:
         return "preparing"

@@ -8,6 +8,7 @@ import threading
 import time
 from pathlib import Path
 
+from simo2_core.commands import Asker, Command, Source
 from simo2_core.data.progress import Progress
 from simo2_core.errors import RunError
 from simo2_core.events import RunStarted, WarningRaised, from_line
@@ -109,10 +110,12 @@ class FollowSession:
                 f"nobody is training {self._run.name}. Continue it with: simo2 train --resume {self._run.path}"
             )
         try:
-            send_command(self._run.control, word, f"attach pid {os.getpid()} on {socket.gethostname()}")
+            send_command(
+                self._run.control, word, str(Source(Asker.ATTACH, f"pid {os.getpid()} on {socket.gethostname()}"))
+            )
         except OSError as error:
             raise RunError(f"{self._run.control} cannot be written: {error.strerror}.") from error
-        self.stop_asked |= word == "stop"
+        self.stop_asked |= word == Command.STOP
 
     def _follow(self) -> None:
         while not self._stop.is_set():

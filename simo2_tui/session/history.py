@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from simo2_core.commands import Command
 from simo2_core.events import (
     CheckpointSaved,
     Compiled,
@@ -135,7 +136,7 @@ class History:
                 pass  # its line in the log says it all
             case _:
                 self.compiling = self.compiling and not isinstance(event, Compiled)
-                if isinstance(event, ControlApplied) and event.command in ("pause", "resume", "stop"):
+                if isinstance(event, ControlApplied) and event.command in (Command.PAUSE, Command.RESUME, Command.STOP):
                     self.word = event.command
                 self._list_for(event).append(event)
 
@@ -195,7 +196,7 @@ class History:
     @property
     def paused(self) -> bool:
         """Whether the newest command that says so was `pause`."""
-        return self.word == "pause" and self.finished is None
+        return self.word == Command.PAUSE and self.finished is None
 
     def speed(self) -> tuple[float, float]:
         """Steps and images a second, the median of the newest calls: one slow call does not move it."""

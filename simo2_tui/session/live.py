@@ -12,14 +12,17 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from simo2_core.commands import Asker, Command, Reason, Source
 from simo2_core.config import Config
 from simo2_core.data.progress import Progress
-from simo2_core.errors import RunError, Simo2Error
+from simo2_core.errors import RunError, Simo2Error, StoppedError
 from simo2_core.events import Event, RunFinished, StepsLogged, from_line
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.log import EventLog, record
 from simo2_tui.session.history import History
+
+KEYBOARD = Source(Asker.KEYBOARD)
 
 
 class LiveSession:
@@ -83,8 +86,8 @@ class LiveSession:
         if self._thread.ident is not None:
             self._thread.join(timeout)
 
-    def command(self, word: str, source: str = "keyboard") -> None:
-        self.stop_asked |= word == "stop"
+    def command(self, word: str, source: Source = KEYBOARD) -> None:
+        self.stop_asked |= word == Command.STOP
         self._control.send(word, source)
 
     @property
@@ -92,7 +95,7 @@ class LiveSession:
         """Whether jax is being loaded or the step compiled: to leave now loses nothing, and a stop would wait."""
         return self.alive and self.progress is None and (self.history.compiling or not self.history.starts)
 
-    def leave(self, reason: str) -> None:
+    def leave(self, reason: Reason) -> None:
         """Gives training up before its first step, with `reason` in the log; compiling cannot be interrupted.
 
         The caller must end the process: the thread is left where it is.
@@ -117,7 +120,7 @@ class LiveSession:
     def _report(self, progress: Progress) -> None:
         self.progress = progress
         if self.stop_asked:
-            raise RunError("stopped while the data were prepared, before the first step.")
+            raise StoppedError("stopped while the data were prepared, before the first step.")
 
     def _train(self) -> None:
         try:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simo2_core.commands import Asker, Command, Reason, Source
 from simo2_core.errors import RunError
 from simo2_core.events import KINDS, Event, StepsLogged, from_json, from_line
 
@@ -21,6 +22,9 @@ _VALUES: dict[Any, st.SearchStrategy[Any]] = {
     float | None: st.none() | st.floats(allow_nan=False),
     tuple[float, ...]: st.lists(st.floats(allow_nan=False)).map(tuple),
     tuple[str, ...]: st.lists(st.text()).map(tuple),
+    Reason: st.sampled_from(Reason),
+    Command: st.sampled_from(Command),
+    Source: st.text().map(Source.parse) | st.builds(Source, st.sampled_from(Asker), st.just("pid 7")),
     dict[str, float]: st.dictionaries(st.text(), st.floats(allow_nan=False)),
 }
 

@@ -3,7 +3,7 @@ import pytest
 
 from simo2_core.config import ObjectiveConfig
 from simo2_core.data.progress import Progress
-from simo2_core.errors import RunError
+from simo2_core.errors import StoppedError
 from simo2_core.events import Compiled, ControlApplied, StepsLogged, WarningRaised
 from simo2_core.loss_floor import loss_floor, pair_counts
 from simo2_core.presets import PRESETS
@@ -69,7 +69,7 @@ def test_preparing_data_ends_when_asked_to_stop(tmp_path):
     session._report(Progress(stage="decode", name="x", done=1, total=10))
     assert "decoding x" in words(readings.value_spans(session, 80, UNICODE))
     session.command("stop")
-    with pytest.raises(RunError, match="before the first step"):
+    with pytest.raises(StoppedError, match="before the first step"):
         session._report(Progress(stage="decode", name="x", done=2, total=10))
 
 

@@ -9,8 +9,7 @@ from textual.widgets import OptionList
 from simo2_core.errors import DivergedError
 from simo2_core.events import Compiled
 from simo2_core.run.summary import summarise
-from simo2_tui import app as app_module
-from simo2_tui.app import LEFT, Console
+from simo2_tui.app import CANCELLED, Console
 from simo2_tui.screens.dialogs import FailureScreen
 from simo2_tui.screens.monitor import MonitorScreen
 from simo2_tui.session.follow import FollowSession
@@ -57,7 +56,7 @@ async def test_w_only_looks_at_an_unfinished_run(tmp_path):
 
 @pytest.mark.slow
 async def test_a_run_that_diverged_goes_back_stops_saved_and_is_resumed_from_the_launcher(tmp_path, monkeypatch):
-    monkeypatch.setattr(app_module, "LOWER", 1e-33)
+    monkeypatch.setattr("simo2_core.config.RATE_AFTER_DIVERGENCE", 1e-33)
     wild = {**TINY, "steps": 100_000, "optimizer": "sgd", "learning_rate": 1e30}
     app = Console(tmp_path, preset="digits", overrides=wild)
     async with app.run_test(size=(120, 40)) as pilot:
@@ -73,7 +72,7 @@ async def test_a_run_that_diverged_goes_back_stops_saved_and_is_resumed_from_the
         await until(pilot, lambda: app.session.history.step > 5 or not app.session.alive, "more steps")
         await pilot.press("q", "s")
         await until(pilot, lambda: app.return_value is not None, "the second end")
-    assert app.return_value == LEFT
+    assert app.return_value == CANCELLED
     assert not app.session.alive
     history, run = app.session.history, app.session.run
     assert run.path == first.run.path
@@ -112,7 +111,7 @@ async def test_leaving_before_the_first_step_waits_for_no_compiler(tmp_path, mon
         await until(pilot, lambda: app.session.history.compiling, "the compiler")
         await pilot.press("q", "s")
     session = app.session
-    assert app.return_value == LEFT
+    assert app.return_value == CANCELLED
     assert session.left
     assert session.alive, "the compiler cannot be interrupted, and nobody waited for it"
     compiled.set()

@@ -6,15 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simo2_core.commands import Asker, Command, Source
 from simo2_core.errors import ConfigError
-from simo2_core.run.control import COMMANDS, Command, Control, read_command, send_command
+from simo2_core.run.control import Control, Request, read_command, send_command
 
 
 def test_commands_are_handed_out_once_and_in_order() -> None:
     control = Control()
     control.send("checkpoint", "keyboard")
     control.send("stop", "signal SIGTERM")
-    assert control.take() == [Command("checkpoint", "keyboard"), Command("stop", "signal SIGTERM")]
+    assert control.take() == [
+        Request(Command.CHECKPOINT, Source(Asker.KEYBOARD)),
+        Request(Command.STOP, Source(Asker.SIGNAL, "SIGTERM")),
+    ]
     assert control.take() == []
 
 
@@ -27,9 +31,9 @@ def test_an_unknown_command_is_refused(tmp_path: Path) -> None:
 
 def test_another_process_commands_through_the_folder(tmp_path: Path) -> None:
     control = Control(tmp_path)
-    for command in COMMANDS:
+    for command in Command:
         send_command(tmp_path, command, "attach pid 7")
-    assert control.take() == [Command(command, "attach pid 7") for command in COMMANDS]
+    assert control.take() == [Request(command, Source(Asker.ATTACH, "pid 7")) for command in Command]
     assert list(tmp_path.iterdir()) == []
 
 
