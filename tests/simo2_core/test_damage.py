@@ -18,11 +18,12 @@ from hypothesis import strategies as st
 
 from simo2_core.analysis import snapshot as core_snapshot
 from simo2_core.checkpoints.checkpoint import Checkpoints, load
+from simo2_core.commands import Command
 from simo2_core.compare.outcome import Outcome
 from simo2_core.config import Config
 from simo2_core.errors import RunError
 from simo2_core.presets import PRESETS
-from simo2_core.run.control import COMMANDS, Control
+from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.log import EventLog, rewind
 from simo2_tui.session import snapshot as screen_snapshot
@@ -124,12 +125,12 @@ def test_any_event_log_can_be_resumed(run: RunDirectory, lines: list[bytes], tai
     assert list(run.events()) == []
 
 
-@given(st.lists(st.binary(max_size=80) | st.sampled_from([f'{{"command": "{word}"}}'.encode() for word in COMMANDS])))
+@given(st.lists(st.binary(max_size=80) | st.sampled_from([f'{{"command": "{word}"}}'.encode() for word in Command])))
 def test_any_control_files_are_taken_in_order_or_dropped(run: RunDirectory, files: list[bytes]) -> None:
     control = Control(run.control)
     for number, content in enumerate(files):
         (run.control / f"{number:03d}.json").write_bytes(content)
-    wanted = [word for content in files for word in COMMANDS if content == f'{{"command": "{word}"}}'.encode()]
+    wanted = [word for content in files for word in Command if content == f'{{"command": "{word}"}}'.encode()]
     assert [command.command for command in control.take()] == wanted
     assert list(run.control.iterdir()) == []
 

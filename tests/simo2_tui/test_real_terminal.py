@@ -162,7 +162,7 @@ def test_q_before_the_first_step_leaves_at_once(terminal, runs):
     screen.press("q")
     screen.wait_for(lambda: "nothing to save" in screen.text(), "the question")
     screen.press("s")
-    assert screen.code(20) == 0
+    assert screen.code(20) == 130
     assert screen.restored()
     assert "begin again: simo2 resume" in screen.text()
     assert not list_runs(runs)[0].owned()
