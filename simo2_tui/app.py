@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.theme import Theme
 
@@ -190,6 +191,13 @@ class Console(App[int]):
     def _go_back(self, session: Session, wanted: bool | None) -> None:
         if wanted and session.run is not None:
             self.resume(session.run)
+
+    def notify(
+        self, message: str, *, title: str = "", severity: SeverityLevel = "information",
+        timeout: float | None = None, markup: bool = False,
+    ) -> None:  # fmt: skip
+        """Shows a message as it is written, whatever brackets are in a path or an error."""
+        super().notify(message, title=title, severity=severity, timeout=timeout, markup=False)
 
     def _say_unwatched(self, session: Session) -> None:
         """On attach: how long nobody watched."""

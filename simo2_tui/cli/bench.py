@@ -29,26 +29,24 @@ def _bench(
 
     Random images stand in for the preset's, so nothing is downloaded. Takes half a minute for digits on a laptop.
     """
-    from rich.console import Console
-
     from simo2_core.presets import find_preset
+    from simo2_tui.cli.printing import Doing, make_console
 
     config = resolve(preset, settings)
-    status = Console(stderr=True, quiet=not sys.stderr.isatty()).status("loading jax")
-    with status:
+    with Doing(make_console(stderr=True, quiet=not sys.stderr.isatty()), "loading jax") as doing:
         from simo2_core.bench.measure import measure  # seconds of jax: not before the settings are known to work
         from simo2_core.bench.synthetic import synthetic_dataset
 
-        result = measure(config, synthetic_dataset(find_preset(preset), config), status.update)
+        result = measure(config, synthetic_dataset(find_preset(preset), config), doing.say)
     if as_json:
         print(json.dumps(facts(result)))
         return
-    console = Console()
+    console = make_console()
     shape = "x".join(map(str, result.image_shape))
-    console.print(f"A step of {result.preset}: {result.batch_size} images of {shape}", highlight=False)
+    console.print(f"A step of {result.preset}: {result.batch_size} images of {shape}")
     console.print(parts_table(result))
     for line in summary_lines(result):
-        console.print(line, highlight=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
 
 
 bench_command = with_settings(_bench)

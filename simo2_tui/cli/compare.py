@@ -114,13 +114,13 @@ def _names(text: str) -> list[str]:
 @contextmanager
 def _progress(total: int, as_json: bool) -> Iterator[tuple[Progress, Callable[[Outcome, bool], None]]]:
     """What is trained, with a bar on a terminal; one line for each finished run."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
     from simo2_core.events import StepsLogged
+    from simo2_tui.cli.printing import make_console, text_column
 
-    console = Console(file=sys.stderr)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = make_console(file=sys.stderr)
+    columns = (text_column("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=as_json or not console.is_terminal) as bars:
         all_runs = bars.add_task("runs", total=total)
         one = bars.add_task("", total=1, visible=False)
@@ -138,7 +138,7 @@ def _progress(total: int, as_json: bool) -> Iterator[tuple[Progress, Callable[[O
                 return
             what = f" with {outcome.value}" if trial else ""
             came = "diverged" if outcome.diverged else f"validation kNN@20 {outcome.validation:.2%}"
-            bars.console.print(f"{outcome.arm}{what}, seed {outcome.seed}: {came}", highlight=False)
+            bars.console.print(f"{outcome.arm}{what}, seed {outcome.seed}: {came}")
 
         yield tell, done
 

@@ -290,8 +290,9 @@ def _print_json(*rows: Any) -> None:
 
 def _print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
+
+    from simo2_tui.cli.printing import make_console
 
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, header_style="bold", padding=(0, 1, 0, 0))
     numbers = ("classes", "train", "decoded", "download")
@@ -300,4 +301,4 @@ def _print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str
     for row in rows:
         table.add_row(*row)
     # a pipe has no width: cut nothing there
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    make_console(width=None if sys.stdout.isatty() else 160).print(table)

@@ -19,15 +19,18 @@ class DataProgress:
     """A bar for each stage, with bytes or images and the time left; nothing when quiet or piped."""
 
     def __init__(self, *, quiet: bool) -> None:
-        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, TimeRemainingColumn
         from rich.progress import Progress as Bars
 
+        from simo2_tui.cli.printing import make_console, text_column
+
         self._bars = Bars(
-            TextColumn("{task.description}"),
+            text_column("{task.description}"),
             BarColumn(),
-            TextColumn("{task.fields[count]}"),
-            TextColumn("ETA"),
+            text_column("{task.fields[count]}"),
+            text_column("ETA"),
             TimeRemainingColumn(compact=True),
+            console=make_console(),
             disable=quiet or not sys.stdout.isatty(),
         )
         self._tasks: dict[tuple[str, str], Any] = {}

@@ -8,9 +8,9 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -20,6 +20,7 @@ from simo2_core.events import Evaluated, Event, PlotSaved, RunFinished, RunStart
 from simo2_core.objectives.terms import terms_of
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.log import describe
+from simo2_tui.cli.printing import make_console, text_column
 
 PROTOCOL = "kNN@20: cosine, votes weighted exp(cos/0.07), neighbours among {bank:,} training images"
 
@@ -150,13 +151,13 @@ class RichDisplay(Display):
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        self._console = Console()
+        self._console = make_console()
         self._progress = Progress(
-            TextColumn("[bold]{task.description}"),
+            text_column("{task.description}", "bold"),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TextColumn("ETA"),
+            text_column("{task.fields[rate]}"),
+            text_column("ETA"),
             TimeRemainingColumn(compact=True),
             console=self._console,
             expand=True,
@@ -180,7 +181,7 @@ class RichDisplay(Display):
                 self._progress.update(self._task, completed=event.last_step, rate=rate)
             case RunStarted():
                 self._progress.update(self._task, completed=event.step)
-                self._live.console.print(describe(event), highlight=False)
+                self._live.console.print(describe(event))
             case WarningRaised():
                 self._live.console.print(Text(describe(event), style="yellow"))
             case _:
@@ -222,7 +223,7 @@ class RichDisplay(Display):
             self._console.print(table)
             self._console.print(f"{PROTOCOL.format(bank=self.test.bank)}.", style="dim")
         for line in summary_lines(self, run, accuracies=False):
-            self._console.print(line, highlight=False, soft_wrap=True)
+            self._console.print(line, soft_wrap=True)
 
 
 def _test_title(test: Evaluated) -> str:

@@ -86,14 +86,14 @@ def _telling(as_json: bool) -> Iterator[Callable[[str], None]]:
     if as_json:
         yield lambda what: print(json.dumps({"event": "measuring", "what": what}), flush=True)
         return
-    from rich.console import Console
+    from simo2_tui.cli.printing import Doing, make_console
 
-    console = Console(file=sys.stderr)
+    console = make_console(file=sys.stderr)
     if not console.is_terminal:
         yield lambda _: None
         return
-    with console.status("reading") as status:
-        yield lambda what: status.update(what)
+    with Doing(console, "reading") as doing:
+        yield doing.say
 
 
 def _summary(

@@ -52,12 +52,11 @@ def guide_command(
 
 def _show(content: RenderableType) -> None:
     """Prints what fits on the screen, or goes to a pipe; pages the rest."""
-    from rich.console import Console
-
+    from simo2_tui.cli.printing import make_console
     from simo2_tui.guide.render import WIDEST
 
-    console = Console(highlight=False)
-    console = Console(highlight=False, width=min(console.width, WIDEST))
+    console = make_console()
+    console = make_console(width=min(console.width, WIDEST))
     with console.capture() as captured:
         console.print(content)
     text = "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"

@@ -105,12 +105,12 @@ def _sort(
 
 def _show(path: Path) -> None:
     """Prints a picture in half blocks, as wide as the terminal and not higher; in characters where colours are off."""
-    from rich.console import Console
     from rich.segment import Segment, Segments
 
+    from simo2_tui.cli.printing import make_console
     from simo2_tui.widgets.picture import read_picture, render_picture
 
-    console = Console()
+    console = make_console()
     width, height = console.size.width, max(4, console.size.height - 3)
     ascii_only = console.no_color or console.color_system is None or os.environ.get("TERM") == "dumb"
     strips = render_picture(read_picture(path, width, height), width, ascii_only=ascii_only)

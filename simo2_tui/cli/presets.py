@@ -38,10 +38,11 @@ def presets_command(as_json: JsonOption = False) -> None:
 
 
 def _print_table(rows: list[dict[str, object]]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    from simo2_tui.cli.printing import make_console
+
+    console = make_console()
     wide = console.width >= 150  # below that, the two columns of prose go on a line of their own
     prose = ("augmentation", "needs")
     columns = [column for column in rows[0] if wide or column not in prose]
@@ -54,4 +55,4 @@ def _print_table(rows: list[dict[str, object]]) -> None:
     console.print(table)
     if not wide:
         for row in rows:
-            console.print(f"{row['name']}: {row['augmentation']}; needs {row['needs']}", highlight=False)
+            console.print(f"{row['name']}: {row['augmentation']}; needs {row['needs']}")

@@ -106,11 +106,12 @@ def _matches(row: Mapping[str, Any], text: str | None) -> bool:
 
 
 def _print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False)
+    from simo2_tui.cli.printing import make_console
+
+    console = make_console()
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
     for column in ("state", "steps", "val. kNN", "test kNN", "loss", "size", "said"):
         table.add_column(column, justify="left" if column == "state" else "right", no_wrap=True)
@@ -128,7 +129,7 @@ def _print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
     if console.is_terminal:
         console.print(table)
     else:  # whole names in a pipe, however long
-        Console(file=sys.stdout, width=1000, highlight=False).print(table, soft_wrap=True)
+        make_console(file=sys.stdout, width=1000).print(table, soft_wrap=True)
     for row in rows:
         if "problem" in row:
             print(f"simo2: {row['problem']}", file=sys.stderr)
@@ -189,11 +190,12 @@ def _shown(name: str, value: Any) -> str:
 
 
 def _print_apart(heading: str, table: Mapping[str, tuple[str, ...]], names: Sequence[str]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False)
+    from simo2_tui.cli.printing import make_console
+
+    console = make_console()
     lines = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
     lines.add_column(Text(heading), no_wrap=True)
     for name in names:

@@ -42,7 +42,7 @@ class ChoiceDialog(ModalScreen[str]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
-            yield Static(self._question, classes="question")
+            yield Static(self._question, classes="question", markup=False)
             yield OptionList(
                 *[
                     Option(Text.assemble((f" {key} ", "bold reverse"), f"  {label:<14} ", (about, "dim")), id=word)
@@ -129,7 +129,7 @@ class HelpScreen(ModalScreen[None]):
         else:
             text.rstrip()
         with VerticalScroll(classes="dialog help"):
-            yield Static(text)
+            yield Static(text, markup=False)
 
 
 class FailureScreen(ModalScreen[bool]):
@@ -155,7 +155,7 @@ class FailureScreen(ModalScreen[bool]):
         keys = "g goes back, " if self._back else ""
         text.append(f"{keys}Esc looks at what there is, q leaves.", "dim")
         with VerticalScroll(classes="dialog failure"):
-            yield Static(text)
+            yield Static(text, markup=False)
 
     def action_choose(self, back: bool) -> None:
         """Closes, or closes to go back where that is possible."""

@@ -11,6 +11,7 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Footer
@@ -96,7 +97,7 @@ class EmbeddingScreen(Screen[None]):
                   "nearest": "nearest images"}  # fmt: skip
         self.query_one("#nearest").add_class("pane")
         for name, title in titles.items():
-            self.query_one(f"#{name}").border_title = title
+            self.query_one(f"#{name}").border_title = Content(title)
         self._apply_view()
         self.query_one("#scatter").focus()
 
@@ -148,8 +149,8 @@ class EmbeddingScreen(Screen[None]):
         cloud = self.query_one("#cloud")
         self._show_nearest()
         place = f"{self._index + 1} of {len(self.session.history.snapshots)}" if self._index is not None else "newest"
-        cloud.border_title = f"1 embedding · {'PCA' if reduced is None else 't-SNE'}"
-        cloud.border_subtitle = f"step {snapshot.step} · {len(points):,} validation images · {place}"
+        cloud.border_title = Content(f"1 embedding · {'PCA' if reduced is None else 't-SNE'}")
+        cloud.border_subtitle = Content(f"step {snapshot.step} · {len(points):,} validation images · {place}")
 
     def on_scatter_plot_picked(self, event: ScatterPlot.Picked) -> None:
         event.stop()
@@ -171,14 +172,14 @@ class EmbeddingScreen(Screen[None]):
         if self._thumbnails is None:
             self._thumbnails = read_thumbnails(run)
         name = snapshot.class_names[snapshot.labels_n[picked]]
-        row.border_title = f"image {picked}, {name}, and the nearest by cosine at step {snapshot.step}"
+        row.border_title = Content(f"image {picked}, {name}, and the nearest by cosine at step {snapshot.step}")
         if self._thumbnails is None or len(self._thumbnails) != len(snapshot.labels_n):
             row.show((), "This run kept no thumbnails: a simo2 of this version writes them at its first evaluation.")
             return
         found = snapshot.nearest(picked, max(0, row.room - 1))
         row.show(_thumbnails(snapshot, self._thumbnails, picked, found))
         others = sum(snapshot.labels_n[index] != snapshot.labels_n[picked] for index, _ in found)
-        row.border_subtitle = f"{len(found) - others} of {len(found)} of the same class"
+        row.border_subtitle = Content(f"{len(found) - others} of {len(found)} of the same class")
 
     def _show_loss(self, at: EmbeddingSnapshot | None) -> None:
         history, chart = self.session.history, self.query_one("#loss", CurveChart)

@@ -12,6 +12,7 @@ from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Footer, Input, OptionList, Static
 from textual.widgets.option_list import Option
@@ -87,13 +88,13 @@ class LauncherScreen(Screen[None]):
         self._ready: dict[str, bool] = {}
 
     def compose(self) -> ComposeResult:
-        yield Static(id="title")
+        yield Static(id="title", markup=False)
         with Horizontal(id="columns"):
             with Vertical(id="choices"):
                 yield RunList(id="recent")
                 yield PresetList(id="presets")
             yield SettingsEditor(id="settings")
-        yield Static(id="findings")
+        yield Static(id="findings", markup=False)
         yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
@@ -230,7 +231,7 @@ class LauncherScreen(Screen[None]):
         except ConfigError as error:
             editor.load(base, base)
             self.notify(str(error), severity="error", timeout=10)
-        editor.border_title = f"{self._preset}: settings"
+        editor.border_title = Content(f"{self._preset}: settings")
         self._show_findings()
 
     def on_settings_editor_changed(self, event: SettingsEditor.Changed) -> None:

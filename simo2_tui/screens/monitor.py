@@ -10,6 +10,7 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Footer, Input
 
@@ -110,7 +111,7 @@ class MonitorScreen(Screen[None]):
             "device": "device",
         }
         for name, title in titles.items():
-            self.query_one(f"#{name}").border_title = title
+            self.query_one(f"#{name}").border_title = Content(title)
         self._apply_pane()
         self.query_one("#loss").focus()
         self.poll()
@@ -188,7 +189,9 @@ class MonitorScreen(Screen[None]):
         scatter.show(self._projector.project(newest.z_nd), newest.labels_n, newest.class_names)
         self.query_one("#legend", ClassLegend).show(newest.class_names, scatter.isolated)
         self.query_one("#heat", HeatMap).show(newest.similarity_cc, newest.class_names)
-        self.query_one("#cloud").border_subtitle = f"step {newest.step} · {len(newest.z_nd):,} validation images"
+        self.query_one("#cloud").border_subtitle = Content(
+            f"step {newest.step} · {len(newest.z_nd):,} validation images"
+        )
 
     def _ring(self) -> None:
         """Rings once for each kind of warning; it stays listed in the status line and in the log."""
@@ -223,7 +226,7 @@ class MonitorScreen(Screen[None]):
         """Counts the loss as a sum, a pair, or a pair above its floor."""
         self._unit = (self._unit + 1) % len(readings.UNITS)
         unit = readings.UNITS[self._unit]
-        self.query_one("#loss").border_title = "1 loss" if unit == "sum" else f"1 loss {unit}"
+        self.query_one("#loss").border_title = Content("1 loss" if unit == "sum" else f"1 loss {unit}")
         self._drawn = -1
         self.poll()
 
@@ -305,7 +308,7 @@ class MonitorScreen(Screen[None]):
     def on_scatter_plot_picked(self, event: ScatterPlot.Picked) -> None:
         if event.index is not None and self._snapshot is not None:
             name = self._snapshot.class_names[self._snapshot.labels_n[event.index]]
-            self.query_one("#cloud").border_subtitle = f"image {event.index}, {name} · E shows those nearest"
+            self.query_one("#cloud").border_subtitle = Content(f"image {event.index}, {name} · E shows those nearest")
         else:
             self._snapshot_name = ""
             self._show_embedding()

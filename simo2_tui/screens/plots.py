@@ -12,6 +12,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.content import Content
 from textual.screen import ModalScreen
 
 from simo2_core.run.directory import RunDirectory
@@ -61,7 +62,7 @@ class PlotsScreen(ModalScreen[None]):
         self._index = (self._index + by) % len(self._paths)
         path = self._paths[self._index]
         frame = self.query_one("#frame")
-        frame.border_title = f"{path.name} · {self._index + 1} of {len(self._paths)}"
+        frame.border_title = Content(f"{path.name} · {self._index + 1} of {len(self._paths)}")
         frame.border_subtitle = "n p next, previous · Y copy scp line · Esc close"
         self.query_one(Picture).show(path)
 

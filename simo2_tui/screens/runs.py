@@ -13,6 +13,7 @@ from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
+from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Input, Static
 
@@ -71,11 +72,11 @@ class RunsScreen(Screen[None]):
         self._wanted = ""
 
     def compose(self) -> ComposeResult:
-        yield Static(id="heading")
+        yield Static(id="heading", markup=False)
         yield DataTable(id="runs", cursor_type="row", zebra_stripes=False, classes="pane")
         with Horizontal(id="compare"):
             yield CurveChart(id="overlay", classes="pane", empty="mark runs with space to compare them", log_y=True)
-            yield Static(id="difference", classes="pane")
+            yield Static(id="difference", classes="pane", markup=False)
         yield Input(
             id="filter",
             placeholder="part of a name, state, data set or objective; Enter keeps, Esc clears",
@@ -120,7 +121,7 @@ class RunsScreen(Screen[None]):
             table.add_columns(*columns)
         ascii_only = getattr(self.app, "ascii_only", False)
         self._summaries = [summary for summary in self._found if self._wanted in _words(summary)]
-        table.border_title = f"runs with {self._wanted}" if self._wanted else "runs"
+        table.border_title = Content(f"runs with {self._wanted}" if self._wanted else "runs")
         for summary in self._summaries:
             cells = _row(summary, summary.run.name in self._marked, ascii_only)
             table.add_row(*(cells[name] for name in columns), key=summary.run.name)
@@ -187,7 +188,9 @@ class RunsScreen(Screen[None]):
         overlay.show(series, newest=newest, limit=None)
         runs = [summary.run for summary in self._found if summary.run.name in self._marked]
         unlike = not self._metric and len({_work(run)[1] for run in runs}) > 1
-        overlay.border_title = METRICS[self._metric] + (" of different objectives: u shows kNN" if unlike else "")
+        overlay.border_title = Content(
+            METRICS[self._metric] + (" of different objectives: u shows kNN" if unlike else "")
+        )
         self.query_one("#difference", Static).update(settings_difference(runs))
 
     def action_filter(self) -> None:
@@ -295,7 +298,7 @@ def _row(summary: RunSummary, marked: bool, ascii_only: bool) -> dict[str, Text 
         "kNN": "-" if knn is None else f"{knn:.1%}{' test' if summary.test_knn is not None else ''}",
         "over time": sparkline(summary.knn, 16, ascii_only),
         "said": ago(max(0.0, time.time() - summary.time)) if summary.time else "-",
-        "data": data,
-        "objective": objective,
-        "run": summary.run.name,
+        "data": Text(data),
+        "objective": Text(objective),
+        "run": Text(summary.run.name),
     }

@@ -76,7 +76,7 @@ class SettingsEditor(Vertical):
 
     def compose(self) -> ComposeResult:
         yield SettingList(id="setting-list")
-        yield Static(id="about")
+        yield Static(id="about", markup=False)
         yield Input(id="value", compact=True)
 
     def load(self, base: Config, config: Config) -> None:

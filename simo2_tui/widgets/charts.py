@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
+from textual.content import Content
 
 from simo2_tui.widgets import axis
 from simo2_tui.widgets.cells import Cells
@@ -155,5 +156,5 @@ class CurveChart(CellsView, can_focus=True):
         self._changed()
 
     def _changed(self) -> None:
-        self.border_subtitle = self.describe_view()
+        self.border_subtitle = Content(self.describe_view())
         self.redraw()

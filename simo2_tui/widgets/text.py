@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
+from textual.content import Content
 
 from simo2_tui.widgets.cells import Cells
 from simo2_tui.widgets.palette import ACCENT, ALERT, FAINT, GOOD, MUTED, TEXT, Glyphs
@@ -119,7 +120,7 @@ class LogView(CellsView, can_focus=True):
     def filter(self, wanted: str) -> None:
         """Shows only the lines with `wanted` in them, in any case."""
         self._wanted, self._back = wanted.lower(), 0
-        self.border_subtitle = f"filter: {wanted}" if wanted else ""
+        self.border_subtitle = Content(f"filter: {wanted}" if wanted else "")
         self.redraw()
 
     def _rows(self, line: tuple[float, str]) -> list[list[Span]]:
