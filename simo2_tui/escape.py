@@ -108,7 +108,7 @@ def _change(has: Attributes, wants: Attributes) -> str:
     return f"\x1b[{';'.join(codes)}m"
 
 
-_LOOKS_LIKE = {
+LOOKS_LIKE = {
     **dict.fromkeys("─━┄┅┈┉╌╍═", "-"), **dict.fromkeys("│┃┆┇┊┋╎╏║", "|"), **dict.fromkeys("╭╮╰╯┌┐└┘├┤┬┴┼╋┏┓┗┛", "+"),
     **dict.fromkeys("▁▂▃▄▅▆▇█▉▊▋▌▍▎▏▐▔▕▀", "#"), **dict.fromkeys("·•∙●○◦", "."), "…": "~", "×": "x", "←": "<", "→": ">",
     "↑": "^", "↓": "v", "▴": "^", "▾": "v", "▲": "^", "▼": "v", "⏎": "J", "²": "2", "±": "~", "≥": ">", "–": "-",
@@ -121,7 +121,7 @@ def to_ascii(char: str) -> str:
     """What stands for a character where only ASCII may be drawn, as wide as it: `é` is `e`, what has no like is `?`."""
     if char.isascii():
         return char
-    known = _LOOKS_LIKE.get(char)
+    known = LOOKS_LIKE.get(char)
     if known is None:
         known = unicodedata.normalize("NFKD", char).encode("ascii", "ignore").decode()[:1] or "?"
     return known.ljust(cell_len(char), "?") if cell_len(char) else ""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
+from pathlib import Path
 from types import FrameType
 
-from simo2_core.errors import INTERRUPTED
+_TRAIN = ("train", "resume", "finetune", "compare", "tui", "attach")
+"""Commands whose result is a run: what they print is in its folder as well."""
 
 
 def main() -> None:
@@ -14,6 +17,10 @@ def main() -> None:
 
     Commands that train, and the console, mind the signals themselves and save first.
     """
+    _leave_working_directory()
+    from simo2_tui.output import install
+
+    install()
     try:
         from simo2_core.run.control import STOP_SIGNALS
         from simo2_tui.cli.main import app
@@ -23,8 +30,36 @@ def main() -> None:
                 signal.signal(number, _interrupt)
         app()
     except KeyboardInterrupt:
+        from simo2_core.errors import INTERRUPTED
+
         print("simo2: interrupted.", file=sys.stderr)
         sys.exit(INTERRUPTED)
+    except SystemExit as end:
+        _own_up(end)
+        raise
+
+
+def _leave_working_directory() -> None:
+    """Keeps a user's own `random.py` or `select.py` from being imported in place of Python's: `python -m` adds it."""
+    if sys.flags.safe_path or not sys.path:
+        return
+    with contextlib.suppress(OSError):  # the folder is gone, and nothing can be imported from it
+        here = str(Path.cwd())
+        if sys.path[0] in ("", here) and here != str(Path(__file__).parents[1]):
+            del sys.path[0]
+
+
+def _own_up(end: SystemExit) -> None:
+    """Says that standard output did not take what was said, which fails a command that gives nothing else."""
+    from simo2_tui.output import refusal
+
+    why = refusal()
+    if why is None:
+        return
+    print(f"simo2: what was said on standard output is not complete: {why.strerror or why}.", file=sys.stderr)
+    command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    if not end.code and command not in _TRAIN:
+        end.code = 1
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

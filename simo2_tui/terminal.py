@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from simo2_core.errors import ConfigError
 from simo2_tui.escape import Thrift
+from simo2_tui.output import Descriptor
 
 if TYPE_CHECKING:
     from textual.driver import Driver
@@ -169,8 +170,7 @@ class StrayOutput:
 
     def say(self, text: str) -> None:
         """Writes to where descriptor 2 pointed, for the user to see; a signal handler may call it."""
-        with contextlib.suppress(OSError):
-            os.write(self._kept if self._kept >= 0 else 2, text.encode())
+        Descriptor(self._kept if self._kept >= 0 else 2).write(text.encode("utf-8", "backslashreplace"))
 
     def _point(self, path: Path) -> None:
         with contextlib.suppress(OSError):

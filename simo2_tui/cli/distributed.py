@@ -22,6 +22,7 @@ import typer
 
 from simo2_core.commands import Command
 from simo2_core.errors import ConfigError, Simo2Error
+from simo2_tui.output import Descriptor, open_text
 
 DistributedOption = Annotated[
     bool,
@@ -108,7 +109,7 @@ def _follow(as_json: bool) -> None:
 
     from simo2_core.run.control import Control
     from simo2_core.train.follower import follow
-    from simo2_tui.cli.headless import listen
+    from simo2_tui.cli.headless import listen, say
 
     if not os.environ.get("SIMO2_DEBUG"):
         silence(2)  # for good: what jax writes when the leader is gone is no news
@@ -117,7 +118,7 @@ def _follow(as_json: bool) -> None:
     if not as_json:
         print(f"{line}: takes part in the run of process 0")
     control = Control()
-    with listen(partial(control.send, Command.STOP), lambda text: print(text, end="", file=sys.stderr, flush=True)):
+    with listen(partial(control.send, Command.STOP), say):
         reason = follow(control)
     print(json.dumps({**who, "reason": reason}) if as_json else f"{line}: {reason}")
     if reason.exit_code:
@@ -129,7 +130,7 @@ def own_output() -> None:
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
         stream = getattr(sys, name)
         stream.flush()
-        setattr(sys, name, open(os.dup(descriptor), "w", buffering=1, encoding=stream.encoding))  # noqa: PTH123, SIM115
+        setattr(sys, name, open_text(os.dup(descriptor), stream.encoding, line_buffering=True))
     silence(1)
 
 
@@ -151,7 +152,7 @@ def speak_at_abort(line: str) -> None:
 
     def speak(_: int) -> None:
         if _SAYS_WHY.acquire(blocking=False):
-            os.write(kept, f"{line}\n".encode())
+            Descriptor(kept).write(f"{line}\n".encode())
         else:
             time.sleep(_LONGEST_WORD)  # the main thread has noticed as well, and is saying it
         os._exit(1)

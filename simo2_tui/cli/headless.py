@@ -17,6 +17,7 @@ from simo2_core.commands import Command
 from simo2_core.errors import INTERRUPTED
 from simo2_core.run.control import STOP_SIGNALS
 from simo2_tui.cli.tracking import Begin
+from simo2_tui.output import never_held_up, say_at_once
 
 if TYPE_CHECKING:
     from simo2_core.config import Config, DataConfig
@@ -71,12 +72,15 @@ def decode_images(config: DataConfig, *, quiet: bool) -> None:
 
 def say(text: str) -> None:
     """Tells the user on stderr, as `listen` wants it where no display draws."""
-    print(text, end="", file=sys.stderr, flush=True)
+    say_at_once(text)
 
 
 @contextmanager
 def listen(stop: Callable[[str], None], say: Callable[[str], None]) -> Iterator[None]:
-    """Inside it, `STOP_SIGNALS` ask for a stop; a second Ctrl+C leaves at once.
+    """Inside it, `STOP_SIGNALS` ask for a stop, and a second Ctrl+C leaves at once; output holds nothing up.
+
+    Those that were ignored when simo2 began stay so: `nohup` has it that a hang-up means nothing, and a shell that
+    Ctrl+C is not meant for the jobs in its background.
 
     Args:
         stop: asks for it, from inside a signal handler; given who asks, for people.
@@ -93,9 +97,11 @@ def listen(stop: Callable[[str], None], say: Callable[[str], None]) -> Iterator[
         stop(f"signal {signal.Signals(number).name}")
 
     asked: list[int] = []
-    before = [signal.signal(number, hear) for number in STOP_SIGNALS]
+    heard = [number for number in STOP_SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    before = [signal.signal(number, hear) for number in heard]
     try:
-        yield
+        with never_held_up():
+            yield
     finally:
-        for number, usual in zip(STOP_SIGNALS, before, strict=True):
+        for number, usual in zip(heard, before, strict=True):
             signal.signal(number, usual)

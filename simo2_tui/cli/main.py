@@ -52,9 +52,6 @@ class _Commands(Group):
         except KeyboardInterrupt:
             _say("interrupted.")
             raise typer.Exit(INTERRUPTED) from None
-        except BrokenPipeError:  # the reader of a pipe has enough: `simo2 … | head`
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(0) from None
         except Exception as error:
             if os.environ.get("SIMO2_DEBUG"):
                 raise
