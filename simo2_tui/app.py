@@ -20,6 +20,7 @@ from simo2_core.commands import Asker, Command, Source
 from simo2_core.config import Config
 from simo2_core.errors import INTERRUPTED, DivergedError, Simo2Error
 from simo2_core.run.directory import RunDirectory
+from simo2_core.run.state import State
 from simo2_core.run.summary import summarise
 from simo2_tui.screens.dialogs import LEAVE, LEAVE_EARLY, ChoiceDialog, FailureScreen, HelpScreen
 from simo2_tui.screens.embedding import EmbeddingScreen
@@ -241,12 +242,12 @@ class Console(App[int]):
             self.follow(run)
             return
         summary = summarise(run)
-        if summary.state == "completed":
+        if summary.state is State.COMPLETED:
             self.notify(f"{run.name} is complete: all its {summary.steps:,} steps are done.", severity="warning")
             return
         try:
             config = run.config
-            diverged = summary.state == "diverged"
+            diverged = summary.state is State.DIVERGED
             if diverged:
                 config = config.slowed_down()
                 self.notify(f"Goes on from before it diverged, with learning rate {config.optim.learning_rate:.2g}.")

@@ -12,6 +12,7 @@ from simo2_core.analysis.plots.style import signed
 from simo2_core.config import all_settings
 from simo2_core.report.collect import Collected
 from simo2_core.report.command import settings_changed, train_command
+from simo2_core.run.state import State
 from simo2_core.settings import as_typed
 
 _STYLE = """
@@ -72,7 +73,7 @@ def render_page(found: Collected) -> str:
 
 def _head(found: Collected) -> str:
     state = found.summary.state
-    kind = "state" if state in ("completed", "running") else "state bad"
+    kind = "state" if state is State.COMPLETED or state.running else "state bad"
     config = found.config
     data = config.preset or config.data.dataset
     words = [f"{data}, {config.objective.objective}, seed {config.seed}"]

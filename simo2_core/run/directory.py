@@ -242,6 +242,15 @@ class RunDirectory:
             os.close(descriptor)
         return False
 
+    def owned_since(self) -> float | None:
+        """When the live process that owns the run took it, in seconds since 1970; None where nobody owns it."""
+        if not self.owned():
+            return None
+        try:
+            return (self.path / "lock").stat().st_mtime
+        except OSError:
+            return None
+
 
 def _digest(body: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

@@ -5,12 +5,28 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
-from simo2_core.errors import RunError
-from simo2_core.events import Evaluated, RunFinished, RunStarted, StepsLogged, from_line
+from simo2_core.config import Config
+from simo2_core.errors import RunError, Simo2Error
+from simo2_core.events import (
+    Compiled,
+    ControlApplied,
+    Evaluated,
+    Event,
+    RolledBack,
+    RunFinished,
+    RunStarted,
+    StepsLogged,
+    from_line,
+)
 from simo2_core.run.directory import RunDirectory
+from simo2_core.run.state import Course, State
 
-_TOLD = tuple(f'{{"event":"{kind.kind}"'.encode() for kind in (Evaluated, RunFinished, RunStarted))
+_TOLD = tuple(
+    f'{{"event":"{kind.kind}"'.encode()
+    for kind in (Compiled, ControlApplied, Evaluated, RolledBack, RunFinished, RunStarted)
+)
 
 
 @dataclass
@@ -18,52 +34,117 @@ class RunSummary:
     """What a list of runs shows of one."""
 
     run: RunDirectory
-    state: str = "empty"
-    """running, dead (its owner died), empty, or how it ended."""
+    state: State = State.EMPTY
+    config: Config | None = None
+    """Its settings; None where they cannot be read, and then
+    problem: says why, in one line."""
+    problem: str = ""
     step: int = 0
     steps: int = 0
     knn: list[float] = field(default_factory=list)
     """Validation kNN of the representation, in order."""
     test_knn: float | None = None
+    raw_knn: float | None = None
+    """kNN on raw pixels, on test where that was read, otherwise on validation: what the encoder has to beat."""
     loss: float | None = None
     """Total, of the last step."""
     time: float = 0.0
     """When it last said something, in seconds since 1970."""
+    course: Course = field(default_factory=Course)
+    """What its log says of its state, whoever owns it and whether or not its settings can be read."""
+
+    @property
+    def best_knn(self) -> float | None:
+        """kNN of the representation: on test where that was read, otherwise the best on validation."""
+        return self.test_knn if self.test_knn is not None else max(self.knn, default=None)
+
+    @property
+    def below_raw_pixels(self) -> bool:
+        """Whether what it reached is less than raw pixels give."""
+        return self.best_knn is not None and self.raw_knn is not None and self.best_knn < self.raw_knn
 
 
 def summarise(run: RunDirectory) -> RunSummary:
     """Reads the summary of a run; lines that cannot be read are passed over."""
-    summary = RunSummary(run)
-    finished: str | None = None
-    steps_line = b""
-    try:
-        with run.events_path.open("rb") as file:
-            for line in file:
-                if not line.endswith(b"\n"):
-                    break
-                if not line.startswith(_TOLD):
-                    steps_line = line if b'"event":"steps"' in line[:40] else steps_line
-                    continue
-                try:
-                    event = from_line(line)
-                except RunError:
-                    continue
-                summary.time = event.time
-                summary.step = max(summary.step, event.step)
-                if isinstance(event, RunStarted):
-                    summary.steps, finished = event.steps, None
-                elif isinstance(event, RunFinished):
-                    finished = event.reason
-                elif isinstance(event, Evaluated) and event.split == "test":
-                    summary.test_knn = event.knn_representation
-                elif isinstance(event, Evaluated):
-                    summary.knn.append(event.knn_representation)
-    except OSError:
+    return SummaryReader(run).read()
+
+
+class SummaryReader:
+    """Reads the summary of a run again and again: of its log only what was added since."""
+
+    def __init__(self, run: RunDirectory) -> None:
+        """Reads nothing yet."""
+        self._run = run
+        self._begin_again()
+
+    def _begin_again(self) -> None:
+        self._summary = RunSummary(self._run)
+        self._offset = 0
+        self._log: tuple[int, int] | None = None
+        self._settings: tuple[int, int, int] | None = None
+
+    def read(self) -> RunSummary:
+        """The summary as it is now, the same object each time but for a log that was written anew."""
+        with contextlib.suppress(OSError), self._run.events_path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            identity = (status.st_dev, status.st_ino)
+            if self._log not in (None, identity) or status.st_size < self._offset:
+                self._begin_again()
+            self._log = identity
+            if status.st_size > self._offset:
+                self._read_lines(file)
+        self._read_settings()
+        summary = self._summary
+        owned_since = self._run.owned_since()
+        state = summary.course.state(owned_since)
+        summary.state = State.DAMAGED if summary.problem and not state.running else state
         return summary
-    _add_last_steps(summary, steps_line)
-    running = run.owned()
-    summary.state = "running" if running else finished or ("dead" if summary.steps else "empty")
-    return summary
+
+    def _read_lines(self, file: BinaryIO) -> None:
+        file.seek(self._offset)
+        steps_line = b""
+        for line in file:
+            if not line.endswith(b"\n"):
+                break
+            self._offset += len(line)
+            if not line.startswith(_TOLD):
+                steps_line = line if b'"event":"steps"' in line[:40] else steps_line
+                continue
+            with contextlib.suppress(RunError):
+                self._add(from_line(line))
+        with contextlib.suppress(RunError):
+            if steps_line:
+                self._add(from_line(steps_line))
+
+    def _add(self, event: Event) -> None:
+        summary = self._summary
+        summary.time = max(summary.time, event.time)
+        summary.step = max(summary.step, event.step)
+        if isinstance(event, StepsLogged):  # the last of many: it says nothing of the state that others do not
+            summary.step = max(summary.step, event.last_step)
+            summary.loss = event.total[-1] if event.total else None
+            return
+        summary.course.add(event)
+        if isinstance(event, RunStarted):
+            summary.steps, summary.test_knn = event.steps, None
+            summary.raw_knn = event.raw_pixels_knn
+        elif isinstance(event, Evaluated) and event.split == "test":
+            summary.test_knn, summary.raw_knn = event.knn_representation, event.knn_raw_pixels
+        elif isinstance(event, Evaluated):
+            summary.knn.append(event.knn_representation)
+
+    def _read_settings(self) -> None:
+        try:
+            status = self._run.config_path.stat()
+            identity = (status.st_ino, status.st_size, status.st_mtime_ns)
+        except OSError:
+            identity = (0, 0, 0)
+        if identity != self._settings:
+            self._settings = identity
+            try:
+                self._summary.config, self._summary.problem = self._run.config, ""
+            except Simo2Error as error:
+                self._summary.config, self._summary.problem = None, str(error)
 
 
 def size_on_disk(run: RunDirectory) -> int:
@@ -74,14 +155,3 @@ def size_on_disk(run: RunDirectory) -> int:
             with contextlib.suppress(OSError):
                 total += os.lstat(os.path.join(folder, name)).st_size  # noqa: PTH118 (thousands of files)
     return total
-
-
-def _add_last_steps(summary: RunSummary, line: bytes) -> None:
-    try:
-        event = from_line(line)
-    except RunError:
-        return
-    if isinstance(event, StepsLogged):
-        summary.step = max(summary.step, event.last_step)
-        summary.loss = event.total[-1] if event.total else None
-        summary.time = max(summary.time, event.time)

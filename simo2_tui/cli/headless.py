@@ -36,13 +36,15 @@ def run_training(
     from simo2_core.run.control import Control
     from simo2_core.run.directory import RunDirectory
     from simo2_core.run.log import record
+    from simo2_core.run.state import State
     from simo2_core.run.summary import summarise
     from simo2_tui.cli.display import make_display
     from simo2_tui.terminal import stray_output
 
     display = make_display(config, plain=plain or not sys.stdout.isatty(), as_json=as_json)
     decode_images(config.data, quiet=as_json or plain)
-    diverged = run is not None and summarise(run).state == "diverged"
+    # from the log alone: settings that cannot be read now come from the checkpoint
+    diverged = run is not None and summarise(run).course.finished is State.DIVERGED
     run = run or RunDirectory.create(run_dir, name, config)
     with run.own(), tracking(run) as services:
         if diverged:  # its newest state is what gave a loss that is not finite, whatever the learning rate

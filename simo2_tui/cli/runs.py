@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from simo2_core.errors import ConfigError, Simo2Error, did_you_mean
+from simo2_core.errors import ConfigError, did_you_mean
 from simo2_tui.cli.command import App
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption
 
@@ -65,10 +65,10 @@ def _list(text: str | None, state: str | None, sort: str, run_dir: Path, as_json
     if sort not in _SORTS:
         raise ConfigError(f"sort is {sort!r}; it must be one of {', '.join(_SORTS)}.{did_you_mean(sort, _SORTS)}")
     rows = [_row(run) for run in list_runs(run_dir)]
-    states = sorted({row["state"] for row in rows})
+    states = sorted({row["state"] for row in rows} | ({"running"} if any(row["running"] for row in rows) else set()))
     if state is not None and rows and state not in states:
         raise ConfigError(f"no run is {state!r}; they are {', '.join(states)}.{did_you_mean(state, states)}")
-    shown = [row for row in rows if state in (None, row["state"]) and _matches(row, text)]
+    shown = [row for row in rows if _in_state(row, state) and _matches(row, text)]
     if sort in ("name", "state"):
         shown.sort(key=lambda row: row[sort])
     else:  # the most first, but the least loss; runs that cannot say last
@@ -90,15 +90,20 @@ def _row(run: RunDirectory) -> dict[str, Any]:
 
     summary = summarise(run)
     row: dict[str, Any] = {
-        "name": run.name, "state": summary.state, "step": summary.step, "steps": summary.steps,
+        "name": run.name, "state": summary.state.value, "running": summary.state.running,
+        "step": summary.step, "steps": summary.steps,
         "validation": max(summary.knn, default=None), "test": summary.test_knn, "loss": summary.loss,
         "size": size_on_disk(run), "time": summary.time or None,
     }  # fmt: skip
-    try:
-        config = run.config
-    except Simo2Error as error:
-        return {**row, "state": "damaged", "data": None, "objective": None, "problem": str(error)}
+    config = summary.config
+    if config is None:
+        return {**row, "data": None, "objective": None, "problem": summary.problem}
     return {**row, "data": config.preset or config.data.dataset, "objective": config.objective.objective}
+
+
+def _in_state(row: Mapping[str, Any], state: str | None) -> bool:
+    """Whether the row is in the state; `running` is any in which a process is at work on the run."""
+    return state in (None, row["state"]) or (state == "running" and row["running"])
 
 
 def _matches(row: Mapping[str, Any], text: str | None) -> bool:

@@ -30,7 +30,7 @@ from simo2_tui.screens.readiness import Row, data_state, find_out
 from simo2_tui.screens.settings import SettingsEditor
 from simo2_tui.session.estimate import Pace, read_paces
 from simo2_tui.session.trial import Trial, preset_of
-from simo2_tui.widgets.text import ago
+from simo2_tui.widgets.text import ago, state_style
 
 RECENT = 6
 
@@ -56,10 +56,6 @@ class RunList(OptionList):
         Binding("enter", "select", "open, resume"),
         Binding("w", "screen.watch", "watch only"),
     ]
-
-
-FINAL = ("completed", "running")
-"""States of a run that is opened to be looked at; any other can be resumed."""
 
 
 class LauncherScreen(Screen[None]):
@@ -192,7 +188,7 @@ class LauncherScreen(Screen[None]):
         listing = self.query_one("#recent", OptionList)
         if listing.has_focus and listing.highlighted is not None:
             return self._recent[listing.highlighted]
-        return next((summary for summary in self._recent if summary.state not in FINAL), None)
+        return next((summary for summary in self._recent if summary.state.unfinished), None)
 
     def action_resume(self) -> None:
         """Continues the chosen run, or the newest that can be."""
@@ -276,7 +272,7 @@ class LauncherScreen(Screen[None]):
             self.action_start()
         elif event.option_list.id == "recent" and event.option_id is not None:
             summary = self._recent[int(event.option_id)]
-            (host_of(self).follow if summary.state in FINAL else host_of(self).resume)(summary.run)
+            host_of(self).follow(summary.run)
 
     def action_start(self) -> None:
         """Starts a run with the settings as they stand."""
@@ -294,13 +290,12 @@ class LauncherScreen(Screen[None]):
 
 
 def _run_row(summary: RunSummary) -> Text:
-    tone = {"completed": "green", "running": "bold green", "diverged": "red", "failed": "red", "dead": "red"}
-    knn = summary.test_knn if summary.test_knn is not None else max(summary.knn, default=None)
+    knn = summary.best_knn
     value = "     -" if knn is None else f"{knn:6.1%}"
     age = ago(max(0.0, time.time() - summary.time)) if summary.time else "-"
     return Text.assemble(
-        (f"{summary.state:<12}", tone.get(summary.state, "yellow")),
-        f"{value} ",
+        (f"{summary.state:<12}", state_style(summary.state)),
+        (f"{value} ", "red" if summary.below_raw_pixels else ""),
         (f"{age:>4}  ", "dim"),
         summary.run.name,
         no_wrap=True,

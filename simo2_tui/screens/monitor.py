@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Footer, Input
 
-from simo2_core.commands import Command, Reason
+from simo2_core.commands import Command
 from simo2_core.errors import Simo2Error
 from simo2_tui.screens import readings
 from simo2_tui.screens.dialogs import STOP, ChoiceDialog
@@ -28,9 +28,6 @@ from simo2_tui.widgets.charts import CurveChart
 from simo2_tui.widgets.curve import Series
 from simo2_tui.widgets.embedding_views import ClassLegend, HeatMap, ScatterPlot
 from simo2_tui.widgets.text import Lines, LogView
-
-ENDED = tuple(Reason)
-"""States in which nobody hears a command."""
 
 PANES = ("loss", "accuracy", "gradient", "speed", "scatter")
 """What the keys 1 to 5 show."""
@@ -236,7 +233,7 @@ class MonitorScreen(Screen[None]):
 
     def action_order(self, word: str) -> None:
         """Sends a command to whoever trains; the log says when it was taken."""
-        if state_of(self.session) in ENDED:
+        if self.session.history.finished is not None and not self.session.alive:
             self.notify("This run has ended.", severity="warning", timeout=4)
             return
         try:
@@ -246,7 +243,7 @@ class MonitorScreen(Screen[None]):
 
     def action_stop(self) -> None:
         """Asks whether to stop the run, whoever trains it, and to stay here."""
-        if self.session.read_only or state_of(self.session) in ENDED:
+        if self.session.read_only or not self.session.alive:
             self.action_order(Command.STOP)  # which says why not
         else:
             self.app.push_screen(ChoiceDialog(*STOP), self._stop)

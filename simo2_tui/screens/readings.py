@@ -13,6 +13,7 @@ from simo2_core.config import ObjectiveConfig
 from simo2_core.data.placement import human_bytes
 from simo2_core.data.progress import Progress
 from simo2_core.objectives.terms import terms_of
+from simo2_core.run.state import State
 from simo2_tui.session.base import Session, state_of
 from simo2_tui.session.device import Sample
 from simo2_tui.session.history import History, column_of
@@ -142,8 +143,7 @@ def status_spans(session: Session, width: int, glyphs: Glyphs, *, link: str = ""
     lamp = "●" if glyphs.braille else "*"
     mode = "" if session.owned_here else " (replay)" if not session.alive else " (attached)"
     mode = " (read-only)" if session.read_only and session.alive else mode
-    said = "owner died" if state == "dead" else state
-    spans: list[Span] = [(f"{lamp} {said}{mode}", TONE.get(state, TEXT))]
+    spans: list[Span] = [(f"{lamp} {state}{mode}", TONE[state])]
     if total:
         spans.append((f"  {step:,}/{total:,} ", TEXT))
         spans += bar(step / total, max(6, min(24, width // 8)), glyphs)
@@ -157,10 +157,10 @@ def status_spans(session: Session, width: int, glyphs: Glyphs, *, link: str = ""
         if sum(len(text) for text, _ in spans) + len(alarm) + 2 <= width:
             spans.append((f"  {alarm}", ALERT))
     rest: list[tuple[str, str]] = []
-    if state == "training":
+    if state is State.TRAINING:
         rest.append(("ETA", duration(history.seconds_left())))
     rate = history.speed()[1]
-    if rate and state in ("training", "paused", "stopping"):
+    if rate and state in (State.TRAINING, State.PAUSED, State.STOPPING):
         rest.append(("img/s", f"{rate:,.0f}"))
     if history.start is not None:
         age = history.checkpoint_age()
@@ -221,12 +221,14 @@ def value_spans(session: Session, width: int, glyphs: Glyphs) -> list[Span]:
             lead = [("test classifier ", MUTED), (f"{test.classifier:.2%}", GOOD), ("  ", MUTED), *lead]
         used = sum(len(text) for text, _ in lead)
         return [*lead, ("  ", MUTED), *pairs_line(value_pairs(history), max(1, width - used - 2), glyphs)]
-    if state_of(session) == "stopping":
+    state = state_of(session)
+    if state is State.STOPPING:
         return [(_stopping(session), ACCENT)]
     if not len(history.steps):
         ended = history.finished
         return [(_waiting(session) if ended is None else f"{ended.reason}: {ended.message}", MUTED)]
-    return pairs_line(value_pairs(history), width, glyphs)
+    died: list[Span] = [("its process has died, r goes on  ", ALERT)] if state is State.DEAD else []
+    return [*died, *pairs_line(value_pairs(history), width - sum(len(text) for text, _ in died), glyphs)]
 
 
 def _stopping(session: Session) -> str:
@@ -236,7 +238,11 @@ def _stopping(session: Session) -> str:
 
 
 def _waiting(session: Session) -> str:
-    start = session.history.start
+    start, state = session.history.start, state_of(session)
+    if state is State.READING:
+        return "reading the log of the run"
+    if not state.running:
+        return "nobody trains this run, and it has no step: r begins it"
     if session.progress is not None:
         return progress_words(session.progress)
     if start is None:
@@ -269,7 +275,7 @@ def plain_rows(session: Session, width: int, glyphs: Glyphs) -> Sequence[Sequenc
     history = session.history
     if not len(history.steps):
         return [*rows, value_spans(session, width, glyphs)]
-    pairs = [("ETA", duration(history.seconds_left()))] if state_of(session) == "training" else []
+    pairs = [("ETA", duration(history.seconds_left()))] if state_of(session) is State.TRAINING else []
     pairs += [("img/s", f"{history.speed()[1]:,.0f}"), ("checkpoint", ago(history.checkpoint_age(time.time())))]
     pairs += value_pairs(history)
     row: list[Span] = []

@@ -28,7 +28,7 @@ from simo2_tui.session.history import column_of
 from simo2_tui.widgets.charts import CurveChart
 from simo2_tui.widgets.curve import Series
 from simo2_tui.widgets.palette import ASCII, UNICODE
-from simo2_tui.widgets.text import ago
+from simo2_tui.widgets.text import ago, state_style
 
 MOST_MARKED = 5
 
@@ -186,12 +186,12 @@ class RunsScreen(Screen[None]):
         series = [replace(item, name=names[i], ink=(0, 1, 2, 3, 6)[i]) for i, item in enumerate(picked)]
         newest = max((float(item.x[-1]) for item in series if len(item.x)), default=0.0)
         overlay.show(series, newest=newest, limit=None)
-        runs = [summary.run for summary in self._found if summary.run.name in self._marked]
-        unlike = not self._metric and len({_work(run)[1] for run in runs}) > 1
+        marked = [summary for summary in self._found if summary.run.name in self._marked]
+        unlike = not self._metric and len({_work(summary)[1] for summary in marked}) > 1
         overlay.border_title = Content(
             METRICS[self._metric] + (" of different objectives: u shows kNN" if unlike else "")
         )
-        self.query_one("#difference", Static).update(settings_difference(runs))
+        self.query_one("#difference", Static).update(settings_difference([summary.run for summary in marked]))
 
     def action_filter(self) -> None:
         """Asks for a word that the runs shown must have."""
@@ -271,29 +271,26 @@ def sparkline(values: Sequence[float], width: int, ascii_only: bool = False) -> 
     return "".join(bars[1 + round((value - low) / (high - low) * (len(bars) - 2))] for value in shown)
 
 
-def _work(run: RunDirectory) -> tuple[str, str]:
+def _work(summary: RunSummary) -> tuple[str, str]:
     """Data set and objective of a run, as far as its settings can be read."""
-    try:
-        config = run.config
-    except Simo2Error:
+    config = summary.config
+    if config is None:
         return ("?", "?")
     tuned = ", fine-tuned" if config.tune.init is not None else ""
     return (config.data.dataset.rsplit("/", 1)[-1], config.objective.objective + tuned)
 
 
 def _words(summary: RunSummary) -> str:
-    return " ".join((summary.run.name, summary.state, *_work(summary.run))).lower()
+    return " ".join((summary.run.name, summary.state, *_work(summary))).lower()
 
 
 def _row(summary: RunSummary, marked: bool, ascii_only: bool) -> dict[str, Text | str]:
     """The cells of a run by column."""
-    tone = {"completed": "green", "running": "bold green", "diverged": "red", "failed": "red", "dead": "red"}
-    knn = summary.test_knn if summary.test_knn is not None else max(summary.knn, default=None)
-    words = {"dead": "dead owner", "empty": "never began"}
-    data, objective = _work(summary.run)
+    knn = summary.best_knn
+    data, objective = _work(summary)
     return {
         "": Text(("*" if ascii_only else "●") if marked else " ", "bold yellow"),
-        "state": Text(words.get(summary.state, summary.state), tone.get(summary.state, "yellow")),
+        "state": Text(summary.state, state_style(summary.state)),
         "step": f"{summary.step:,}/{summary.steps:,}" if summary.steps else "-",
         "kNN": "-" if knn is None else f"{knn:.1%}{' test' if summary.test_knn is not None else ''}",
         "over time": sparkline(summary.knn, 16, ascii_only),

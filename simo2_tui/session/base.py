@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from simo2_core.commands import Command
 from simo2_core.config import Config
 from simo2_core.data.progress import Progress
 from simo2_core.run.directory import RunDirectory
+from simo2_core.run.state import State
 from simo2_tui.session.history import History
 
 
@@ -29,6 +29,14 @@ class Session(Protocol):
         """The run's folder, or None while it is being made."""
 
     @property
+    def reading(self) -> bool:
+        """Whether what the log said at the start is still being read: until then nothing can be said of the run."""
+
+    @property
+    def owned_since(self) -> float | None:
+        """When whoever trains it began to, in seconds since 1970; None where nobody does."""
+
+    @property
     def alive(self) -> bool:
         """Whether somebody is training it now."""
 
@@ -47,22 +55,15 @@ class Session(Protocol):
         """Stops watching; training goes on."""
 
 
-def state_of(session: Session) -> str:
-    """The run's state in one word: preparing, compiling, training, paused, stopping, its end, failed or dead."""
+def state_of(session: Session) -> State:
+    """The run's state, as every list has it; `reading` until its log has been read."""
+    if session.reading:
+        return State.READING
     history = session.history
-    if history.finished is not None:
-        return history.finished.reason
-    if session.error is not None:
-        return "failed"
-    if not session.alive:
-        return "dead" if history.starts or not session.owned_here else "preparing"
-    if session.stop_asked or history.word == Command.STOP:
-        return "stopping"
-    if not history.starts:
-        return "preparing"
-    if history.compiling:
-        return "compiling"
-    return "paused" if history.paused else "training"
+    if session.error is not None and history.finished is None:
+        return State.FAILED
+    state = history.course.state(session.owned_since)
+    return State.STOPPING if session.stop_asked and state.running else state
 
 
 def watched_file(run: RunDirectory) -> Path:

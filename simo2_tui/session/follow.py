@@ -64,8 +64,12 @@ class FollowSession:
         self.stop_asked = False
         self._run = run
         self._tail = LogTail(run.events_path)
-        self._owned = run.owned()
+        self._owned_since = run.owned_since()
         self._looked = time.monotonic()
+        self._looks = self._read_out = 0
+        """How often the log was looked at, and the newest look that found nothing more in it."""
+        self._let_go: int | None = None
+        """The look under way when the owner was seen to have let go."""
         self._stop = threading.Event()
         self._damaged = 0
         self._error: BaseException | None = None
@@ -76,10 +80,30 @@ class FollowSession:
         return self._run
 
     @property
-    def alive(self) -> bool:
+    def reading(self) -> bool:
+        return not self._caught_up.is_set()
+
+    @property
+    def owned_since(self) -> float | None:
         if time.monotonic() - self._looked > OWNER_SECONDS:
-            self._owned, self._looked = self._run.owned(), time.monotonic()
-        return self._owned
+            found = self._run.owned_since()
+            if found is None and self._owned_since is not None and not self._read_to_the_end():
+                return self._owned_since
+            self._owned_since, self._looked = found, time.monotonic()
+        return self._owned_since
+
+    def _read_to_the_end(self) -> bool:
+        """After the owner has let go: whether its last words have been read, without which it would look dead."""
+        if self._let_go is None:
+            self._let_go = self._looks
+        read = self._looks == 0 or self._read_out > self._let_go
+        if read:
+            self._let_go = None
+        return read
+
+    @property
+    def alive(self) -> bool:
+        return self.owned_since is not None
 
     @property
     def error(self) -> BaseException | None:
@@ -119,12 +143,14 @@ class FollowSession:
 
     def _follow(self) -> None:
         while not self._stop.is_set():
+            self._looks += 1
             try:
                 read = self._read()
             except OSError as error:  # a network folder that is away for a moment is read again later
                 self._note(f"{self._run.events_path} cannot be read: {error.strerror}.")
                 read = 0
             if not read:
+                self._read_out = self._looks
                 self._caught_up.set()
                 self._stop.wait(POLL_SECONDS)
 

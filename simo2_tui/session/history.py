@@ -27,6 +27,7 @@ from simo2_core.events import (
     WeightsLoaded,
 )
 from simo2_core.run.log import describe
+from simo2_core.run.state import Course
 
 _Item = TypeVar("_Item", bound=Event)
 
@@ -83,10 +84,8 @@ class History:
     plots: list[PlotSaved] = field(default_factory=list)
     warnings: list[WarningRaised] = field(default_factory=list)
     commands: list[ControlApplied] = field(default_factory=list)
-    compiling: bool = False
-    """Whether the step of the newest start, or of a way back, is still being compiled."""
-    word: str = ""
-    """The newest of pause, resume and stop that the newest start was told."""
+    course: Course = field(default_factory=Course)
+    """What the log says of the state."""
     finished: RunFinished | None = None
     test: Evaluated | None = None
     """The test result, read once at the end."""
@@ -117,27 +116,22 @@ class History:
             self.__dict__.update({**fresh.__dict__, **kept})
 
     def _add(self, event: Event) -> None:
+        self.course.add(event)
         match event:
             case StepsLogged():
-                self.compiling = False
                 self._add_steps(event)
             case RunStarted():
                 self.finished = self.test = None
-                self.compiling, self.word = True, ""  # what an earlier start was told is over
                 self.starts.append(event)
             case Evaluated(split="test"):
                 self.test = event
             case RunFinished():
                 self.finished = event
             case RolledBack():
-                self.compiling = True
                 self._go_back(event.step)
             case WeightsLoaded():
                 pass  # its line in the log says it all
             case _:
-                self.compiling = self.compiling and not isinstance(event, Compiled)
-                if isinstance(event, ControlApplied) and event.command in (Command.PAUSE, Command.RESUME, Command.STOP):
-                    self.word = event.command
                 self._list_for(event).append(event)
 
     def _go_back(self, step: int) -> None:
@@ -194,9 +188,14 @@ class History:
         return self.starts[-1].steps if self.starts else None
 
     @property
+    def compiling(self) -> bool:
+        """Whether the step of the newest start, or of a way back, is still being compiled."""
+        return self.course.compiling
+
+    @property
     def paused(self) -> bool:
         """Whether the newest command that says so was `pause`."""
-        return self.word == Command.PAUSE and self.finished is None
+        return self.course.word == Command.PAUSE and self.finished is None
 
     def speed(self) -> tuple[float, float]:
         """Steps and images a second, the median of the newest calls: one slow call does not move it."""

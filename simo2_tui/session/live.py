@@ -30,6 +30,7 @@ class LiveSession:
 
     read_only = False
     owned_here = True
+    reading = False
 
     def __init__(
         self,
@@ -68,6 +69,11 @@ class LiveSession:
     @property
     def run(self) -> RunDirectory | None:
         return self._run
+
+    @property
+    def owned_since(self) -> float | None:
+        # Before its start it is about to be trained, and after its last word it is not any more.
+        return 0.0 if self.alive or self._thread.ident is None else None
 
     @property
     def alive(self) -> bool:

@@ -10,6 +10,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
+from simo2_core.run.state import State
 from simo2_tui.widgets.cells import Cells
 from simo2_tui.widgets.palette import ACCENT, ALERT, FAINT, GOOD, MUTED, TEXT, Glyphs
 from simo2_tui.widgets.view import CellsView
@@ -21,19 +22,20 @@ NARROWEST = 20
 """Columns beside the time from which on a line of the log is broken into rows; in fewer it is cut."""
 
 TONE = {
-    "training": GOOD,
-    "completed": GOOD,
-    "compiling": ACCENT,
-    "preparing": ACCENT,
-    "stopped": ACCENT,
-    "paused": 1,
-    "stopping": 1,
-    "interrupted": 1,
-    "diverged": ALERT,
-    "failed": ALERT,
-    "dead": ALERT,
+    **dict.fromkeys((State.TRAINING, State.COMPLETED), GOOD),
+    **dict.fromkeys((State.COMPILING, State.PREPARING, State.STOPPED), ACCENT),
+    **dict.fromkeys((State.PAUSED, State.STOPPING, State.INTERRUPTED), 1),
+    **dict.fromkeys((State.DIVERGED, State.FAILED, State.DEAD, State.DAMAGED), ALERT),
+    **dict.fromkeys((State.EMPTY, State.READING), MUTED),
 }
 """The ink of each state."""
+
+_STYLES = {GOOD: "green", ACCENT: "cyan", 1: "yellow", ALERT: "red", MUTED: "dim"}
+
+
+def state_style(state: State) -> str:
+    """The style of a state in a list: that of its ink, bold while a process is at work on the run."""
+    return ("bold " if state.running else "") + _STYLES[TONE[state]]
 
 
 def duration(seconds: float | None) -> str:

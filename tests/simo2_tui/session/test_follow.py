@@ -4,12 +4,15 @@ import time
 import pytest
 
 from simo2_core.errors import RunError
+from simo2_core.events import RunFinished
 from simo2_core.run.control import read_command
 from simo2_core.run.log import EventLog, rewind
-from simo2_core.run.summary import summarise
+from simo2_core.run.state import State
+from simo2_core.run.summary import SummaryReader, summarise
+from simo2_tui.session import follow as follow_module
 from simo2_tui.session.base import state_of
 from simo2_tui.session.follow import FollowSession, LogTail
-from tests.simo2_tui.recorded import logged, write_run
+from tests.simo2_tui.recorded import evaluated, logged, write_run
 
 
 def wait_for(check, seconds=5.0):
@@ -109,7 +112,7 @@ def test_a_command_is_left_in_the_folder_of_a_run_that_lives(tmp_path, follow):
         [path] = run.control.glob("*.json")
         command = read_command(path)
     assert command.command == "checkpoint"
-    assert "attach pid" in command.source
+    assert "attach pid" in str(command.source)
 
 
 def test_nobody_to_command_and_read_only_are_refused_with_the_cure(tmp_path, follow):
@@ -144,6 +147,51 @@ def test_the_summary_of_a_run(tmp_path, options, state):
 def test_the_summary_of_a_run_that_lives_or_never_began(tmp_path):
     run = write_run(tmp_path)
     with run.own():
-        assert summarise(run).state == "running"
+        assert summarise(run).state is State.TRAINING
+        assert summarise(run).state.running
     run.events_path.write_text(json.dumps({"event": "evaluated"}) + "\ntorn")
     assert summarise(run).state == "empty"
+
+
+def test_a_summary_that_is_read_again_reads_what_was_added(tmp_path):
+    run = write_run(tmp_path, upto=40)
+    reader = SummaryReader(run)
+    first = reader.read()
+    assert (first.step, len(first.knn)) == (40, 1)
+    log = EventLog(run.events_path)
+    log.write(logged(41, 4, 400))
+    log.write(evaluated(44, 0.3))
+    log.close()
+    again = reader.read()
+    assert (again.step, len(again.knn)) == (44, 2)
+    assert again == summarise(run)
+    rewind(run, 20)
+    assert reader.read() == summarise(run)
+    assert reader.read().step == 20
+
+
+def test_a_log_that_is_not_read_yet_is_no_death(tmp_path):
+    session = FollowSession(write_run(tmp_path, upto=400, finish="completed"))
+    assert state_of(session) is State.READING
+    session.start()
+    assert session.wait_until_read(5)
+    assert state_of(session) is State.COMPLETED
+    session.close()
+
+
+def test_the_last_words_of_an_owner_are_read_before_it_is_called_dead(tmp_path, monkeypatch):
+    monkeypatch.setattr(follow_module, "OWNER_SECONDS", 0.0)
+    monkeypatch.setattr(follow_module, "POLL_SECONDS", 0.3)
+    run = write_run(tmp_path, upto=8)
+    with run.own():
+        session = FollowSession(run)
+        session.start()
+        assert session.wait_until_read(5)
+        assert state_of(session) is State.TRAINING
+        log = EventLog(run.events_path)
+        log.write(RunFinished(step=8, reason="stopped", message="done", checkpoint=None, seconds={}))
+        log.close()
+    seen = set()
+    wait_for(lambda: seen.add(state_of(session)) or not session.alive)
+    assert seen <= {State.TRAINING, State.STOPPED}
+    session.close()

@@ -79,12 +79,12 @@ def test_what_an_earlier_start_was_told_is_over_and_compiling_is_known():
         embedding_size=2, train_images=4, validation_images=4, test_images=4, device="1 x cpu", raw_pixels_knn=0.5,
     )  # fmt: skip
     for event, compiling, word in (
-        (begun, True, ""),
-        (events.Compiled(seconds=1.0), False, ""),
+        (begun, True, None),
+        (events.Compiled(seconds=1.0), False, None),
         (events.ControlApplied(step=1, command="stop", source="q"), False, "stop"),
         (events.RolledBack(step=0, from_step=1, learning_rate=1e-3, left=1), True, "stop"),
         (events.Compiled(seconds=1.0), False, "stop"),
-        (begun, True, ""),
+        (begun, True, None),
     ):
         history.add(event)
-        assert (history.compiling, history.word) == (compiling, word)
+        assert (history.compiling, history.course.word) == (compiling, word)

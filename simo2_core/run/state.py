@@ -1,0 +1,103 @@
+"""The state of a run, in the one word that every list and every screen has for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from simo2_core.commands import Command
+from simo2_core.events import Compiled, ControlApplied, Event, RolledBack, RunFinished, RunStarted, StepsLogged
+
+
+class State(StrEnum):
+    """What a run is doing, or how it ended.
+
+    A process owns it: `preparing` (data, before the first word of the start), `compiling`, `training`, `paused`,
+    `stopping`. It ended by itself: `completed`, `stopped`, `interrupted`, `diverged`, `failed`. Nobody owns it and
+    it did not end: `dead`, or `empty` where it never began. Its settings cannot be read: `damaged`. A screen that
+    has not read the log yet says `reading`.
+    """
+
+    PREPARING = "preparing"
+    COMPILING = "compiling"
+    TRAINING = "training"
+    PAUSED = "paused"
+    STOPPING = "stopping"
+    COMPLETED = "completed"
+    STOPPED = "stopped"
+    INTERRUPTED = "interrupted"
+    DIVERGED = "diverged"
+    FAILED = "failed"
+    DEAD = "dead"
+    EMPTY = "empty"
+    DAMAGED = "damaged"
+    READING = "reading"
+
+    @property
+    def running(self) -> bool:
+        """Whether a process is at work on it."""
+        return self in _RUNNING
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether it can be gone on with."""
+        return not self.running and self not in (State.COMPLETED, State.DAMAGED, State.READING)
+
+    @property
+    def bad(self) -> bool:
+        """Whether somebody should look at it."""
+        return self in (State.DIVERGED, State.FAILED, State.DEAD, State.DAMAGED)
+
+
+_RUNNING = (State.PREPARING, State.COMPILING, State.TRAINING, State.PAUSED, State.STOPPING)
+
+
+@dataclass
+class Course:
+    """What a log says of the state, event by event."""
+
+    started: bool = False
+    compiling: bool = False
+    """Whether the step of the newest start, or of a way back, is still being compiled."""
+    word: Command | None = None
+    """The newest of pause, resume and stop that the newest start was told."""
+    finished: State | None = None
+    """How the newest start ended, until a later one."""
+    finished_at: float = 0.0
+    """When, in seconds since 1970."""
+
+    def add(self, event: Event) -> None:
+        """Takes one more event; those that say nothing of the state are passed over."""
+        match event:
+            case RunStarted():
+                # what an earlier start was told is over
+                self.started, self.compiling, self.word, self.finished = True, True, None, None
+            case RolledBack():
+                self.compiling = True
+            case Compiled() | StepsLogged():
+                self.compiling = False
+            case ControlApplied(command=Command.PAUSE | Command.RESUME | Command.STOP):
+                self.word = event.command
+            case RunFinished():
+                self.finished = State(event.reason)
+                self.finished_at = event.time
+
+    def state(self, owned_since: float | None) -> State:
+        """The state of a run whose settings can be read.
+
+        Args:
+            owned_since: when the process that holds the run began to, in seconds since 1970; None where none does.
+        """
+        if owned_since is None:
+            return self.finished or (State.DEAD if self.started else State.EMPTY)
+        if self.finished is not None:
+            # Who ended it holds it a little longer, and after its end a run is measured; a later owner begins again.
+            over = self.finished is State.COMPLETED or owned_since <= self.finished_at
+            return self.finished if over else State.PREPARING
+        if not self.started:
+            return State.PREPARING
+        if self.word == Command.STOP:
+            return State.STOPPING
+        if self.compiling:
+            return State.COMPILING
+        return State.PAUSED if self.word == Command.PAUSE else State.TRAINING
