@@ -11,7 +11,7 @@ from PIL import Image
 
 from simo2_core import load_encoder
 from simo2_core.checkpoints.checkpoint import find_checkpoint
-from simo2_core.checkpoints.exported import export_encoder
+from simo2_core.checkpoints.exported import export_encoder, read_exported
 from simo2_core.data.sources.digits import load_digits
 from simo2_core.errors import RunError
 from simo2_core.presets import PRESETS
@@ -92,3 +92,40 @@ def test_what_is_damaged_is_one_line(checkpoint: Path, tmp_path: Path, damage: s
         load_encoder(tmp_path)
     assert "\n" not in str(caught.value)
     assert str(tmp_path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("std", [0.0], "std is"), ("std", [1e-30], "std is"), ("std", [float("nan")], "std is"),
+        ("std", "x", "could"), ("std", None, "std is"), ("mean", [1e300], "mean is"), ("mean", [-0.1], "mean is"),
+        ("mean", [[0.1]], "mean is"),
+        ("image_shape", [10**9, 8, 1], "two sides up to 16,384"), ("image_shape", [8, -1, 1], "two sides"),
+        ("image_shape", [8, 8, 2], "1 or 3 channels"), ("image_shape", [10**400, 8, 1], "two sides"),
+        ("image_shape", [8.5, 8, 1], "two sides"), ("image_shape", [8, 8], "unpack"),
+        ("sha256", "0" * 64, "has changed"),
+        ("mean", ..., "it has no 'mean'"), ("model", ..., "it has no 'model'"),
+    ],
+)  # fmt: skip
+def test_facts_that_no_encoder_has_are_refused(
+    checkpoint: Path, tmp_path: Path, name: str, value: Any, said: str
+) -> None:
+    facts = export_encoder(checkpoint, tmp_path)
+    facts = {key: given for key, given in {**facts, name: value}.items() if given is not ...}
+    (tmp_path / "encoder.json").write_text(json.dumps(facts))
+    with pytest.raises(RunError, match=re.escape(str(tmp_path))) as caught:
+        read_exported(tmp_path)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_flipped_bit_of_the_weights_is_noticed_where_there_is_a_checksum(checkpoint: Path, tmp_path: Path) -> None:
+    facts = export_encoder(checkpoint, tmp_path)
+    weights = bytearray((tmp_path / "encoder.safetensors").read_bytes())
+    weights[-3] ^= 1
+    (tmp_path / "encoder.safetensors").write_bytes(weights)
+    with pytest.raises(RunError, match="has changed since it was written"):
+        read_exported(tmp_path)
+    del facts["sha256"]
+    (tmp_path / "encoder.json").write_text(json.dumps(facts))
+    assert read_exported(tmp_path)[1].keys() == {f"params/{name.replace('.', '/')}" for name in facts["arrays"]}
