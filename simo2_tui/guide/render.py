@@ -32,7 +32,9 @@ class _PlainCode(CodeBlock):
     """A block of code, indented, on no ground of its own: it can be copied, and looks the same on every theme."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield Padding(Text(str(self.text).rstrip(), "cyan"), (0, 0, 0, 2))
+        code = Text(str(self.text).rstrip(), "cyan")
+        room = options.max_width - code.__rich_measure__(console, options).maximum
+        yield Padding(code, (0, 0, 0, max(0, min(2, room))))
 
 
 class _OpenTable(TableElement):
