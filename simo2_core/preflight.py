@@ -191,7 +191,7 @@ def _balance(config: Config, facts: DatasetFacts) -> list[Finding]:
     """Whether pulling keeps up with pushing: at right angles a pair of one class has no gradient left to return by.
 
     An image has k − 1 pairs of its own class and C − 1 of others in its slot. What comes of too few is measured in
-    README (26 letters, batch 160: kNN 23% for 20 classes of 8, 73% for 10 of 16, 80% for 5 of 32).
+    the guide's studies (26 letters, batch 160: kNN 23% for 20 classes of 8, 73% for 10 of 16, 80% for 5 of 32).
     """
     k = config.samples_per_class
     classes = config.classes_per_batch(facts.images if config.objective.labels == "none" else facts.classes)

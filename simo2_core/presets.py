@@ -5,7 +5,7 @@ row against its builder. `cifar10`, `stl10` and `cifar100` keep D, k and learnin
 
 How the others were chosen: D is at least the number of classes, so that they can be orthogonal; k is at most the
 images that the smallest class has left for training; and a batch draws no more classes than k, because the loss does
-not gather what it has parted (measured in README: 20 classes of 8 letters stay apart, 10 of 16 do not).
+not gather what it has parted (the guide's studies: 20 classes of 8 letters stay apart, 10 of 16 do not).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How many kills a run survives: `python -m tests.benchmarks.kills 32`. Prints the figures that README quotes."""
+"""How many kills a run survives: `python -m tests.benchmarks.kills 32`. Prints the figures that the guide quotes."""
 
 from __future__ import annotations
 

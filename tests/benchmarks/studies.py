@@ -1,4 +1,4 @@
-"""The comparisons that README reports, by `simo2 compare`, and a figure of those that vary one number.
+"""The comparisons that the guide reports, by `simo2 compare`, and a figure of those that vary one number.
 
     python -m tests.benchmarks.studies FOLDER [NAME ...]
 
