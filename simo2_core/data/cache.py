@@ -10,7 +10,6 @@ An entry appears by one rename, so it is whole or absent. What decides its conte
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -28,6 +27,7 @@ from simo2_core.cache_folder import cache_folder
 from simo2_core.data.dataset import Skipped
 from simo2_core.data.placement import disk_free, human_bytes
 from simo2_core.errors import DataError
+from simo2_core.file_lock import lock_after_others, lock_now
 
 FORMAT = 1
 """Version of the layout; part of every key."""
@@ -227,15 +227,16 @@ def _seal(
 def lock(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
     """Holds the file `path` for this process alone, after calling `waiting` when another one has it.
 
-    The kernel lets go of it when the process dies, so a lock is never left behind.
+    The kernel lets go of it when the process dies, so a lock is never left behind. On a file system without locks two
+    processes may do the same work; each puts it in place whole.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_now(descriptor)
         except BlockingIOError:
             waiting()
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            lock_after_others(descriptor)
         yield
     finally:
         os.close(descriptor)

@@ -8,30 +8,29 @@ runs/NAME/
   plots/*.png
   train.log          for people
   control/           commands from outside
-  lock               held by the owner process for as long as it lives
+  lock, .lock        names the owner process, and is locked by it for as long as it lives: see `owner.py`
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import json
 import os
 import re
 import shutil
-import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from simo2_core.config import FORMAT, Config
-from simo2_core.errors import ConfigError, NewerFormatError, RunError, RunLockedError, Simo2Error
+from simo2_core.errors import ConfigError, NewerFormatError, RunError
 from simo2_core.events import Event, WarningRaised, from_line
 from simo2_core.paths import exists, user_path
 from simo2_core.run.files import disk_error, sync_folder, write_whole
+from simo2_core.run.owner import Note, Owner, hold, owner_of
 
 DAMAGED = "log-damaged"
 """The code of the warning that a log has lines which cannot be read."""
@@ -56,6 +55,8 @@ class RunDirectory:
         self.plots = path / "plots"
         self.control = path / "control"
         self.log_path = path / "train.log"
+        self.notes: list[Note] = []
+        """What a user should know about how this process came to own the run, once it does."""
         self._new = False
 
     @property
@@ -193,63 +194,38 @@ class RunDirectory:
     def own(self) -> Iterator[None]:
         """Holds the run for this process; the kernel lets go of it when the process dies, however it dies.
 
-        A run made here that one of our own errors ends before it has said anything is removed: it never began.
+        A run made here that an error ends before it has said anything is removed: it never began. What a user should
+        know about the owning is in `notes`.
 
         Raises:
             RunLockedError: another live process owns it; the message names its process and host.
         """
-        path = self.path / "lock"
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise disk_error("locking", path, error) from error
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                owner = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "another process"
-                raise RunLockedError(
-                    f"{self.path} belongs to {owner}, which is still running. "
-                    f"Watch it with: simo2 attach {self.path}. Or stop it first."
-                ) from None
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+        with hold(self.path) as notes:
+            self.notes = notes
             self.sweep()
             try:
                 yield
-            except (Simo2Error, KeyboardInterrupt):
+            except BaseException:
                 if self._new and not self._begun():
                     shutil.rmtree(self.path, ignore_errors=True)
                 raise
-        finally:
-            os.close(descriptor)
 
     def _begun(self) -> bool:
         said = self.events_path.exists() and self.events_path.stat().st_size > 0
         return said or any(self.checkpoints.glob("*"))
 
+    def owner(self) -> Owner:
+        """Who trains the run, as far as it can be seen from here; looking locks nothing."""
+        return owner_of(self.path)
+
     def owned(self) -> bool:
-        """Whether a live process owns the run now."""
-        try:
-            descriptor = os.open(self.path / "lock", os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
+        """Whether somebody trains the run now, or may do so on a machine that cannot be asked from here."""
+        return self.owner().may_live
 
     def owned_since(self) -> float | None:
-        """When the live process that owns the run took it, in seconds since 1970; None where nobody owns it."""
-        if not self.owned():
-            return None
-        try:
-            return (self.path / "lock").stat().st_mtime
-        except OSError:
-            return None
+        """When the process that owns the run took it, in seconds since 1970; None where nobody owns it."""
+        owner = self.owner()
+        return owner.since if owner.may_live else None
 
 
 def _digest(body: Mapping[str, Any]) -> str:

@@ -136,8 +136,10 @@ def record(events: Iterable[Event], run: RunDirectory, *, say: Callable[[str], N
                     log = None
                 damaged = rewind(run, event.step)
                 log = EventLog(run.events_path)
-                if damaged:
-                    warning = _lines_lost(run, event.step, damaged)
+                notes = [_lines_lost(run, event.step, damaged)] if damaged else []
+                notes += [WarningRaised(step=event.step, code="owner", **note._asdict()) for note in run.notes]
+                run.notes = []
+                for warning in notes:
                     log.write(warning)
                     yield warning
             error = log.write(event)

@@ -9,9 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-import re
 import shutil
-import socket
 import sys
 import time
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from simo2_core.data.placement import host_memory_free
+from simo2_core.run.owner import Presence
 from simo2_tui.session.base import Session
 
 SECONDS = 2.0
@@ -115,12 +114,8 @@ def _trainer(session: Session) -> int | None:
         return None
     if session.owned_here:
         return os.getpid()
-    try:
-        text = (session.run.path / "lock").read_text(errors="replace") if session.run else ""
-    except OSError:
-        return None
-    found = re.match(r"process (\d+) on (\S+)", text)
-    return int(found[1]) if found and found[2] == socket.gethostname() else None
+    owner = session.run.owner() if session.run else None
+    return owner.pid if owner is not None and owner.presence == Presence.HERE else None
 
 
 def _cpu_seconds(pid: int) -> float | None:

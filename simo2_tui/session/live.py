@@ -153,7 +153,7 @@ class LiveSession:
             self._error = error
         except BaseException as error:  # a crash here must reach the screen, whatever it is
             self._error = error
-            with self._run.log_path.open("a", encoding="utf-8") as log:
+            with contextlib.suppress(OSError), self._run.log_path.open("a", encoding="utf-8") as log:
                 traceback.print_exception(error, file=log)
 
 
