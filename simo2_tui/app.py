@@ -87,6 +87,7 @@ class Console(App[int]):
         name: str | None = None,
         session: Session | None = None,
         ascii_only: bool = False,
+        colour: bool = True,
         theme: str = "simo2-dark",
         budget: int = BUDGET,
         sent: Callable[[], int] = lambda: 0,
@@ -98,6 +99,7 @@ class Console(App[int]):
 
         Args:
             name: the name of the first run that is started here.
+            colour: whether the terminal shows colours; `NO_COLOR` says no as well.
             budget: bytes a second that the screen may send; it draws less often to stay below.
             sent: how many bytes the terminal has taken so far.
             stalled: whether the terminal takes nothing now: then nothing is drawn.
@@ -107,6 +109,7 @@ class Console(App[int]):
         self.run_dir = run_dir
         self.session = session
         self.ascii_only = ascii_only
+        self.no_color = self.no_color or not colour
         self._preset, self._overrides, self._name = preset, dict(overrides or {}), name
         self._theme_name = theme
         self._budget, self._sent, self._stalled = budget, sent, stalled

@@ -18,7 +18,7 @@ from simo2_tui.app import BUDGET, CANCELLED, DETACHED, LEFT, Console
 from simo2_tui.foreground import split, stay_behind
 from simo2_tui.session.follow import FollowSession
 from simo2_tui.session.live import LiveSession
-from simo2_tui.terminal import Link, driver_for, let_go, require_terminal, stray_output
+from simo2_tui.terminal import Link, driver_for, let_go, needs_ascii, require_terminal, shows_colour, stray_output
 
 
 def run_console(
@@ -27,7 +27,7 @@ def run_console(
     run_dir: Path,
     *,
     name: str | None = None,
-    ascii_only: bool = False,
+    ascii_only: bool | None = None,
     theme: str = "simo2-dark",
     budget: int = BUDGET,
 ) -> int:
@@ -38,6 +38,7 @@ def run_console(
 
     Args:
         overrides: settings by leaf name, as `Config.replace` takes them.
+        ascii_only: draw in ASCII; by default where the terminal or its locale shows nothing else.
         budget: bytes a second that the screen may send over the link.
 
     Raises:
@@ -57,7 +58,7 @@ def attach_console(
     run: RunDirectory,
     read_only: bool = False,
     *,
-    ascii_only: bool = False,
+    ascii_only: bool | None = None,
     theme: str = "simo2-dark",
     budget: int = BUDGET,
 ) -> int:
@@ -78,12 +79,18 @@ def attach_console(
     return _show(run.path.parent, session=session, ascii_only=ascii_only, theme=theme, budget=budget)
 
 
-def _show(run_dir: Path, **options: Any) -> int:
+def _show(run_dir: Path, *, ascii_only: bool | None, **options: Any) -> int:
+    ascii_only = needs_ascii(os.environ) if ascii_only is None else ascii_only
+    colour = shows_colour(os.environ)
+    if not os.environ.get("NO_COLOR"):
+        os.environ.pop("NO_COLOR", None)  # an empty one says nothing, and Textual would heed it
     # Textual turns colours into greys for NO_COLOR (no-color.org); whoever sets it wants no codes of colours at all.
-    link = Link(1, ascii_only=bool(options.get("ascii_only")), colour="NO_COLOR" not in os.environ)
+    link = Link(1, ascii_only=ascii_only, colour=colour)
     with stray_output() as stray:
         app = Console(
             run_dir,
+            ascii_only=ascii_only,
+            colour=colour,
             sent=lambda: link.sent,
             stalled=lambda: link.waiting,
             on_run=lambda run: stray.send_to(run.log_path),

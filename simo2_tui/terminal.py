@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import select
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,31 @@ def require_terminal() -> None:
         raise ConfigError(f"the console needs a terminal, and standard input or output is none. {instead}")
     if os.environ.get("TERM", "") in ("", "dumb", "unknown"):
         raise ConfigError(f"the console cannot draw on TERM={os.environ.get('TERM', '')!r}. {instead}")
+
+
+_ASCII_TERMINALS = re.compile(r"linux|vt\d+|ansi|pcansi|cons\d+|sun|wy(se)?\d+")
+"""Their fonts have no braille, and few of the other characters."""
+
+_COLOURLESS_TERMINALS = re.compile(r"vt\d+|sun|wy(se)?\d+|.*-mono|.*-m")
+
+
+def needs_ascii(environ: Mapping[str, str]) -> bool:
+    """Whether the terminal, or the locale that speaks for it, shows nothing but ASCII.
+
+    A locale that is not set says nothing: many a container has none, behind a terminal that draws everything.
+    """
+    if _ASCII_TERMINALS.fullmatch(environ.get("TERM", "").split("-")[0]):
+        return True
+    names = [environ.get(name, "") for name in ("LC_ALL", "LC_CTYPE", "LANG")]
+    if names[:2] == ["", "C.UTF-8"] and names[2] in ("C", "POSIX"):
+        names[1] = ""  # by Python itself, when it starts in the locale C: PEP 538
+    chosen = next((name for name in names if name), "")
+    return bool(chosen) and not re.search(r"utf-?8", chosen, re.IGNORECASE)
+
+
+def shows_colour(environ: Mapping[str, str]) -> bool:
+    """Whether the terminal has colours, and its user wants them (no-color.org)."""
+    return not environ.get("NO_COLOR") and not _COLOURLESS_TERMINALS.fullmatch(environ.get("TERM", ""))
 
 
 class Link:

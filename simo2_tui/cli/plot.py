@@ -112,8 +112,8 @@ def _show(path: Path) -> None:
 
     console = make_console()
     width, height = console.size.width, max(4, console.size.height - 3)
-    ascii_only = console.no_color or console.color_system is None or os.environ.get("TERM") == "dumb"
-    strips = render_picture(read_picture(path, width, height), width, ascii_only=ascii_only)
+    shades = console.no_color or console.color_system is None or os.environ.get("TERM") == "dumb"
+    strips = render_picture(read_picture(path, width, height), width, shades=shades)
     console.print(Segments([piece for strip in strips for piece in (*strip, Segment.line())]), end="")
 
 

@@ -12,7 +12,10 @@ from simo2_tui.cli.options import DEFAULT_RUN_DIR, RunDirOption, with_settings
 
 THEMES = ("dark", "light", "contrast")
 
-AsciiOption = Annotated[bool, typer.Option("--ascii", help="Draw with ASCII characters only.")]
+AsciiOption = Annotated[
+    bool | None,
+    typer.Option("--ascii/--unicode", help="Draw in ASCII; by default where terminal or locale show nothing else."),
+]
 ThemeOption = Annotated[str, typer.Option(help="dark, light or contrast.")]
 BudgetOption = Annotated[
     int, typer.Option("--refresh", min=500, help="Bytes a second that the screen may send over the link.")
@@ -24,7 +27,7 @@ def _tui(
     *,
     run_dir: RunDirOption = DEFAULT_RUN_DIR,
     name: Annotated[str | None, typer.Option(help="Name of the run's folder; by default preset and time.")] = None,
-    ascii_only: AsciiOption = False,
+    ascii_only: AsciiOption = None,
     theme: ThemeOption = "dark",
     refresh: BudgetOption = 8000,
     settings: Mapping[str, Any],
@@ -43,7 +46,7 @@ def attach_command(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run directory, a name, or latest.")] = "latest",
     run_dir: RunDirOption = DEFAULT_RUN_DIR,
     read_only: Annotated[bool, typer.Option("--read-only", help="Watch only: no key commands the run.")] = False,
-    ascii_only: AsciiOption = False,
+    ascii_only: AsciiOption = None,
     theme: ThemeOption = "dark",
     refresh: BudgetOption = 8000,
 ) -> None:

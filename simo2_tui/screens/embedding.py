@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -28,9 +29,11 @@ from simo2_tui.session.snapshot import Projector, Snapshot, read_snapshot
 from simo2_tui.session.tsne import TsneJob
 from simo2_tui.widgets.charts import CurveChart
 from simo2_tui.widgets.embedding_views import ClassLegend, CosineHistogram, HeatMap, ScatterPlot
+from simo2_tui.widgets.names import shown_names
 from simo2_tui.widgets.palette import ACCENT, ALERT, MUTED, TEXT, Glyphs
 from simo2_tui.widgets.text import Lines, Span
 from simo2_tui.widgets.thumbnails import Thumbnail, ThumbnailRow
+from simo2_tui.widgets.view import glyphs_of
 
 VIEWS = ("cloud", "heat", "cosines")
 """What the keys 1 to 3 show where not all fit."""
@@ -177,7 +180,8 @@ class EmbeddingScreen(Screen[None]):
             row.show((), "This run kept no thumbnails: a simo2 of this version writes them at its first evaluation.")
             return
         found = snapshot.nearest(picked, max(0, row.room - 1))
-        row.show(_thumbnails(snapshot, self._thumbnails, picked, found))
+        names = shown_names(snapshot.class_names, row.columns - len("+0.99 "), glyphs_of(self.app))
+        row.show(_thumbnails(snapshot, names, self._thumbnails, picked, found))
         others = sum(snapshot.labels_n[index] != snapshot.labels_n[picked] for index, _ in found)
         row.border_subtitle = Content(f"{len(found) - others} of {len(found)} of the same class")
 
@@ -272,13 +276,17 @@ class EmbeddingScreen(Screen[None]):
 
 
 def _thumbnails(
-    snapshot: Snapshot, images: NDArray[np.uint8], picked: int, found: list[tuple[int, float]]
+    snapshot: Snapshot,
+    names: Sequence[str],
+    images: NDArray[np.uint8],
+    picked: int,
+    found: list[tuple[int, float]],
 ) -> list[Thumbnail]:
     label = int(snapshot.labels_n[picked])
-    items = [Thumbnail(images[picked], snapshot.class_names[label], ACCENT)]
+    items = [Thumbnail(images[picked], names[label], ACCENT)]
     for index, cosine in found:
         other = int(snapshot.labels_n[index])
-        caption = f"{cosine:+.2f} {snapshot.class_names[other]}"
+        caption = f"{cosine:+.2f} {names[other]}"
         items.append(Thumbnail(images[index], caption, MUTED if other == label else ALERT))
     return items
 
@@ -293,9 +301,10 @@ def _worst_rows(snapshot: Snapshot, glyphs: Glyphs) -> list[list[Span]]:
             (f", at least {floor:.3f} (Welch)" if floor else ", 0 is possible", MUTED),
         ]
     ]
+    short = dict(zip(snapshot.class_names, shown_names(snapshot.class_names, 14, glyphs), strict=True))
     for first, second, value in snapshot.confused_pairs(8):
         if abs(value) < SQUARE:
             break
-        rows.append([(f"{value:+.2f} ", ALERT if abs(value) > 0.5 else TEXT), (f"{first[:14]} ", TEXT),
-                     ("· " if glyphs.braille else "- ", MUTED), (second[:14], TEXT)])  # fmt: skip
+        rows.append([(f"{value:+.2f} ", ALERT if abs(value) > 0.5 else TEXT), (f"{short[first]} ", TEXT),
+                     ("· " if glyphs.braille else "- ", MUTED), (short[second], TEXT)])  # fmt: skip
     return rows

@@ -31,6 +31,9 @@ RIGHT = 6
 RIGHT_FROM = 38
 """Columns from which on the axis at the right has labels as well."""
 
+MARKS = 8
+"""Marks along a curve where there are no colours."""
+
 Array = NDArray[np.float64]
 
 
@@ -172,8 +175,12 @@ def render_curves(
             y = y if item.right else _scale(y, view)
             raster.line(item.x, y, x_range, y_right if item.right else y_range, item.ink if ink is None else ink)
     raster.stamp(cells, 1, left, glyphs)
-    for item in series:
-        _points(cells, frame, item, view, y_right if item.right else y_range, glyphs)
+    for place, item in enumerate(series):
+        mark = _mark(place, glyphs)
+        y_axis = y_right if item.right else y_range
+        _points(cells, frame, item, view, y_axis, glyphs, mark)
+        if mark and not item.dotted:
+            _marks(cells, frame, item, view, y_axis, mark, (place + 1) / (len(series) + 1))
     _step_axis(cells, frame, view)
     _flags(cells, frame, flags, view, glyphs)
     if view.cursor is not None and view.low <= view.cursor <= view.high:
@@ -193,7 +200,8 @@ def _flags(cells: Cells, frame: _Frame, flags: Sequence[Flag], view: View, glyph
         row, mark = (frame.rows, glyphs.waiting) if flag.waiting else (1, glyphs.flag)
         free = cells.glyphs[row, frame.left + int(column)] in (ord(" "), ord(glyphs.grid), ord(glyphs.flag))
         if free or flag.waiting:  # a call that waits is a dip of the curve just there
-            cells.write(row, frame.left + int(column), mark, flag.ink)
+            alarm = flag.ink == ALERT and not flag.waiting and not glyphs.colour
+            cells.write(row, frame.left + int(column), "!" if alarm else mark, flag.ink)
 
 
 def _scale(y: Array, view: View) -> Array:
@@ -233,7 +241,13 @@ def _right_axis(cells: Cells, frame: _Frame, y_range: tuple[float, float], ink: 
 
 
 def _points(
-    cells: Cells, frame: _Frame, item: Series, view: View, y_range: tuple[float, float], glyphs: Glyphs
+    cells: Cells,
+    frame: _Frame,
+    item: Series,
+    view: View,
+    y_range: tuple[float, float],
+    glyphs: Glyphs,
+    mark: str,
 ) -> None:
     x, y = _visible(item, view)
     columns, x_range = frame.columns, (view.low, view.high)
@@ -246,7 +260,31 @@ def _points(
         place = dot_columns(x[~broken], x_range, columns * 2) // 2
         share = (scaled - y_range[0]) / (y_range[1] - y_range[0])
         for column, level in zip(place.tolist(), share.tolist(), strict=True):
-            cells.write(frame.row(level), frame.left + column, glyphs.dot, item.ink)
+            cells.write(frame.row(level), frame.left + column, mark or glyphs.dot, item.ink)
+
+
+def _mark(place: int, glyphs: Glyphs) -> str:
+    """What tells the curve at that place from the others where there are no colours; "" where there are."""
+    return "" if glyphs.colour else glyphs.markers[place % len(glyphs.markers)]
+
+
+def _marks(
+    cells: Cells,
+    frame: _Frame,
+    item: Series,
+    view: View,
+    y_range: tuple[float, float],
+    mark: str,
+    beside: float,
+) -> None:
+    """A few marks on a curve, `beside` (a share of their distance) those of the other curves."""
+    for column in ((np.arange(MARKS) + beside) / MARKS * frame.columns).astype(int).tolist():
+        x = view.low + (view.high - view.low) * column / max(1, frame.columns - 1)
+        value = value_at(item, x, view.smooth) if len(item.x) and x <= item.x[-1] else None
+        level = math.nan if value is None else value if item.right else float(_scale(np.array([value]), view)[0])
+        if math.isfinite(level):
+            share = (level - y_range[0]) / (y_range[1] - y_range[0])
+            cells.write(frame.row(share), frame.left + column, mark, item.ink)
 
 
 def _step_axis(cells: Cells, frame: _Frame, view: View) -> None:
@@ -285,12 +323,14 @@ def _legend(cells: Cells, series: Sequence[Series], view: View, glyphs: Glyphs) 
     ]
     wide = column + sum(len(item.name) + len(text) + 5 for item, text in zip(series, texts, strict=True)) - 2
     full = wide <= cells.width
-    for item, value, text in zip(series, values, texts, strict=True):
+    for place, (item, value, text) in enumerate(zip(series, values, texts, strict=True)):
+        mark = _mark(place, glyphs)
         if column and column + len(item.name) + len(text) + 1 > cells.width:
             break
         if full:
-            column = cells.write(0, column, glyphs.line + " ", item.ink)
-        # Where the samples of the lines do not fit, the names take their colours.
-        column = cells.write(0, column, item.name + " ", MUTED if full else item.ink)
+            column = cells.write(0, column, (mark or glyphs.line) + " ", item.ink)
+        # Where the samples of the lines do not fit, the names take their colours, or marks.
+        name = item.name if full else mark + item.name
+        column = cells.write(0, column, name + " ", MUTED if full else item.ink)
         broken = value is not None and not math.isfinite(value)
         column = cells.write(0, column, text, ALERT if broken else TEXT) + (2 if full else 1)

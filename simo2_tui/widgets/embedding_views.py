@@ -16,6 +16,9 @@ from simo2_tui.widgets.heatmap import render_heatmap, render_histogram, similari
 from simo2_tui.widgets.scatter import legend_rows, render_legend, render_scatter, step_to
 from simo2_tui.widgets.view import CellsView
 
+VALUED_CLASSES = 20
+"""Up to so many classes each value is worth a row of its own, in which it can be read."""
+
 NAMES_FROM = 20
 """Rows from which on class names are written over the points: in less they would hide the points."""
 
@@ -138,7 +141,7 @@ class ClassLegend(CellsView):
         self.redraw()
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        return legend_rows(self._names, width)
+        return legend_rows(self._names, width, self.glyphs)
 
     def draw(self, width: int, height: int) -> Cells:
         return render_legend(self._names, width, height, isolate=self._isolated, glyphs=self.glyphs)
@@ -177,7 +180,9 @@ class HeatMap(CellsView, can_focus=True):
         self.redraw()
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        return max(6, len(self._matrix_cc) + 2)  # a row a class, the words above and the names below
+        classes = len(self._matrix_cc)
+        rows = classes if classes <= VALUED_CLASSES else -(-classes // 2)  # two of many classes share a row
+        return max(6, rows + 2)  # the words above and the names below
 
     def _arrange(self) -> None:
         self._order = similarity_order(self._matrix_cc) if self._sorted else np.arange(len(self._matrix_cc))

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.cells import cell_len
 
 from simo2_tui.widgets.cells import Cells
+from simo2_tui.widgets.names import shown_names
 from simo2_tui.widgets.palette import ACCENT, DARK, HEAT, HEAT_STEPS, MUTED, TEXT, UNICODE, Glyphs
 
 TEXT_FROM = 0.15
@@ -37,11 +41,58 @@ def short_cosine(value: float, width: int) -> str:
     )
 
 
-def cell_size(classes: int, width: int, height: int, gutter: int) -> tuple[int, int]:
-    """Columns and rows of a matrix cell so that all classes fit, at most 6×3; 0 when they cannot."""
-    across = (width - gutter) // max(1, classes)
-    down = (height - 1) // max(1, classes)
-    return (min(6, across), min(3, down)) if across >= 1 and down >= 1 else (0, 0)
+HALF_CELLS = 4
+"""Columns of a class at most where two classes share a row: more would make stripes of the cells."""
+
+LOUD = 0.3
+"""From this size on the value of a single pair may stand for its whole block."""
+
+NAME = 10
+"""Cells of a name beside its row at most."""
+
+TWO_NAMES = 12
+"""Cells at most of the two names of a row that two classes share; of longer ones the upper is shown."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """How a matrix is laid out in cells."""
+
+    gutter: int
+    """Columns for the names of the rows."""
+    across: int
+    """Columns of a class, or of a block."""
+    rows: Fraction
+    """Rows of a class, or of a block: a half where two share one."""
+    block: int = 1
+    """Classes that share a place, each way."""
+
+    @property
+    def halves(self) -> bool:
+        """Whether two classes share a row."""
+        return self.rows < 1
+
+    def row(self, place: int) -> int:
+        """The row in which the name and the value of a place stand; row 0 is the heading."""
+        return 1 + int(place * self.rows + (self.rows - 1) / 2) if self.rows >= 1 else 1 + int(place * self.rows)
+
+
+def lay_out(classes: int, width: int, height: int, gutter: int, *, halves: bool) -> Grid:
+    """The grid of the finest kind that fits: cells of at most 6×3, half rows if there are any, then blocks of classes.
+
+    Args:
+        height: rows for the matrix, without heading and names below.
+        halves: whether half a cell can have a colour of its own.
+    """
+    room = max(1, width - gutter)
+    across, down = room // classes, height // classes
+    if across and down:
+        return Grid(gutter, min(6, across), Fraction(min(3, down)))
+    if across and halves and 2 * height >= classes:
+        return Grid(gutter, min(HALF_CELLS, across), Fraction(1, 2))
+    block = max(-(-classes // room), -(-classes // (height * (1 + halves))))
+    size = -(-classes // block)
+    return Grid(gutter, min(HALF_CELLS, max(1, room // size)), Fraction(1, 2) if halves else Fraction(1), block)
 
 
 def render_heatmap(
@@ -59,8 +110,8 @@ def render_heatmap(
     Args:
         order: (C,) the class of each row and column, so that alike classes stand together.
         cursor: row and column (positions, after ordering) whose value the top row spells out.
-    Where the matrix does not fit, blocks of classes share a cell and show their value of largest size: a pair
-    that is not orthogonal must not vanish.
+    Where there are too few rows two classes share one, each in half its height. Where that does not do either, blocks
+    of classes share a place: see `reduce_blocks`. Without colours, characters say how large a value is.
     """
     cells = Cells(width, height)
     classes = len(matrix_cc)
@@ -69,48 +120,95 @@ def render_heatmap(
         return cells
     order = np.arange(classes) if order is None else order
     sorted_cc = matrix_cc[np.ix_(order, order)]
-    names = [class_names[index] if index < len(class_names) else str(index) for index in order.tolist()]
-    gutter = min(max(len(name) for name in names), 10, width // 3) + 1
-    across, down = cell_size(classes, width, height - 1, gutter)
-    block = 1
-    if not across:
-        block = int(np.ceil(max(classes / max(1, width - gutter), classes / max(1, height - 2))))
-        size = -(-classes // block)
-        across, down = (max(1, extent) for extent in cell_size(size, width, height - 1, gutter))
-    shown = reduce_blocks(sorted_cc, block)
-    _head(cells, sorted_cc, names, cursor, block)
-    levels = heat_levels(shown)
-    size = len(shown)
-    paper = np.repeat(np.repeat(levels, down, axis=0), across, axis=1)
-    tall, wide = min(paper.shape[0], height - 2), min(paper.shape[1], width - gutter)
-    cells.paper[1 : 1 + tall, gutter : gutter + wide] = paper[:tall, :wide]
-    for i in range(size):
-        row = 1 + i * down + (down - 1) // 2
-        cells.write(row, 0, names[i * block][: gutter - 1].rjust(gutter - 1), MUTED)
-        for j in range(size) if block == 1 and across >= 2 else ():
-            size_of = abs(float(shown[i, j]))
-            text = short_cosine(float(shown[i, j]), across - (across > 2))
-            ink = DARK if size_of >= DARK_FROM else TEXT if size_of >= TEXT_FROM else MUTED
-            cells.write(row, gutter + j * across + _indent(text, across), text, ink)
-    _column_names(cells, [names[j * block] for j in range(size)], gutter, across, 1 + size * down)
-    if cursor is not None and block == 1:
-        row, column = 1 + cursor[0] * down + (down - 1) // 2, gutter + cursor[1] * across
+    every = [class_names[label] if label < len(class_names) else str(label) for label in range(classes)]
+    most = max(1, min(NAME, width // 3))
+    names = [shown_names(every, most, glyphs)[label] for label in order.tolist()]
+    longest = max(cell_len(name) for name in names)
+    halves = bool(glyphs.upper) and glyphs.colour
+    grid = lay_out(classes, width, height - 2, longest + 1, halves=halves)
+    if grid.halves and 2 * longest + 1 <= TWO_NAMES:
+        grid = lay_out(classes, width, height - 2, 2 * longest + 2, halves=halves)
+    shown = reduce_blocks(sorted_cc, grid.block)
+    _head(cells, sorted_cc, [every[label] for label in order.tolist()], cursor, grid.block)
+    _paint(cells, shown, grid, glyphs)
+    _row_names(cells, names, grid, len(shown))
+    _column_names(cells, [shown_names(every, max(1, grid.across - 1), glyphs)[i] for i in order.tolist()], grid)
+    if cursor is not None and grid.block == 1:
+        row, column = grid.row(cursor[0]), grid.gutter + cursor[1] * grid.across
         cells.write(row, column, "[", ACCENT)
-        cells.write(row, column + across - 1, "]", ACCENT)
+        cells.write(row, column + grid.across - 1, "]", ACCENT)
     return cells
 
 
+def _paint(cells: Cells, shown: NDArray[np.float64], grid: Grid, glyphs: Glyphs) -> None:
+    """The colours of the values, and the values themselves where a cell has room for them."""
+    levels = np.repeat(heat_levels(shown), grid.across, axis=1)
+    left = grid.gutter
+    if grid.halves:
+        upper, lower = levels[::2], levels[1::2]
+        right = min(cells.width, left + levels.shape[1])
+        cells.glyphs[1 : 1 + len(upper), left:right] = ord(glyphs.upper)
+        cells.ink[1 : 1 + len(upper), left:right] = upper[:, : right - left]
+        cells.paper[1 : 1 + len(lower), left:right] = lower[:, : right - left]
+        return
+    if glyphs.colour:
+        paper = np.repeat(levels, int(grid.rows), axis=0)
+        tall, wide = min(paper.shape[0], cells.height - 2), min(paper.shape[1], cells.width - left)
+        cells.paper[1 : 1 + tall, left : left + wide] = paper[:tall, :wide]
+    numbers = grid.block == 1 and grid.across >= 2
+    if not numbers and glyphs.colour:
+        return
+    for i, values in enumerate(shown.tolist()):
+        for j, value in enumerate(values):
+            if numbers:
+                text = short_cosine(value, grid.across - (grid.across > 2))
+                ink = DARK if abs(value) >= DARK_FROM else TEXT if abs(value) >= TEXT_FROM else MUTED
+                cells.write(grid.row(i), left + j * grid.across + _indent(text, grid.across), text, ink)
+            else:
+                cells.write(grid.row(i), left + j * grid.across, _shade(value, glyphs) * grid.across, TEXT)
+
+
+def _shade(value: float, glyphs: Glyphs) -> str:
+    """A character for the sign and the size of a value."""
+    steps = glyphs.alike if value >= 0 else glyphs.opposite
+    return "?" if value != value else steps[min(len(steps) - 1, int(abs(value) * len(steps)))]
+
+
+def _row_names(cells: Cells, names: Sequence[str], grid: Grid, size: int) -> None:
+    room = grid.gutter - 1
+    for place in range(0, size, 2 if grid.halves else 1):
+        name, below = names[place * grid.block], names[min(place + 1, size - 1) * grid.block]
+        both = f"{name} {below}"
+        if grid.halves and grid.block == 1 and below != name and cell_len(both) <= room:
+            name = both
+        cells.write(grid.row(place), room - cell_len(name), name, MUTED)
+
+
 def reduce_blocks(matrix_cc: NDArray[np.float64], block: int) -> NDArray[np.float64]:
-    """Blocks of `block` × `block` values, each as its off-diagonal value of largest size, sign kept."""
+    """Blocks of `block` × `block` values, each as the root mean square of its off-diagonal values, in their main sign.
+
+    A pair that is far from orthogonal must not vanish: the loudest in a hundred blocks, two at least, show their value
+    of largest size. If all did, a matrix of many classes would have the colour of its extremes everywhere.
+    """
     if block <= 1:
         return matrix_cc
     classes = len(matrix_cc)
     size = -(-classes // block)
-    padded = np.zeros((size * block, size * block))
-    padded[:classes, :classes] = np.where(np.eye(classes, dtype=bool), 0.0, np.nan_to_num(matrix_cc))
-    blocks = padded.reshape(size, block, size, block).transpose(0, 2, 1, 3).reshape(size, size, -1)
-    pick = np.abs(blocks).argmax(axis=2)
-    return np.take_along_axis(blocks, pick[..., None], axis=2)[..., 0]
+    counted = np.zeros((size * block, size * block))
+    counted[:classes, :classes] = ~np.eye(classes, dtype=bool)
+    padded = np.zeros_like(counted)
+    padded[:classes, :classes] = np.nan_to_num(matrix_cc)
+    padded *= counted
+
+    def blocks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return values.reshape(size, block, size, block).transpose(0, 2, 1, 3).reshape(size, size, -1)
+
+    values, count = blocks(padded), blocks(counted).sum(axis=2)
+    largest = np.take_along_axis(values, np.abs(values).argmax(axis=2)[..., None], axis=2)[..., 0]
+    typical = np.copysign(np.sqrt((values**2).sum(axis=2) / np.maximum(count, 1)), largest)
+    loud = min(size * size, max(2, size * size // 100))
+    least = max(LOUD, float(np.sort(np.abs(largest), axis=None)[-loud]))
+    return np.where(np.abs(largest) >= least, largest, typical)
 
 
 def _head(
@@ -125,22 +223,29 @@ def _head(
     value = float(sorted_cc[at])
     column = cells.write(0, 0, lead, MUTED)
     column = cells.write(0, column, f"cos({names[at[0]]}, {names[at[1]]}) = {value:+.3f}", TEXT)
-    if block > 1:
-        cells.write(0, column + 2, f"{block}×{block} classes a cell", MUTED)
+    words = f"  {block}×{block} classes a cell"
+    if block > 1 and column + len(words) <= cells.width:
+        cells.write(0, column, words, MUTED)
 
 
 def _indent(text: str, across: int) -> int:
     """Columns before a text in a cell: whole cosines end below each other, in their cell's last column but one."""
-    return across - len(text) - (across > 5) if across >= 5 else (across - len(text)) // 2
+    room = across - cell_len(text)
+    return room - (across > 5) if across >= 5 else room // 2
 
 
-def _column_names(cells: Cells, names: Sequence[str], gutter: int, across: int, row: int) -> None:
+def _column_names(cells: Cells, names: Sequence[str], grid: Grid) -> None:
+    """Names below the columns, where there is room to tell most of them apart."""
+    if 2 * len(set(names)) < len(names):
+        return
+    size = -(-len(names) // grid.block)
+    row = 1 + -int(-size * grid.rows // 1)
     taken = -1
-    for index, name in enumerate(names):
-        text = name[: max(1, across - 1)] if across > 1 else name[:1]
-        start = gutter + index * across + _indent(text, across)
-        if start > taken and start + len(text) <= cells.width:
-            taken = cells.write(row, start, text, MUTED)
+    for place in range(size):
+        name = names[place * grid.block]
+        start = grid.gutter + place * grid.across + _indent(name, grid.across)
+        if start > taken and start + cell_len(name) <= cells.width:
+            taken = cells.write(row, start, name, MUTED)
 
 
 def render_histogram(

@@ -13,8 +13,10 @@ from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
+from simo2_tui.widgets.view import glyphs_of
+
 SHADES = " .:-=+*#%@"
-"""From dark to bright, where only ASCII may be drawn."""
+"""From dark to bright, where characters must do."""
 
 
 def read_picture(path: Path, width: int, height: int) -> NDArray[np.uint8]:
@@ -31,8 +33,12 @@ def read_picture(path: Path, width: int, height: int) -> NDArray[np.uint8]:
         return np.asarray(image.convert("RGB").resize((columns, rows), Image.Resampling.LANCZOS))
 
 
-def render_picture(pixels: NDArray[np.uint8], width: int, *, ascii_only: bool = False) -> list[Strip]:
-    """Strips of exactly `width` cells, the picture in the middle; `pixels` has an even number of rows."""
+def render_picture(pixels: NDArray[np.uint8], width: int, *, shades: bool = False) -> list[Strip]:
+    """Strips of exactly `width` cells, the picture in the middle; `pixels` has an even number of rows.
+
+    Args:
+        shades: draw in characters of more or less ink, where there are no half blocks or no colours.
+    """
     columns = min(pixels.shape[1], width)
     left, right = (width - columns) // 2, width - columns - (width - columns) // 2
     strips = []
@@ -41,7 +47,7 @@ def render_picture(pixels: NDArray[np.uint8], width: int, *, ascii_only: bool = 
         segments = [Segment(" " * left)]
         for pair, group in groupby(pairs):
             count = len(list(group))
-            if ascii_only:
+            if shades:
                 segments.append(Segment(SHADES[int(sum(pair) / 6 / 256 * len(SHADES))] * count))
             else:
                 style = Style(color=Color.from_rgb(*pair[:3]), bgcolor=Color.from_rgb(*pair[3:]))
@@ -70,12 +76,13 @@ class Picture(Widget):
         width, height = self.size
         if self._path is None or not (width and height):
             return
+        glyphs = glyphs_of(self.app)
         try:
             pixels = read_picture(self._path, width, height)
         except OSError as error:
             self._strips = [Strip([Segment(str(error)[:width].ljust(width))], width)]
         else:
-            self._strips = render_picture(pixels, width, ascii_only=getattr(self.app, "ascii_only", False))
+            self._strips = render_picture(pixels, width, shades=not glyphs.colour or not glyphs.upper)
         self.refresh()
 
     def render_line(self, y: int) -> Strip:

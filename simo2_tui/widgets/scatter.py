@@ -6,9 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.cells import cell_len
 
+from simo2_core.palette import FEW, MANY
 from simo2_tui.widgets.cells import Cells
-from simo2_tui.widgets.palette import ACCENT, FAINT, MUTED, TEXT, UNICODE, Glyphs, class_ink, class_marker
+from simo2_tui.widgets.names import shown_names
+from simo2_tui.widgets.palette import ACCENT, FAINT, MUTED, TEXT, UNICODE, Glyphs, class_ink, class_markers
 from simo2_tui.widgets.raster import Raster
 
 CELL_ASPECT = 2.0
@@ -41,6 +44,10 @@ def _rounded_up(value: float) -> float:
     return float(np.ceil(value / power * 10) / 10 * power)
 
 
+NAME = 14
+"""Cells of a name beside its points at most."""
+
+
 def render_scatter(
     points_n2: NDArray[np.float64],
     labels_n: NDArray[np.int32],
@@ -70,7 +77,9 @@ def render_scatter(
         return cells
     x_range, y_range = fit(points_n2, width, height)
     dim = np.zeros(len(labels_n), bool) if isolate is None else labels_n != isolate
-    inks = np.where(dim, FAINT, labels_n % 8).astype(np.int16)
+    classes = max(len(class_names), int(labels_n.max()) + 1)
+    markers = class_markers(classes, glyphs)
+    inks = np.where(dim, FAINT, labels_n if classes <= FEW else FEW + labels_n % MANY).astype(np.int16)
     raster = Raster(width, height)
     if dots or dim.any():
         order = np.argsort(~dim, kind="stable") if dots else np.flatnonzero(dim)
@@ -80,14 +89,16 @@ def render_scatter(
     column, row = _cell(points_n2, x_range, y_range, width, height)
     if not dots:
         bright = np.flatnonzero(~dim & np.isfinite(points_n2).all(axis=1))
-        shape = np.array([ord(char) for char in glyphs.markers], np.uint32)
+        shape = np.array([ord(char) for char in markers], np.uint32)
         cells.glyphs[row[bright], column[bright]] = shape[labels_n[bright] % len(shape)]
         cells.ink[row[bright], column[bright]] = inks[bright]
     if names:
-        _names(cells, column, row, labels_n, class_names, isolate)
+        shown = shown_names(class_names, min(NAME, width // 3), glyphs)
+        _names(cells, column, row, labels_n, shown, isolate)
     if selected is not None and 0 <= selected < len(row):
         label = int(labels_n[selected])  # a name, or a point of another class, may lie over it
-        cells.write(int(row[selected]), int(column[selected]), class_marker(label, glyphs), class_ink(label))
+        mark = markers[label % len(markers)]
+        cells.write(int(row[selected]), int(column[selected]), mark, class_ink(label, classes))
         cells.write(int(row[selected]), int(column[selected]) - 1, "[", ACCENT)
         cells.write(int(row[selected]), int(column[selected]) + 1, "]", ACCENT)
     return cells
@@ -162,14 +173,15 @@ def _names(
         mine = labels_n == label
         if not mine.any() or label >= len(class_names):
             continue
-        name = class_names[label][: min(14, cells.width // 3)]
+        name, ink = class_names[label], TEXT if isolate is not None else class_ink(label, len(class_names))
+        long = cell_len(name)
         middle = int(np.median(row[mine])), int(np.median(column[mine]))
         for down, beside in _BESIDE:
-            first = middle[1] + (beside + 1 if beside > 0 else beside - len(name) if beside < 0 else -(len(name) // 2))
+            first = middle[1] + (beside + 1 if beside > 0 else beside - long if beside < 0 else -(long // 2))
             at = middle[0] + down
-            spot = cells.glyphs[at : at + 1, max(0, first - 1) : first + len(name) + 1]
-            if 0 <= at < cells.height and 0 <= first <= cells.width - len(name) and _free(spot, beside):
-                cells.write(at, first, name, TEXT if isolate is not None else class_ink(label))
+            spot = cells.glyphs[at : at + 1, max(0, first - 1) : first + long + 1]
+            if 0 <= at < cells.height and 0 <= first <= cells.width - long and _free(spot, beside):
+                cells.write(at, first, name, ink)
                 break
 
 
@@ -186,27 +198,48 @@ def render_legend(
     cells = Cells(width, height)
     if not (width and height and class_names):
         return cells
-    cell, across = _legend_cell(class_names, width)
+    names, cell, across = _legend_entries(class_names, width, height, glyphs)
+    markers, classes = class_markers(len(names), glyphs), len(names)
     room = across * height
-    for index, name in enumerate(class_names[:room]):
+    for index, name in enumerate(names[:room]):
         row, column = index // across, index % across * cell
-        if index == room - 1 and len(class_names) > room:
-            cells.write(row, column, f"+{len(class_names) - room + 1}", MUTED)
+        if index == room - 1 and classes > room:
+            cells.write(row, column, f"+{classes - room + 1}", MUTED)
             break
         faded = isolate is not None and isolate != index
-        cells.write(row, column, class_marker(index, glyphs), FAINT if faded else class_ink(index))
-        cells.write(row, column + 2, name[: cell - 3], FAINT if faded else TEXT if isolate == index else MUTED)
+        cells.write(row, column, markers[index % len(markers)], FAINT if faded else class_ink(index, classes))
+        cells.write(row, column + 2, name, FAINT if faded else TEXT if isolate == index else MUTED)
     return cells
 
 
-def legend_rows(class_names: Sequence[str], width: int) -> int:
-    """Rows that the whole legend takes."""
-    return -(-len(class_names) // _legend_cell(class_names, width)[1]) if class_names else 1
+def legend_rows(class_names: Sequence[str], width: int, glyphs: Glyphs = UNICODE) -> int:
+    """Rows that the whole legend takes, with names of the usual length."""
+    if not class_names:
+        return 1
+    names = shown_names(class_names, LEGEND_NAMES[0], glyphs)
+    return -(-len(names) // _across(names, width)[1])
 
 
-def _legend_cell(class_names: Sequence[str], width: int) -> tuple[int, int]:
+LEGEND_NAMES = (20, 14, 10, 7, 5)
+"""Cells of a name in the legend: as many as let all classes in, and the last but one where nothing does."""
+
+
+def _legend_entries(
+    class_names: Sequence[str], width: int, height: int, glyphs: Glyphs
+) -> tuple[tuple[str, ...], int, int]:
+    """Names, columns of an entry, and entries beside each other."""
+    for most in LEGEND_NAMES:
+        names = shown_names(class_names, most, glyphs)
+        cell, across = _across(names, width)
+        if across * height >= len(names):
+            return names, cell, across
+    names = shown_names(class_names, LEGEND_NAMES[-2], glyphs)
+    return names, *_across(names, width)
+
+
+def _across(names: Sequence[str], width: int) -> tuple[int, int]:
     """Columns of an entry, and entries beside each other."""
-    cell = min(max(len(name) for name in class_names) + 4, max(6, width))
+    cell = min(max(cell_len(name) for name in names) + 4, max(6, width))
     return cell, max(1, width // cell)
 
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.cells import set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
 from simo2_tui.widgets.picture import render_picture
-from simo2_tui.widgets.view import table_of
+from simo2_tui.widgets.view import glyphs_of, table_of
 
 GAP = 2
 """Columns between two images."""
@@ -62,19 +63,17 @@ def fit_image(image: NDArray[np.uint8], columns: int, rows: int) -> NDArray[np.u
 
 
 def render_thumbnails(
-    items: Sequence[Thumbnail], width: int, height: int, table: tuple[str, ...], *, ascii_only: bool = False
+    items: Sequence[Thumbnail], width: int, height: int, table: tuple[str, ...], *, shades: bool = False
 ) -> list[Strip]:
     """`height` strips of exactly `width` cells: the images that fit side by side, captions below."""
     columns, rows = columns_of(height), height - 1
     shown = list(items)[: how_many(width, height)]
     if not shown:
         return [Strip.blank(width)] * height
-    pictures = [
-        render_picture(fit_image(item.image, columns, rows), columns, ascii_only=ascii_only)[:rows] for item in shown
-    ]
+    pictures = [render_picture(fit_image(item.image, columns, rows), columns, shades=shades)[:rows] for item in shown]
     gap = Strip([Segment(" " * GAP)], GAP)
     captions = [
-        Strip([Segment(item.caption[:columns].ljust(columns), Style(color=table[item.ink]))], columns) for item in shown
+        Strip([Segment(set_cell_size(item.caption, columns), Style(color=table[item.ink]))], columns) for item in shown
     ]
     strips = []
     for line in [*([picture[row] for picture in pictures] for row in range(rows)), captions]:
@@ -95,6 +94,11 @@ class ThumbnailRow(Widget):
         self._words = ""
 
     @property
+    def columns(self) -> int:
+        """Columns of one image now."""
+        return columns_of(self.size.height)
+
+    @property
     def room(self) -> int:
         """Images that fit now."""
         return how_many(*self.size)
@@ -111,10 +115,11 @@ class ThumbnailRow(Widget):
         width, height = self.size
         if not (width and height):
             return
-        ascii_only = getattr(self.app, "ascii_only", False)
-        self._strips = render_thumbnails(self._items, width, height, table_of(self.app), ascii_only=ascii_only)
+        glyphs = glyphs_of(self.app)
+        shades = not glyphs.colour or not glyphs.upper
+        self._strips = render_thumbnails(self._items, width, height, table_of(self.app), shades=shades)
         if not self._items:
-            self._strips[0] = Strip([Segment(self._words[:width].ljust(width))], width)
+            self._strips[0] = Strip([Segment(set_cell_size(self._words, width))], width)
         self.refresh()
 
     def render_line(self, y: int) -> Strip:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from textual.app import App
@@ -9,7 +10,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from simo2_tui.widgets.cells import Cells
-from simo2_tui.widgets.palette import ASCII, UNICODE, Glyphs, colours, colours_16
+from simo2_tui.widgets.palette import ASCII, UNICODE, Glyphs, colours, colours_16, colours_256
 
 
 def table_of(app: App[Any]) -> tuple[str, ...]:
@@ -17,7 +18,14 @@ def table_of(app: App[Any]) -> tuple[str, ...]:
     theme = app.current_theme
     if app.console.color_system == "standard":
         return colours_16(theme.dark)
-    return colours(theme.dark, "contrast" in theme.name)
+    table = colours_256 if app.console.color_system == "256" else colours
+    return table(theme.dark, "contrast" in theme.name)
+
+
+def glyphs_of(app: App[Any]) -> Glyphs:
+    """The characters that an app allows, which sets `ascii_only`, and whether its colours are seen."""
+    glyphs = ASCII if getattr(app, "ascii_only", False) else UNICODE
+    return replace(glyphs, colour=False) if app.no_color else glyphs
 
 
 class CellsView(Widget):
@@ -33,8 +41,8 @@ class CellsView(Widget):
 
     @property
     def glyphs(self) -> Glyphs:
-        """The characters that this app allows: an app sets `ascii_only`."""
-        return ASCII if getattr(self.app, "ascii_only", False) else UNICODE
+        """The characters that this app allows."""
+        return glyphs_of(self.app)
 
     def draw(self, width: int, height: int) -> Cells:
         """The widget's content in `width` × `height` cells."""

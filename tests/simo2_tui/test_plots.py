@@ -21,9 +21,9 @@ def png(tmp_path):
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (20, 3), (80, 24), (200, 60)])
-@pytest.mark.parametrize("ascii_only", [False, True])
-def test_every_row_is_exactly_as_wide_as_asked(png, width, height, ascii_only):
-    strips = render_picture(read_picture(png, width, height), width, ascii_only=ascii_only)
+@pytest.mark.parametrize("shades", [False, True])
+def test_every_row_is_exactly_as_wide_as_asked(png, width, height, shades):
+    strips = render_picture(read_picture(png, width, height), width, shades=shades)
     assert 1 <= len(strips) <= max(1, height)
     assert all(sum(cell_len(segment.text) for segment in strip) == width for strip in strips)
 

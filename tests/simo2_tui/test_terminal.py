@@ -8,7 +8,7 @@ import pytest
 
 from simo2_core.errors import ConfigError
 from simo2_tui import terminal
-from simo2_tui.terminal import Link, StrayOutput
+from simo2_tui.terminal import Link, StrayOutput, needs_ascii, shows_colour
 
 
 @pytest.fixture
@@ -109,3 +109,28 @@ def test_a_program_that_has_to_end_does_not_wait_for_a_stalled_terminal(wire):
     link.write("x" * 200_000)
     assert link.gone
     assert link.sent < 200_000
+
+
+@pytest.mark.parametrize(
+    ("environ", "ascii_only", "colour"),
+    [
+        ({"TERM": "xterm-256color", "LANG": "C.UTF-8"}, False, True),
+        ({"TERM": "xterm-256color", "LANG": "de_DE.utf8"}, False, True),
+        ({"TERM": "xterm-256color"}, False, True),
+        ({"TERM": "xterm-256color", "LC_CTYPE": "C.UTF-8"}, False, True),  # by Python, where nothing is set
+        ({"TERM": "xterm-256color", "LANG": "C", "LC_CTYPE": "C.UTF-8"}, True, True),  # by Python, for LANG=C
+        ({"TERM": "xterm-256color", "LANG": "C", "LC_CTYPE": "en_US.UTF-8"}, False, True),
+        ({"TERM": "xterm-256color", "LANG": "C.UTF-8", "LC_ALL": "C"}, True, True),
+        ({"TERM": "xterm-256color", "LANG": "C.UTF-8", "LC_ALL": "POSIX"}, True, True),
+        ({"TERM": "xterm", "LANG": "en_US.ISO-8859-1"}, True, True),
+        ({"TERM": "linux", "LANG": "C.UTF-8"}, True, True),
+        ({"TERM": "linux-16color", "LANG": "C.UTF-8"}, True, True),
+        ({"TERM": "vt100", "LANG": "C.UTF-8"}, True, False),
+        ({"TERM": "vt220"}, True, False),
+        ({"TERM": "xterm-mono", "LANG": "C.UTF-8"}, False, False),
+        ({"TERM": "tmux-256color", "LANG": "C.UTF-8", "NO_COLOR": "1"}, False, False),
+        ({"TERM": "tmux-256color", "LANG": "C.UTF-8", "NO_COLOR": ""}, False, True),
+    ],
+)
+def test_what_a_terminal_shows_is_known_from_what_it_says_of_itself(environ, ascii_only, colour):
+    assert (needs_ascii(environ), shows_colour(environ)) == (ascii_only, colour)

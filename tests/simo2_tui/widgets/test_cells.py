@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
+from rich.cells import cell_len
 from rich.style import Style
 
 from simo2_tui.widgets.cells import Cells
-from simo2_tui.widgets.palette import HEAT, HEAT_STEPS, OKABE_ITO, colours, heat_index
+from simo2_tui.widgets.palette import HEAT, HEAT_STEPS, colours, heat_index
 
 
 def test_what_does_not_fit_is_cut_at_both_edges():
@@ -14,11 +15,35 @@ def test_what_does_not_fit_is_cut_at_both_edges():
     assert cells.text() == "cdefg"
 
 
-def test_a_wide_or_invisible_character_takes_one_cell():
-    cells = Cells(6, 1)
-    cells.write(0, 0, "猫\u0301\nx")
-    assert cells.row_text(0) == "???x  "
-    assert cells.strip(0, colours(dark=True), Style()).cell_length == 6
+def test_a_wide_character_takes_two_cells_and_marks_stay_with_their_letter():
+    cells = Cells(9, 1)
+    assert cells.write(0, 0, "猫\u0301e\u0301\nक्ष") == 6
+    assert cells.row_text(0) == "猫\u0301\u00e9?क्ष   "
+    strip = cells.strip(0, colours(dark=True), Style())
+    assert strip.cell_length == 9 == sum(cell_len(char) for char in strip.text)
+
+
+@pytest.mark.parametrize(("column", "text"), [(-1, " 犬 "), (4, "    ")])
+def test_half_of_a_wide_character_is_none(column, text):
+    cells = Cells(5, 1)
+    cells.write(0, column, "猫犬")
+    assert cells.row_text(0).startswith(text)
+    assert sum(cell_len(char) for char in cells.row_text(0)) == 5
+
+
+@pytest.mark.parametrize(("column", "left"), [(1, " x犬"), (0, "x 犬"), (2, "猫x "), (3, "猫 x")])
+def test_what_is_written_over_half_of_a_wide_character_takes_it_away(column, left):
+    cells = Cells(4, 1)
+    cells.write(0, 0, "猫犬")
+    cells.write(0, column, "x")
+    assert cells.row_text(0) == left
+
+
+def test_both_cells_of_a_wide_character_change_together():
+    old, new = Cells(4, 1), Cells(4, 1)
+    old.write(0, 1, "猫")
+    new.write(0, 1, "犬")
+    assert [(region.x, region.width) for region in new.changes(old)] == [(1, 2)]
 
 
 def test_only_changed_runs_are_sent_and_near_ones_together():
@@ -37,15 +62,6 @@ def test_a_change_of_colour_alone_is_a_change():
     old, new = Cells(4, 1), Cells(4, 1)
     new.paper[0, 3] = HEAT
     assert len(new.changes(old)) == 1
-
-
-@pytest.mark.parametrize("dark", [True, False])
-def test_every_index_has_a_colour(dark):
-    table = colours(dark)
-    assert len(table) == HEAT + HEAT_STEPS
-    assert all(len(colour) == 7 and colour.startswith("#") for colour in table)
-    if dark:
-        assert table[:8] == OKABE_ITO
 
 
 def test_the_ramp_is_signed_and_clipped():

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from simo2_tui.widgets.curve import Flag, Series, View, render_curves, smoothed,
 from simo2_tui.widgets.palette import ALERT, ASCII, UNICODE, colours
 
 TABLE = colours(dark=True)
+PLAIN = replace(UNICODE, colour=False)
 
 
 def series(y, name="total", **options):
@@ -112,6 +115,29 @@ def test_appending_on_a_fixed_axis_changes_few_cells():
     regions = after.changes(before)
     assert regions is not None
     assert sum(region.width for region in regions) < 200
+
+
+@pytest.mark.parametrize("glyphs", [UNICODE, ASCII])
+def test_without_colours_each_curve_has_marks_that_the_legend_names(glyphs):
+    plain = replace(glyphs, colour=False)
+    items = [series(np.full(100, level), name) for level, name in ((1.0, "one"), (5.0, "five"))]
+    items.append(series(np.full(3, 9.0), "nine", dotted=True))
+    cells = render_curves(items, View(high=100), 90, 20, glyphs=plain)
+    legend = cells.row_text(0)
+    assert [legend[legend.index(name) - 2] for name in ("one", "five", "nine")] == list(glyphs.markers[:3])
+    for mark in glyphs.markers[:2]:
+        rows, columns = np.nonzero(cells.glyphs[1:-1] == ord(mark))
+        assert len(columns) >= 6
+        assert len(set(rows.tolist())) == 1, "on its own curve"
+    assert cells.text().count(glyphs.markers[2]) > 1
+    assert UNICODE.line not in legend
+    assert UNICODE.markers[0] not in render_curves(items, View(high=100), 90, 20, glyphs=UNICODE).text()
+
+
+def test_without_colours_a_warning_is_told_from_a_checkpoint():
+    flags = [Flag(30, 4), Flag(60, ALERT)]
+    row = render_curves([series(np.zeros(100))], View(high=100), 107, 12, flags=flags, glyphs=PLAIN).row_text(1)
+    assert row.index(UNICODE.flag) < row.index("!")
 
 
 def test_an_empty_chart_says_so():

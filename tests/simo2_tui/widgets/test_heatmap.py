@@ -1,11 +1,24 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.style import Style
 
-from simo2_tui.widgets.heatmap import reduce_blocks, render_heatmap, render_histogram, short_cosine, similarity_order
-from simo2_tui.widgets.palette import HEAT, HEAT_STEPS, colours
+from simo2_tui.widgets.heatmap import (
+    heat_levels,
+    reduce_blocks,
+    render_heatmap,
+    render_histogram,
+    short_cosine,
+    similarity_order,
+)
+from simo2_tui.widgets.palette import ASCII, HEAT, HEAT_STEPS, UNICODE, colours
+
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+LETTERS = [chr(65 + i) for i in range(26)]
+SPECIES = [f"species_{i:03d}" for i in range(200)]
 
 
 def gram(classes, seed=0):
@@ -42,8 +55,67 @@ def test_where_classes_share_a_cell_the_worst_pair_still_shows():
     matrix[10, 77] = matrix[77, 10] = -0.9
     assert reduce_blocks(matrix, 10)[1, 7] == -0.9
     cells = render_heatmap(matrix, [str(i) for i in range(100)], 60, 16)
-    assert (cells.paper == HEAT + 2).any()
+    assert ((cells.paper == HEAT + 2) | (cells.ink == HEAT + 2)).any()
     assert "classes a cell" in cells.row_text(0)
+
+
+def test_ten_classes_in_a_low_pane_are_drawn_each_two_to_a_row():
+    matrix = gram(10, seed=4)
+    cells = render_heatmap(matrix, DIGITS, 50, 9)
+    assert "classes a cell" not in cells.row_text(0)
+    assert cells.row_text(1).strip().startswith("zero one")
+    levels = heat_levels(matrix)
+    column = cells.row_text(1).index(UNICODE.upper)
+    across = cells.row_text(1).count(UNICODE.upper) // 10
+    for row in range(5):
+        assert cells.ink[1 + row, column::across][:10].tolist() == levels[2 * row].tolist()
+        assert cells.paper[1 + row, column::across][:10].tolist() == levels[2 * row + 1].tolist()
+    assert render_heatmap(matrix, DIGITS, 50, 9, cursor=(3, 3)).row_text(2).count("[") == 1
+
+
+@pytest.mark.parametrize(("height", "rows"), [(15, 13), (20, 13), (27, 25)])
+def test_an_odd_number_of_classes_fits_as_well(height, rows):
+    cells = render_heatmap(gram(25), LETTERS[:25], 70, height)
+    assert cells.row_text(1 + rows).split() == LETTERS[:25]
+    assert "Y" in cells.row_text(rows)
+
+
+def test_two_hundred_classes_do_not_all_have_the_colour_of_their_extremes():
+    means = np.random.default_rng(0).normal(size=(200, 16))
+    means /= np.linalg.norm(means, axis=1, keepdims=True)
+    matrix = means @ means.T
+    assert np.abs(matrix[~np.eye(200, dtype=bool)]).max() > 0.75
+    cells = render_heatmap(matrix, SPECIES, 64, 20)
+    used = np.concatenate([cells.ink[1:-1], cells.paper[1:-1]])
+    size = np.abs(used[used >= HEAT] - HEAT - HEAT_STEPS // 2) / (HEAT_STEPS // 2)
+    assert 0.1 < np.median(size) < 0.35, "a typical pair"
+    assert size.max() > 0.7, "and the worst one"
+    assert cells.row_text(1).startswith("specie…")
+
+
+def test_without_colours_characters_say_sign_and_size():
+    matrix = np.eye(40)
+    matrix[2, 30] = matrix[30, 2] = -0.9
+    matrix[5, 20] = matrix[20, 5] = 0.5
+    for glyphs in (UNICODE, ASCII):
+        plain = replace(glyphs, colour=False)
+        cells = render_heatmap(matrix, [f"n{i}" for i in range(40)], 44, 60, glyphs=plain)
+        row = cells.row_text(1 + 2)
+        assert (cells.paper == -1).all()
+        assert (row[4 + 2], row[4 + 30], row[4 + 31]) == (glyphs.alike[-1], glyphs.opposite[-1], " ")
+        assert cells.row_text(1 + 5)[4 + 20] == glyphs.alike[2]
+        assert glyphs is UNICODE or cells.text().isascii()
+        blocks = render_heatmap(matrix, [f"n{i}" for i in range(40)], 44, 12, glyphs=plain).text()
+        assert glyphs.opposite[-1] in blocks
+        assert UNICODE.upper not in blocks
+
+
+def test_names_in_any_script_stand_at_the_rows_and_below():
+    names = ("猫", "собака", "भालू", "plain")
+    text = render_heatmap(np.eye(4), names, 60, 14).text()
+    assert all(name in text for name in names)
+    assert "?" not in text
+    assert "class 0" in render_heatmap(np.eye(4), names, 60, 14, glyphs=ASCII).text()
 
 
 def test_alike_classes_are_put_next_to_each_other():

@@ -1,10 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.cells import cell_len
 from rich.style import Style
 
-from simo2_tui.widgets.palette import ASCII, FAINT, UNICODE, colours
-from simo2_tui.widgets.scatter import fit, render_legend, render_scatter
+from simo2_tui.widgets.palette import ASCII, FAINT, UNICODE, class_ink, colours
+from simo2_tui.widgets.scatter import fit, legend_rows, render_legend, render_scatter
 
 NAMES = ("cat", "dog", "owl")
 
@@ -70,6 +73,47 @@ def test_the_legend_says_how_many_classes_it_leaves_out():
     names = [f"class{i}" for i in range(100)]
     assert "+91" in render_legend(names, 60, 2).text()
     assert "+" not in render_legend(names[:5], 80, 1).text()
+
+
+def test_common_beginnings_do_not_hide_what_tells_classes_apart():
+    names = [f"species_{i:03d}" for i in range(200)]
+    text = render_legend(names, 90, 3).text()
+    assert "…000" in text
+    assert "…001" in text
+    points = np.array([[-1.0, 0.0], [1.0, 0.0]])
+    drawn = render_scatter(points, np.array([0, 1], np.int32), ["a_common_beginning_1", "a_common_beginning_2"], 40, 24)
+    assert "g_1" in drawn.text() or "…1" in drawn.text()
+    assert "…2" in drawn.text()
+
+
+def test_the_legend_shortens_names_before_it_leaves_classes_out():
+    names = [f"a_rather_long_name_of_{i}" for i in range(20)]
+    assert legend_rows(names, 60) > 2
+    text = render_legend(names, 60, 3).text()
+    assert "+" not in text
+    assert "…19" in text
+
+
+def test_names_in_any_script_are_written_in_the_cells_they_take():
+    names = ("猫科", "भालू", "кот")
+    points = np.array([[-1.0, -1.0], [1.0, 1.0], [1.0, -1.0]])
+    for cells in (
+        render_scatter(points, np.array([0, 1, 2], np.int32), names, 40, 24), render_legend(names, 40, 1)
+    ):  # fmt: skip
+        assert all(name in cells.text() for name in names)
+        assert "?" not in cells.text()
+        rows = [cells.strip(row, colours(True), Style()) for row in range(cells.height)]
+        assert all(sum(cell_len(segment.text) for segment in row) == 40 for row in rows)
+    assert "class 0" in render_legend(names, 40, 1, glyphs=ASCII).text()
+
+
+def test_a_class_of_many_has_its_ink_and_its_letter_without_colours():
+    points, labels = np.array([[-1.0, -1.0], [1.0, 1.0]]), np.array([3, 25], np.int32)
+    names = [chr(65 + i) for i in range(26)]
+    cells = render_scatter(points, labels, names, 40, 20, names=False)
+    assert set(cells.ink[cells.glyphs != ord(" ")].tolist()) == {class_ink(3, 26), class_ink(25, 26)}
+    plain = render_scatter(points, labels, names, 40, 20, names=False, glyphs=replace(UNICODE, colour=False))
+    assert set(plain.text().split()) == {"D", "Z"}
 
 
 def test_no_points_say_so():

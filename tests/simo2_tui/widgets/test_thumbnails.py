@@ -10,13 +10,13 @@ RED = np.zeros((4, 4, 3), np.uint8) + np.array([255, 0, 0], np.uint8)
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (8, 3), (20, 6), (78, 7), (158, 9), (200, 12)])
-@pytest.mark.parametrize("ascii_only", [False, True])
-def test_every_row_has_the_width(width, height, ascii_only):
+@pytest.mark.parametrize("shades", [False, True])
+def test_every_row_has_the_width(width, height, shades):
     items = [Thumbnail(RED, "a class with a long name", MUTED)] * 20
-    strips = render_thumbnails(items, width, height, TABLE, ascii_only=ascii_only)
+    strips = render_thumbnails(items, width, height, TABLE, shades=shades)
     assert [strip.cell_length for strip in strips] == [width] * height
     assert all(len(strip.text) == width for strip in strips)
-    if ascii_only:
+    if shades:
         assert all(strip.text.isascii() for strip in strips)
 
 
