@@ -64,7 +64,7 @@ class DataConfig(Section):
     strict: bool = setting(False, "refuse an image folder with unreadable files instead of skipping and counting them")
 
     def check(self) -> None:
-        require(self.image_size >= 0, "image_size", self.image_size, "0 or more pixels")
+        require(0 <= self.image_size <= 8192, "image_size", self.image_size, "0 (as stored) to 8192 pixels")
         require(self.channels in (0, 1, 3), "channels", self.channels, "0 (as stored), 1 (grey) or 3 (RGB)")
         require(0 < self.test_fraction < 0.9, "test_fraction", self.test_fraction, "above 0 and below 0.9")
         require(

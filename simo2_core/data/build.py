@@ -10,15 +10,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simo2_core.config import DataConfig
-from simo2_core.data.cache import Entry, NoRoom, build_entry, entry_path, open_entry, require_room
+from simo2_core.data.cache import (
+    Entry,
+    Filled,
+    NoRoom,
+    build_entry,
+    digest_of_all,
+    entry_path,
+    in_use,
+    open_entry,
+    store_facts,
+    stored_facts,
+    telling,
+)
 from simo2_core.data.dataset import Skipped
 from simo2_core.data.decode import Rule, UnreadableImage, backend, probe_image
 from simo2_core.data.on_demand import OnDemandImages
+from simo2_core.data.pixels import drop_rows, make_file
 from simo2_core.data.pool import chunks, cpus, run_tasks
 from simo2_core.data.progress import Progress, Report
 from simo2_core.data.sources.source import Source, Split
 from simo2_core.data.split import class_order
-from simo2_core.data.worker import DecodeJob, DecodeTask
+from simo2_core.data.upkeep import remove_older, require_room
+from simo2_core.data.worker import DecodeJob, DecodeTask, DigestJob
 from simo2_core.errors import DataError
 
 _PROBED = 64
@@ -41,15 +55,19 @@ def cached_entry(
     Raises:
         DataError: the split is missing, unlabelled or unreadable.
     """
-    key = entry_key_of(source, split, config, rule)
-    entry = open_entry(entry_path(key))
-    if entry is None:
-        name = f"{source.name} {split}"
+    key, name = entry_key_of(source, split, config, rule), f"{source.name} {split}"
+    path = entry_path(key)
+    entry = open_entry(path)
+    if entry is not None and is_of_now(entry, source, split, report, workers):
+        entry = in_use(entry)
+    else:
         builder = _Builder(source, split, config, rule, report, workers)
         try:
-            entry = build_entry(key, builder.fill, waiting=lambda: report(Progress(stage="waiting", name=name)))
-        except NoRoom:
-            return builder.stream(entry_path(key))
+            entry = build_entry(key, builder.fill, name=name, report=report, stale=entry)
+        except NoRoom as error:
+            telling(report)(f"the decoded images of {name} are not kept: {error}")
+            return builder.stream(path)
+        remove_older(path, key, report)
     if config.strict and entry.skipped:
         first = "; ".join(f"{item.name}: {item.reason}" for item in entry.skipped[:3])
         raise DataError(
@@ -57,6 +75,44 @@ def cached_entry(
             "Repair or remove them, or leave out --strict to skip them."
         )
     return entry
+
+
+def is_of_now(entry: Entry, source: Source, split: str, report: Report, workers: int | None = None) -> bool:
+    """Whether `entry`, whose key is that of the source, was decoded from what the source holds.
+
+    Names, sizes and times are in the key, but tar and rsync give new files the time of old ones. What they cannot
+    give is the time of change that the system notes; where that differs, everything is read and hashed.
+    """
+    stamp = source.stamp(split)
+    seen = entry.path / "seen.json"
+    if entry.content is None or stored_facts(seen).get("stamp") == stamp:
+        return True
+    if digest_of_all(digests_of(source, split, report, workers)) != entry.content:
+        return False
+    store_facts(seen, {"stamp": stamp})
+    return True
+
+
+def digests_of(source: Source, split: str, report: Report, workers: int | None = None) -> NDArray[np.uint8]:
+    """(M, 16) the hash of each encoded image of a split, in the order of the source.
+
+    Raises:
+        DataError: the split cannot be read.
+    """
+    records = source.split(split).records
+    tasks = [(begin, records.take(np.arange(begin, end))) for begin, end in chunks(len(records), _TASK)]
+    digests, name, done = np.zeros((len(records), 16), np.uint8), f"{source.name} {split}", 0
+    for first, some in run_tasks(DigestJob(), tasks, _workers(len(records), workers)):
+        digests[first : first + len(some)] = some
+        done += len(some)
+        report(Progress(stage="verify", name=name, done=done, total=len(records)))
+    return digests
+
+
+def _workers(images: int, given: int | None) -> int:
+    if given is not None:
+        return given
+    return cpus() if images >= _WORTH_A_PROCESS else 0
 
 
 def entry_key_of(source: Source, split: str, config: DataConfig, rule: Rule | None) -> Mapping[str, Any]:
@@ -89,25 +145,25 @@ class _Builder:
         self._source, self._split, self._config, self._rule = source, split, config, rule
         self._report, self._workers = report, workers
 
-    def fill(self, folder: Path) -> tuple[NDArray[np.int64], tuple[str, ...], tuple[Skipped, ...]]:
-        """Writes images.npy; returns class sizes, class names and the files left out."""
+    def fill(self, folder: Path) -> Filled:
+        """Writes images.npy; returns what else the entry holds."""
+        stamp = self._source.stamp(self._split)
         split = self._source.split(self._split)
         rule = self._rule or settle_rule(split, self._config, self._source.name)
         classes = len(split.class_names)
         order = labelled_order(split, self._config, self._source.name)
         shape = (len(order), *rule.shape)
-        require_room(folder, int(np.prod(shape, dtype=np.int64)))
-        images = np.lib.format.open_memmap(folder / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
-        images.flush()
-        bad = self._decode(split, rule, order, folder / "images.npy")
+        require_room(folder, int(np.prod(shape, dtype=np.int64)), self._report)
+        make_file(folder / "images.npy", shape)
+        digests, bad = self._decode(split, rule, order, folder / "images.npy")
         counts = np.bincount(split.labels, minlength=classes).astype(np.int64)
         if bad:
             rows = np.array(sorted(row for row, _, _ in bad))
             counts -= np.bincount(split.labels[order[rows]], minlength=classes)
             _refuse_lost_classes(counts, split, self._source.name, bad)
-            _drop_rows(folder, rows)
+            drop_rows(folder / "images.npy", rows)
         skipped = tuple(Skipped(name, reason) for _, name, reason in sorted(bad, key=lambda item: item[1]))
-        return counts, split.class_names, skipped
+        return Filled(counts, split.class_names, skipped, digests, stamp)
 
     def stream(self, path: Path) -> Entry:
         """The split without a cache: an entry whose images are decoded when they are asked for."""
@@ -119,7 +175,10 @@ class _Builder:
         identity = self._source.identity(self._split)
         return Entry(path, cast(NDArray[np.uint8], images), counts, split.class_names, (), identity)
 
-    def _decode(self, split: Split, rule: Rule, order: NDArray[np.int64], path: Path) -> list[tuple[int, str, str]]:
+    def _decode(
+        self, split: Split, rule: Rule, order: NDArray[np.int64], path: Path
+    ) -> tuple[NDArray[np.uint8], list[tuple[int, str, str]]]:
+        """The hashes of all records in their order, and those that cannot be read: row, name and reason of each."""
         target = np.empty_like(order)
         target[order] = np.arange(len(order))
         # in the order of the source, so that the disk is read front to back; the rows written jump instead
@@ -127,16 +186,16 @@ class _Builder:
             DecodeTask(split.records.take(np.arange(begin, end)), target[begin:end])
             for begin, end in chunks(len(order), _TASK)
         ]
-        workers = self._workers
-        if workers is None:
-            workers = cpus() if len(order) >= _WORTH_A_PROCESS else 0
-        name, done, bad = f"{self._source.name} {split.name}", 0, []
+        digests, bad = np.zeros((len(order), 16), np.uint8), []
+        name, done = f"{self._source.name} {split.name}", 0
         self._report(Progress(stage="decode", name=name, done=0, total=len(order)))
-        for answer in run_tasks(DecodeJob(path, rule, split.transposed), tasks, workers):
-            bad += answer
+        job = DecodeJob(path, rule, split.transposed, hashing=True)
+        for answer in run_tasks(job, tasks, _workers(len(order), self._workers)):
+            digests[order[answer.rows]] = answer.digests
+            bad += answer.bad
             done = min(done + _TASK, len(order))
             self._report(Progress(stage="decode", name=name, done=done, total=len(order)))
-        return bad
+        return digests, bad
 
 
 def labelled_order(split: Split, config: DataConfig, name: str) -> NDArray[np.int64]:
@@ -205,14 +264,3 @@ def _refuse_lost_classes(counts: NDArray[np.int64], split: Split, name: str, bad
             f"no image of the class {lost[0]!r} of {name} can be read ({bad[0][1]}: {bad[0][2]}). "
             "Repair its files or remove its folder."
         )
-
-
-def _drop_rows(folder: Path, rows: NDArray[np.int64]) -> None:
-    """Rewrites images.npy without `rows`: rare, so it may cost a copy."""
-    old = np.load(folder / "images.npy", mmap_mode="r")
-    kept = np.delete(np.arange(len(old)), rows)
-    new = np.lib.format.open_memmap(folder / "kept.npy", mode="w+", dtype=np.uint8, shape=(len(kept), *old.shape[1:]))
-    for begin, end in chunks(len(kept), 4096):
-        new[begin:end] = old[kept[begin:end]]
-    new.flush()
-    (folder / "kept.npy").replace(folder / "images.npy")

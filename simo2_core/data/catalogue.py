@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,17 +11,15 @@ import numpy as np
 
 from simo2_core.config import DataConfig
 from simo2_core.data.build import entry_key_of
-from simo2_core.data.cache import entry_key, entry_path, list_entries, open_entry
+from simo2_core.data.cache import entry_key, entry_path, open_entry
 from simo2_core.data.facts import DatasetFacts
-from simo2_core.data.progress import Progress, Report, silent
+from simo2_core.data.progress import silent
 from simo2_core.data.sources.digits import CLASS_NAMES, load_digits
 from simo2_core.data.sources.folder import FolderSource, is_folder
 from simo2_core.data.sources.prepared import Prepared, TfdsName, data_dirs, find
-from simo2_core.data.sources.shards import read_shard
 from simo2_core.data.sources.source import Source
 from simo2_core.data.sources.tfds import TfdsSource
-from simo2_core.data.sources.tfrecord import open_tfrecord
-from simo2_core.errors import DataError
+from simo2_core.data.upkeep import list_entries
 from simo2_core.paths import user_path
 
 
@@ -76,14 +73,19 @@ def decoded(name: str | None = None) -> list[Decoded]:
     found = []
     for path in list_entries():
         key, entry = entry_key(path), open_entry(path, trusting=True)
-        if entry is not None and name in (None, key.get("name")):
+        if entry is not None and key and name in (None, key["name"]):
             shape = entry.images.shape
-            found.append(Decoded(path, str(key["name"]), str(key["split"]), shape[0], shape[1:], entry.images.nbytes))
+            found.append(Decoded(path, key["name"], key["split"], shape[0], shape[1:], entry.images.nbytes))
     return found
 
 
-def describe(dataset: str, data_dir: str | None) -> Description:
+def describe(
+    dataset: str, data_dir: str | None, image_key: str | None = None, label_key: str | None = None
+) -> Description:
     """What `dataset` (digits, a folder, or a TFDS name) is, and what is on disk of it.
+
+    Args:
+        image_key: which feature of a TFDS data set is the image, where there are several; `label_key` likewise.
 
     Raises:
         DataError: there is no such data set; the message has the nearest names.
@@ -95,7 +97,7 @@ def describe(dataset: str, data_dir: str | None) -> Description:
         )
     if is_folder(dataset):
         return _describe_folder(FolderSource(user_path(dataset)))
-    return _describe_tfds(TfdsName.parse(dataset), data_dir)
+    return _describe_tfds(TfdsName.parse(dataset), data_dir, image_key, label_key)
 
 
 def _describe_folder(source: FolderSource) -> Description:
@@ -120,7 +122,7 @@ def _describe_folder(source: FolderSource) -> Description:
     )
 
 
-def _describe_tfds(wanted: TfdsName, data_dir: str | None) -> Description:
+def _describe_tfds(wanted: TfdsName, data_dir: str | None, image_key: str | None, label_key: str | None) -> Description:
     from simo2_core.data.prepare_child import MANUAL_FILES, find_builder
     from simo2_core.data.sources.class_names import readable_names
     from simo2_core.data.sources.tfds import choose_features
@@ -133,7 +135,7 @@ def _describe_tfds(wanted: TfdsName, data_dir: str | None) -> Description:
         builder: Any = tfds.builder_from_directory(prepared[0].path)
     else:
         builder = find_builder(str(wanted), folder)
-    image_key, label_key = choose_features(builder.info, None, None, str(wanted))
+    image_key, label_key = choose_features(builder.info, image_key, label_key, str(wanted))
     label = builder.info.features[label_key]
     needed: list[Needed] = []
     if not prepared:
@@ -155,48 +157,6 @@ def _describe_tfds(wanted: TfdsName, data_dir: str | None) -> Description:
     )
 
 
-def verify_prepared(prepared: Prepared, report: Report = silent) -> list[str]:
-    """What is wrong with a prepared data set: shards that are missing, torn, damaged, or hold too few records.
-
-    Every record is read and held against its checksum.
-    """
-    if not prepared.readable:
-        return [f"it is stored as {prepared.format}, which cannot be read without TensorFlow"]
-    try:
-        info = json.loads((prepared.path / "dataset_info.json").read_text())
-    except (OSError, ValueError) as error:
-        return [f"dataset_info.json cannot be read: {error}"]
-    problems, done = [], 0
-    for split in info["splits"]:
-        lengths = [int(length) for length in split.get("shardLengths", ())]
-        for number, length in enumerate(lengths):
-            path = (
-                prepared.path / f"{prepared.name}-{split['name']}.{prepared.format}-{number:05d}-of-{len(lengths):05d}"
-            )
-            wrong = _verify_shard(prepared.format, path, length)
-            problems += [f"{path.name} {wrong}"] if wrong else []
-            done += length
-            total = sum(prepared.splits.values())
-            report(Progress(stage="verify", name=prepared.full_name, done=done, total=total))
-    return problems
-
-
-def _verify_shard(format: str, path: Path, length: int) -> str:
-    """What is wrong with one file that should hold `length` records; empty when nothing is."""
-    if not path.is_file():
-        return "is missing"
-    try:
-        for _ in read_shard(format, str(path), range(length)):
-            pass
-        damaged = list(open_tfrecord(str(path)).damaged()) if format == "tfrecord" else []
-    except DataError as error:
-        return str(error).removeprefix(str(path)).strip()
-    if not damaged:
-        return ""
-    more = f", nor do {len(damaged) - 1:,} more" if len(damaged) > 1 else ""
-    return f"is damaged: record {damaged[0]:,} does not match its checksum{more}"
-
-
 def expected_facts(
     config: DataConfig,
     *,
@@ -211,12 +171,17 @@ def expected_facts(
 
 
 def _is_decoded(config: DataConfig) -> bool:
-    source: Source
+    source = source_on_disk(config)
+    return source is not None and entry_path(entry_key_of(source, config.train_split, config, None)).is_dir()
+
+
+def source_on_disk(config: DataConfig) -> Source | None:
+    """Where the images of `config` lie; None for a TFDS data set that is not prepared.
+
+    Raises:
+        DataError: the folder is gone or unfit.
+    """
     if is_folder(config.dataset):
-        source = FolderSource(user_path(config.dataset))
-    else:
-        found = find(TfdsName.parse(config.dataset), config.data_dir)
-        if not found:
-            return False
-        source = TfdsSource(found[0], config.image_key, config.label_key, lambda _: None)
-    return entry_path(entry_key_of(source, config.train_split, config, None)).is_dir()
+        return FolderSource(user_path(config.dataset))
+    found = find(TfdsName.parse(config.dataset), config.data_dir)
+    return TfdsSource(found[0], config.image_key, config.label_key, silent) if found else None

@@ -7,6 +7,7 @@ processes decode, so they are not bound by the interpreter's lock.
 from __future__ import annotations
 
 import contextlib
+import math
 import tempfile
 import threading
 import weakref
@@ -17,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simo2_core.data.decode import Rule
+from simo2_core.data.pixels import make_file
+from simo2_core.data.placement import disk_free, human_bytes
 from simo2_core.data.pool import Crew, chunks, cpus, even_chunks
 from simo2_core.data.sources.source import Split
 from simo2_core.data.worker import DecodeJob, DecodeTask
@@ -41,12 +44,9 @@ class OnDemandImages:
         self.unreadable: set[int] = set()
         self._records, self._order = split.records, order
         self._labels = split.labels[order]
-        self._room = max(1, min(len(order), _BUFFER_BYTES // int(np.prod(rule.shape))))
-        shared = Path("/dev/shm")  # memory that processes share, on Linux
-        folder = tempfile.TemporaryDirectory(prefix="simo2-", dir=shared if shared.is_dir() else None)
-        path = Path(folder.name) / "images.npy"
-        self._buffer = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(self._room, *rule.shape))
-        self._workers = cpus() if workers is None else workers
+        folder, path, self._room = _make_buffer(len(order), rule)
+        self._buffer = np.load(path, mmap_mode="r", allow_pickle=False)
+        self._workers = cpus() if workers is None else max(1, workers)
         crew = Crew(DecodeJob(path, rule, split.transposed), self._workers)
         self._crew = crew
         self._lock = threading.Lock()
@@ -77,7 +77,7 @@ class OnDemandImages:
                 DecodeTask(self._records.take(self._order[rows[places[begin:end]]]), places[begin:end])
                 for begin, end in even_chunks(len(places), _TASK, self._workers)
             ]
-            bad = [place for answer in self._crew.map(tasks) for place, _, _ in answer]
+            bad = [place for answer in self._crew.map(tasks) for place, _, _ in answer.bad]
             self.unreadable.update(rows[bad].tolist())
             for place in bad:
                 rows[place] = self._next_readable(int(rows[place]))
@@ -94,6 +94,37 @@ class OnDemandImages:
     def close(self) -> None:
         """Ends the worker processes."""
         self._close()
+
+
+def _make_buffer(images: int, rule: Rule) -> tuple[tempfile.TemporaryDirectory[str], Path, int]:
+    """A file that processes share, in memory where there is room: its folder, its path and how many images it holds.
+
+    A container often has 64 MB of shared memory, and writing beyond it would end the process: so as much is reserved
+    as is there.
+
+    Raises:
+        DataError: there is no room for one image.
+    """
+    each = math.prod(rule.shape)
+    wanted = max(1, min(images, _BUFFER_BYTES // each))
+    for place in (Path("/dev/shm"), Path(tempfile.gettempdir())):
+        room = min(wanted, disk_free(place) // 2 // each) if place.is_dir() else 0
+        while room:
+            try:
+                folder = tempfile.TemporaryDirectory(prefix="simo2-", dir=place)
+            except OSError:
+                break
+            path = Path(folder.name) / "images.npy"
+            try:
+                make_file(path, (room, *rule.shape))
+                return folder, path, room
+            except OSError:
+                folder.cleanup()
+                room //= 2  # a quota, or somebody was quicker
+    raise DataError(
+        f"there is no room to decode one image of {rule.height} x {rule.width} pixels ({human_bytes(each)}) in "
+        f"/dev/shm or {tempfile.gettempdir()}. Free some space, set TMPDIR, or use a smaller --image-size."
+    )
 
 
 def _close(crew: Crew, folder: tempfile.TemporaryDirectory[str]) -> None:

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from simo2_core.data.cache import cache_root, lock
+from simo2_core.data.cache import cache_root, telling
+from simo2_core.data.locks import lock
 from simo2_core.data.progress import Progress, Report, silent
 from simo2_core.data.sources.prepared import Prepared, TfdsName, data_dirs, find
 from simo2_core.errors import DataError
@@ -57,7 +58,7 @@ def prepare(
         raise DataError(
             f"{error.filename} cannot be made: {error.strerror}. Use another --data-dir, or another SIMO2_CACHE."
         ) from None
-    with lock(locks / f"prepare-{wanted.name}", lambda: report(Progress(stage="waiting", name=name))):
+    with lock(locks / f"prepare-{wanted.name}", lambda: report(Progress(stage="waiting", name=name)), telling(report)):
         found = _newest(wanted, data_dir)
         if found is not None:
             return found

@@ -11,9 +11,9 @@ class Progress:
     """A moment in preparing or decoding a data set."""
 
     stage: str
-    """`waiting`, `download`, `generate`, `labels`, `decode` or `verify`."""
+    """`waiting`, `download`, `generate`, `labels`, `decode` or `verify`; `note` for something to tell the user."""
     name: str
-    """The data set, with its split where there is one."""
+    """The data set, with its split where there is one; of a note its sentence."""
     done: int = 0
     total: int = 0
     """0 while unknown."""

@@ -19,6 +19,7 @@ from simo2_tui.cli.data_progress import DataProgress
 if TYPE_CHECKING:
     from simo2_core.config import DataConfig
     from simo2_core.data.catalogue import Description
+    from simo2_core.data.dataset import Dataset
 
 app = App(no_args_is_help=True, help="List, prepare, verify and clear data sets.")
 
@@ -27,6 +28,12 @@ DataDirOption = Annotated[
     typer.Option("--data-dir", help="Where TFDS data sets live (default: TFDS_DATA_DIR or ~/tensorflow_datasets)."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON lines; the last one is the result.")]
+ImageKeyOption = Annotated[
+    str | None, typer.Option("--image-key", help="The image feature of a TFDS data set, where there are several.")
+]
+LabelKeyOption = Annotated[
+    str | None, typer.Option("--label-key", help="The label feature of a TFDS data set, where there are several.")
+]
 NAMES_HELP = "Presets, TFDS names (name[/config]), or image folders."
 
 
@@ -47,14 +54,53 @@ def list_command(data_dir: DataDirOption = None, as_json: JsonOption = False) ->
         _Row(presets.get(dataset, ""), dataset, tuple(on_disk.get(dataset, ())), cached.get(dataset, 0))
         for dataset in dict.fromkeys([*presets, *on_disk, *cached])
     ]
+    cache = _cache_facts()
     if as_json:
-        _print_json(*(row.facts() for row in rows), {"datasets": len(rows)})
+        _print_json(*(row.facts() for row in rows), {"datasets": len(rows), "cache": cache})
         return
     _print_table(
         "Data sets: simo2 data info NAME, simo2 data prepare NAME",
         ("name", "classes", "image", "train", "on disk", "decoded", "download"),
         [row.cells() for row in rows],
     )
+    for line in _cache_lines(cache):
+        print(line)
+
+
+def _cache_facts() -> dict[str, Any]:
+    """What the cache of decoded images takes, may take, and holds that nobody needs."""
+    from simo2_core.data.cache import cache_root
+    from simo2_core.data.upkeep import size_limit, stored
+
+    items = stored()
+    taken = sum(item.bytes for item in items)
+    kinds = {
+        "unfinished": [item for item in items if item.unfinished],
+        "damaged": [item for item in items if not item.unfinished and not item.key],
+        "folder_gone": [item for item in items if not item.unfinished and item.folder_gone],
+    }
+    return {
+        "path": str(cache_root()),
+        "bytes": taken,
+        "limit": size_limit(taken),
+        "entries": sum(not item.unfinished for item in items),
+        **{kind: {"count": len(found), "bytes": sum(i.bytes for i in found)} for kind, found in kinds.items()},
+    }
+
+
+def _cache_lines(cache: dict[str, Any]) -> Iterable[str]:
+    from simo2_core.data.placement import human_bytes
+    from simo2_core.data.upkeep import SIZE_VARIABLE
+
+    yield (
+        f"decoded: {cache['entries']} splits, {human_bytes(cache['bytes'])} of at most {human_bytes(cache['limit'])} "
+        f"({SIZE_VARIABLE}), in {cache['path']}. Those used longest ago make room for new ones."
+    )
+    words = {"unfinished": "not finished", "damaged": "damaged", "folder_gone": "of folders that are gone"}
+    for kind, what in words.items():
+        if cache[kind]["count"]:
+            size = human_bytes(cache[kind]["bytes"])
+            yield f"  {cache[kind]['count']} {what}, {size}: simo2 data clear"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,12 +152,14 @@ class _Row:
 def info(
     name: Annotated[str, typer.Argument(help="A preset, a TFDS name, or an image folder.")],
     data_dir: DataDirOption = None,
+    image_key: ImageKeyOption = None,
+    label_key: LabelKeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say what a data set is, what is on disk of it, and what it would download."""
     from simo2_core.data.catalogue import describe
 
-    description = describe(_config(name, data_dir).dataset, data_dir)
+    description = describe(_config(name, data_dir).dataset, data_dir, image_key, label_key)
     if as_json:
         _print_json(dataclasses.asdict(description))
         return
@@ -124,34 +172,68 @@ def prepare(
     names: Annotated[list[str], typer.Argument(help=NAMES_HELP)],
     data_dir: DataDirOption = None,
     image_size: Annotated[int, typer.Option("--image-size", help="Decode to this size instead of the preset's.")] = 0,
+    image_key: ImageKeyOption = None,
+    label_key: LabelKeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Download what is missing, write it, and decode it into the cache, so that training starts at once.
 
-    Ctrl+C stops; what was downloaded is kept, and preparing again goes on from there.
+    Ctrl+C stops; what was downloaded is kept, and preparing again goes on from there. Exit code 4: there was no room
+    for the decoded images.
     """
     from simo2_core.data.load import load_dataset
 
+    lost = False
     for name in names:
-        config = _config(name, data_dir)
+        config = dataclasses.replace(_config(name, data_dir), image_key=image_key, label_key=label_key)
         if image_size:
             config = dataclasses.replace(config, image_size=image_size)
         with DataProgress(quiet=as_json) as progress:
             dataset = load_dataset(config, report=progress.report)
-        parts = {part: len(getattr(dataset, part)) for part in ("train", "validation", "test")}
-        shape = "x".join(map(str, dataset.image_shape))
+        needed = _not_kept(dataset)
+        lost = lost or needed > 0
         if as_json:
-            _print_json(
-                {"name": name, "image": shape, "classes": len(dataset.class_names), **parts}
-                | {"skipped": [dataclasses.asdict(item) for item in dataset.skipped]}
-            )
+            _print_json(_prepared_facts(name, dataset) | {"kept": not needed})
             continue
-        sizes = ", ".join(f"{part} {size:,}" for part, size in parts.items())
-        print(f"{name}: ready. {len(dataset.class_names)} classes, {shape}, {sizes}.")
-        if dataset.skipped:
-            print(f"  {len(dataset.skipped)} files cannot be read and are left out:")
-            for item in dataset.skipped:
-                print(f"    {item.name}: {item.reason}")
+        for line in _prepared_lines(name, dataset, needed):
+            print(line)
+    if lost:
+        raise typer.Exit(DataError.exit_code)
+
+
+def _not_kept(dataset: Dataset) -> int:
+    """Bytes of decoded images that are not in the cache, since they did not fit."""
+    from simo2_core.data.on_demand import OnDemandImages
+
+    images = {id(part.images): part.images for part in dataset.parts.values()}
+    return sum(item.nbytes for item in images.values() if isinstance(item, OnDemandImages))
+
+
+def _prepared_facts(name: str, dataset: Dataset) -> dict[str, Any]:
+    parts = {part: len(rows) for part, rows in dataset.parts.items()}
+    shape = "x".join(map(str, dataset.image_shape))
+    skipped = [dataclasses.asdict(item) for item in dataset.skipped]
+    return {"name": name, "image": shape, "classes": len(dataset.class_names), **parts, "skipped": skipped}
+
+
+def _prepared_lines(name: str, dataset: Dataset, needed: int) -> Iterable[str]:
+    from simo2_core.data.cache import cache_root
+    from simo2_core.data.placement import disk_free, human_bytes
+
+    facts = _prepared_facts(name, dataset)
+    sizes = ", ".join(f"{part} {facts[part]:,}" for part in dataset.parts)
+    contents = f"{facts['classes']} classes, {facts['image']}, {sizes}."
+    if needed:
+        yield (
+            f"{name}: not kept. {human_bytes(needed)} of decoded images do not fit into {cache_root()} "
+            f"({human_bytes(disk_free(cache_root()))} free), so training will decode them as it goes: {contents}"
+        )
+    else:
+        yield f"{name}: ready. {contents}"
+    if dataset.skipped:
+        yield f"  {len(dataset.skipped)} files cannot be read and are left out:"
+        for item in dataset.skipped:
+            yield f"    {item.name}: {item.reason}"
 
 
 @app.command()
@@ -160,34 +242,34 @@ def verify(
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Read what is prepared and what is decoded, and compare it with what was written.
+    """Read what is prepared, what is decoded and what it was decoded from, and compare it with what was written.
 
+    Decoded images that are damaged, or not those of their source any more, are removed: the next use decodes anew.
     Exit code 4: something is damaged.
     """
-    from simo2_core.data.cache import entry_key, list_entries, open_entry
-    from simo2_core.data.catalogue import verify_prepared
+    from simo2_core.data.cache import entry_key
     from simo2_core.data.sources.prepared import find_all
+    from simo2_core.data.upkeep import list_entries
+    from simo2_core.data.verify import Verified, verify_entry, verify_prepared
 
     wanted = _datasets(names, data_dir)
+    checked: list[Verified] = []
     with DataProgress(quiet=as_json) as progress:
-        checked = [
-            (f"{prepared.full_name} {prepared.version}", prepared.path, verify_prepared(prepared, progress.report))
-            for prepared in find_all(data_dir)
-            if not wanted or prepared.full_name in wanted
-        ]
-    for path in list_entries():
-        key = entry_key(path)
-        if not wanted or key.get("name") in wanted:
-            label = f"{key['name']} {key['split']}, decoded" if key else path.name
-            damaged = open_entry(path, whole=True) is None
-            checked.append((label, path, ["damaged: decoded again at the next use"] if damaged else []))
-    bad = 0
-    for label, path, problems in checked:
-        bad += bool(problems)
+        for prepared in find_all(data_dir):
+            if not wanted or prepared.full_name in wanted:
+                problems = tuple(verify_prepared(prepared, progress.report))
+                checked.append(Verified(f"{prepared.full_name} {prepared.version}", prepared.path, problems))
+        for path in list_entries():
+            known = str(entry_key(path).get("name", "")).removesuffix(" without labels")
+            if not wanted or known in wanted:
+                checked.append(verify_entry(path, data_dir, progress.report))
+    bad = sum(bool(item.problems) for item in checked)
+    for item in checked:
         if as_json:
-            _print_json({"name": label, "path": str(path), "problems": problems})
+            _print_json({"name": item.name, "path": str(item.path), "problems": item.problems, "note": item.note})
         else:
-            print(f"{label}: {'; '.join(problems) if problems else 'sound'} ({path})")
+            found = "; ".join(item.problems) or (f"sound; {item.note}" if item.note else "sound")
+            print(f"{item.name}: {found} ({item.path})")
     if as_json:
         _print_json({"checked": len(checked), "damaged": bad})
     else:
@@ -203,23 +285,26 @@ def clear_command(
     as_json: JsonOption = False,
 ) -> None:
     """Delete decoded images; they can be made again. What TFDS has prepared stays."""
-    from simo2_core.data.cache import cache_root, clear
-    from simo2_core.data.catalogue import decoded
+    from simo2_core.data.cache import cache_root
     from simo2_core.data.placement import human_bytes
+    from simo2_core.data.upkeep import clear, stored
 
     wanted = tuple(_datasets(names, None))
-    entries = [entry for entry in decoded() if not wanted or entry.name in wanted]
-    size = sum(entry.bytes for entry in entries)
-    if entries and not yes:
-        question = f"Delete {len(entries)} decoded splits ({human_bytes(size)}) from {cache_root()}?"
+    items = [item for item in stored() if not wanted or item.dataset in wanted]
+    if items and not yes:
+        size = human_bytes(sum(item.bytes for item in items))
+        question = f"Delete {len(items)} decoded splits ({size}) from {cache_root()}?"
         if not sys.stdin.isatty():
             raise DataError(f"{question} Say --yes, since nobody can be asked.")
         typer.confirm(question, abort=True)
-    count, freed = clear(wanted)
+    cleared = clear(wanted)
     if as_json:
-        _print_json({"deleted": count, "bytes": freed})
+        _print_json({"deleted": cleared.count, "bytes": cleared.bytes, "kept": cleared.kept})
     else:
-        print(f"{count} decoded splits deleted, {human_bytes(freed)} free again.")
+        print(f"{cleared.count} decoded splits deleted, {human_bytes(cleared.bytes)} free again.")
+    if cleared.kept:
+        more = f", and {len(cleared.kept) - 1} more" if len(cleared.kept) > 1 else ""
+        raise DataError(f"{cleared.kept[0]}{more} cannot be deleted: {cache_root()} may belong to somebody else.")
 
 
 def _config(name: str, data_dir: str | None) -> DataConfig:
@@ -234,13 +319,13 @@ def _config(name: str, data_dir: str | None) -> DataConfig:
 
 def _datasets(names: list[str] | None, data_dir: str | None) -> set[str]:
     """The names under which the cache and TFDS know `names`; raises DataError for one that nothing is known of."""
-    from simo2_core.data.catalogue import decoded
     from simo2_core.data.sources.folder import is_folder
     from simo2_core.data.sources.prepared import find_all
+    from simo2_core.data.upkeep import stored
 
     if not names:
         return set()
-    known = {item.full_name for item in find_all(data_dir)} | {entry.name for entry in decoded()}
+    known = {item.full_name for item in find_all(data_dir)} | {item.dataset for item in stored() if item.key}
     found = set()
     for name in names:
         dataset = _config(name, data_dir).dataset

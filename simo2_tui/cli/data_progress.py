@@ -39,6 +39,9 @@ class DataProgress:
         """Takes one `simo2_core.data.progress.Progress`."""
         from simo2_core.data.placement import human_bytes
 
+        if progress.stage == "note":
+            print(f"simo2: {progress.name}", file=sys.stderr)
+            return
         key = (progress.stage, progress.name)
         if key not in self._tasks:
             doing = f"{_DOING[progress.stage]} {progress.name}"

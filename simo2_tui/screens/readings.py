@@ -256,11 +256,14 @@ _STAGES = {
     "generate": "writing",
     "labels": "reading the labels of",
     "decode": "decoding",
+    "verify": "verifying",
 }
 
 
 def progress_words(progress: Progress) -> str:
     """What is done to the data set, and how far it is."""
+    if progress.stage == "note":
+        return progress.name
     show = human_bytes if progress.unit == "bytes" else "{:,} images".format
     words = f"{_STAGES.get(progress.stage, progress.stage)} {progress.name}"
     if progress.total:

@@ -43,7 +43,8 @@ def test_fifty_thousand_jpeg_files_into_the_cache() -> None:
 
 @needs_cifar10
 def test_opening_an_entry_is_mapping_it() -> None:
-    from simo2_core.data.cache import list_entries, open_entry
+    from simo2_core.data.cache import open_entry
+    from simo2_core.data.upkeep import list_entries
 
     load_dataset(DataConfig(dataset=f"{CIFAR10}/train"), workers=2)
     (path,) = list_entries()

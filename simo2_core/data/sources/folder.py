@@ -127,6 +127,10 @@ class FolderSource:
         """A hash of the name, size and time of every file."""
         return self._find(split).identity
 
+    def stamp(self, split: str) -> str:
+        """A hash of the time of change of every file."""
+        return self._find(split).stamp
+
     def split(self, split: str) -> Split:
         """The images of a split, their classes numbered as in train, alphabetically."""
         scan, classes = self._find(split), self._scans["train"].classes
@@ -167,6 +171,7 @@ class _Scan:
     paths: tuple[str, ...]
     """Relative to the split, by class, each class by path."""
     identity: str
+    stamp: str
 
 
 def _split_folders(root: Path) -> dict[str, Path]:
@@ -201,29 +206,32 @@ def _scan(root: Path) -> _Scan:
     counts: list[int] = []
     empty: list[str] = []
     paths: list[str] = []
-    digest = hashlib.sha256()
+    digest, stamp = hashlib.sha256(), hashlib.sha256()
     for entry in sorted(_entries(str(root)), key=lambda entry: os.fsencode(entry.name)):
         if not entry.is_dir():
             continue
         found: list[str] = []
         facts: list[int] = []
         _collect(entry.path, entry.name + "/", (), found, facts)
-        known, ordered = np.array(facts, np.int64).reshape(-1, 2), sorted(found)
+        known, ordered = np.array(facts, np.int64).reshape(-1, 3), sorted(found)
         if ordered != found:  # a folder comes sorted, folders in folders do not
             known = known[sorted(range(len(found)), key=found.__getitem__)]
         digest.update(os.fsencode("\0".join([entry.name, *ordered, ""])))
-        digest.update(known.T.tobytes())
+        digest.update(known[:, :2].T.tobytes())
+        stamp.update(known[:, 2].tobytes())
         paths += ordered
         if ordered:
             classes.append(entry.name)
             counts.append(len(ordered))
         else:
             empty.append(printable(entry.name))
-    return _Scan(tuple(classes), tuple(counts), tuple(empty), tuple(paths), digest.hexdigest())
+    return _Scan(tuple(classes), tuple(counts), tuple(empty), tuple(paths), digest.hexdigest(), stamp.hexdigest())
 
 
 def _collect(folder: str, below: str, above: tuple[tuple[int, int], ...], paths: list[str], facts: list[int]) -> None:
-    """Appends each image below `folder`: its path, and its size and time of change, -1 and 0 for a dangling link.
+    """Appends each image below `folder`: its path, and its size, its time and when the system last saw it changed.
+
+    Those are -1, 0 and 0 for a dangling link.
 
     Links are followed but never in a circle. Every microsecond counts: a million files are looked at at each start.
     So each is asked about once, by its name in an open folder, and its path stays a string. Not by threads: handing
@@ -249,13 +257,13 @@ def _collect(folder: str, below: str, above: tuple[tuple[int, int], ...], paths:
             except OSError:
                 if image:  # a dangling link: named later, as unreadable
                     paths.append(below + name)
-                    facts += (-1, 0)
+                    facts += (-1, 0, 0)
                 continue
             if S_ISDIR(stat.st_mode):
                 inner.append(name)
             elif image and S_ISREG(stat.st_mode):  # reading a pipe or a device might never end
                 paths.append(below + name)
-                facts += (stat.st_size, stat.st_mtime_ns)
+                facts += (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
     except OSError as error:
         raise _unlistable(folder, error) from None
     finally:

@@ -69,6 +69,13 @@ class Source(Protocol):
         """Changes whenever the files behind `split` do; found without reading them (names, sizes, times)."""
         ...
 
+    def stamp(self, split: str) -> str:
+        """Changes whenever the files behind `split` are touched at all, as the system notes it: nobody can set that.
+
+        Another copy of the same files has another stamp.
+        """
+        ...
+
     def split(self, split: str) -> Split:
         """Opens a split; raises DataError when it is missing or unfit."""
         ...
@@ -95,6 +102,9 @@ class WithoutLabels:
 
     def identity(self, split: str) -> str:
         return self.source.identity(split)
+
+    def stamp(self, split: str) -> str:
+        return self.source.stamp(split)
 
     def split(self, split: str) -> Split:
         found = self.source.split(split)

@@ -63,6 +63,14 @@ class TfdsSource:
             raise DataError(f"{self.prepared.path} cannot be read: {error.strerror}. Check its permissions.") from None
         return digest.hexdigest()
 
+    def stamp(self, split: str) -> str:
+        """A hash of the time of change of each file."""
+        try:
+            changed = [(path.name, path.stat().st_ctime_ns) for path in sorted(self.prepared.path.iterdir())]
+        except OSError as error:
+            raise DataError(f"{self.prepared.path} cannot be read: {error.strerror}. Check its permissions.") from None
+        return hashlib.sha256(repr(changed).encode()).hexdigest()
+
     def split(self, split: str) -> Split:
         """The records of a split, or of a TFDS expression of splits, with their labels."""
         import tensorflow_datasets as tfds

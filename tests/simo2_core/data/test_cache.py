@@ -1,20 +1,23 @@
 """Decoded once, whole or absent, and never trusted when damaged."""
 
 import dataclasses
+import errno
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from simo2_core.data import build, cache
-from simo2_core.data.cache import cache_root, clear, list_entries, open_entry
+from simo2_core.data import build, upkeep
+from simo2_core.data.cache import NoRoom, cache_root, open_entry
 from simo2_core.data.load import load_dataset
 from simo2_core.data.on_demand import OnDemandImages
-from simo2_core.data.progress import Progress
+from simo2_core.data.progress import Progress, silent
+from simo2_core.data.upkeep import clear, list_entries, require_room
 from simo2_core.errors import DataError
 from tests.simo2_core.data.pictures import MakeFolder, config, encoded, picture
 
@@ -115,6 +118,74 @@ def test_a_flipped_byte_that_keeps_its_time_is_found_by_looking_at_the_whole(mak
     assert open_entry(entry, whole=True) is None
 
 
+def rename_a_class(facts: dict[str, Any]) -> None:
+    facts["class_names"][0] = "cow"
+
+
+def move_an_image(facts: dict[str, Any]) -> None:
+    facts["counts"] = [facts["counts"][0] - 1, facts["counts"][1] + 1]
+
+
+@pytest.mark.parametrize("change", [rename_a_class, move_an_image, lambda facts: facts.pop("digest")])
+def test_facts_are_held_against_their_digest(change: Any, make_folder: MakeFolder) -> None:
+    root = make_folder(count=5)
+    load_dataset(config(root))
+    (entry,) = list_entries()
+    facts = json.loads((entry / "entry.json").read_text())
+    change(facts)
+    (entry / "entry.json").write_text(json.dumps(facts))
+    assert open_entry(entry) is None
+    assert load_dataset(config(root)).class_names == ("cat", "dog")
+
+
+def test_an_entry_from_before_there_were_digests_is_used(make_folder: MakeFolder) -> None:
+    root = make_folder(count=5)
+    load_dataset(config(root))
+    (entry,) = list_entries()
+    facts = json.loads((entry / "entry.json").read_text())
+    del facts["digest"], facts["content"]
+    (entry / "entry.json").write_text(json.dumps(facts))
+    (entry / "digests.npy").unlink()
+    (entry / "seen.json").unlink()
+    assert decoded(config(root)) == 0
+    for statistics in entry.glob("train-*.json"):
+        statistics.write_text('{"histogram": [[1]]}')
+    load_dataset(config(root))
+
+
+def replace_keeping_size_and_time(file: Path, seed: int) -> None:
+    """What `tar x` and `rsync -t` do with a file of the same size."""
+    stat, data = file.stat(), encoded(picture(seed))
+    file.write_bytes(data + bytes(max(0, stat.st_size - len(data))))
+    assert file.stat().st_size == stat.st_size
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def test_images_replaced_by_others_of_the_same_size_and_time_are_noticed(make_folder: MakeFolder) -> None:
+    root = make_folder(count=5)
+    for file in root.rglob("*.png"):
+        file.write_bytes(file.read_bytes() + bytes(2000 - file.stat().st_size))
+    before = load_dataset(config(root))
+    replace_keeping_size_and_time(root / "cat" / "0.png", 999)
+    assert decoded(config(root)) == 10
+    after = load_dataset(config(root))
+    assert after.fingerprint != before.fingerprint
+    assert len(list_entries()) == 1
+
+
+def test_files_that_were_only_touched_are_read_again_once_and_not_decoded(make_folder: MakeFolder) -> None:
+    root = make_folder(count=5)
+    load_dataset(config(root))
+    for file in root.rglob("*.png"):
+        file.chmod(0o600)
+    seen: list[Progress] = []
+    load_dataset(config(root), report=seen.append)
+    assert {item.stage for item in seen} == {"verify"}
+    seen.clear()
+    load_dataset(config(root), report=seen.append)
+    assert seen == []
+
+
 def test_a_copied_cache_is_used_when_its_bytes_are_right(make_folder: MakeFolder) -> None:
     root = make_folder(count=5)
     load_dataset(config(root))
@@ -187,15 +258,42 @@ def test_without_room_images_are_decoded_on_demand_and_are_the_same(
     root = make_folder(count=10)
     cached = load_dataset(config(root))
     clear()
-    monkeypatch.setattr(cache, "disk_free", lambda path: 100)
+    monkeypatch.setattr(upkeep, "disk_free", lambda path: 100)
     streamed = load_dataset(config(root), workers=1)
     assert isinstance(streamed.train.images, OnDemandImages)
     for part in ("train", "validation", "test"):
         np.testing.assert_array_equal(getattr(streamed, part).gather(), getattr(cached, part).gather())
     np.testing.assert_array_equal(streamed.mean, cached.mean)
     assert list_entries() == []
-    with pytest.raises(cache.NoRoom, match=r"needs 7\.7 kB .* 100 bytes free.*SIMO2_CACHE"):
-        cache.require_room(root, 7680)
+    with pytest.raises(NoRoom, match=r"needs 7\.7 kB .* 100 bytes free.*SIMO2_CACHE"):
+        require_room(root, 7680, silent)
+
+
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("call", ["posix_fallocate", "pwrite", "fsync"])
+def test_a_disk_that_fills_up_while_decoding_ends_nothing(
+    call: str, make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make_folder(count=5)
+    real = getattr(os, call)
+    fine = iter([False] if call == "pwrite" else [])  # the first is that of the header
+
+    def refuse(*arguments: Any) -> Any:
+        ours = str(cache_root()) in str(Path(f"/proc/self/fd/{arguments[0]}").readlink())
+        return full() if ours and next(fine, True) else real(*arguments)
+
+    monkeypatch.setattr(os, call, refuse)
+    seen: list[Progress] = []
+    data = load_dataset(config(root), report=seen.append, workers=0)
+    assert isinstance(data.train.images, OnDemandImages)
+    (said,) = [item.name for item in seen if item.stage == "note"]
+    assert "are not kept: the disk of" in said
+    assert "SIMO2_CACHE" in said
+    assert list_entries() == []
+    assert [path.name for path in cache_root().iterdir()] == ["locks"]
 
 
 def test_a_cache_that_cannot_be_written_is_said(
@@ -211,10 +309,10 @@ def test_clear_removes_by_name_or_all(make_folder: MakeFolder) -> None:
     one, two = make_folder(count=3, root="one"), make_folder(count=3, root="two")
     load_dataset(config(one))
     load_dataset(config(two))
-    assert clear((str(one),))[0] == 1
+    assert clear((str(one),)).count == 1
     (left,) = list_entries()
     assert json.loads((left / "entry.json").read_text())["key"]["name"] == str(two)
-    count, size = clear()
-    assert count == 1
-    assert size > 6 * 16 * 16 * 3
+    cleared = clear()
+    assert cleared.count == 1
+    assert cleared.bytes > 6 * 16 * 16 * 3
     assert list_entries() == []

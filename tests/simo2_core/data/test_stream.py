@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from simo2_core.config import DataConfig
 from simo2_core.data.build import labelled_order, settle_rule
 from simo2_core.data.dataset import Part
+from simo2_core.data.decode import Rule
 from simo2_core.data.load import load_dataset
 from simo2_core.data.on_demand import OnDemandImages
 from simo2_core.data.pool import Crew, even_chunks
@@ -177,3 +178,17 @@ def test_an_unreadable_image_is_replaced_by_one_of_its_class(make_folder: MakeFo
     assert {image.tobytes() for image in every[6:]} < dogs
     assert len(images.unreadable) == 3
     images.close()
+
+
+def test_a_small_shared_memory_is_a_small_buffer(make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    split = FolderSource(make_folder(count=6)).split("train")
+    order, rule = np.arange(12), Rule(height=16, width=16, channels=3)
+    free = {"/dev/shm": 3000}
+    monkeypatch.setattr("simo2_core.data.on_demand.disk_free", lambda path: free.get(str(path), 0))
+    small = OnDemandImages(split, order, rule, workers=1)
+    assert small._room == 1
+    assert small[np.arange(12)].std() > 0
+    small.close()
+    free["/dev/shm"] = 100
+    with pytest.raises(DataError, match=r"no room to decode one image of 16 x 16 pixels \(768 bytes\).*TMPDIR"):
+        OnDemandImages(split, order, rule, workers=1)

@@ -1,6 +1,9 @@
 """`simo2 data`, as a user and as a script see it."""
 
+import errno
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +12,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from simo2_core.data.cache import list_entries
-from simo2_core.errors import DataError
+from simo2_core.data import upkeep
+from simo2_core.data.upkeep import list_entries
+from simo2_core.errors import ConfigError, DataError, Simo2Error
 from simo2_tui.cli.data import app
 from tests.simo2_core.data.pictures import encoded, picture
 from tests.simo2_core.data.tiny_tfds import as_tfrecord, prepare_tiny
@@ -23,16 +27,20 @@ def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
 
 
-def run(*arguments: str, code: int = 0) -> str:
+def invoke(arguments: tuple[str, ...], code: int) -> Any:
     result = CliRunner().invoke(app, list(arguments))
-    if isinstance(result.exception, DataError):
+    if isinstance(result.exception, Simo2Error):
         raise result.exception
     assert result.exit_code == code, result.output
-    return result.output
+    return result
+
+
+def run(*arguments: str, code: int = 0) -> str:
+    return str(invoke(arguments, code).output)
 
 
 def rows(*arguments: str, code: int = 0) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in run(*arguments, "--json", code=code).splitlines()]
+    return [json.loads(line) for line in invoke((*arguments, "--json"), code).stdout.splitlines()]
 
 
 @pytest.fixture
@@ -117,6 +125,8 @@ def test_verify_finds_damage_in_the_cache_and_in_shards(tmp_path: Path, folder: 
     found = rows("verify", code=4)
     assert found[-1] == {"checked": 2, "damaged": 2}
     assert found[0]["problems"] == ["mnist-test.tfrecord-00000-of-00001 is missing"]
+    assert found[1]["problems"] == ["damaged: removed, and decoded again at the next use"]
+    assert list_entries() == []
     assert rows("verify", "mnist", code=4)[-1] == {"checked": 1, "damaged": 1}
     run("prepare", str(folder))
     assert rows("verify", str(folder))[-1] == {"checked": 1, "damaged": 0}
@@ -124,11 +134,80 @@ def test_verify_finds_damage_in_the_cache_and_in_shards(tmp_path: Path, folder: 
         run("verify", "mnits")
 
 
+def test_verify_reads_the_source_again(folder: Path) -> None:
+    run("prepare", str(folder))
+    file = folder / "cat" / "0.png"
+    stat, data = file.stat(), bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    (found,) = rows("verify", str(folder), code=4)[:-1]
+    assert found["problems"] == [
+        "1 of 11 images were replaced by others since (cat/0.png): removed, and decoded again at the next use"
+    ]
+    assert list_entries() == []
+    run("prepare", str(folder))
+    file.unlink()
+    (found,) = rows("verify", str(folder))[:-1]
+    assert (found["problems"], found["note"]) == (
+        [],
+        "of another state of its source, which is decoded again at the next use",
+    )
+    shutil.rmtree(folder)
+    assert "sound; its folder is gone" in run("verify")
+
+
+def test_verify_says_what_it_cannot_remove(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("prepare", str(folder))
+    (list_entries()[0] / "entry.json").write_text("[" * 100_000)
+    monkeypatch.setattr(upkeep, "_remove", _refuse)
+    assert rows("verify", code=4)[0]["problems"] == ["damaged: it cannot be removed, check its permissions"]
+    run("list")
+    with pytest.raises(DataError, match=r"Permission denied cannot be deleted: .* may belong to somebody else"):
+        run("clear", "--yes")
+    monkeypatch.undo()
+
+
+def _refuse(path: Path) -> None:
+    raise PermissionError(errno.EACCES, "Permission denied")
+
+
+def test_prepare_without_room_says_so_and_fails(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "disk_free", lambda path: 100)
+    text = run("prepare", str(folder), "digits", code=4)
+    assert "not kept. 8.4 kB of decoded images do not fit into" in text
+    assert "digits: ready." in text
+    kept = [row["kept"] for row in rows("prepare", "digits", str(folder), code=4)]
+    assert kept == [True, False]
+
+
+def test_list_tells_what_the_cache_takes_and_what_nobody_needs(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIMO2_CACHE_SIZE", "1GB")
+    run("prepare", str(folder))
+    (entry,) = list_entries()
+    shutil.copytree(entry, entry.with_name(f".{entry.name}.77"))
+    shutil.rmtree(folder)
+    text = run("list")
+    assert "of at most 1.0 GB (SIMO2_CACHE_SIZE)" in text
+    assert "1 not finished" in text
+    assert "1 of folders that are gone" in text
+    assert rows("list")[-1]["cache"]["unfinished"]["count"] == 1
+    assert rows("clear", "--yes")[0]["deleted"] == 2
+
+
+@pytest.mark.parametrize("size", ["100000", "-1", "9" * 30])
+def test_a_size_that_no_image_has_is_refused(size: str, folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"image_size is .* to 8192 pixels"):
+        run("prepare", str(folder), "--image-size", size)
+
+
 def test_clear_asks_and_deletes_by_name(folder: Path) -> None:
     run("prepare", str(folder))
     with pytest.raises(DataError, match="--yes"):
         run("clear")
-    assert rows("clear", "cifar10", "--yes") == [{"deleted": 0, "bytes": 0}]
+    assert rows("clear", "cifar10", "--yes") == [{"deleted": 0, "bytes": 0, "kept": []}]
     (result,) = rows("clear", str(folder), "--yes")
     assert result["deleted"] == 1
     assert list_entries() == []
