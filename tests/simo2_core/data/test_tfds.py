@@ -14,13 +14,13 @@ import pytest
 from PIL import Image
 
 from simo2_core.config import DataConfig
-from simo2_core.data.catalogue import verify_prepared
 from simo2_core.data.dataset import Dataset, Part
 from simo2_core.data.load import load_dataset, open_source
 from simo2_core.data.sources.class_names import readable_names
 from simo2_core.data.sources.prepared import TfdsName, data_dirs, find, find_all
 from simo2_core.data.sources.shards import image_of, label_of, open_shard, read_shard
 from simo2_core.data.sources.tfrecord import crc32c, masked
+from simo2_core.data.verify import verify_prepared
 from simo2_core.errors import DataError
 from simo2_core.presets import PRESETS
 from tests.simo2_core.data.tiny_tfds import as_tfrecord, colour_of, prepare_tiny
