@@ -11,12 +11,17 @@ from rich.markdown import CodeBlock, Heading, Markdown, MarkdownElement, TableEl
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
+from rich.theme import Theme
 
 WIDEST = 100
 """Columns: longer lines are hard to read."""
 
 _AROUND_ROWS = 4
 """Lines of a table besides its rows: the header, the rule below it, and a blank line at either end."""
+
+
+_STYLES = Theme({"markdown.code": "cyan"})
+"""Rich puts code on black, also where the terminal is light."""
 
 
 class _PlainHeading(Heading):
@@ -29,10 +34,12 @@ class _PlainHeading(Heading):
 
 
 class _PlainCode(CodeBlock):
-    """A block of code, indented, on no ground of its own: it can be copied, and looks the same on every theme."""
+    """A block of code, indented where there is room, on no ground of its own; what is typed is bold."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        code = Text(str(self.text).rstrip(), "cyan")
+        typed = "bold" if self.lexer_name == "console" else ""
+        lines = [Text(line, typed if line.startswith("$ ") else "") for line in str(self.text).rstrip().split("\n")]
+        code = Text("\n").join(lines)
         room = options.max_width - code.__rich_measure__(console, options).maximum
         yield Padding(code, (0, 0, 0, max(0, min(2, room))))
 
@@ -69,6 +76,10 @@ class GuideMarkdown(Markdown):
         for token in self.parsed:
             if token.children:
                 token.children = list(_for_a_terminal(token.children, styled))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        with console.use_theme(_STYLES):
+            yield from list(super().__rich_console__(console, options))
 
 
 def _for_a_terminal(tokens: Iterable[Token], styled: bool) -> Iterable[Token]:

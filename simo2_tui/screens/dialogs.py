@@ -15,6 +15,8 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
+from simo2_tui.screens.guide import GuideScreen
+
 Choice = tuple[str, str, str, str]
 """(answer, key, label, what it means)."""
 
@@ -95,7 +97,8 @@ HELP: dict[str, Section] = {
     ),
     "everywhere": (
         ("q", "leave; while a run trains here: stop and save, detach, or cancel"), ("ctrl+p", "all commands"),
-        ("Tab", "next pane"), ("Esc", "back"), ("E", "embedding"), ("R", "runs"), ("?", "this help"),
+        ("Tab", "next pane"), ("Esc", "back"), ("E", "embedding"), ("R", "runs"),
+        ("?", "this help; g there opens the guide"),
     ),
 }  # fmt: skip
 """Keys by where they work."""
@@ -107,9 +110,12 @@ FLAGS = (
 
 
 class HelpScreen(ModalScreen[None]):
-    """The keys that work where it was asked for, those of the pane in focus first."""
+    """The keys that work where it was asked for, those of the pane in focus first; and the way to the guide."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark", "dismiss", "close")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,question_mark", "dismiss", "close"),
+        Binding("g", "guide", "guide"),
+    ]
 
     def __init__(self, sections: Sequence[str]) -> None:
         """Takes the names of the sections, in order."""
@@ -128,8 +134,13 @@ class HelpScreen(ModalScreen[None]):
             text.append(FLAGS, "dim")
         else:
             text.rstrip()
-        with VerticalScroll(classes="dialog help"):
+        with VerticalScroll(classes="dialog help") as dialog:
+            dialog.border_subtitle = "g the guide · Esc closes"
             yield Static(text, markup=False)
+
+    def action_guide(self) -> None:
+        """Opens the manual in place of the keys."""
+        self.app.switch_screen(GuideScreen())
 
 
 class FailureScreen(ModalScreen[bool]):

@@ -1,0 +1,52 @@
+"""The manual inside the console, reached from the help of every screen."""
+
+from pathlib import Path
+
+from textual.widgets import OptionList
+
+from simo2_tui.app import Console
+from simo2_tui.guide.pages import list_pages
+from simo2_tui.screens.dialogs import HelpScreen
+from simo2_tui.screens.guide import GuideScreen
+from simo2_tui.screens.launcher import LauncherScreen
+from tests.documents import GUIDE, fences
+from tests.simo2_tui.test_screens import text_of
+
+TOPICS = [page.topic for page in list_pages()]
+
+
+async def test_help_offers_the_guide_which_lists_shows_and_turns_its_pages(tmp_path: Path) -> None:
+    app = Console(tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("question_mark")
+        assert isinstance(app.screen, HelpScreen)
+        await pilot.pause()
+        assert "g the guide" in text_of(app)
+        await pilot.press("g")
+        assert isinstance(app.screen, GuideScreen)
+        await pilot.pause()
+        assert all(topic in text_of(app) for topic in TOPICS)
+        await pilot.press("down", "enter")
+        await pilot.pause()
+        assert text_of(app).splitlines()[1].strip() == "Train"
+        for keys, title in (("n", "The console"), ("p", "Train"), ("p", "Start"), ("p", "Measured")):
+            await pilot.press(keys)
+            await pilot.pause()
+            assert text_of(app).splitlines()[1].strip() == title
+        await pilot.press("escape")
+        assert app.screen.query_one(OptionList).highlighted == len(TOPICS) - 1
+        await pilot.press("escape")
+        assert isinstance(app.screen, LauncherScreen)
+
+
+async def test_every_page_fits_80_columns_with_its_code_whole(tmp_path: Path) -> None:
+    app = Console(tmp_path)
+    async with app.run_test(size=(80, 400)) as pilot:
+        await pilot.press("question_mark", "g", "enter")
+        for topic in TOPICS:
+            await pilot.pause()
+            shown = [line.strip() for line in text_of(app).splitlines()]
+            for fence in fences(GUIDE / f"{topic}.md"):
+                for line in fence.text.splitlines():
+                    assert line.strip() in shown, (topic, line)
+            await pilot.press("n")
