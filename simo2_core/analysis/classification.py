@@ -15,7 +15,11 @@ from simo2_core.analysis.geometry import Labels
 
 @dataclass(frozen=True, eq=False)
 class Classification:
-    """What a classifier did, class by class; every share is in [0, 1], and 0 where nothing divides by nothing."""
+    """What a classifier did, class by class; every share is in [0, 1].
+
+    Of a class without images nothing can be said: its shares are NaN. A class that no image is taken for has the
+    precision 0.
+    """
 
     confusion: NDArray[np.int64]
     """(c, c) images of the class of the row that were taken for the class of the column."""
@@ -49,10 +53,8 @@ def classification(labels: Labels, predicted: Labels, *, classes: int) -> Classi
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
     every = np.arange(classes)
-    precision, recall, f1, _ = precision_recall_fscore_support(labels, predicted, labels=every, zero_division=0)
+    precision, recall, f1, images = precision_recall_fscore_support(labels, predicted, labels=every, zero_division=0)
     return Classification(
         np.asarray(confusion_matrix(labels, predicted, labels=every), np.int64),
-        np.asarray(precision, np.float64),
-        np.asarray(recall, np.float64),
-        np.asarray(f1, np.float64),
+        *(np.where(images > 0, share, np.nan) for share in (precision, recall, f1)),
     )

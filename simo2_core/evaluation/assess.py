@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from simo2_core.analysis.classification import Classification, classification
 from simo2_core.analysis.few_shot import Estimate
 from simo2_core.analysis.geometry import class_gram
 from simo2_core.data.dataset import Dataset
+from simo2_core.data.labels import with_labels
 from simo2_core.data.progress import Report, silent
 from simo2_core.errors import ConfigError
 from simo2_core.evaluation.augmented_probe import AugmentedProbe, augmented_probe
@@ -37,6 +38,15 @@ FEATURES = ("representation", "projection", "raw_pixels", "random_representation
 """What is measured: the two outputs of the encoder, the pixels, and the same two outputs before the first step."""
 
 
+class Labels(NamedTuple):
+    """Training images whose labels count: as neighbours, in means, in probes."""
+
+    used: int
+    seen: int
+    """By the run in training, which may have been given few; of another data set, all of them."""
+    all: int
+
+
 @dataclass(frozen=True, eq=False)
 class Assessment:
     """A checkpoint measured on a data set."""
@@ -47,7 +57,8 @@ class Assessment:
     fingerprint: str
     class_names: tuple[str, ...]
     images: dict[str, int]
-    """By part."""
+    """By part; of train, those whose labels are used."""
+    labels: Labels
     worth: dict[str, Worth]
     """By name in `FEATURES`."""
     classes: Classification
@@ -57,8 +68,13 @@ class Assessment:
     augmented_probes: dict[str, AugmentedProbe]
     """By name of the features; empty unless it was asked for."""
 
+    @property
+    def untested(self) -> list[str]:
+        """The classes of which test has no image: nothing can be said of them."""
+        return [name for name, images in zip(self.class_names, self.classes.images, strict=True) if not images]
+
     def to_json(self) -> dict[str, Any]:
-        """A JSON-ready dict; a number that could not be measured is not in it."""
+        """A JSON-ready dict; a number that could not be measured is not in it, or null where it has a fixed place."""
         return {
             "format": FORMAT,
             "checkpoint": str(self.checkpoint),
@@ -66,21 +82,21 @@ class Assessment:
             "data": self.data,
             "fingerprint": self.fingerprint,
             "images": self.images,
+            "labels": self.labels._asdict(),
             "metrics": describe_metrics(augmented=bool(self.augmented_probes)),
             "scores": {name: scores_to_json(worth.scores) for name, worth in self.worth.items()},
             "linear_probe": {
                 name: {"C": worth.probe_C, "validation": worth.probe_validation} for name, worth in self.worth.items()
             },
             "augmented_probe": {name: probe._asdict() for name, probe in self.augmented_probes.items()},
-            "classes": [
-                {"name": name, "images": int(images), "precision": float(p), "recall": float(r), "f1": float(f)}
-                for name, images, p, r, f in zip(
-                    self.class_names, self.classes.images, self.classes.precision, self.classes.recall,
-                    self.classes.f1, strict=True,
-                )
-            ],
+            "classes": [self._class_to_json(c) for c in range(len(self.class_names))],
             "confusion": self.classes.confusion.tolist(),
         }  # fmt: skip
+
+    def _class_to_json(self, c: int) -> dict[str, Any]:
+        shares = {name: getattr(self.classes, name)[c] for name in ("precision", "recall", "f1")}
+        known = {name: None if np.isnan(share) else float(share) for name, share in shares.items()}
+        return {"name": self.class_names[c], "images": int(self.classes.images[c]), **known}
 
 
 def describe_metrics(*, augmented: bool = False) -> dict[str, dict[str, str]]:
@@ -99,7 +115,8 @@ def scores_to_json(scores: dict[str, Estimate]) -> dict[str, dict[str, float]]:
 
 def assess(
     run: RunDirectory, checkpoint: Path, *, data: str | None = None, features: Sequence[str] = FEATURES,
-    augmented: bool = False, report: Report = silent, say: Callable[[str], None] = lambda _: None,
+    augmented: bool = False, all_labels: bool = False, report: Report = silent,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Assessment:  # fmt: skip
     """Measures a checkpoint of a run on the test part of its own data set, or of another.
 
@@ -110,6 +127,8 @@ def assess(
         data: a data set as for `simo2 train --dataset`; its images are made as large as those of the run and
             normalised by the statistics of the run.
         features: which of `FEATURES` to measure, `representation` among them.
+        all_labels: whether the labels count that the run was not given in training, by `--label-fraction` or
+            `--labels-per-class`. Without it they are the same as in training, so that the numbers are.
         augmented: whether to fit a linear probe by SGD on augmented images too; it takes 30 epochs of embedding.
         report: told how far preparing and decoding are.
         say: told what is being done.
@@ -118,8 +137,10 @@ def assess(
         DataError: the data is missing, has changed since training, or does not fit the encoder.
         RunError: the checkpoint is damaged, or the disk refuses.
     """
-    dataset = dataset_for(run, checkpoint, data, report=report)
-    made = _features(folder_of(run, checkpoint, data), checkpoint, dataset, say)
+    whole = dataset_for(run, checkpoint, data, report=report)
+    seen = whole if data is not None else with_labels(whole, run.config.tune, run.config.seed)
+    dataset = whole if all_labels else seen
+    made = _features(folder_of(run, checkpoint, data), checkpoint, whole, dataset, say)
     labels = {name: part.labels for name, part in dataset.parts.items()}
     classes = len(dataset.class_names)
     worth = {}
@@ -128,7 +149,7 @@ def assess(
         worth[name] = measure(made[name], labels, classes=classes, say=_prefixed(say, heading))
     probes = {}
     if augmented:
-        known = features_of(folder_of(run, checkpoint, data), checkpoint, dataset)
+        known = {part: Features(made["representation"][part], made["projection"][part]) for part in dataset.parts}
         probes = augmented_probe(checkpoint, dataset, known, say=say)
         for name in worth.keys() & probes.keys():
             worth[name] = with_score(worth[name], "augmented_probe", probes[name].accuracy)
@@ -139,6 +160,7 @@ def assess(
         fingerprint=dataset.fingerprint,
         class_names=dataset.class_names,
         images={name: len(part) for name, part in dataset.parts.items()},
+        labels=Labels(used=len(dataset.train), seen=len(seen.train), all=len(whole.train)),
         worth=worth,
         classes=classification(labels["test"], worth["representation"].predicted, classes=classes),
         class_grams={name: class_gram(made[name]["test"], labels["test"], classes) for name in features},
@@ -179,12 +201,14 @@ def _prefixed(say: Callable[[str], None], heading: str) -> Callable[[str], None]
 
 
 def _features(
-    folder: Path, checkpoint: Path, dataset: Dataset, say: Callable[[str], None]
+    folder: Path, checkpoint: Path, whole: Dataset, dataset: Dataset, say: Callable[[str], None]
 ) -> dict[str, dict[str, NDArray[np.float32]]]:
-    """(n, f) by name in `FEATURES` and by part."""
+    """(n, f) of `dataset` by name in `FEATURES` and by part; the files are of the `whole`, for any choice of labels."""
     made = {"raw_pixels": {name: flatten_pixels(part) for name, part in dataset.parts.items()}}
+    used = np.isin(whole.train.rows, dataset.train.rows)
     for prefix, trained in (("", True), ("random_", False)):
-        found = features_of(folder, checkpoint, dataset, trained=trained, say=say)
+        found = features_of(folder, checkpoint, whole, trained=trained, say=say)
         for kind in Features._fields:
             made[prefix + kind] = {name: getattr(features, kind) for name, features in found.items()}
+            made[prefix + kind]["train"] = made[prefix + kind]["train"][used]
     return made

@@ -1,45 +1,23 @@
-"""Training that begins with the weights of another run, moves only a part of them, or sees only some labels.
+"""Training that begins with the weights of another run.
 
 All of it is settings of an ordinary run, so events, checkpoints, resuming and the console are those of every run.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
 from simo2_core.checkpoints.checkpoint import load
-from simo2_core.config import FinetuneConfig
-from simo2_core.data.dataset import Dataset, Part
 from simo2_core.errors import CheckpointError
 from simo2_core.evaluation.restore import locate
 from simo2_core.events import WeightsLoaded
 from simo2_core.objectives.objective import PREFIX
 from simo2_core.train.step import TrainState
-
-
-def with_labels(dataset: Dataset, config: FinetuneConfig, seed: int) -> Dataset:
-    """The data set with only those training images whose labels may be seen, at least one of each class.
-
-    They are the bank of kNN as well. Normalisation keeps the statistics of all training images, which need no label.
-    """
-    part = dataset.train
-    counts = part.counts
-    if config.label_fraction < 1:
-        counts = np.maximum(1, np.round(counts * config.label_fraction)).astype(np.int64)
-    elif config.labels_per_class:
-        counts = np.minimum(counts, config.labels_per_class)
-    if (counts == part.counts).all():
-        return dataset
-    # rows of a class lie in an order that chance decided, so any window of them is a fair sample
-    starts = np.random.default_rng((seed, 0x1ABE1)).integers(0, part.counts - counts + 1)
-    return dataclasses.replace(dataset, train=Part(part.images, part.offsets + starts, counts))
 
 
 def load_weights(state: TrainState, checkpoint: str) -> tuple[TrainState, WeightsLoaded]:

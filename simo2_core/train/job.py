@@ -22,6 +22,7 @@ from simo2_core.config import Config
 from simo2_core.data.cache import cache_root
 from simo2_core.data.dataset import Dataset
 from simo2_core.data.facts import DatasetFacts
+from simo2_core.data.labels import with_labels
 from simo2_core.data.load import load_dataset
 from simo2_core.data.placement import choose_placement, look_at_machine
 from simo2_core.errors import CheckpointError, ConfigError, DataError, DivergedError
@@ -56,7 +57,7 @@ from simo2_core.train.devices import on_one_device, put_whole
 from simo2_core.train.divergence import EMBEDDING, LOSS, why_diverged
 from simo2_core.train.environment import environment, keep_compiled_programs
 from simo2_core.train.feed import Feed, drawn_from
-from simo2_core.train.finetune import load_weights, with_labels
+from simo2_core.train.finetune import load_weights
 from simo2_core.train.machine_alarms import Watch
 from simo2_core.train.memory import Chunking, out_of_memory
 from simo2_core.train.plotting import Plotter

@@ -28,6 +28,7 @@ _HEADS = {
     "random_projection": "random p.",
 }
 _LABEL, _CELL = 24, 11
+_WIDTH = _LABEL + _CELL * len(_HEADS)
 _LISTED_CLASSES = 20
 
 
@@ -44,6 +45,12 @@ def eval_command(
     ] = None,
     sgd_probe: Annotated[
         bool, typer.Option("--sgd-probe", help="Fit a linear probe by SGD on augmented images too, for 30 epochs.")
+    ] = False,
+    all_labels: Annotated[
+        bool,
+        typer.Option(
+            "--all-labels", help="Let all labels of train count, also those that the run was not given in training."
+        ),
     ] = False,
     run_dir: RunDirOption = DEFAULT_RUN_DIR,
     as_json: JsonOption = False,
@@ -64,7 +71,9 @@ def eval_command(
     done = []
     for run, checkpoint in places:
         with DataProgress(quiet=as_json) as progress, _telling(as_json) as say:
-            found = assess(run, checkpoint, data=data, augmented=sgd_probe, report=progress.report, say=say)
+            found = assess(
+                run, checkpoint, data=data, augmented=sgd_probe, all_labels=all_labels, report=progress.report, say=say
+            )
         done.append(found)
         folder = folder_of(run, checkpoint, data) if several or out is None else out
         write_json(folder / "eval.json", found.to_json())
@@ -186,17 +195,25 @@ def _per_class(found: Assessment) -> list[str]:
     order = range(len(found.class_names))
     title = "By class, kNN k=20 on the representation:"
     if len(found.class_names) > _LISTED_CLASSES:
-        order = sorted(order, key=lambda c: classes.f1[c])[:_LISTED_CLASSES]  # type: ignore[assignment]
+        order = sorted(order, key=lambda c: (math.isnan(classes.f1[c]), classes.f1[c]))[:_LISTED_CLASSES]  # type: ignore[assignment]
         title = f"The {_LISTED_CLASSES} classes with the lowest F1, kNN k=20 on the representation:"
     lines = [title, f" {'':<{_LABEL - 1}}{'images':>8}{'precision':>11}{'recall':>9}{'F1':>8}"]
     for c in order:
         name = found.class_names[c]
         name = name if len(name) < _LABEL else name[: _LABEL - 2] + "…"
         lines.append(
-            f" {name:<{_LABEL - 1}}{classes.images[c]:>8,}{classes.precision[c]:>11.1%}{classes.recall[c]:>9.1%}"
-            f"{classes.f1[c]:>8.1%}"
+            f" {name:<{_LABEL - 1}}{classes.images[c]:>8,}{_share(classes.precision[c]):>11}"
+            f"{_share(classes.recall[c]):>9}{_share(classes.f1[c]):>8}"
         )
+    if found.untested:
+        shown = ", ".join(found.untested[:8]) + (", …" if len(found.untested) > 8 else "")
+        what = f"Warning: test has no image of {len(found.untested)} of {len(found.class_names)} classes: {shown}."
+        lines += textwrap.wrap(f"{what} Of them nothing can be said.", _WIDTH)
     return lines
+
+
+def _share(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.1%}"
 
 
 def _origins(found: Assessment) -> list[str]:
@@ -212,8 +229,15 @@ def _origins(found: Assessment) -> list[str]:
         f"C of the linear probe is chosen on validation ({sizes['validation']}); nothing is chosen on test.",
         "pixels: raw values. random r., random p.: both outputs of the same network before its first step.",
     ]
+    used, seen, every = found.labels
+    if seen < every:
+        lines.append(
+            f"Labels: all {every:,} of train. Training was given {seen:,} of them, which are the default here."
+            if used == every
+            else f"Labels: the {used:,} of {every:,} that training was given; --all-labels takes all of them."
+        )
     if found.augmented_probes:
         lines.append("Probe by SGD: on augmented images, as the run augments; learning rate chosen on validation.")
     if found.images["train"] > PROBE_IMAGES:
         lines.append(f"Linear probes are fitted on {PROBE_IMAGES:,} training images, as many of each class as can be.")
-    return [piece for line in lines for piece in textwrap.wrap(line, _LABEL + _CELL * len(_HEADS))]
+    return [piece for line in lines for piece in textwrap.wrap(line, _WIDTH)]

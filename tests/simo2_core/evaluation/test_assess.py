@@ -1,17 +1,21 @@
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from simo2_core.analysis.classification import classification
 from simo2_core.analysis.metrics import knn_accuracy
 from simo2_core.checkpoints.checkpoint import find_checkpoint
 from simo2_core.config import DataConfig
+from simo2_core.data.labels import with_labels
 from simo2_core.data.load import load_dataset
 from simo2_core.errors import ConfigError, DataError
 from simo2_core.evaluation import features as module
 from simo2_core.evaluation.assess import FEATURES, Assessment, assess, summarise
+from simo2_core.evaluation.evaluate import flatten_pixels
 from simo2_core.evaluation.features import folder_of
 from simo2_core.evaluation.measures import METRICS
 from simo2_core.evaluation.restore import load_encoder, untrained_encoder
@@ -74,6 +78,41 @@ def test_the_random_encoder_is_the_run_before_its_first_step(
         encoder.part(data.test)[1], data.test.labels, encoder.part(data.train)[1], data.train.labels, classes=10
     )
     assert found.worth["random_projection"].scores["knn_20"].mean == accuracy
+
+
+def test_a_run_with_few_labels_is_measured_with_these_unless_all_are_asked_for(
+    trained: tuple[RunDirectory, Path], found: Assessment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(trained[0].path, tmp_path / "few")
+    run = RunDirectory.open(tmp_path / "few")
+    config = TINY.replace({"labels_per_class": 5})
+    run.write_config(config, run.facts)
+    monkeypatch.setattr(module, "load_encoder", lambda _: pytest.fail("embedded again for another choice of labels"))
+    checkpoint, some = find_checkpoint(run.checkpoints), ("representation", "raw_pixels")
+    few = assess(run, checkpoint, features=some)
+    assert few.labels == (50, 50, 1295)
+    assert few.images["train"] == 50
+    data = load_dataset(TINY.data)
+    bank = with_labels(data, config.tune, config.seed).train
+    pixels = flatten_pixels(data.test), data.test.labels, flatten_pixels(bank), bank.labels
+    assert few.worth["raw_pixels"].scores["knn_20"].mean == knn_accuracy(*pixels, classes=10)
+    assert few.worth["raw_pixels"].scores["knn_20"] != found.worth["raw_pixels"].scores["knn_20"]
+    assert "shot_10" not in few.worth["representation"].scores, "five labels are no ten"
+    everything = assess(run, checkpoint, features=some, all_labels=True)
+    assert everything.labels == (1295, 50, 1295)
+    assert all(everything.to_json()["scores"][name] == found.to_json()["scores"][name] for name in some)
+    assert found.labels == (1295, 1295, 1295)
+    assert few.to_json()["labels"] == {"used": 50, "seen": 50, "all": 1295}
+
+
+def test_of_a_class_that_test_lacks_nothing_is_said(found: Assessment) -> None:
+    classes = classification(np.array([0, 1]), np.array([0, 2]), classes=3)
+    lacking = dataclasses.replace(found, class_names=("a", "b", "c"), classes=classes)
+    assert lacking.untested == ["c"]
+    assert json.loads(json.dumps(lacking.to_json(), allow_nan=False))["classes"][1:] == [
+        {"name": "b", "images": 1, "precision": 0.0, "recall": 0.0, "f1": 0.0},
+        {"name": "c", "images": 0, "precision": None, "recall": None, "f1": None},
+    ]
 
 
 def test_images_are_embedded_once(

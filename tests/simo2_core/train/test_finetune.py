@@ -17,7 +17,6 @@ from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.log import record
 from simo2_core.train.feed import place
-from simo2_core.train.finetune import with_labels
 from simo2_core.train.finetune_optimizer import restrain
 from simo2_core.train.step import make_training
 from simo2_core.train.trainer import train
@@ -82,19 +81,6 @@ def test_weights_that_do_not_fit_are_refused_by_name(
     run = RunDirectory.create(tmp_path, "other", config)
     with pytest.raises(CheckpointError, match=said):
         next(train(config, run, Control(run.control)))
-
-
-def test_only_some_labels_are_seen_the_same_for_a_seed_and_others_for_another() -> None:
-    whole = load_dataset(TINY.data)
-    few = with_labels(whole, FinetuneConfig(label_fraction=0.1), 3)
-    assert np.abs(few.train.counts - whole.train.counts * 0.1).max() <= 0.5
-    assert (with_labels(whole, FinetuneConfig(label_fraction=1e-6), 3).train.counts == 1).all()
-    five = [with_labels(whole, FinetuneConfig(labels_per_class=5), seed).train for seed in (3, 3, 4)]
-    assert (five[0].counts == 5).all()
-    assert set(five[0].rows) <= set(whole.train.rows)
-    np.testing.assert_array_equal(five[0].rows, five[1].rows)
-    assert set(five[0].rows) != set(five[2].rows)
-    assert with_labels(whole, FinetuneConfig(), 3) is whole
 
 
 def test_blocks_near_the_input_move_slower() -> None:

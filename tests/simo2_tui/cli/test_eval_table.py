@@ -1,6 +1,13 @@
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from simo2_core.analysis.classification import classification
 from simo2_core.analysis.few_shot import Estimate
+from simo2_core.evaluation.assess import Labels
 from simo2_core.evaluation.measures import METRICS
-from simo2_tui.cli.eval import _HEADS, _table
+from simo2_tui.cli.eval import _HEADS, _origins, _per_class, _table
 
 
 def test_columns_never_touch_whatever_the_numbers() -> None:
@@ -14,3 +21,28 @@ def test_columns_never_touch_whatever_the_numbers() -> None:
             ].split()
             assert len(cells) == len(_HEADS), metric.label
             assert len(set(cells)) == 1
+
+
+def assessed(labels: Labels) -> Any:
+    found = classification(np.array([0, 1, 1]), np.array([0, 1, 0]), classes=3)
+    return SimpleNamespace(
+        classes=found, class_names=["a", "b", "c"], untested=["c"], labels=labels, augmented_probes={},
+        images={"train": labels.used, "validation": 9, "test": 3},
+    )  # fmt: skip
+
+
+def test_a_class_without_test_images_has_dashes_and_a_warning() -> None:
+    lines = _per_class(assessed(Labels(9, 9, 9)))
+    assert lines[3].split() == ["b", "2", "100.0%", "50.0%", "66.7%"]
+    assert lines[4].split() == ["c", "0", "–", "–", "–"]
+    assert "Warning: test has no image of 1 of 3 classes: c." in lines[5]
+
+
+def test_which_labels_count_is_said_where_training_was_given_few() -> None:
+    few, every, usual = (
+        " ".join(_origins(assessed(labels)))
+        for labels in (Labels(129, 129, 1295), Labels(1295, 129, 1295), Labels(1295, 1295, 1295))
+    )
+    assert "Labels: the 129 of 1,295 that training was given; --all-labels takes all of them." in few
+    assert "Labels: all 1,295 of train. Training was given 129 of them, which are the default here." in every
+    assert "Labels:" not in usual
