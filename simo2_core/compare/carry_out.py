@@ -18,6 +18,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from simo2_core.child import child_environment
 from simo2_core.commands import Asker, Command, Source
 from simo2_core.compare.outcome import FILE, Outcome
 from simo2_core.compare.plan import Job, Plan
@@ -185,6 +186,7 @@ def carry_out_all(folder: Path, jobs: Sequence[Job], devices: int, tell: Tell, s
             yield outcome
         return
     context = multiprocessing.get_context("spawn")
+    os.environ["PYTHONSAFEPATH"] = "1"  # or a worker imports a user's own `random.py` before it is told where it is
     free: Any = context.Queue()
     for device in range(devices):
         free.put(device)
@@ -246,7 +248,10 @@ def _end_with_parent() -> None:
 def count_devices() -> int:
     """How many accelerators there are, or 1 for the CPU: asked in a child, so that this process takes none of them."""
     program = "import jax; print(jax.local_device_count() if jax.default_backend() in ('gpu', 'tpu') else 1)"
-    with contextlib.suppress(OSError, ValueError, subprocess.SubprocessError):
-        said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
+    with contextlib.suppress(OSError, ValueError, IndexError, subprocess.SubprocessError):
+        said = subprocess.run(
+            [sys.executable, "-P", "-c", program],
+            capture_output=True, encoding="utf-8", errors="replace", timeout=120, check=True, env=child_environment(),
+        )  # fmt: skip
         return max(1, int(said.stdout.split()[-1]))
     raise RunError("jax cannot count the devices of this machine. Say how many to use with --devices.")

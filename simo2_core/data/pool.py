@@ -8,14 +8,13 @@ import os
 import pickle
 import queue
 import subprocess
-import sys
-import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, cast
 
 import numpy as np
 
+from simo2_core.child import child_environment, module_command, scratch_file
 from simo2_core.data.worker import Job
 from simo2_core.errors import DataError
 
@@ -40,14 +39,13 @@ class Worker:
     """One worker process, as its parent sees it. Not for two threads at once."""
 
     def __init__(self, job: Job) -> None:
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
-        path = os.pathsep.join(path for path in sys.path if path)
+        self._errors = scratch_file()
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "simo2_core.data.worker"],
+            module_command("simo2_core.data.worker"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env=_MALLOC | os.environ | {"PYTHONPATH": path},
+            env=_MALLOC | child_environment(),
             start_new_session=True,  # Ctrl+C is the parent's to handle
         )
         self._stdin = cast(BinaryIO, self._process.stdin)
@@ -59,7 +57,8 @@ class Worker:
         self._send(task)
         try:
             ok, answer = pickle.load(self._stdout)
-        except (EOFError, pickle.UnpicklingError, ValueError):
+        except Exception:  # pickle has many for bytes that are none of its own
+            self._process.kill()
             raise self._death() from None
         if not ok:
             raise answer

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from simo2_core.child import child_environment, module_command, read_answer
 from simo2_core.data.cache import cache_root, telling
 from simo2_core.data.locks import lock
 from simo2_core.data.progress import Progress, Report, silent
 from simo2_core.data.sources.prepared import Prepared, TfdsName, data_dirs, find
 from simo2_core.errors import DataError
 
-CHILD = (sys.executable, "-P", "-m", "simo2_core.data.prepare_child")
+CHILD = tuple(module_command("simo2_core.data.prepare_child"))
 """The command that prepares."""
 
 _GRACE_SECONDS = 10
@@ -77,15 +76,15 @@ def _newest(wanted: TfdsName, data_dir: str | None) -> Prepared | None:
 
 
 def _run(command: Sequence[str], request: dict[str, str], name: str, report: Report) -> Path:
-    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path))
     with tempfile.TemporaryFile() as log:
         child = subprocess.Popen(
             list(command),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            env=environment,
-            text=True,
+            env=child_environment(),
+            encoding="utf-8",
+            errors="replace",
             start_new_session=True,  # Ctrl+C is the parent's to handle
         )
         try:
@@ -109,12 +108,13 @@ def _listen(child: subprocess.Popen[str], request: dict[str, str], name: str, re
     child.stdin.write(json.dumps(request))
     child.stdin.close()
     for line in child.stdout:
-        message: dict[str, Any] = json.loads(line)
+        message = read_answer(line)
         if "error" in message:
-            raise DataError(message["error"])
+            raise DataError(str(message["error"]))
         if "path" in message:
-            return Path(message["path"])
-        report(Progress(name=name, **message))
+            return Path(str(message["path"]))
+        with contextlib.suppress(TypeError):  # what the child says besides is no progress
+            report(Progress(name=name, **message))
     raise _Silent
 
 

@@ -7,16 +7,15 @@ or falls too far behind, is one warning; the run's folder has everything, so `si
 from __future__ import annotations
 
 import contextlib
-import json
 import queue
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
+from simo2_core.child import child_environment, module_command, read_answer
 from simo2_core.events import Event, RunFinished, WarningRaised
 from simo2_core.run.directory import RunDirectory
 from simo2_core.track.service import Service
@@ -44,8 +43,9 @@ class Outlet:
         try:
             with run.log_path.open("a") as log:
                 self._child = subprocess.Popen(
-                    [sys.executable, "-m", "simo2_core.track.child", str(run.path), service.to_line()],
-                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
+                    module_command("simo2_core.track.child", str(run.path), service.to_line()),
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, encoding="utf-8", errors="replace",
+                    env=child_environment(),
                     start_new_session=True,  # Ctrl+C is for the trainer, which still has its last events to tell
                 )  # fmt: skip
         except OSError as error:
@@ -88,9 +88,8 @@ class Outlet:
         error = ""
         with self._child.stdout as answers:
             for line in answers:
-                with contextlib.suppress(ValueError):
-                    answer = json.loads(line)
-                    self.where, error = answer.get("where", self.where), answer.get("error", error)
+                answer = read_answer(line)
+                self.where, error = str(answer.get("where", self.where)), str(answer.get("error", error))
         if self._child.wait() and not self._error:
             self._error = error or f"its process ended with {self._child.returncode}; see {self._run.log_path}"
 

@@ -6,11 +6,11 @@ matplotlib holds the interpreter lock for seconds; in a process of its own, at l
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import subprocess
-import sys
+from typing import IO
 
+from simo2_core.child import child_environment, module_command, read_answer, scratch_file
 from simo2_core.events import PlotSaved
 from simo2_core.run.directory import RunDirectory
 
@@ -22,7 +22,8 @@ class Plotter:
         """Draws into the run's `plots/`, or nothing at all."""
         self._run = run
         self._enabled = enabled
-        self._child: subprocess.Popen[str] | None = None
+        self._child: subprocess.Popen[bytes] | None = None
+        self._said: IO[bytes] | None = None
         self._waiting: int | None = None
         self._step = 0
 
@@ -37,11 +38,12 @@ class Plotter:
             return
         self._step, self._waiting = self._waiting, None
         with contextlib.suppress(OSError), self._run.log_path.open("a") as log:
+            self._said = scratch_file()
             self._child = subprocess.Popen(
-                [sys.executable, "-m", "simo2_core.analysis.render", str(self._run.path)],
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True,
+                module_command("simo2_core.analysis.render", str(self._run.path)),
+                stdin=subprocess.DEVNULL, stdout=self._said, stderr=log,
                 start_new_session=True,  # Ctrl+C in the terminal is for the trainer, which decides what to finish
-                env={**os.environ, "MPLBACKEND": "Agg"},
+                env=child_environment(),
             )  # fmt: skip
 
     def poll(self) -> list[PlotSaved]:
@@ -63,16 +65,27 @@ class Plotter:
         assert self._child is not None
         if self._child.poll() is None:
             self._child.kill()
-        out, _ = self._child.communicate()
+        self._child.wait()
         self._child = None
-        drawn = [json.loads(line) for line in (out or "").splitlines(keepends=True) if line.endswith("\n")]
+        assert self._said is not None
+        with self._said as file:
+            file.seek(0)
+            said = file.read().decode(errors="replace")
         self._start()
-        return [PlotSaved(step=one["step"], path=os.path.relpath(one["path"], self._run.path)) for one in drawn]
+        saved = []
+        for line in said.splitlines():
+            answer = read_answer(line)
+            step, path = answer.get("step"), answer.get("path")
+            if isinstance(step, int) and isinstance(path, str):  # what else the child says is no picture
+                saved.append(PlotSaved(step=step, path=os.path.relpath(path, self._run.path)))
+        return saved
 
     def close(self) -> None:
         """Ends a child that is still drawing: its files appear whole or not at all."""
         self._waiting = None
         if self._child is not None:
             self._child.kill()
-            self._child.communicate()
+            self._child.wait()
             self._child = None
+        if self._said is not None:
+            self._said.close()

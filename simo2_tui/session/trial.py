@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import subprocess
@@ -11,6 +12,7 @@ import time
 from pathlib import Path
 from statistics import median
 
+from simo2_core.child import child_environment, last_words, module_command, read_answer, scratch_file
 from simo2_core.config import Config
 from simo2_core.presets import PRESETS, Preset
 from simo2_tui.session.estimate import Pace
@@ -29,10 +31,12 @@ class Trial:
         """Starts at once. The images are random ones in the shape of the preset's: nothing is read or downloaded."""
         self.config = config
         self.reason = ""
+        self._files = contextlib.ExitStack()
+        self._told, self._said = (self._files.enter_context(scratch_file()) for _ in range(2))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "simo2_tui.session.trial", json.dumps(config.to_json())],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            start_new_session=True,
+            module_command("simo2_tui.session.trial", json.dumps(config.to_json())),
+            stdin=subprocess.DEVNULL, stdout=self._told, stderr=self._said, start_new_session=True,
+            env=child_environment(),
         )  # fmt: skip
 
     @property
@@ -42,17 +46,23 @@ class Trial:
 
     def pace(self) -> Pace | None:
         """What was measured, or None when it failed: then `reason` says why."""
-        told, said = self._process.communicate()
+        self._process.wait()
+        answer = read_answer(last_words(self._told))
         try:
-            return Pace(**{**json.loads(told.splitlines()[-1]), "config": self.config})
-        except (ValueError, IndexError, TypeError):
-            self.reason = (said.strip().splitlines() or [f"exit code {self._process.returncode}"])[-1]
+            for name in ("step_seconds", "evaluation_seconds", "compile_seconds"):
+                answer = {**answer, name: float(answer[name])}
+            return Pace(**{**answer, "config": self.config})
+        except (KeyError, ValueError, TypeError):
+            self.reason = last_words(self._said) or f"exit code {self._process.returncode}"
             return None
+        finally:
+            self._files.close()
 
     def cancel(self) -> None:
         """Ends the process, and waits for its end."""
         self._process.kill()
-        self._process.communicate()
+        self._process.wait()
+        self._files.close()
 
 
 def preset_of(config: Config) -> Preset | None:

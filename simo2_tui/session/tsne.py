@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simo2_core.analysis.reduce import sample_by_class, tsne_2d
+from simo2_core.child import child_environment, last_words, module_command, scratch_file
 
 MOST_POINTS = 2000
 """Points that are laid out; the others are left off the picture (NaN)."""
@@ -23,12 +25,13 @@ class TsneJob:
         """Lays out the snapshot in the file `snapshot`; `name` is the caller's, to know the job by."""
         self.name = name
         self.reason = ""
-        self._folder = tempfile.TemporaryDirectory(prefix="simo2-tsne-")
-        self._out = Path(self._folder.name) / "points.npy"
+        self._files = contextlib.ExitStack()
+        self._out = Path(self._files.enter_context(tempfile.TemporaryDirectory(prefix="simo2-tsne-"))) / "points.npy"
+        self._said = self._files.enter_context(scratch_file())
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "simo2_tui.session.tsne", str(snapshot), str(self._out)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-            start_new_session=True,
+            module_command("simo2_tui.session.tsne", str(snapshot), str(self._out)),
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self._said, start_new_session=True,
+            env=child_environment(),
         )  # fmt: skip
 
     @property
@@ -38,20 +41,23 @@ class TsneJob:
 
     def result(self) -> NDArray[np.float64] | None:
         """(N, 2) points around the origin, or None when it failed: then `reason` says why."""
-        _, said = self._process.communicate()
+        self._process.wait()
         try:
-            points: NDArray[np.float64] | None = np.load(self._out, allow_pickle=False)
-        except (OSError, ValueError):
+            points: NDArray[np.float64] | None = np.asarray(np.load(self._out, allow_pickle=False), np.float64)
+            assert points is not None
+            if points.ndim != 2 or points.shape[1] != 2:
+                raise ValueError
+        except Exception:  # numpy has many for bytes that are no array
             points = None
-            self.reason = (said.strip().splitlines() or [f"exit code {self._process.returncode}"])[-1]
-        self._folder.cleanup()
+            self.reason = last_words(self._said) or f"exit code {self._process.returncode}"
+        self._files.close()
         return points
 
     def cancel(self) -> None:
         """Ends the process, and waits for its end."""
         self._process.kill()
-        self._process.communicate()
-        self._folder.cleanup()
+        self._process.wait()
+        self._files.close()
 
 
 def lay_out(snapshot: Path, out: Path) -> None:
