@@ -28,7 +28,8 @@ from simo2_core.run.directory import RunDirectory
 from simo2_core.run.log import record
 from simo2_core.train.feed import place
 from simo2_core.train.memory import program_bytes
-from simo2_core.train.step import MAX_STEPS, compile_call, make_training
+from simo2_core.train.preparation import prepare
+from simo2_core.train.step import MAX_STEPS, compile_call
 from simo2_core.train.trainer import train
 
 SECONDS = 16.0
@@ -102,8 +103,9 @@ def measure(config: Config, dataset: Dataset, report: Callable[[str], None], sec
         {"steps": 10**5, **dict.fromkeys(("eval_every", "plot_every", "checkpoint_every"), "never")}
     )
     with empty_compilation_cache():
-        step, state = make_training(config, len(dataset.class_names), dataset.image_shape)
-        data = place(dataset)
+        ready = prepare(config, dataset)
+        step, state = ready.begin(config)
+        data = place(ready.drawn)
         report("compiling the training step")
         call, cold, warm = compile_twice(lambda: compile_call(step, state, data))
         bare = whole_step(call, state, data)
@@ -116,11 +118,10 @@ def measure(config: Config, dataset: Dataset, report: Callable[[str], None], sec
         report("timing the loop")
         turns = _time_loop(config, dataset, bare, spent["step"], seconds / 2)
         costs = call.program.cost_analysis()
-        drawn, k = step.batch_shape
         return Bench(
             preset=config.preset,
             device=f"{jax.device_count()} x {jax.devices()[0].device_kind}",
-            batch_size=drawn * k,
+            batch_size=ready.batch_size,
             image_shape=dataset.image_shape,
             precision=str(precision),
             parameters=sum(array.size for array in state.params.values()),

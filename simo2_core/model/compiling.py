@@ -7,15 +7,34 @@ slower than Eigen (0.12). Products and sums, which it is quick at, stay with it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 import jax
 
+from simo2_core.errors import ConfigError
+
 _PRODUCTS_AND_SUMS = {
     "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT,LIBRARY_FUSION_TYPE_REDUCE",
 }
+
+
+def require_device() -> None:
+    """Raises ConfigError when jax is told to use a kind of device that this machine has not, or it cannot start it.
+
+    jax itself raises what its back end happens to raise, an AssertionError for a missing GPU, and only when it is used.
+    """
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:
+        wanted = os.environ.get("JAX_PLATFORMS") or jax.config.values.get("jax_platforms")
+        why = f" ({str(error).splitlines()[0].rstrip('.')[:200]})" if str(error) else ""
+        raise ConfigError(
+            f"JAX_PLATFORMS is {wanted!r}, and jax finds no such device on this machine{why}. Unset JAX_PLATFORMS to "
+            "take what there is; a GPU needs pip install 'simo2[cuda]' as well."
+        ) from error
 
 
 def jit(function: Callable[..., Any], **settings: Any) -> Any:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 
 from simo2_core.commands import Command, Reason
 from simo2_core.config import Config
-from simo2_core.data.load import load_dataset
-from simo2_core.errors import DataError
 from simo2_core.run.control import Control
-from simo2_core.train.environment import keep_compiled_programs
-from simo2_core.train.feed import Feed, drawn_from
-from simo2_core.train.processes import REASONS, Word, hear, notice_loss, share, share_bytes
-from simo2_core.train.step import Step, TrainState, compile_call, make_training
+from simo2_core.train.feed import Feed
+from simo2_core.train.preparation import Preparation, prepare_with_leader
+from simo2_core.train.processes import REASONS, Word, hear, notice_loss, share
+from simo2_core.train.step import Step, TrainState, compile_call
 
 
 def follow(control: Control) -> Reason:
@@ -23,28 +20,26 @@ def follow(control: Control) -> Reason:
     The settings are the leader's. A stop that `control` is asked for is passed on to it.
 
     Raises:
-        DataError: this process finds other images than the leader.
+        ConfigError, DataError: as `prepare_with_leader` does.
         ProcessLostError: the leader or another process is gone.
     """
-    keep_compiled_programs()
     with notice_loss("The first process has the run and its checkpoints."):
-        terms = json.loads(share_bytes(b""))
-        config = Config.from_json(terms["config"])
-        dataset = load_dataset(config.data)
-        if dataset.fingerprint != terms["fingerprint"]:
-            raise DataError(
-                f"{dataset.name} holds other images here than in the first process (fingerprint "
-                f"{dataset.fingerprint!r}, there {terms['fingerprint']!r}). Give every process the same files."
-            )
-        drawn = drawn_from(dataset, config)
-        step, state = make_training(config, len(drawn.train.counts), dataset.image_shape)
-        with contextlib.closing(Feed(drawn, config, state, terms["where"])) as feed:
+        ready = prepare_with_leader()
+        config = ready.config
+        step, state = _begin(ready, config)
+        # the key is that of the state, which a resumed run has from its checkpoint, whatever the settings' seed
+        with contextlib.closing(ready.feed(state)) as feed:
             while True:
-                word, value = _take_part(step, share(state, step.mesh), feed, control)
+                word, value = _take_part(step, state, feed, control)
                 if word == Word.END:
                     return REASONS[value]
                 config = config.slowed_down()
-                step, state = make_training(config, len(drawn.train.counts), dataset.image_shape)
+                step, state = _begin(ready, config)
+
+
+def _begin(ready: Preparation, config: Config) -> tuple[Step, TrainState]:
+    step, state = ready.begin(config)
+    return step, share(state, step.mesh)
 
 
 def _take_part(step: Step, state: TrainState, feed: Feed, control: Control) -> tuple[Word, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,13 +18,8 @@ from simo2_core.checkpoints.checkpoint import list_steps, load, name_leaves, req
 from simo2_core.checkpoints.recovery import Recovery, back_from, newest_sound, set_aside
 from simo2_core.commands import Reason, Source
 from simo2_core.config import Config
-from simo2_core.data.cache import cache_root
 from simo2_core.data.dataset import Dataset
-from simo2_core.data.facts import DatasetFacts
-from simo2_core.data.labels import with_labels
-from simo2_core.data.load import load_dataset
-from simo2_core.data.placement import choose_placement, look_at_machine
-from simo2_core.errors import CheckpointError, ConfigError, DataError, DivergedError
+from simo2_core.errors import CheckpointError, DataError, DivergedError
 from simo2_core.evaluation.evaluate import (
     Classify,
     Evaluation,
@@ -49,20 +43,19 @@ from simo2_core.events import (
 from simo2_core.model.build import compute_dtype
 from simo2_core.objectives.cross_entropy import CrossEntropy, classify
 from simo2_core.objectives.terms import terms_of
-from simo2_core.preflight import preflight
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import disk_error
 from simo2_core.train import processes
 from simo2_core.train.devices import on_one_device, put_whole
 from simo2_core.train.divergence import EMBEDDING, LOSS, why_diverged
-from simo2_core.train.environment import environment, keep_compiled_programs
-from simo2_core.train.feed import Feed, drawn_from
+from simo2_core.train.environment import environment
 from simo2_core.train.finetune import load_weights
 from simo2_core.train.machine_alarms import Watch
 from simo2_core.train.memory import Chunking, out_of_memory
 from simo2_core.train.plotting import Plotter
+from simo2_core.train.preparation import prepare
 from simo2_core.train.saving import Keeper
-from simo2_core.train.step import Call, TrainState, compile_call, make_training
+from simo2_core.train.step import Call, TrainState, compile_call
 from simo2_core.train.telling import damage, disk_alarm, state_meta, steps_logged
 
 CALL_SECONDS = 0.25
@@ -77,25 +70,14 @@ class Job:
     ) -> None:
         """Takes `dataset` where it is loaded already, and loads what `config` names where it is not."""
         self.config, self.run = config, run
-        keep_compiled_programs()
-        self.data = with_labels(dataset or load_dataset(config.data), config.tune, config.seed)
-        facts, machine = DatasetFacts.of(self.data), look_at_machine(cache_root())
-        self._findings = preflight(config, facts, machine)
-        for finding in self._findings:
-            if finding.severity == "error":
-                raise ConfigError(f"{finding.message} {finding.cure}")
-        self._drawn = drawn_from(self.data, config)
+        self._ready = prepare(config, dataset)
+        self.data, self.batch_size = self._ready.data, self._ready.batch_size
         self._terms = [name for name in terms_of(config.objective, 2, 2) if name != "total"]  # a chart keeps this order
-        self._groups = len(self._drawn.train.counts)
-        self.batch_size = config.classes_per_batch(self._groups) * config.samples_per_class
-        self._placement = choose_placement(facts.size, facts.to_write, machine)
-        where = self._placement.where
-        terms = {"config": config.to_json(), "fingerprint": self.data.fingerprint, "where": where}
-        processes.share_bytes(json.dumps(terms).encode())
+        self._ready.tell()
         self._recovery = newest_sound(run.checkpoints)
         self._weights: WeightsLoaded | None = None
         self._go_to(self._recovery)
-        self._feed = Feed(self._drawn, config, self.state, where)
+        self._feed = self._ready.feed(self.state)
         self._embed = compile_embed(self._step.network)
         self._rollbacks = 0
         set_aside(self._recovery)
@@ -126,12 +108,12 @@ class Job:
             classes_per_batch=self.batch_size // self.config.samples_per_class,
             samples_per_class=self.config.samples_per_class,
             embedding_size=self.config.model.embedding_size,
-            train_images=len(self._drawn.train),
+            train_images=len(self._ready.drawn.train),
             validation_images=len(self.data.validation),
             test_images=len(self.data.test),
             device=f"{len(devices)} x {devices[0].device_kind}",
             raw_pixels_knn=self.raw_pixels,
-            placement=self._placement.why,
+            placement=self._ready.placement.why,
         )
         if self._weights is not None:
             yield self._weights
@@ -167,14 +149,14 @@ class Job:
 
     def _advice(self) -> Iterator[Event]:
         yield from damage(self._recovery, self.step)
-        for finding in self._findings:
+        for finding in self._ready.findings:
             if finding.severity == "warning":
                 yield WarningRaised(step=self.step, code=finding.code, message=finding.message, cure=finding.cure)
 
     def _go_to(self, recovery: Recovery) -> None:
         """Makes the step of the settings, and the state of a checkpoint or of the beginning."""
         config = self.config
-        self._step, self.state = make_training(config, self._groups, self.data.image_shape)
+        self._step, self.state = self._ready.begin(config)
         self.step = 0
         if recovery.checkpoint is None and config.tune.init is not None:
             self.state, self._weights = load_weights(self.state, config.tune.init)

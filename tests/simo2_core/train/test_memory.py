@@ -105,6 +105,6 @@ def test_the_trainer_says_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     def load_dataset(*_: Any) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("simo2_core.train.job.load_dataset", load_dataset)
+    monkeypatch.setattr("simo2_core.train.preparation.load_dataset", load_dataset)
     with pytest.raises(OutOfMemoryError, match="on the host"):
         next(train(CONFIG, RunDirectory.create(tmp_path, "one", CONFIG), Control()))

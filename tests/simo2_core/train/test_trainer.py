@@ -139,7 +139,7 @@ def test_commands_are_done_and_said_also_while_paused(tmp_path: Path) -> None:
         elif isinstance(event, CheckpointSaved) and event.step == 1:
             control.send("resume", "test")
     rescue.cancel()
-    applied = [(event.command, event.source) for event in seen if isinstance(event, ControlApplied)]
+    applied = [(event.command, str(event.source)) for event in seen if isinstance(event, ControlApplied)]
     assert applied == [(command, "test") for command in ("pause", "checkpoint", "embed", "resume")]
     assert 1 in [event.step for event in seen if isinstance(event, EmbeddingSnapshot)]
     assert 1 in [event.step for event in seen if isinstance(event, CheckpointSaved)]

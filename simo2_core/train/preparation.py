@@ -1,0 +1,118 @@
+"""What makes a run ready, the same for whoever trains it: the first process of a run, the others, bench and trial.
+
+    settings -> data set -> labels that may be seen -> pre-flight -> what batches are drawn from -> step, state, feed
+
+What two processes of a run must agree on is decided here once, by the first of them, and checked by the others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from simo2_core.config import Config
+from simo2_core.data.cache import cache_root
+from simo2_core.data.dataset import Dataset
+from simo2_core.data.facts import DatasetFacts
+from simo2_core.data.labels import with_labels
+from simo2_core.data.load import load_dataset
+from simo2_core.data.placement import Placement, choose_placement, look_at_machine
+from simo2_core.errors import ConfigError, DataError
+from simo2_core.model.compiling import require_device
+from simo2_core.preflight import Finding, preflight
+from simo2_core.train.environment import keep_compiled_programs
+from simo2_core.train.feed import Feed, drawn_from
+from simo2_core.train.processes import share_bytes
+from simo2_core.train.step import Step, TrainState, make_training
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """A run that is ready: what it trains on, and the step and the state that it begins with."""
+
+    config: Config
+    data: Dataset
+    """With those training images alone whose labels may be seen."""
+    drawn: Dataset
+    """`data` as batches are drawn from it: without labels, every image is a class of its own."""
+    placement: Placement
+    """Where the images live while training."""
+    findings: tuple[Finding, ...]
+    """Of pre-flight, no error among them."""
+
+    @property
+    def groups(self) -> int:
+        """Classes of `drawn`."""
+        return len(self.drawn.train.counts)
+
+    @property
+    def batch_size(self) -> int:
+        """Images of a batch: of all classes, that may be fewer than the settings ask for."""
+        return self.config.classes_per_batch(self.groups) * self.config.samples_per_class
+
+    def begin(self, config: Config) -> tuple[Step, TrainState]:
+        """The step of `config`, which is `self.config` but for the learning rate, and the state before the first one.
+
+        Raises:
+            ConfigError: the encoder needs a whole batch at once, and the settings or the devices divide it.
+        """
+        return make_training(config, self.groups, self.data.image_shape)
+
+    def feed(self, state: TrainState) -> Feed:
+        """Where the calls that go on from `state` get their images."""
+        return Feed(self.drawn, self.config, state, self.placement.where)
+
+    def tell(self) -> None:
+        """Tells the other processes of the run what was decided here; `prepare_with_leader` hears it."""
+        terms = {"config": self.config.to_json(), "where": self.placement.where, "drawn": self._fingerprint}
+        share_bytes(json.dumps(terms).encode())
+
+    @property
+    def _fingerprint(self) -> str:
+        rows = hashlib.sha256(self.data.fingerprint.encode())
+        for array in (self.drawn.train.offsets, self.drawn.train.counts):
+            rows.update(array.astype("<i8").tobytes())
+        return rows.hexdigest()
+
+
+def prepare(config: Config, dataset: Dataset | None = None) -> Preparation:
+    """Makes a run ready.
+
+    Args:
+        dataset: what to train on, where it is loaded already; by default what `config.data` names.
+
+    Raises:
+        ConfigError: a setting that cannot work with these data, or jax has no device of the kind that it shall use.
+        DataError: the data set is missing, unreadable or unfit.
+    """
+    return _prepare(config, dataset, None)
+
+
+def prepare_with_leader() -> Preparation:
+    """Makes a process ready that takes part in the run of the first one, by the settings of that.
+
+    Raises:
+        DataError: this process finds other images than the first.
+    """
+    terms: dict[str, Any] = json.loads(share_bytes(b""))
+    ready = _prepare(Config.from_json(terms["config"]), None, Placement(terms["where"], "as in the first process"))
+    if ready._fingerprint != terms["drawn"]:
+        raise DataError(
+            f"{ready.data.name} holds other images here than in the first process. Give every process the same files."
+        )
+    return ready
+
+
+def _prepare(config: Config, dataset: Dataset | None, placement: Placement | None) -> Preparation:
+    require_device()
+    keep_compiled_programs()
+    data = with_labels(dataset or load_dataset(config.data), config.tune, config.seed)
+    facts, machine = DatasetFacts.of(data), look_at_machine(cache_root())
+    findings = preflight(config, facts, machine)
+    for finding in findings:
+        if finding.severity == "error":
+            raise ConfigError(f"{finding.message} {finding.cure}")
+    where = placement or choose_placement(facts.size, facts.to_write, machine)
+    return Preparation(config, data, drawn_from(data, config), where, tuple(findings))

@@ -1,0 +1,82 @@
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from simo2_core.config import Config
+from simo2_core.errors import ConfigError, DataError
+from simo2_core.presets import PRESETS
+from simo2_core.run.control import Control
+from simo2_core.run.directory import RunDirectory
+from simo2_core.train import preparation
+from simo2_core.train.preparation import prepare, prepare_with_leader
+from simo2_core.train.trainer import train
+
+DIGITS = PRESETS["digits"].config.replace({"widths": "8", "stem_width": 4})
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """What the first process tells the others; they hear it in the same process here."""
+    told: list[bytes] = []
+
+    def share_bytes(data: bytes) -> bytes:
+        if data:
+            told.append(data)
+        return told[-1]
+
+    monkeypatch.setattr(preparation, "share_bytes", share_bytes)
+    return told
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"label_fraction": 0.1},
+        {"labels_per_class": 5},
+        {"labels_per_class": 5, "seed": 7},
+        {"labels": "none", "samples_per_class": 2},
+        {"labels": "none", "label_fraction": 0.2, "samples_per_class": 2},
+        {"split_seed": 3, "validation_fraction": 0.3},
+    ],
+)
+def test_every_process_draws_from_what_one_would(said: list[bytes], changes: dict[str, Any]) -> None:
+    leader = prepare(DIGITS.replace(changes))
+    leader.tell()
+    other = prepare_with_leader()
+    assert (other.config, other.placement.where) == (leader.config, leader.placement.where)
+    for name in ("offsets", "counts"):
+        np.testing.assert_array_equal(getattr(other.drawn.train, name), getattr(leader.drawn.train, name))
+    assert other.batch_size == leader.batch_size == leader.config.batch_size
+
+
+def test_a_process_that_would_draw_from_other_images_is_refused(
+    said: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(DIGITS.replace({"label_fraction": 0.1})).tell()
+    monkeypatch.setattr(preparation, "with_labels", lambda dataset, *_: dataset)
+    with pytest.raises(DataError, match="Give every process the same files"):
+        prepare_with_leader()
+
+
+def test_fewer_classes_than_asked_for_make_a_smaller_batch() -> None:
+    assert prepare(DIGITS.replace({"batch_size": 512, "samples_per_class": 8})).batch_size == 80
+    assert prepare(DIGITS.replace({"batch_size": 512, "samples_per_class": 8, "labels": "none"})).batch_size == 512
+
+
+@pytest.mark.parametrize("error", [AssertionError(), RuntimeError("Unable to initialize backend 'tpu': gone")])
+def test_a_device_that_is_not_there_is_one_line_and_leaves_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def devices() -> None:
+        raise error
+
+    monkeypatch.setattr(jax, "devices", devices)
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
+    run = RunDirectory.create(tmp_path, "one", Config())
+    with pytest.raises(ConfigError, match=r"JAX_PLATFORMS is 'cuda', .* Unset JAX_PLATFORMS"), run.own():
+        next(train(Config(), run, Control()))
+    assert not run.path.exists()
