@@ -17,6 +17,9 @@ GUIDE = ROOT / "simo2_tui" / "guide"
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / ".github").glob("*.md")), *sorted(GUIDE.glob("*.md")))
 """What is held to: all that a user or a contributor reads."""
 
+WIDEST_CODE = 79
+"""Columns of a line of code in the guide: what the console has for it on 80 columns."""
+
 
 @dataclass(frozen=True)
 class Fence:

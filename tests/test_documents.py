@@ -66,6 +66,13 @@ def test_every_page_is_listed_and_named_by_its_first_line() -> None:
         assert page.text.startswith("# "), page.topic
 
 
+def test_the_drawing_of_the_house_has_every_room() -> None:
+    drawing = next(fence.text for fence in fences(ROOT / ".github" / "CONTRIBUTING.md") if "simo2_core/" in fence.text)
+    for house in ("simo2_core", "simo2_tui"):
+        rooms = [path.parent.name for path in (ROOT / house).glob("*/__init__.py")]
+        assert [room for room in rooms if f" {room}/" not in drawing] == []
+
+
 @functools.cache
 def parser() -> Any:
     """The command line as it is, but that commands only give back what they were asked."""

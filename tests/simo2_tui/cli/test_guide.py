@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from simo2_tui.cli.main import app
 from simo2_tui.guide.pages import list_pages
+from tests.documents import GUIDE, WIDEST_CODE, fences
 
 TOPICS = [page.topic for page in list_pages()]
 
@@ -33,13 +34,12 @@ def test_every_page_is_plain_text_of_80_columns_in_a_pipe(topic: str | None) -> 
 
 @pytest.mark.parametrize("topic", TOPICS)
 def test_no_line_of_code_is_broken(topic: str) -> None:
-    from tests.documents import GUIDE, fences
-
     _, out, _ = simo2("guide", topic)
     printed = [line.strip() for line in out.splitlines()]
     for fence in fences(GUIDE / f"{topic}.md"):
         for line in fence.text.splitlines():
             assert line.strip() in printed, line
+            assert cell_len(line) <= WIDEST_CODE, line
 
 
 def test_without_a_topic_every_page_is_listed_on_one_screen() -> None:
