@@ -45,11 +45,13 @@ class _PlainCode(CodeBlock):
 
 
 class _OpenTable(TableElement):
-    """A table whose rows stand apart where one of them takes several lines."""
+    """A table that loses no text, and whose rows stand apart where one of them takes several lines."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for part in super().__rich_console__(console, options):
             if isinstance(part, Table):
+                for column in part.columns:
+                    column.overflow = "fold"  # a long word goes on in the next line, where Rich cuts it
                 lines = console.render_lines(part, options, pad=False)
                 part.leading = int(len(lines) > len(part.rows) + _AROUND_ROWS)
             yield part

@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from typer.testing import CliRunner
 
 from simo2_tui.cli.main import app
-from simo2_tui.guide.pages import list_pages
+from simo2_tui.guide.pages import find_page, list_pages
 from tests.documents import GUIDE, WIDEST_CODE, fences
 
 TOPICS = [page.topic for page in list_pages()]
@@ -30,6 +30,7 @@ def test_every_page_is_plain_text_of_80_columns_in_a_pipe(topic: str | None) -> 
     assert "\x1b" not in out
     assert max(map(cell_len, out.splitlines())) <= 80
     assert all(line == line.rstrip() for line in out.splitlines())
+    assert topic is None or out.count("…") == find_page(topic).text.count("…"), "a word was cut"
 
 
 @pytest.mark.parametrize("topic", TOPICS)
