@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +22,7 @@ from simo2_core.data.sources.prepared import Prepared, TfdsName, data_dirs, find
 from simo2_core.data.sources.source import Source
 from simo2_core.data.sources.tfds import TfdsSource
 from simo2_core.data.upkeep import list_entries
+from simo2_core.errors import DataError
 from simo2_core.paths import user_path
 
 
@@ -123,18 +126,14 @@ def _describe_folder(source: FolderSource) -> Description:
 
 
 def _describe_tfds(wanted: TfdsName, data_dir: str | None, image_key: str | None, label_key: str | None) -> Description:
-    from simo2_core.data.prepare_child import MANUAL_FILES, find_builder
+    from simo2_core.data.archives import MANUAL_FILES, manual_folder
+    from simo2_core.data.prepare_child import find_builder
     from simo2_core.data.sources.class_names import readable_names
     from simo2_core.data.sources.tfds import choose_features
 
     folder = data_dirs(data_dir)[0]
     prepared = tuple(find(wanted, data_dir))
-    if prepared:
-        import tensorflow_datasets as tfds
-
-        builder: Any = tfds.builder_from_directory(prepared[0].path)
-    else:
-        builder = find_builder(str(wanted), folder)
+    builder = _builder_of(prepared[0]) if prepared else find_builder(str(wanted), folder)
     image_key, label_key = choose_features(builder.info, image_key, label_key, str(wanted))
     label = builder.info.features[label_key]
     needed: list[Needed] = []
@@ -153,8 +152,24 @@ def _describe_tfds(wanted: TfdsName, data_dir: str | None, image_key: str | None
         prepared=prepared,
         decoded=tuple(decoded(prepared[0].full_name if prepared else str(wanted))),
         needed=tuple(needed),
-        by_hand=str(folder / "downloads" / "manual") if needed else "",
+        by_hand=str(manual_folder(folder / "downloads", wanted.name)) if needed else "",
     )
+
+
+def _builder_of(prepared: Prepared) -> Any:
+    import tensorflow_datasets as tfds
+
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # TFDS prints where TensorFlow is missed
+            builder = tfds.builder_from_directory(prepared.path)
+            builder.info.features.items()
+    except Exception as error:  # it raises many kinds for metadata that it does not understand
+        line = " ".join(str(error).split())[:200]
+        raise DataError(
+            f"{prepared.path} holds no labelled images that simo2 can read, or is damaged ({line}). "
+            f"If it is, delete that folder, then run: simo2 data prepare {prepared.full_name}."
+        ) from error
+    return builder
 
 
 def expected_facts(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from simo2_core.data.archives import manual_folder, put_by_hand
 from simo2_core.data.placement import disk_free, human_bytes
 from simo2_core.errors import DataError
 
@@ -37,13 +38,19 @@ class Downloads:
 
     folder: Path
     """`DATA_DIR/downloads`."""
+    name: str
+    """Of the data set."""
     known: Mapping[str, Any]
     """Size, checksum and file name of each URL, as TFDS ships them."""
     tell: Callable[[int, int], None]
     """Told bytes done and bytes in all (0 while unknown)."""
+    all_needed: bool = False
+    """Whether the data set needs all that is `known`, and not only some of it, as one config of several does."""
     stopped: threading.Event = field(default_factory=threading.Event)
     _wanted: dict[str, int] = field(default_factory=dict)
     _done: dict[str, int] = field(default_factory=dict)
+    _complete: set[str] = field(default_factory=set)
+    _gone: set[str] = field(default_factory=set)
     _told: float = 0.0
 
     def want(self, url: str) -> None:
@@ -75,6 +82,7 @@ class Downloads:
             raise
         target = folder / name
         partial.replace(target)
+        self._complete.add(url)
         return target
 
     def _try_hard(self, url: str, partial: Path) -> str:
@@ -83,6 +91,8 @@ class Downloads:
                 return self._transfer(url, partial)
             except OSError as error:  # requests' errors are OSErrors too
                 if attempt == _ATTEMPTS or not _passing(error):
+                    if _status(error) in (404, 410):
+                        self._gone.add(url)
                     raise DownloadFailed(_in_words(url, error)) from None
                 self.stopped.wait(attempt / 2)
         raise AssertionError("the last attempt returns or raises")
@@ -162,17 +172,25 @@ class Downloads:
             )
 
     def by_hand(self) -> str:
-        """Which files to fetch elsewhere, and where to put them."""
+        """Which files to fetch elsewhere, and where to put them: all that are not here, asked for yet or not."""
         named = []
-        for url, size in self._wanted.items():
+        for url in dict.fromkeys([*self._wanted, *(self.known if self.all_needed else ())]):
             info = self.known.get(url)
-            if info is not None and info.filename:
-                named.append(f"{info.filename} ({human_bytes(size)}) from {url}")
+            if info is None or not info.filename or url in self._complete or self._is_here(info):
+                continue
+            file = f"{info.filename} ({human_bytes(int(info.size))})"
+            gone = f" of which a copy has the SHA-256 {info.checksum}"
+            named.append(file + (gone if url in self._gone else f" from {url}"))
+        folder = manual_folder(self.folder, self.name)
         return (
-            f"Or fetch elsewhere and put into {self.folder / 'manual'}: {'; '.join(named)}; then prepare again."
+            f"Or fetch elsewhere and put into {folder}: {'; '.join(named)}; then prepare again."
             if named
             else "Try again later."
         )
+
+    def _is_here(self, info: Any) -> bool:
+        """Whether the file was put there by hand."""
+        return put_by_hand(self.folder, self.name, info) is not None
 
 
 def _passing(error: OSError) -> bool:
@@ -181,9 +199,18 @@ def _passing(error: OSError) -> bool:
 
     if isinstance(error, requests.exceptions.SSLError):
         return False
-    if isinstance(error, requests.exceptions.HTTPError) and error.response is not None:
-        return int(error.response.status_code) >= 500
+    if (status := _status(error)) is not None:
+        return status >= 500
     return isinstance(error, requests.exceptions.RequestException | ConnectionError)
+
+
+def _status(error: OSError) -> int | None:
+    """The HTTP status that a host answered, where it did."""
+    import requests
+
+    if isinstance(error, requests.exceptions.HTTPError) and error.response is not None:
+        return int(error.response.status_code)
+    return None
 
 
 def _in_words(url: str, error: OSError) -> str:
@@ -192,8 +219,7 @@ def _in_words(url: str, error: OSError) -> str:
     host = urlsplit(url).hostname
     if isinstance(error, requests.exceptions.SSLError):
         return f"the certificate of {host} is not valid (expired?), so its file cannot be trusted."
-    if isinstance(error, requests.exceptions.HTTPError) and error.response is not None:
-        code = error.response.status_code
+    if (code := _status(error)) is not None:
         return f"{url} is {'gone' if code in (404, 410) else 'refused'} (HTTP {code})."
     if isinstance(error, requests.exceptions.RequestException | ConnectionError):
         return f"the download of {url} broke off {_ATTEMPTS} times; what came is kept, and preparing again goes on."

@@ -6,8 +6,10 @@ console, and so that it can be stopped at any moment. With TensorFlow installed 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gzip
+import io
 import json
 import os
 import re
@@ -20,12 +22,10 @@ import zipfile
 from pathlib import Path
 from typing import Any, TextIO
 
+from simo2_core.data.archives import MANUAL_FILES, manual_folders, route_files
 from simo2_core.data.download import DownloadFailed, Downloads
 from simo2_core.data.tfds_without_tf import install
 from simo2_core.errors import DataError, did_you_mean
-
-MANUAL_FILES = {"imagenet2012": ("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar")}
-"""Archives that nobody may redistribute: the user fetches them after agreeing to their terms."""
 
 _WHERE = {"imagenet2012": "https://image-net.org/download-images (free account)"}
 
@@ -68,17 +68,20 @@ def prepare_here(name: str, data_dir: Path, out: TextIO) -> Path:
     tfds.disable_progress_bar()
     install()
     builder = find_builder(name, data_dir)
-    _require_manual_files(builder, data_dir / "downloads" / "manual")
+    manual = _manual_folder(builder, data_dir / "downloads")
     downloads = Downloads(
         data_dir / "downloads",
+        builder.name,
         _url_infos(builder),
         lambda done, total: say(out, stage="download", done=done, total=total, unit="bytes"),
+        all_needed=len(builder.builder_configs) < 2,
     )
+    route_files(downloads.folder, builder.name)
     _route_downloads(downloads)
     _count_examples(out)
     try:
         builder.download_and_prepare(
-            download_config=tfds.download.DownloadConfig(try_download_gcs=False),
+            download_config=tfds.download.DownloadConfig(try_download_gcs=False, manual_dir=manual),
             file_format="array_record",
         )
     except DownloadFailed as error:
@@ -108,8 +111,14 @@ def find_builder(name: str, data_dir: Path) -> Any:
             hint = did_you_mean(config, configs) or f" It has {', '.join(configs[:8]) or 'none'}."
             raise DataError(f"{bare} has no config {config!r}.{hint}")
     try:
-        return tfds.builder(name, data_dir=data_dir, file_format="array_record")
+        with contextlib.redirect_stdout(io.StringIO()):  # TFDS prints where TensorFlow is missed
+            return tfds.builder(name, data_dir=data_dir, file_format="array_record")
     except Exception as error:  # for example a version that this TFDS cannot generate
+        if isinstance(error, ModuleNotFoundError) or "No module named" in str(error):
+            raise DataError(
+                f"{bare} needs packages that are not installed ({_one_line(error)[-60:]}), as sets of video and sound "
+                "do. simo2 trains on labelled images: choose such a set."
+            ) from error
         raise DataError(f"TFDS cannot prepare {name}: {_one_line(error)}.") from error
 
 
@@ -128,18 +137,34 @@ def _url_infos(builder: Any) -> dict[str, Any]:
         return {}
 
 
-def _require_manual_files(builder: Any, folder: Path) -> None:
-    missing = [name for name in MANUAL_FILES.get(builder.name, ()) if not (folder / name).exists()]
-    if missing:
+def _manual_folder(builder: Any, downloads: Path) -> Path:
+    """Where the files lie that a builder wants to be fetched by hand; raises DataError when they do not."""
+    own, shared = manual_folders(downloads, builder.name)
+    if builder.name in MANUAL_FILES:
+        wanted = MANUAL_FILES[builder.name]
+        for folder in (own, shared):
+            if all((folder / name).exists() for name in wanted):
+                return folder
+        folder = max((own, shared), key=lambda folder: sum((folder / name).exists() for name in wanted))
+        missing = [name for name in wanted if not (folder / name).exists()]
         raise DataError(
             f"{builder.name} needs {' and '.join(missing)} in {folder}. They may not be passed on, "
             f"so fetch them from {_WHERE[builder.name]}, then run: simo2 data prepare {builder.name}."
         )
     instructions = builder.MANUAL_DOWNLOAD_INSTRUCTIONS
-    if instructions and builder.name not in MANUAL_FILES and not (folder.is_dir() and any(folder.iterdir())):
-        raise DataError(
-            f"{builder.name} has to be fetched by hand into {folder}: {' '.join(instructions.split())[:400]}"
-        )
+    if not instructions or (own.is_dir() and any(own.iterdir())):
+        return own
+    if shared.is_dir() and _of_no_data_set(shared):
+        return shared
+    raise DataError(f"{builder.name} has to be fetched by hand into {own}: {' '.join(instructions.split())[:400]}")
+
+
+def _of_no_data_set(shared: Path) -> bool:
+    """Whether something lies in the folder that all data sets share, besides the folders of single ones."""
+    import tensorflow_datasets as tfds
+
+    known = tfds.list_builders(with_community_datasets=False)
+    return any(path.name not in known for path in shared.iterdir())
 
 
 def _route_downloads(downloads: Downloads) -> None:

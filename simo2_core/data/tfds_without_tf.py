@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 from PIL import Image
@@ -108,8 +108,45 @@ def _encode_jpeg(array: Any, *_: object, quality: int = 95, **__: object) -> _By
     return _encode(array, "JPEG", quality=quality)
 
 
+class _Reopening:
+    """A file that can be read on after it was closed, as TensorFlow's can: `np.load` reads an archive on use."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._place = path, 0
+        self._file = path.open("rb")
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if self._file.closed:
+            self._file = self._path.open("rb")
+            self._file.seek(self._place)
+        return getattr(self._file, name)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.readline, b"")
+
+    def __enter__(self) -> _Reopening:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file until it is read again."""
+        if not self._file.closed:
+            self._place = self._file.tell()
+            self._file.close()
+
+
 def _open(name: Any, mode: str = "r") -> IO[Any]:
-    return Path(os.fspath(name)).open(mode, encoding=None if "b" in mode else "utf-8")
+    path = Path(os.fspath(name))
+    if mode == "rb":
+        return cast("IO[Any]", _Reopening(path))
+    return path.open(mode, encoding=None if "b" in mode else "utf-8")
 
 
 def _walk(top: Any) -> Iterator[tuple[str, list[str], list[str]]]:

@@ -13,13 +13,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from simo2_core.config import DataConfig
 from simo2_core.data import tfds_without_tf
 from simo2_core.data.decode import Rule, decode_image
-from simo2_core.data.download import _in_words
+from simo2_core.data.download import Downloads, _in_words
 from simo2_core.data.load import load_dataset, open_source
 from simo2_core.data.prepare import find_or_prepare, prepare
 from simo2_core.data.progress import Progress
@@ -143,10 +144,12 @@ def test_another_file_than_tfds_knows_is_refused_in_plain_words(site: Site, tmp_
 
 
 def test_a_file_put_there_by_hand_is_used_and_verified(site: Site, tmp_path: Path) -> None:
-    manual = tmp_path / "downloads" / "manual"
+    manual = tmp_path / "downloads" / "manual" / "tiny_shapes"
     manual.mkdir(parents=True)
     (manual / "shapes.zip").write_bytes(b"another file")
-    with pytest.raises(DataError, match=r"manual/shapes\.zip is not the one TFDS knows: its checksum differs\. Delete"):
+    with pytest.raises(
+        DataError, match=r"manual/tiny_shapes/shapes\.zip is not the one TFDS knows: its checksum differs\. Delete"
+    ):
         run(site, tmp_path)
     (manual / "shapes.zip").write_bytes(site.data)
     assert run(site, tmp_path).splits == {"train": 10}
@@ -164,7 +167,9 @@ def test_an_archive_that_is_cut_short_is_said_to_be(site: Site, tmp_path: Path) 
 def test_a_file_that_is_gone_is_said_at_once(site: Site, tmp_path: Path) -> None:
     site.status = 404
     with pytest.raises(
-        DataError, match=r"is gone \(HTTP 404\)\. Or fetch elsewhere and put into .*manual: shapes\.zip"
+        DataError,
+        match=r"is gone \(HTTP 404\)\. Or fetch elsewhere and put into .*manual/tiny_shapes: "
+        r"shapes\.zip \(.* kB\) of which a copy has the SHA-256 [0-9a-f]{64}; then",
     ):
         run(site, tmp_path)
     assert len(site.ranges) == 1
@@ -173,7 +178,9 @@ def test_a_file_that_is_gone_is_said_at_once(site: Site, tmp_path: Path) -> None
 
 def test_offline_is_said_at_once_with_what_to_fetch(site: Site, tmp_path: Path) -> None:
     began = time.monotonic()
-    with pytest.raises(DataError, match=r"cannot reach no-such-host\.invalid: no network.*manual: shapes\.zip"):
+    with pytest.raises(
+        DataError, match=r"cannot reach no-such-host\.invalid: no network.*manual/tiny_shapes: shapes\.zip"
+    ):
         run(site, tmp_path, url="http://no-such-host.invalid/shapes.zip")
     assert time.monotonic() - began < 30  # TFDS alone needs 205 s
 
@@ -183,7 +190,7 @@ def test_a_real_data_set_offline_names_its_real_files(tmp_path: Path, monkeypatc
         monkeypatch.setenv(name, "http://no-such-proxy.invalid:1")
     with pytest.raises(DataError) as caught:
         find_or_prepare("mnist", str(tmp_path))
-    for name in ("train-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz", "(9.9 MB)", "downloads/manual"):
+    for name in ("train-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz", "(9.9 MB)", "downloads/manual/mnist"):
         assert name in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -201,6 +208,35 @@ def test_a_real_data_set_offline_names_its_real_files(tmp_path: Path, monkeypatc
 def test_what_cannot_be_prepared_says_why(name: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=message):
         load_dataset(DataConfig(dataset=name, data_dir=str(tmp_path)))
+
+
+def test_all_files_of_a_data_set_are_named_though_it_asks_for_one_after_the_other(tmp_path: Path) -> None:
+    import tensorflow_datasets as tfds
+
+    infos = tfds.builder("stanford_dogs", data_dir=tmp_path).url_infos
+    urls = {url.rsplit("/", 1)[-1]: url for url in infos}
+    downloads = Downloads(tmp_path / "downloads", "stanford_dogs", infos, lambda *_: None, all_needed=True)
+    downloads.want(urls["images.tar"])
+    told = downloads.by_hand()
+    for name in ("images.tar (794 MB) from http", "lists.tar", "annotation.tar", "manual/stanford_dogs: "):
+        assert name in told
+    (tmp_path / "downloads" / "manual" / "stanford_dogs").mkdir(parents=True)
+    (tmp_path / "downloads" / "manual" / "stanford_dogs" / "lists.tar").touch()
+    assert "lists.tar" not in downloads.by_hand()
+
+
+def test_an_array_file_is_read_after_tfds_has_closed_it(tmp_path: Path) -> None:
+    np.savez(tmp_path / "arrays.npz", images=np.arange(6), labels=np.ones(2))
+    (tmp_path / "lines").write_bytes(b"one\ntwo\n")
+    with tfds_without_tf._open(tmp_path / "arrays.npz", "rb") as file:
+        arrays = np.load(file)
+    assert arrays["images"].tolist() == [0, 1, 2, 3, 4, 5]
+    assert arrays["labels"].sum() == 2
+    arrays.close()
+    with tfds_without_tf._open(tmp_path / "lines", "rb") as file:
+        assert next(iter(file)) == b"one\n"
+    assert file.read() == b"two\n"
+    file.close()
 
 
 def test_an_invalid_certificate_is_named_as_such() -> None:

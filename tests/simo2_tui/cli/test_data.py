@@ -71,7 +71,7 @@ def test_list_shows_what_is_where(tmp_path: Path, folder: Path) -> None:
 def test_info_of_a_data_set_that_is_not_here_names_its_files(tmp_path: Path) -> None:
     text = run("info", "mnist")
     assert "train-images-idx3-ubyte.gz  9.9 MB  https://" in text
-    assert str(tmp_path / "shelf" / "downloads" / "manual") in text
+    assert str(tmp_path / "shelf" / "downloads" / "manual" / "mnist") in text
     assert "train 60,000, test 10,000" in text
     assert "ILSVRC2012_img_val.tar  6.7 GB" in run("info", "imagenet2012")
 
@@ -94,6 +94,30 @@ def test_info_of_a_folder_and_of_digits(folder: Path) -> None:
     assert "2 classes: cat, dog" in text
     assert "smallest class of train 'cat' with 5 images" in text
     assert "built in" in run("info", "digits")
+
+
+def test_info_of_video_and_of_damage_says_so(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(DataError, match=r"robonet needs packages that are not installed .*video.*labelled images"):
+        run("info", "robonet")
+    made = prepare_tiny("mnist", tmp_path / "shelf", {"train": 1, "test": 1})
+    features = json.loads((made / "features.json").read_text())
+    text = json.dumps(features).replace("image_feature.Image", "video_feature.Video")
+    for damaged in (text, "[" * 10, "{}"):
+        (made / "features.json").write_text(damaged)
+        with pytest.raises(DataError, match=r"holds no labelled images.*delete that folder.*simo2 data prepare mnist"):
+            run("info", "mnist")
+    assert "TensorFlow" not in capfd.readouterr().out
+
+
+def test_the_feature_can_be_chosen_where_the_message_says_so(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"2 features .* image: image_main, image_aux1\. Choose one with --image-key"):
+        run("info", "bair_robot_pushing_small")
+    with pytest.raises(DataError, match="could be the label"):
+        run("info", "bair_robot_pushing_small", "--image-key", "image_main")
+    prepare_tiny("oxford_iiit_pet", tmp_path / "shelf", {"train": 1})
+    assert rows("info", "oxford_iiit_pet", "--image-key", "segmentation_mask")[0]["image_shape"] == [None, None, 1]
+    with pytest.raises(DataError, match=r"no label feature 'species2'.*Did you mean species"):
+        run("prepare", "oxford_iiit_pet", "--label-key", "species2")
 
 
 def test_info_of_nothing_suggests() -> None:
