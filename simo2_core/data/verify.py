@@ -13,6 +13,7 @@ from simo2_core.data.build import digests_of
 from simo2_core.data.cache import Entry, digest_of_all, entry_key, open_entry, stored_digests
 from simo2_core.data.catalogue import source_on_disk
 from simo2_core.data.progress import Progress, Report, silent
+from simo2_core.data.sources.anew import prepare_anew
 from simo2_core.data.sources.prepared import Prepared
 from simo2_core.data.sources.shards import read_shard
 from simo2_core.data.sources.source import Source
@@ -63,7 +64,7 @@ def verify_prepared(prepared: Prepared, report: Report = silent) -> list[str]:
 def _verify_shard(format: str, path: Path, length: int) -> str:
     """What is wrong with one file that should hold `length` records; empty when nothing is."""
     if not path.is_file():
-        return "is missing"
+        return f"is missing. {prepare_anew(path)}"
     try:
         for _ in read_shard(format, str(path), range(length)):
             pass
@@ -73,7 +74,7 @@ def _verify_shard(format: str, path: Path, length: int) -> str:
     if not damaged:
         return ""
     more = f", nor do {len(damaged) - 1:,} more" if len(damaged) > 1 else ""
-    return f"is damaged: record {damaged[0]:,} does not match its checksum{more}"
+    return f"is damaged: record {damaged[0]:,} does not match its checksum{more}. {prepare_anew(path)}"
 
 
 def verify_entry(path: Path, data_dir: str | None, report: Report = silent) -> Verified:

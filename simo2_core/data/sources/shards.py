@@ -10,11 +10,12 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simo2_core.data.sources.anew import prepare_anew
 from simo2_core.data.sources.tfrecord import open_tfrecord
 from simo2_core.errors import DataError
 
@@ -24,8 +25,14 @@ FORMATS = ("array_record", "tfrecord", "parquet")
 _BATCH = 256
 """Records asked for at once: array_record unpacks neighbours together."""
 
+T = TypeVar("T")
+
 Reader = Callable[[Sequence[int]], Sequence[bytes]]
 """Gives the records of one file at some positions."""
+
+
+class DamagedRecord(DataError):
+    """A record that is not what TFDS writes."""
 
 
 @dataclass(frozen=True)
@@ -60,16 +67,20 @@ class ShardRecords:
 
     def images(self) -> Iterator[bytes | OSError]:
         """The encoded image of each record."""
-        for record in self._raw():
-            yield image_of(record, self.image_key)
+        yield from self._values(lambda record: image_of(record, self.image_key))
 
     def labels(self, label_key: str) -> NDArray[np.int32]:
         """(len(self),) label of each record."""
-        return np.fromiter((label_of(record, label_key) for record in self._raw()), np.int32, len(self))
+        return np.fromiter(self._values(lambda record: label_of(record, label_key)), np.int32, len(self))
 
-    def _raw(self) -> Iterator[bytes]:
+    def _values(self, take: Callable[[bytes], T]) -> Iterator[T]:
         for path, positions in self._runs():
-            yield from read_shard(self.format, path, positions)
+            records = read_shard(self.format, path, positions)
+            for position, record in zip(positions, records, strict=True):
+                try:
+                    yield take(record)
+                except DamagedRecord as error:
+                    raise DataError(f"{path} is damaged: record {position:,} {error}. {prepare_anew(path)}") from None
 
     def _runs(self) -> Iterator[tuple[str, list[int]]]:
         """Rows grouped by file, the order kept: path and the positions in it."""
@@ -115,7 +126,7 @@ def _feature(record: bytes, key: str) -> Any:
     try:
         return _example_class().FromString(record).features.feature[key]
     except Exception as error:  # protobuf's DecodeError is another class in each of its implementations
-        raise DataError(f"a record is damaged ({error}). Prepare the data set again: simo2 data prepare.") from None
+        raise DamagedRecord(f"is no Example ({' '.join(str(error).split())[:100]})") from None
 
 
 @functools.cache
@@ -133,7 +144,7 @@ def open_shard(format: str, path: str) -> Reader:
     except DataError:
         raise
     except (OSError, ValueError, RuntimeError) as error:
-        raise DataError(f"{path} cannot be read: {error}. Prepare the data set again: simo2 data prepare.") from None
+        raise DataError(f"{path} cannot be read: {' '.join(str(error).split())[:200]}. {prepare_anew(path)}") from None
 
 
 def read_shard(format: str, path: str, positions: Sequence[int]) -> Iterator[bytes]:
@@ -143,10 +154,8 @@ def read_shard(format: str, path: str, positions: Sequence[int]) -> Iterator[byt
         try:
             records = read(positions[begin : begin + _BATCH])
         except (OSError, ValueError, RuntimeError, IndexError) as error:  # array_record checks its own hashes
-            raise DataError(
-                f"{path} is damaged: {' '.join(str(error).split())[:200]}. "
-                "Copy it again, or prepare the data set again: simo2 data prepare."
-            ) from None
+            line = " ".join(str(error).split())[:200]
+            raise DataError(f"{path} is damaged: {line}. {prepare_anew(path)}") from None
         yield from records
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from simo2_core.data.pool import chunks, cpus, run_tasks
 from simo2_core.data.progress import Progress, Report
+from simo2_core.data.sources.anew import prepare_anew
 from simo2_core.data.sources.class_names import readable_names
 from simo2_core.data.sources.prepared import Prepared
 from simo2_core.data.sources.shards import FORMATS, LabelJob, Shard, ShardRecords
@@ -78,12 +79,13 @@ class TfdsSource:
         if not self.prepared.readable:
             raise DataError(
                 f"{self.prepared.path} is stored as {self.prepared.format}, which needs TensorFlow; "
-                f"{', '.join(FORMATS)} do not. Prepare it again elsewhere: simo2 data prepare --data-dir DIR."
+                f"{', '.join(FORMATS)} do not. Prepare it elsewhere: simo2 data prepare {self.name} --data-dir DIR."
             )
         try:
             info = tfds.builder_from_directory(self.prepared.path).info
         except Exception as error:  # TFDS raises many kinds for metadata that it cannot understand
-            raise DataError(f"{self.prepared.path} is damaged: {_one_line(error)}. Prepare it again.") from None
+            shard = self.prepared.path / f"{self.prepared.name}-"
+            raise DataError(f"{self.prepared.path} is damaged: {_one_line(error)}. {prepare_anew(shard)}") from None
         image_key, label_key = choose_features(info, self.image_key, self.label_key, self.name)
         image, label = info.features[image_key], info.features[label_key]
         if np.dtype(image.np_dtype) not in (np.uint8, np.uint16):

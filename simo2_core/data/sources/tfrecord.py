@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simo2_core.data.sources.anew import prepare_anew
 from simo2_core.errors import DataError
 
 _BLOCK = 512
 """Bytes whose CRC is looked up together, each in a table of its own: 512 kB of tables stay in a processor's cache."""
 _HEAD = 12
 """Bytes of a length and its checksum."""
-_CURE = "Copy it again, or prepare the data set again: simo2 data prepare."
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class TfRecords:
         if positions and max(positions) >= len(self.begins):
             raise DataError(
                 f"{self.path} has {len(self.begins):,} records and no record {max(positions):,}: its end is missing. "
-                f"{_CURE}"
+                f"{prepare_anew(self.path)}"
             )
         return [self.data[self.begins[p] : self.begins[p] + self.sizes[p]] for p in positions]
 
@@ -70,10 +70,12 @@ def open_tfrecord(path: str) -> TfRecords:
     found = np.array(heads, np.int64)
     wrong = _wrong_lengths(data, found)
     if len(wrong):
-        raise DataError(f"{path} is damaged: the length of record {wrong[0]:,} does not match its checksum. {_CURE}")
+        raise DataError(
+            f"{path} is damaged: the length of record {wrong[0]:,} does not match its checksum. {prepare_anew(path)}"
+        )
     if position != end:
         last = len(heads) - (position > end)
-        raise DataError(f"{path} ends in the middle of record {last:,}. {_CURE}")
+        raise DataError(f"{path} ends in the middle of record {last:,}. {prepare_anew(path)}")
     return TfRecords(path, data, found + _HEAD, np.array(sizes, np.int64))
 
 

@@ -16,14 +16,15 @@ from PIL import Image
 from simo2_core.config import DataConfig
 from simo2_core.data.dataset import Dataset, Part
 from simo2_core.data.load import load_dataset, open_source
+from simo2_core.data.sources.anew import prepare_anew
 from simo2_core.data.sources.class_names import readable_names
 from simo2_core.data.sources.prepared import TfdsName, data_dirs, find, find_all
-from simo2_core.data.sources.shards import image_of, label_of, open_shard, read_shard
+from simo2_core.data.sources.shards import Shard, ShardRecords, image_of, label_of, open_shard, read_shard
 from simo2_core.data.sources.tfrecord import crc32c, masked
 from simo2_core.data.verify import verify_prepared
 from simo2_core.errors import DataError
 from simo2_core.presets import PRESETS
-from tests.simo2_core.data.tiny_tfds import as_tfrecord, colour_of, prepare_tiny
+from tests.simo2_core.data.tiny_tfds import as_tfrecord, colour_of, framed, prepare_tiny
 
 NAMES = [name for name in PRESETS if name != "digits"]
 
@@ -269,14 +270,13 @@ def test_checksums_of_long_records_and_as_tensorflow_stores_them() -> None:
 
 
 def test_a_record_that_is_none_is_named() -> None:
-    with pytest.raises(DataError, match="damaged"):
+    with pytest.raises(DataError, match="no Example"):
         image_of(b"\xff\xff\xff\xff", "image")
     with pytest.raises(DataError, match="--label-key"):
         label_of(b"", "label")
 
 
 def test_several_shards_are_one_row_of_records(tmp_path: Path, shelf: dict[str, Path]) -> None:
-    from simo2_core.data.sources.shards import Shard, ShardRecords
 
     paths = [str(path) for path in sorted((shelf["tfrecord"] / "cifar10" / "3.0.2").glob("*tfrecord*"))]
     records = ShardRecords("tfrecord", (Shard(paths[0], 2, 5), Shard(paths[1], 0, 20)), "image")
@@ -311,3 +311,23 @@ def test_any_data_set_with_one_image_and_one_label_resolves(tmp_path: Path) -> N
     assert data.class_names == ("angular_leaf_spot", "bean_rust", "healthy")
     assert data.test.counts.tolist() == [1, 1, 1]  # its own test split, found without being named
     assert_colours(data.test, 3)
+
+
+def test_the_cure_of_a_damaged_set_names_its_folder_and_the_command() -> None:
+    told = prepare_anew("/my shelf/eurosat/rgb/2.0.0/eurosat-train.array_record-00000-of-00001")
+    assert "delete /my shelf/eurosat/rgb/2.0.0 and run: " in told
+    assert told.endswith("simo2 data prepare eurosat/rgb --data-dir '/my shelf'")
+    told = prepare_anew("/shelf/mnist/3.0.1/mnist-test.tfrecord-00000-of-00001")
+    assert told.endswith("delete /shelf/mnist/3.0.1 and run: simo2 data prepare mnist --data-dir /shelf")
+
+
+def test_a_record_that_is_none_is_named_with_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "shelf" / "mnist" / "3.0.1" / "mnist-train.tfrecord-00000-of-00001"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(framed(b"no protocol buffer"))
+    records = ShardRecords("tfrecord", (Shard(str(path), 0, 1),), "image")
+    cure = r"train\.tfrecord.* is damaged: record 0 is no Example .* delete .*3\.0\.1 and run: simo2 data prepare mnist"
+    with pytest.raises(DataError, match=cure):
+        list(records.images())
+    with pytest.raises(DataError, match=cure):
+        records.labels("label")

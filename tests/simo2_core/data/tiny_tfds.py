@@ -96,14 +96,15 @@ def as_tfrecord(folder: Path, data_dir: Path, version: str | None = None) -> Pat
         if ".array_record-" in path.name:
             reader = ArrayRecordReader(str(path))
             records = reader.read_all()
-            (target / path.name.replace("array_record", "tfrecord")).write_bytes(b"".join(map(_framed, records)))
+            (target / path.name.replace("array_record", "tfrecord")).write_bytes(b"".join(map(framed, records)))
             reader.close()
         elif path.name != "dataset_info.json":
             shutil.copy(path, target)
     return target
 
 
-def _framed(record: bytes) -> bytes:
+def framed(record: bytes) -> bytes:
+    """A record as a tfrecord file holds it."""
     length = struct.pack("<Q", len(record))
     checked = (struct.pack("<I", masked(crc32c(part))) for part in (length, record))
     return length + next(checked) + record + next(checked)

@@ -148,7 +148,9 @@ def test_verify_finds_damage_in_the_cache_and_in_shards(tmp_path: Path, folder: 
     (copy / "mnist-test.tfrecord-00000-of-00001").unlink()
     found = rows("verify", code=4)
     assert found[-1] == {"checked": 2, "damaged": 2}
-    assert found[0]["problems"] == ["mnist-test.tfrecord-00000-of-00001 is missing"]
+    (problem,) = found[0]["problems"]
+    assert problem.startswith("mnist-test.tfrecord-00000-of-00001 is missing. Copy it again, or delete ")
+    assert problem.endswith(f"{copy} and run: simo2 data prepare mnist --data-dir {tmp_path / 'shelf'}")
     assert found[1]["problems"] == ["damaged: removed, and decoded again at the next use"]
     assert list_entries() == []
     assert rows("verify", "mnist", code=4)[-1] == {"checked": 1, "damaged": 1}
