@@ -1,36 +1,36 @@
 """The settings of a run, as frozen data that refuses early.
 
-`Config` is a tree of six sections. Every leaf is a `setting`: it carries its one-line description and, through
-its name, its command-line flag (`samples_per_class` is `--samples-per-class`), so the command line and the
-launcher are drawn from this file and can never disagree with it. Names are unique in the whole tree.
+`Config` is a tree of sections and parts. Every leaf is a `setting`: it carries its one-line description and, through
+its name, its command-line flag (`samples_per_class` is `--samples-per-class`), so the command line and the launcher
+are drawn from this file, and from the parts, and can never disagree with them. Names are unique in the whole tree, but
+that parts of one kind may share one.
 
 Host values only, standard library only: importing this file must stay instant.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from simo2_core.augmentations.augmentation import Augmentation
+from simo2_core.config_format import from_format_1
+from simo2_core.encoders.encoder import Encoder
 from simo2_core.errors import ConfigError, did_you_mean
-from simo2_core.settings import Cadence, Section, Setting, plain, read_section, require, setting, settings_in
+from simo2_core.objectives.objective import Objective, Task
+from simo2_core.sections import changed, part, plain, read_section, settings_in, several, value_of
+from simo2_core.settings import Cadence, Section, Setting, require, setting
 
-FORMAT = 1
+FORMAT = 2
 """Version of the JSON written by `Config.to_json`."""
 
 HOLD_OUT = "hold-out"
 """As a test split: a stratified part of train, whatever splits there are."""
-ENCODERS = ("yatcnn", "cnn", "resnet18")
-NORMS = ("group", "batch")
 OPTIMIZERS = ("adam", "adamw", "sgd", "novograd", "rmsprop")
 SCHEDULES = ("constant", "cosine", "warmup_cosine", "exponential", "step", "linear", "polynomial")
-OBJECTIVES = ("simo2", "supcon", "simclr", "cross_entropy", "autoencoder")
 LABELS = ("classes", "none")
-DISTANCES = ("euclidean", "line")
-REDUCTIONS = ("sum", "mean")
 RESIZE_RULES = ("crop", "pad", "squash")
 ON_NAN = ("stop", "rollback")
 RATE_AFTER_DIVERGENCE = 1 / 3
@@ -61,6 +61,11 @@ class DataConfig(Section):
     test_fraction: float = setting(0.2, "share held out for test when the data set has no test split")
     validation_fraction: float = setting(0.1, "share of train held out to choose the best checkpoint")
     split_seed: int = setting(0, "seed of the held-out parts; the same for every --seed, so that runs compare")
+    labels: str = setting(
+        "classes",
+        "what makes two images a pair: one class; or none, where only the k views of one image are",
+        choices=LABELS,
+    )
     strict: bool = setting(False, "refuse an image folder with unreadable files instead of skipping and counting them")
 
     def check(self) -> None:
@@ -78,52 +83,16 @@ class DataConfig(Section):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AugmentConfig(Section):
-    """Random changes to a training image, drawn on the device for each sample of each step."""
-
-    brightness: float = setting(0.2, "largest shift of brightness, as a share of full scale")
-    contrast: float = setting(0.2, "contrast is scaled by 1 ± at most this")
-    saturation: float = setting(0.2, "saturation is scaled by 1 ± at most this (RGB only)")
-    flip: bool = setting(False, "mirror left to right with probability one half; never for digits and letters")
-    shift: int = setting(0, "largest shift in pixels, in each direction, edges repeated")
-    crop: float = setting(1.0, "least share of the area that a random crop keeps, enlarged again; 1 crops nothing")
-    hue: float = setting(0.0, "largest turn of the hue, as a share of the circle (RGB only)")
-    greyscale: float = setting(0.0, "probability that an image loses its colour (RGB only)")
-    blur: float = setting(0.0, "probability that an image is blurred, by a Gaussian of up to a fiftieth of its height")
-
-    def check(self) -> None:
-        for name in ("brightness", "contrast", "saturation", "greyscale", "blur"):
-            require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "from 0 to 1")
-        require(0 <= self.hue <= 0.5, "hue", self.hue, "from 0 to 0.5")
-        require(0 < self.crop <= 1, "crop", self.crop, "above 0 and at most 1")
-        require(self.shift >= 0, "shift", self.shift, "0 or more pixels")
-
-
-@dataclass(frozen=True, kw_only=True)
 class ModelConfig(Section):
     """The encoder and its projection head."""
 
-    encoder: str = setting(
-        "yatcnn",
-        "the encoder: YatCNN, its twin cnn of plain convolutions with ReLU, or ResNet-18 of the first four --widths "
-        "(as published 64,128,256,512)",
-        choices=ENCODERS,
-    )
-    norm: str = setting("group", "what normalises the maps of resnet18", choices=NORMS)
-    stem_width: int = setting(32, "channels after the 3×3 stem")
-    widths: tuple[int, ...] = setting((64, 128, 256, 512, 1024), "channels of each residual block, comma separated")
-    dropout: float = setting(0.2, "share of features dropped after each block while training")
+    encoder: Encoder = part("encoder", "yatcnn", "the encoder, which brings settings of its own")
     embedding_size: int = setting(16, "D, the dimensions of the embedding that the loss sees")
     precision: str = setting(
         "auto",
         "what convolutions multiply in; weights, quotient and loss stay float32 (auto: bfloat16 on a GPU)",
         choices=PRECISIONS,
     )
-
-    @property
-    def stages(self) -> tuple[int, ...]:
-        """The widths that the encoder has, the last of which is F, the size of the representation."""
-        return self.widths[:4] if self.encoder == "resnet18" else self.widths
 
     def check(self) -> None:
         require(
@@ -133,76 +102,15 @@ class ModelConfig(Section):
             "2 or more",
             "In one dimension every pair of unit vectors is parallel, so no two classes can be orthogonal.",
         )
-        require(
-            len(self.widths) >= 1 and min(self.widths) >= 1,
-            "widths",
-            self.widths,
-            "one or more positive numbers",
-        )
-        require(self.stem_width >= 1, "stem_width", self.stem_width, "1 or more")
-        require(0 <= self.dropout < 1, "dropout", self.dropout, "at least 0 and below 1")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ObjectiveConfig(Section):
-    """What is minimised: the objective and its settings."""
-
-    objective: str = setting("simo2", "the loss", choices=OBJECTIVES)
-    labels: str = setting(
-        "classes",
-        "what makes two images a pair: one class; or none, where only the k views of one image are",
-        choices=LABELS,
-    )
-    orth_lean: float = setting(1 / 137, "α, the target of different-class pairs: 0 is orthogonal, 1 is equal (simo2)")
-    epsilon: float = setting(1 / 137, "ε, added to the squared distance of a pair (simo2)")
-    distance: str = setting(
-        "euclidean",
-        "distance of different-class pairs: euclidean as published; line makes opposite as costly as equal, "
-        "where D is at least the number of classes (simo2)",
-        choices=DISTANCES,
-    )
-    bias: float = setting(0.0, "b of the kernel (a·b + b)²/(ε + ‖a−b‖²) (simo2)")
-    reduction: str = setting("sum", "how pairs are put together (simo2)", choices=REDUCTIONS)
-    temperature: float = setting(0.1, "τ, what cosines are divided by (supcon, simclr)")
-    label_smoothing: float = setting(0.0, "share of the target spread over all classes (cross_entropy)")
-    noise: float = setting(
-        0.5, "standard deviation of the noise that is to be removed, in those of the data set's pixels (autoencoder)"
-    )
-
-    def check(self) -> None:
-        require(
-            0 <= self.orth_lean < 0.5,
-            "orth_lean",
-            self.orth_lean,
-            "at least 0 and below 0.5",
-            "From 0.5 on, different classes are no longer pushed apart.",
-        )
-        require(self.epsilon > 0, "epsilon", self.epsilon, "above 0")
-        require(0 <= self.bias <= 1, "bias", self.bias, "from 0 to 1")
-        require(0 < self.temperature < math.inf, "temperature", self.temperature, "above 0 and finite")
-        require(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "at least 0 and below 1")
-        require(0 <= self.noise < math.inf, "noise", self.noise, "0 or more")
-        require(
-            self.objective != "simclr" or self.labels == "none",
-            "labels",
-            self.labels,
-            "none for simclr, whose pairs are two views of one image",
-            "Use --labels none; or --objective supcon, the same loss with the pairs of a class.",
-        )
-        require(
-            self.objective != "cross_entropy" or self.labels == "classes",
-            "labels",
-            self.labels,
-            "classes for cross_entropy, which learns them",
-            "Use --labels classes, or another --objective.",
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerConfig(Section):
     """The optimiser, its learning rate over the steps, and the gradient clip before it."""
 
-    optimizer: str = setting("adam", "the optimiser", choices=OPTIMIZERS)
+    optimizer: str = setting(
+        "adam", "the optimiser; or one of optax, as optax.contrib:prodigy", choices=OPTIMIZERS, open=True
+    )
     learning_rate: float = setting(3e-4, "the peak learning rate")
     schedule: str = setting("constant", "how the learning rate changes over the steps", choices=SCHEDULES)
     warmup_steps: int = setting(0, "steps of linear warm-up (warmup_cosine; 0 means a tenth of --steps)")
@@ -256,9 +164,11 @@ class Config(Section):
     """Everything that decides a run. Make one from a preset with `PRESETS[name].config` and `replace`."""
 
     data: DataConfig = field(default_factory=DataConfig)
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    augment: tuple[Augmentation, ...] = several(
+        "augmentation", "augmentations beside simo2's own: names, or FILE.py:Class, comma separated"
+    )
     model: ModelConfig = field(default_factory=ModelConfig)
-    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    objective: Objective = part("objective", "simo2", "the loss, which brings settings of its own")
     optim: OptimizerConfig = field(default_factory=OptimizerConfig)
     tune: FinetuneConfig = field(default_factory=FinetuneConfig)
 
@@ -286,6 +196,13 @@ class Config(Section):
     rollbacks: int = setting(3, "times that --on-nan rollback goes back before the run stops after all")
 
     def check(self) -> None:
+        require(
+            self.data.labels in self.objective.allowed_labels,
+            "labels",
+            self.data.labels,
+            f"{' or '.join(self.objective.allowed_labels)} for {self.objective.name}",
+            self.objective.labels_cure,
+        )
         require(self.steps >= 1, "steps", self.steps, "1 or more")
         require(0 <= self.seed < 2**32, "seed", self.seed, "from 0 to 4294967295")
         require(
@@ -311,14 +228,14 @@ class Config(Section):
             "Use fewer --warmup-steps, or 0 for a tenth of --steps.",
         )
         require(
-            not self.tune.freeze or self.objective.objective == "cross_entropy",
+            not self.tune.freeze or self.objective.classifies,
             "freeze",
             self.tune.freeze,
-            f"false for {self.objective.objective}, which has no classifier",
+            f"false for {self.objective.name}, which has no classifier",
             "Use --objective cross_entropy.",
         )
         require(
-            self.data.views_split is None or self.objective.labels == "none",
+            self.data.views_split is None or self.data.labels == "none",
             "views_split",
             self.data.views_split,
             "given with --labels none alone",
@@ -333,25 +250,38 @@ class Config(Section):
         return min(self.batch_size // self.samples_per_class, classes)
 
     def replace(self, changes: Mapping[str, Any]) -> Config:
-        """A copy with settings changed by name, wherever in the tree; raises ConfigError for an unknown one."""
-        known = {item.name: item for item in all_settings()}
-        grouped: dict[str, dict[str, Any]] = {}
-        for name, value in changes.items():
-            if name not in known:
-                raise ConfigError(f"{name!r} is no setting.{did_you_mean(name, known)}")
-            grouped.setdefault(known[name].section, {})[name] = value
-        top = grouped.pop("", {})
-        sections = {name: dataclasses.replace(getattr(self, name), **values) for name, values in grouped.items()}
-        return dataclasses.replace(self, **sections, **top)
+        """A copy with settings changed by name, wherever in the tree they are.
+
+        A change of `objective` or `encoder` to another part keeps those of its settings that the one before it had.
+
+        Raises:
+            ConfigError: a name is no setting, belongs to a part that is not chosen, or a value cannot work.
+        """
+        left = set(changes)
+        after = changed(self, changes, left)
+        for name in sorted(left):
+            raise ConfigError(_why_not(name, after))
+        return after
 
     def slowed_down(self) -> Config:
         """The settings to go on with from before a loss that was not finite."""
         return self.replace({"learning_rate": self.optim.learning_rate * RATE_AFTER_DIVERGENCE})
 
     def get(self, name: str) -> Any:
-        """The value of the setting `name`, wherever in the tree it lives."""
-        item = next(item for item in all_settings() if item.name == name)
-        return getattr(getattr(self, item.section) if item.section else self, name)
+        """The value of a setting by name; raises KeyError where no part that is chosen has it."""
+        return value_of(self, name)
+
+    def has(self, name: str) -> bool:
+        """Whether the setting `name` is one of this run: it may belong to a part that is not chosen."""
+        try:
+            value_of(self, name)
+        except KeyError:
+            return False
+        return True
+
+    def settings(self) -> Iterator[Setting]:
+        """The settings that this run has: those of the parts that are chosen, and of the run itself."""
+        return (item for item in all_settings() if self.has(item.name))
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dict, versioned; `from_json` gives the same Config back."""
@@ -359,7 +289,11 @@ class Config(Section):
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Config:
-        """Reads what `to_json` wrote; raises ConfigError for a newer format, an unknown or an unfit setting."""
+        """Reads what `to_json` wrote, or an older simo2.
+
+        Raises:
+            ConfigError: a newer format, a part that is not here, an unknown or an unfit setting.
+        """
         if not isinstance(data, Mapping):
             raise ConfigError(f"a config must be a JSON object, not {type(data).__name__}.")
         found = data.get("format", None)
@@ -367,9 +301,28 @@ class Config(Section):
             raise ConfigError(
                 f"the config has format {found!r}; this simo2 reads formats up to {FORMAT}. Update simo2."
             )
-        return cast(Config, read_section(cls, {key: value for key, value in data.items() if key != "format"}, "config"))
+        body = {key: value for key, value in data.items() if key != "format"}
+        return cast(Config, read_section(cls, from_format_1(body) if found < 2 else body, "config"))
 
 
 def all_settings() -> Iterator[Setting]:
-    """Every setting of the tree, sections in the order of `Config`."""
+    """Every setting of the tree and of every part that can be chosen, sections in the order of `Config`."""
     return settings_in(Config)
+
+
+def _why_not(name: str, config: Config) -> str:
+    known = {item.name: item for item in all_settings()}
+    if name not in known:
+        return f"{name!r} is no setting.{did_you_mean(name, known)}"
+    kind, parts = known[name].kind, known[name].parts
+    chosen = f", and this run has {config.get(kind)}" if config.get(kind) else ""
+    return (
+        f"{name} is a setting of the {kind} {' or '.join(parts)}{chosen}. Add --{kind} {parts[0]}, or leave out "
+        f"--{name.replace('_', '-')}."
+    )
+
+
+def task_of(config: Config, classes: int, image_shape: tuple[int, int, int]) -> Task:
+    """What the objective of a run is trained on, for a data set of `classes` and images of `image_shape`."""
+    encoder = config.model.encoder
+    return Task(classes, image_shape, encoder.features, config.model.embedding_size, encoder.stages)

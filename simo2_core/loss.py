@@ -26,8 +26,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from simo2_core.config import DISTANCES, REDUCTIONS
-from simo2_core.loss_floor import pair_counts
+from simo2_core.loss_floor import DISTANCES, REDUCTIONS, pair_counts
 
 T = TypeVar("T")
 

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+DISTANCES = ("euclidean", "line")
+"""How far apart two different classes are said to be."""
+REDUCTIONS = ("sum", "mean")
+"""How pairs are put together."""
+
 
 class Components(NamedTuple):
     """One number for each component of the loss."""

@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 from simo2_core.config import Config
 from simo2_core.data.facts import DatasetFacts
 from simo2_core.data.placement import Machine, choose_placement, human_bytes
-
-Severity = Literal["error", "warning", "info"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing to know before a run: `error` cannot start, `warning` can, `info` is a decision explained."""
-
-    severity: Severity
-    code: str
-    """A stable word to match on."""
-    message: str
-    cure: str = ""
+from simo2_core.findings import Finding
+from simo2_core.loss_floor import welch_floor
+from simo2_core.objectives.objective import Batch
 
 
 def preflight(config: Config, facts: DatasetFacts, machine: Machine) -> list[Finding]:
@@ -28,8 +15,8 @@ def preflight(config: Config, facts: DatasetFacts, machine: Machine) -> list[Fin
     findings = [
         *_splits(config, facts),
         *_files(facts),
-        *(_views(config) if config.objective.labels == "none" else _pairs(config, facts)),
-        *_balance(config, facts),
+        *(_views(config) if config.data.labels == "none" else _pairs(config, facts)),
+        *_objective(config, facts),
         *_image_size(config, facts),
         *_room(facts, machine),
     ]
@@ -42,8 +29,7 @@ def _pairs(config: Config, facts: DatasetFacts) -> list[Finding]:
 
 def _views(config: Config) -> list[Finding]:
     """Without labels, all that an encoder can learn is what the views of an image have in common."""
-    chosen = config.augment
-    if chosen.crop < 1:
+    if config.get("crop") < 1:
         return []
     return [
         Finding(
@@ -152,78 +138,35 @@ def _class_sizes(config: Config, facts: DatasetFacts) -> list[Finding]:
 def _dimensions(config: Config, facts: DatasetFacts) -> list[Finding]:
     dims, classes = config.model.embedding_size, facts.classes
     if classes <= dims:
-        if config.objective.objective != "simo2" or config.objective.distance == "line":
-            return []
-        return [
-            Finding(
-                "info",
-                "line-advised",
-                f"{classes} classes can be orthogonal in {dims} dimensions, and the published loss also lets pairs of "
-                "them settle opposite.",
-                "For orthogonal class means use --distance line.",
-            )
-        ]
-    floor = (classes - dims) / (dims * (classes - 1))
-    opposite = []
-    if config.objective.objective == "simo2" and config.objective.distance == "line":
-        opposite = [
-            Finding(
-                "warning",
-                "line-crowded",
-                f"the distance between lines lets no classes be opposite, and {classes} classes in {dims} dimensions "
-                "need that.",
-                f"Use --distance euclidean, or --embedding-size {classes} or more.",
-            )
-        ]
+        return []
     return [
-        *opposite,
         Finding(
             "warning",
             "welch",
             f"{classes} classes cannot be orthogonal in {dims} dimensions: "
-            f"by Welch's bound the mean squared cosine of class pairs stays at {floor:.4f} or above.",
+            f"by Welch's bound the mean squared cosine of class pairs stays at {welch_floor(classes, dims):.4f} or "
+            "above.",
             f"Use --embedding-size {classes} or more for orthogonal classes.",
-        ),
-    ]
-
-
-def _balance(config: Config, facts: DatasetFacts) -> list[Finding]:
-    """Whether pulling keeps up with pushing: at right angles a pair of one class has no gradient left to return by.
-
-    An image has k − 1 pairs of its own class and C − 1 of others in its slot. What comes of too few is measured in
-    the guide's studies (26 letters, batch 160: kNN 23% for 20 classes of 8, 73% for 10 of 16, 80% for 5 of 32).
-    """
-    k = config.samples_per_class
-    classes = config.classes_per_batch(facts.images if config.objective.labels == "none" else facts.classes)
-    if config.objective.objective != "simo2" or classes < 2:
-        return []
-    if config.objective.reduction == "mean":
-        return [
-            Finding(
-                "warning",
-                "few-pairs",
-                "--reduction mean counts pairs of one class no more than those of classes and of their means, which "
-                "parts classes before it gathers them.",
-                "Use --reduction sum, which counts more of them the more --samples-per-class there are.",
-            )
-        ]
-    if classes <= k:
-        return []
-    enough = next(more for more in range(k, config.batch_size + 1) if config.batch_size // more <= more)
-    return [
-        Finding(
-            "warning",
-            "few-pairs",
-            f"a batch of {classes} classes x {k} samples has more pairs of classes than of one class, and the loss "
-            "may part all images before it gathers any.",
-            f"Use --samples-per-class {enough}, which draws {config.batch_size // enough} classes, or fewer classes "
-            f"with --batch-size {k * k}.",
         )
     ]
 
 
+def _objective(config: Config, facts: DatasetFacts) -> list[Finding]:
+    """What the objective has to say of such batches."""
+    groups = facts.images if config.data.labels == "none" else facts.classes
+    batch = Batch(
+        classes=config.classes_per_batch(groups),
+        samples=config.samples_per_class,
+        size=config.batch_size,
+        all_classes=groups,
+        dimensions=config.model.embedding_size,
+        labels=config.data.labels,
+    )
+    return list(config.objective.advice(batch))
+
+
 def _image_size(config: Config, facts: DatasetFacts) -> list[Finding]:
-    halvings = len(config.model.stages) - 1
+    halvings = len(config.model.encoder.stages) - 1
     side = min(facts.image_shape[:2])
     if halvings and side < 2**halvings:
         return [

@@ -14,7 +14,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from simo2_core.config import AugmentConfig, Config, DataConfig, ModelConfig, OptimizerConfig
+from simo2_core.config import Config, DataConfig, ModelConfig, OptimizerConfig
 from simo2_core.errors import ConfigError, did_you_mean
 from simo2_core.settings import Cadence
 
@@ -49,8 +49,7 @@ class Preset:
 _DIGITS = Config(
     preset="digits",
     data=DataConfig(dataset="digits", image_size=8, channels=1),
-    augment=AugmentConfig(flip=False, saturation=0.0),
-    model=ModelConfig(stem_width=16, widths=(16, 32, 64, 128), embedding_size=16),
+    model=ModelConfig(embedding_size=16),
     optim=OptimizerConfig(learning_rate=4e-3, schedule="cosine"),
     samples_per_class=16,
     batch_size=160,
@@ -58,7 +57,7 @@ _DIGITS = Config(
     eval_every=Cadence(steps=50),
     plot_every=Cadence(seconds=20),
     checkpoint_every=Cadence(seconds=20),
-)
+).replace({"stem_width": 16, "widths": (16, 32, 64, 128), "saturation": 0.0})
 
 _SMALL = (32, 64, 128, 256)
 """Widths for 28-pixel images: three halvings leave 3×3, and a quarter of the width is enough for strokes."""
@@ -91,13 +90,12 @@ def _tfds(
     config = Config(
         preset=name,
         data=DataConfig(dataset=dataset, test_split=test_split, image_size=shape[0], channels=shape[2]),
-        augment=AugmentConfig(flip=flip, shift=shift, saturation=0.2 if shape[2] == 3 else 0.0),
-        model=ModelConfig(widths=widths, embedding_size=D),
+        model=ModelConfig(embedding_size=D),
         optim=OptimizerConfig(learning_rate=learning_rate),
         samples_per_class=k,
         batch_size=batch,
         steps=steps,
-    )
+    ).replace({"widths": widths, "flip": flip, "shift": shift, "saturation": 0.2 if shape[2] == 3 else 0.0})
     return name, Preset(
         title=title,
         classes=classes,

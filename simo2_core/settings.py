@@ -9,19 +9,27 @@ Host values only, standard library only: importing this file must stay instant.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import types
 import typing
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from simo2_core.errors import ConfigError, did_you_mean
 
 
-def setting(default: Any, help: str, *, choices: tuple[str, ...] = (), aliases: tuple[str, ...] = ()) -> Any:
-    """A field of a section: its default, its one-line description, and what else describes it to a user."""
-    return field(default=default, metadata={"help": help, "choices": choices, "aliases": aliases})
+def setting(
+    default: Any, help: str, *, choices: tuple[str, ...] = (), aliases: tuple[str, ...] = (), open: bool = False
+) -> Any:
+    """A field of a section: its default, its one-line description, and what else describes it to a user.
+
+    Args:
+        choices: what it can be.
+        aliases: other names of its flag.
+        open: whether beside `choices` a reference to code may do, `package.module:name`.
+    """
+    return field(default=default, metadata={"help": help, "choices": choices, "aliases": aliases, "open": open})
 
 
 def require(ok: bool, name: str, given: object, allowed: str, cure: str = "") -> None:
@@ -30,18 +38,27 @@ def require(ok: bool, name: str, given: object, allowed: str, cure: str = "") ->
         raise ConfigError(f"{name} is {given!r}; it must be {allowed}.{' ' + cure if cure else ''}")
 
 
+@functools.cache
+def hints_of(section: type) -> dict[str, Any]:
+    """The types of the fields of a section, evaluated."""
+    return typing.get_type_hints(section)
+
+
 class Section:
     """What all sections share: each `setting` is checked for its type and its choices when it is made."""
 
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
     def __post_init__(self) -> None:
-        hints = typing.get_type_hints(type(self))
-        for item in dataclasses.fields(self):  # type: ignore[arg-type]
+        kind: Any = type(self)
+        hints = hints_of(kind)
+        for item in dataclasses.fields(self):
             if "help" not in item.metadata:
                 continue
             value = getattr(self, item.name)
             object.__setattr__(self, item.name, value := coerce(item.name, value, hints[item.name]))
             choices = item.metadata["choices"]
-            if choices and value not in choices:
+            if choices and value not in choices and not (item.metadata["open"] and ":" in value):
                 hint = did_you_mean(str(value), choices)
                 raise ConfigError(f"{item.name} is {value!r}; it must be one of {', '.join(choices)}.{hint}")
         self.check()
@@ -106,6 +123,12 @@ class Setting:
     choices: tuple[str, ...]
     aliases: tuple[str, ...]
     default: Any
+    kind: str = ""
+    """The kind of the parts that it belongs to; empty where it belongs to the run."""
+    parts: tuple[str, ...] = ()
+    """The parts that have it, where it belongs to some."""
+    open: bool = False
+    """Whether values beside `choices` may do: the names of parts that are somebody's own."""
 
     @property
     def flag(self) -> str:
@@ -115,25 +138,6 @@ class Setting:
     def parse(self, text: str) -> Any:
         """Reads a value as a user types it; raises ConfigError when it is of the wrong kind or out of choice."""
         return coerce(self.name, text, self.type)
-
-
-def settings_in(section: type, prefix: str = "") -> Iterator[Setting]:
-    """Every setting of a section and of the sections inside it, in their order."""
-    hints = typing.get_type_hints(section)
-    for item in dataclasses.fields(section):
-        if "help" in item.metadata:
-            meta = item.metadata
-            yield Setting(
-                item.name,
-                prefix,
-                hints[item.name],
-                meta["help"],
-                meta["choices"],
-                meta["aliases"],
-                item.default,
-            )
-        else:
-            yield from settings_in(hints[item.name], item.name)
 
 
 def coerce(name: str, value: Any, kind: Any) -> Any:
@@ -188,36 +192,6 @@ def _read_float(value: Any) -> float:
         top, bottom = value.split("/")
         return float(top) / float(bottom)
     return float(value)
-
-
-def plain(value: Any) -> Any:
-    """A section, or what it holds, as JSON-ready data."""
-    if isinstance(value, Cadence):
-        return str(value)
-    if dataclasses.is_dataclass(value):
-        return {item.name: plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
-    return list(value) if isinstance(value, tuple) else value
-
-
-def read_section(section: Any, data: Any, where: str) -> Any:
-    """What `plain` made, as a section again; raises ConfigError for an unknown setting or an unfit value.
-
-    Args:
-        where: what to call the section in a message.
-    """
-    if not isinstance(data, Mapping):
-        raise ConfigError(f"{where} must be a JSON object, not {type(data).__name__}.")
-    hints = typing.get_type_hints(section)
-    names = {item.name for item in dataclasses.fields(section)}
-    for key in data:
-        if key not in names:
-            raise ConfigError(f"{where} has the unknown setting {key!r}.{did_you_mean(str(key), names)}")
-    values = {}
-    for key, value in data.items():
-        kind = hints[key]
-        nested = isinstance(kind, type) and issubclass(kind, Section)
-        values[key] = read_section(kind, value, f"{where}.{key}") if nested else value
-    return section(**values)
 
 
 def as_typed(value: Any) -> str:

@@ -23,11 +23,13 @@ def main() -> None:
     install()
     try:
         from simo2_core.run.control import STOP_SIGNALS
-        from simo2_tui.cli.main import app
 
         for number in STOP_SIGNALS:
             if signal.getsignal(number) == signal.SIG_DFL:  # `nohup` has it that a hang-up is ignored
                 signal.signal(number, _interrupt)
+        _take_parts()
+        from simo2_tui.cli.main import app
+
         app()
     except KeyboardInterrupt:
         from simo2_core.errors import INTERRUPTED
@@ -37,6 +39,20 @@ def main() -> None:
     except SystemExit as end:
         _own_up(end)
         raise
+
+
+def _take_parts() -> None:
+    """Reads the code that the command line names: the settings that it brings are options as well."""
+    from simo2_core.errors import Simo2Error
+    from simo2_tui.cli.own_parts import take_parts
+
+    try:
+        sys.argv[1:] = take_parts(sys.argv[1:])
+    except Simo2Error as error:
+        if "--debug" in sys.argv:
+            raise
+        print(f"simo2: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
 
 
 def _leave_working_directory() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simo2_core.events import Evaluated, RunStarted, StepsLogged, WarningRaised
-from simo2_core.objectives.terms import Term, terms_of
+from simo2_core.objectives.objective import Term
 from simo2_core.run.directory import DAMAGED, RunDirectory
 
 Values = NDArray[np.float64]
@@ -72,7 +72,7 @@ def read_course(run: RunDirectory, until: int | None = None) -> Course | None:
             test = (event.step, event.knn_representation)
     if started is None or not (logged or seen):
         return None
-    terms = terms_of(run.config.objective, started.classes_per_batch, started.samples_per_class)
+    terms = run.config.objective.terms(started.classes_per_batch, started.samples_per_class)
     steps, losses = _series(logged, until, terms)
     evaluations = [seen[step] for step in sorted(seen)]
     return Course(

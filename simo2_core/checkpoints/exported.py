@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from simo2_core.checkpoints.checkpoint import load, require_same
 from simo2_core.config import Config, ModelConfig
+from simo2_core.config_format import model_from_format_1
 from simo2_core.errors import CheckpointError, ConfigError, RunError
 from simo2_core.model.network import Network
 from simo2_core.objectives.objective import PREFIX
 from simo2_core.run.files import write_into
-from simo2_core.settings import plain, read_section
+from simo2_core.sections import plain, read_section
 
 FORMAT = 1
 """Version of `encoder.json`."""
@@ -60,12 +61,12 @@ def export_encoder(checkpoint: Path, folder: Path) -> dict[str, Any]:
         "mean": [float(x) for x in meta["mean"]],
         "std": [float(x) for x in meta["std"]],
         "normalisation": "(image / 255 - mean) / std, by channel, of uint8 images (N, H, W, channels)",
-        "representation": config.model.stages[-1],
+        "representation": config.model.encoder.features,
         "projection": config.model.embedding_size,
         "class_names": list(meta["class_names"]),
         "trained": {
             "preset": config.preset, "dataset": config.data.dataset, "fingerprint": meta["fingerprint"],
-            "objective": config.objective.objective, "step": int(checkpoint.name), "seed": config.seed,
+            "objective": config.objective.name, "step": int(checkpoint.name), "seed": config.seed,
         },
         "arrays": {name: list(value.shape) for name, value in kept.items()},
         "sha256": hashlib.sha256(weights).hexdigest(),
@@ -96,7 +97,7 @@ def read_exported(folder: Path) -> tuple[ModelConfig, dict[str, NDArray[Any]], d
         facts = json.loads((folder / FACTS).read_bytes())
         if facts["format"] != FORMAT:
             raise RunError(f"{folder / FACTS} has format {facts['format']!r}; this simo2 reads format {FORMAT}.")
-        config = read_section(ModelConfig, facts["model"], "model")
+        config = read_section(ModelConfig, model_from_format_1(facts["model"]), "model")
         shape = _image_shape(facts["image_shape"])
         mean = _per_channel(facts, "mean", shape[2], 0.0)
         std = _per_channel(facts, "std", shape[2], LEAST_STD)

@@ -24,7 +24,6 @@ from simo2_core.compare.outcome import FILE, Outcome
 from simo2_core.compare.plan import Job, Plan
 from simo2_core.errors import ConfigError, DivergedError, RunError
 from simo2_core.events import Evaluated, Event, RunFinished, StepsLogged
-from simo2_core.objectives.terms import trains_projection
 from simo2_core.run.control import STOP_SIGNALS
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import disk_error, write_whole
@@ -137,7 +136,7 @@ def _measure(job: Job, run: RunDirectory, *, diverged: bool, pixels: bool) -> Ou
             name: {key: float(score.mean) for key, score in worth.scores.items()} for name, worth in found.worth.items()
         }
         if len(found.class_names) <= MOST_CLASSES:
-            shown = "projection" if trains_projection(job.config.objective) else "representation"
+            shown = "projection" if job.config.objective.trains_projection else "representation"
             gram = [[None if np.isnan(x) else round(float(x), 5) for x in row] for row in found.class_grams[shown]]
     return Outcome(
         arm=job.arm,

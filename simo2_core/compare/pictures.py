@@ -12,7 +12,6 @@ from simo2_core.compare.outcome import Outcome
 from simo2_core.compare.plan import Plan
 from simo2_core.compare.results import cells
 from simo2_core.evaluation.measures import METRICS
-from simo2_core.objectives.terms import trains_projection
 
 SHOWN = (
     ("representation", "knn_20"), ("representation", "linear_probe"), ("representation", "nearest_class_mean"),
@@ -85,5 +84,5 @@ def _draw_grams(folder: Path, plan: Plan, sound: Sequence[Outcome], caption: str
         return []
     drawn.sort(key=lambda outcome: list(configs).index(outcome.arm))
     grams = {outcome.arm: np.array(outcome.class_gram, np.float64) for outcome in drawn}
-    what = {arm: "projection" if trains_projection(configs[arm].objective) else "representation" for arm in grams}
+    what = {arm: "projection" if configs[arm].objective.trains_projection else "representation" for arm in grams}
     return [draw_grams(folder / "grams.png", grams, what, f"{caption} · seed {seed} · test images")]

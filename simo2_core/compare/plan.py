@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from simo2_core import parts
 from simo2_core.config import Config, all_settings
 from simo2_core.errors import ConfigError, did_you_mean
 from simo2_core.presets import with_views
@@ -18,23 +19,20 @@ from simo2_core.presets import with_views
 FORMAT = 1
 """Version of `comparison.json`."""
 
-ARMS: Mapping[str, Mapping[str, Any]] = {
-    "simo2": {"objective": "simo2", "distance": "euclidean"},
-    "simo2-line": {"objective": "simo2", "distance": "line"},
-    "supcon": {"objective": "supcon"},
-    "cross_entropy": {"objective": "cross_entropy"},
-    "autoencoder": {"objective": "autoencoder"},
-    "simclr": {"objective": "simclr", "labels": "none", "samples_per_class": 2},
-    "simo2-views": {"objective": "simo2", "labels": "none"},
-    "simo2-line-views": {"objective": "simo2", "distance": "line", "labels": "none"},
-}
-"""The settings that a short name stands for; those that end in `-views`, and simclr, train without labels."""
-
 FACTORS = (0.1, 0.3, 1.0, 3.0)
 """What `--sweep lr` multiplies the learning rate of the preset with."""
 
 TRIAL_SEEDS = 1000
 """Added to the first seed for the trials of a sweep, so that no run is both chosen by and reported."""
+
+
+def arms() -> dict[str, dict[str, Any]]:
+    """The settings that a short name stands for: each objective by its own name, and the names that it brings."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, objective in parts.offered("objective").items():
+        for arm, settings in ({name: {}} | dict(objective.arms)).items():  # type: ignore[attr-defined]
+            found[arm] = {"objective": name, **settings}
+    return found
 
 
 @dataclass(frozen=True)
@@ -48,10 +46,14 @@ class Arm:
     def parse(cls, text: str) -> Arm:
         """Reads `simo2-line` or `simo2:epsilon=0.1:embedding_size=4`; raises ConfigError for anything else."""
         word, *pairs = text.strip().split(":")
-        if word not in ARMS:
-            raise ConfigError(f"there is no arm {word!r}; choose from {', '.join(ARMS)}.{did_you_mean(word, ARMS)}")
+        stands_for = arms()
+        if pairs and word not in stands_for:  # mine.py:Triplet:margin=0.3
+            word = f"{word}:{pairs.pop(0)}"
+        if word not in stands_for:
+            near = did_you_mean(word, stands_for)
+            raise ConfigError(f"there is no arm {word!r}; choose from {', '.join(stands_for)}.{near}")
         known = {item.name: item for item in all_settings()}
-        settings = dict(ARMS[word])
+        settings = dict(stands_for[word])
         for pair in pairs:
             name, equals, value = pair.partition("=")
             name = name.strip().replace("-", "_")
@@ -128,6 +130,7 @@ class Plan:
         return [
             self._job(arm, self.seeds[0] + TRIAL_SEEDS, value, trial=True)
             for arm in self.arms
+            if arm.config(self.base).has(self.sweep.setting)
             for value in self.sweep.values
         ]
 

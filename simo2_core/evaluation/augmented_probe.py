@@ -9,7 +9,7 @@ Shape letters: r learning rates, n images of a batch, f features, c classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +21,8 @@ import optax
 from jax import Array
 from numpy.typing import NDArray
 
-from simo2_core.config import AugmentConfig, Config
+from simo2_core.augmentations.augmentation import Augmentation
+from simo2_core.config import Config
 from simo2_core.data.augment import augment
 from simo2_core.data.dataset import Dataset, Part
 from simo2_core.evaluation.features import Features
@@ -119,13 +120,13 @@ def _batches(part: Part, batch: int, order: np.random.Generator) -> list[tuple[N
 
 
 def _step(
-    network: Network, optimizer: optax.GradientTransformation, config: AugmentConfig, params: Arrays, stats: Arrays,
-    scales: dict[str, _Scale], heads: dict[str, _Heads], state: optax.OptState, key: Array, images: Array,
-    labels: Array, mean: Array, std: Array,
+    network: Network, optimizer: optax.GradientTransformation, augmentations: Sequence[Augmentation], params: Arrays,
+    stats: Arrays, scales: dict[str, _Scale], heads: dict[str, _Heads], state: optax.OptState, key: Array,
+    images: Array, labels: Array, mean: Array, std: Array,
 ) -> tuple[dict[str, _Heads], optax.OptState]:  # fmt: skip
     """One step of every head."""
     made = dict(
-        zip(Features._fields, network.infer(params, stats, augment(key, images, config, mean, std)), strict=True)
+        zip(Features._fields, network.infer(params, stats, augment(key, images, augmentations, mean, std)), strict=True)
     )
     scaled = {name: scales[name](made[name]) for name in heads}
 

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from simo2_core.analysis import geometry
 from simo2_core.analysis.embed import Encoder
 from simo2_core.analysis.metrics import knn_accuracy
-from simo2_core.config import ObjectiveConfig
 from simo2_core.data.dataset import Dataset, Part
 from simo2_core.events import EmbeddingSnapshot, Evaluated, WarningRaised
-from simo2_core.objectives.terms import trains_projection
+from simo2_core.objectives.objective import Objective
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import write_whole
 
@@ -127,30 +126,27 @@ def save_snapshot(
     return EmbeddingSnapshot(step=step, path=str(path.relative_to(run.path)), images=len(labels))
 
 
-def alarms(event: Evaluated, already: set[str], objective: ObjectiveConfig) -> list[WarningRaised]:
+def alarms(event: Evaluated, already: set[str], objective: Objective) -> list[WarningRaised]:
     """What an evaluation warns of, each code once a run: `already` remembers.
 
     They judge the embedding, so an objective that does not train the projection head raises none.
     """
     found: list[tuple[str, str, str]] = []
-    if not trains_projection(objective):
+    if not objective.trains_projection:
         return []
-    simo2 = objective.objective == "simo2"
-    published = simo2 and objective.distance == "euclidean"
     if event.effective_rank < COLLAPSED_RANK:
         message = f"the embedding has collapsed: effective rank {event.effective_rank:.2f}."
         found.append(("collapse", message, "Lower --learning-rate, or raise --samples-per-class."))
     if event.same_class_cosine < 0:
         message = f"same-class pairs part (mean cosine {event.same_class_cosine:.2f})"
-        message += ": the loss is blind to sign." if simo2 else "."
-        cure = "Lower --learning-rate, or try another --seed"
-        found.append(("same_class_opposite", message, cure + (", or --bias 0.5, which sees it." if simo2 else ".")))
+        why, more = objective.about_parted_classes()
+        cure = "Lower --learning-rate, or try another --seed" + (f", or {more}." if more else ".")
+        found.append(("same_class_opposite", message + (f": {why}." if why else "."), cure))
     if event.largest_class_cosine < OPPOSITE_COSINE:
         message = f"two class means are opposite, not orthogonal: cosine {event.largest_class_cosine:.2f}."
         cure = "Nearest neighbours still work; more --steps or a larger --embedding-size may part them."
-        if published:
-            message += " The published loss allows it (a pair costs 1.25 there, against 1 when orthogonal)."
-            cure = "Nearest neighbours still work; --distance line makes opposite as costly as equal."
+        why, better = objective.about_opposite_classes()
+        message, cure = f"{message} {why}".rstrip(), better or cure
         found.append(("classes_opposite", message, cure))
     new = [item for item in found if item[0] not in already]
     already.update(code for code, _, _ in new)

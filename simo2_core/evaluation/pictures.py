@@ -15,14 +15,12 @@ from simo2_core.analysis.plots.reconstructions import MOST, draw_reconstructions
 from simo2_core.analysis.plots.style import DARK, LIGHT, Caption, Theme
 from simo2_core.analysis.reduce import sample_by_class
 from simo2_core.checkpoints.checkpoint import load, read_meta
-from simo2_core.config import Config
+from simo2_core.config import Config, task_of
 from simo2_core.data.augment import augment, normalise
 from simo2_core.data.dataset import Part
 from simo2_core.data.load import load_dataset
 from simo2_core.errors import RunError
 from simo2_core.evaluation.restore import load_encoder
-from simo2_core.objectives.autoencoder import Autoencoder
-from simo2_core.objectives.build import make_objective
 from simo2_core.objectives.objective import PREFIX
 from simo2_core.run.directory import RunDirectory
 
@@ -58,16 +56,13 @@ def _some(part: Part, count: int) -> NDArray[np.uint8]:
 def _augmentation(path: Path, run: RunDirectory, checkpoint: Path, theme: Theme) -> Path:
     config, meta = run.config, read_meta(checkpoint)
     dataset = load_dataset(config.data)
-    part = dataset.views if dataset.views is not None and config.objective.labels == "none" else dataset.train
+    part = dataset.views if dataset.views is not None and config.data.labels == "none" else dataset.train
     images = _some(part, _AUGMENTED)
     mean, std = jnp.asarray(meta["mean"], jnp.float32), jnp.asarray(meta["std"], jnp.float32)
     repeated = jnp.asarray(np.repeat(images, _DRAWS, axis=0))
     drawn = np.asarray(augment(jax.random.key(config.seed), repeated, config.augment, mean, std))
     views = (drawn * np.asarray(std) + np.asarray(mean)).reshape(len(images), _DRAWS, *images.shape[1:])
-    amounts = {name: value for name, value in vars(config.augment).items() if value not in (0, False)}
-    if amounts.get("crop") == 1:
-        del amounts["crop"]
-    said = ", ".join(name if value is True else f"{name} {value:g}" for name, value in amounts.items())
+    said = ", ".join(one.told for one in config.augment if one.active)
     note = f"Augmentation: {said}." if said else "This run changes nothing: augmentation is off."
     caption = f"{_name(run)} · {len(images)} of {len(part):,} training images · seed {config.seed}"
     return draw_augmentation(path, images, views, caption, note, theme=theme)
@@ -76,8 +71,9 @@ def _augmentation(path: Path, run: RunDirectory, checkpoint: Path, theme: Theme)
 def _filters(path: Path, run: RunDirectory, checkpoint: Path, theme: Theme) -> Path:
     arrays, _ = load(checkpoint)
     kernel = arrays["params/encoder/stem/kernel"]
-    layer = {"yatcnn": "YatConv", "cnn": "Convolution and ReLU", "resnet18": "Convolution"}[run.config.model.encoder]
-    caption = f"{_name(run)} · step {int(checkpoint.name):,} · {run.config.model.encoder}, {kernel.shape[-1]} filters"
+    encoder = run.config.model.encoder
+    layer = encoder.first_layer
+    caption = f"{_name(run)} · step {int(checkpoint.name):,} · {encoder.name}, {kernel.shape[-1]} filters"
     return draw_filters(path, kernel, layer, caption, theme=theme)
 
 
@@ -103,14 +99,14 @@ def reconstruct(checkpoint: Path, images: NDArray[np.uint8]) -> tuple[NDArray[np
     """
     arrays, meta = load(checkpoint)
     config = Config.from_json(meta["config"])
-    objective = make_objective(config, len(meta["class_names"]), tuple(meta["image_shape"]))
-    if not isinstance(objective, Autoencoder):
-        raise RunError(f"{checkpoint} was trained with {config.objective.objective}, which reconstructs nothing.")
+    objective, task = config.objective, task_of(config, len(meta["class_names"]), tuple(meta["image_shape"]))
+    if not objective.reconstructs:
+        raise RunError(f"{checkpoint} was trained with {objective.name}, which reconstructs nothing.")
     encoder = load_encoder(checkpoint)
     start = "params/" + PREFIX
     own = {name.removeprefix(start): jnp.asarray(value) for name, value in arrays.items() if name.startswith(start)}
     mean, std = np.asarray(meta["mean"], np.float32), np.asarray(meta["std"], np.float32)
     noisy = objective.view(jax.random.key(0), normalise(jnp.asarray(images), jnp.asarray(mean), jnp.asarray(std)))
     shown = np.clip(np.asarray(noisy) * std + mean, 0, 1)
-    back = objective.decode(own, jnp.asarray(encoder.represent(np.round(shown * 255).astype(np.uint8))))
+    back = objective.reconstruct(own, jnp.asarray(encoder.represent(np.round(shown * 255).astype(np.uint8))), task)
     return shown, np.clip(np.asarray(back) * std + mean, 0, 1)

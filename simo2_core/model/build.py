@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
+from typing import Any, Protocol
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 from jax.typing import DTypeLike
 
-from simo2_core.config import ModelConfig
-from simo2_core.model.encoders import PlainConv, YatCNN
 from simo2_core.model.initial import lecun_normal
-from simo2_core.model.resnet import ResNet18
-from simo2_core.model.yat import YatConv
+
+
+class BuildsEncoder(Protocol):
+    """What an encoder's settings are to this floor: see `simo2_core.encoders.encoder`."""
+
+    @property
+    def features(self) -> int: ...
+
+    def build(self, channels: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> nnx.Module: ...
+
+
+class Architecture(Protocol):
+    """What decides the network, as `ModelConfig` has it."""
+
+    @property
+    def encoder(self) -> BuildsEncoder: ...
+
+    @property
+    def embedding_size(self) -> int: ...
+
+    @property
+    def precision(self) -> str: ...
 
 
 class SimO2Model(nnx.Module):
     """Encoder → representation → linear projection → unit embedding. No state of its own but its Params."""
 
-    def __init__(self, encoder: YatCNN | ResNet18, features: int, embedding_size: int, *, rngs: nnx.Rngs) -> None:
+    def __init__(self, encoder: Any, features: int, embedding_size: int, *, rngs: nnx.Rngs) -> None:
         self.encoder = encoder
         self.head = nnx.Linear(features, embedding_size, kernel_init=lecun_normal, rngs=rngs)
 
@@ -36,19 +56,24 @@ class SimO2Model(nnx.Module):
         return representation, to_unit_rows(self.head(representation))
 
 
-def build_model(config: ModelConfig, in_channels: int, key: Array) -> SimO2Model:
+class WithoutKeys(nnx.Module):
+    """An encoder that is told nothing of a training pass but by its own `nnx` mode."""
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+
+    def __call__(self, images: Array, *, dropout_keys: Array | None = None) -> Array:
+        """Normalised images (n, h, w, channels) to representations (n, F), float32."""
+        self.module.train() if dropout_keys is not None else self.module.eval()
+        representation: Array = self.module(images)
+        return representation
+
+
+def build_model(config: Architecture, in_channels: int, key: Array) -> SimO2Model:
     """A new model, its weights decided by `key`."""
     rngs = nnx.Rngs(params=key)
-    dtype = compute_dtype(config.precision)
-    encoder: YatCNN | ResNet18
-    if config.encoder == "resnet18":
-        encoder = ResNet18(in_channels, config.stages, config.norm, dtype=dtype, rngs=rngs)
-    else:
-        layer = YatConv if config.encoder == "yatcnn" else PlainConv
-        encoder = YatCNN(
-            in_channels, config.stem_width, config.stages, config.dropout, layer=layer, dtype=dtype, rngs=rngs
-        )
-    return SimO2Model(encoder, config.stages[-1], config.embedding_size, rngs=rngs)
+    encoder = config.encoder.build(in_channels, dtype=compute_dtype(config.precision), rngs=rngs)
+    return SimO2Model(encoder, config.encoder.features, config.embedding_size, rngs=rngs)
 
 
 def compute_dtype(precision: str) -> DTypeLike:

@@ -1,4 +1,4 @@
-"""From a representation back to an image: the mirror of `YatCNN`.
+"""From a representation back to an image: the mirror of `YatEncoder`.
 
 Shape letters: n images, h×w map of c channels; f features.
 """

@@ -50,7 +50,7 @@ class YatBlock(nnx.Module):
         return y_nhwc if dropout_draws is None else drop(dropout_draws, y_nhwc, self.dropout)
 
 
-class YatCNN(nnx.Module):
+class YatEncoder(nnx.Module):
     """A 3×3 YatConv stem and one `YatBlock` per width, halving the map after every block but the last.
 
     A map of one pixel stays; of an odd map the last row or column, without a partner, is averaged alone.

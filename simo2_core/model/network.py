@@ -9,8 +9,7 @@ import jax
 from flax import nnx
 from jax import Array
 
-from simo2_core.config import ModelConfig
-from simo2_core.model.build import build_model
+from simo2_core.model.build import Architecture, build_model
 
 Arrays = dict[str, Array]
 """Arrays by path, such as `block0/conv/kernel`: a pytree that reads well in a checkpoint."""
@@ -43,12 +42,12 @@ class Network:
     packing: tuple[Packing, Packing]
 
     @classmethod
-    def build(cls, config: ModelConfig, channels: int, key: Array) -> tuple[Network, Arrays, Arrays]:
+    def build(cls, config: Architecture, channels: int, key: Array) -> tuple[Network, Arrays, Arrays]:
         """Returns the network with its first `params` and `stats`, both decided by `key`."""
         return cls._split(build_model(config, channels, key))
 
     @classmethod
-    def build_abstract(cls, config: ModelConfig, channels: int) -> tuple[Network, Any, Any]:
+    def build_abstract(cls, config: Architecture, channels: int) -> tuple[Network, Any, Any]:
         """The same with shapes and dtypes in place of arrays: nothing is drawn or computed."""
         model = nnx.eval_shape(lambda: build_model(config, channels, jax.random.key(0)))
         return cls._split(model)
@@ -83,7 +82,7 @@ class Network:
         return nnx.merge(self.graph, params_packing.state(params), stats_packing.state(stats))
 
 
-def first_weights(config: ModelConfig, seed: int, channels: int) -> tuple[Network, Arrays, Arrays]:
+def first_weights(config: Architecture, seed: int, channels: int) -> tuple[Network, Arrays, Arrays]:
     """The network with the params and stats that the `seed` of a run draws."""
     weights_key, _ = jax.random.split(jax.random.key(seed))
     return Network.build(config, channels, weights_key)

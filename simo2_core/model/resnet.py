@@ -61,7 +61,7 @@ class BasicBlock(nnx.Module):
         return jax.nn.relu(x_nhwc + y_nhwc)
 
 
-class ResNet18(nnx.Module):
+class ResNetEncoder(nnx.Module):
     """Two basic blocks for each width; the widths of the paper are 64, 128, 256, 512."""
 
     def __init__(

@@ -6,48 +6,83 @@ and Composing Robust Features with Denoising Autoencoders", 2008.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
-import jax
-import jax.numpy as jnp
-from flax import nnx
-from jax import Array
+from simo2_core.objectives.objective import Loss, Objective, Seen, Task, Term
+from simo2_core.settings import require, setting
 
-from simo2_core.model.decoder import Decoder
-from simo2_core.model.network import Arrays, Packing
-from simo2_core.objectives.objective import Loss, Objective, Seen
+if TYPE_CHECKING:
+    from jax import Array
+
+    from simo2_core.model.decoder import Decoder
+    from simo2_core.objectives.objective import Arrays
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Autoencoder(Objective):
     """Own parameters: those of `Decoder`. The loss is the mean squared error of a pixel, in variances of the data."""
 
-    features: int
-    widths: tuple[int, ...]
-    image_shape: tuple[int, int, int]
-    noise: float
+    name = "autoencoder"
+    summary = "the image without the noise, from its representation"
+    trains_projection = False
+    reconstructs = True
 
-    @cached_property
-    def _parts(self) -> tuple[nnx.GraphDef[Decoder], Packing]:
-        graph, state = nnx.split(nnx.eval_shape(lambda: self._decoder(jax.random.key(0))))
-        return graph, Packing.of(state)[0]
+    noise: float = setting(
+        0.5, "standard deviation of the noise that is to be removed, in those of the data set's pixels"
+    )
 
-    def _decoder(self, key: Array) -> Decoder:
-        return Decoder(self.features, self.widths, self.image_shape, rngs=nnx.Rngs(params=key))
+    def check(self) -> None:
+        require(0 <= self.noise < math.inf, "noise", self.noise, "0 or more")
 
-    def init(self, key: Array) -> Arrays:
-        return {"decoder/" + name: value for name, value in Packing.of(nnx.state(self._decoder(key)))[1].items()}
+    def terms(self, classes: int, samples_per_class: int) -> dict[str, Term]:
+        return {"total": Term("squared error of a pixel", floor=0.0)}
+
+    def init(self, key: Array, task: Task) -> Arrays:
+        from flax import nnx
+
+        from simo2_core.model.network import Packing
+
+        packed = Packing.of(nnx.state(_decoder(task, key)))[1]
+        return {"decoder/" + name: value for name, value in packed.items()}
 
     def view(self, key: Array, images: Array) -> Array:
+        import jax
+
         return images + self.noise * jax.random.normal(key, images.shape, images.dtype)
 
-    def decode(self, params: Arrays, representation: Array) -> Array:
-        """(N, H, W, ch) normalised images of (N, F) representations."""
-        graph, packing = self._parts
+    def reconstruct(self, params: Arrays, representation: Array, task: Task) -> Array:
+        from flax import nnx
+
+        graph, packing = _parts(task)
         own = {name.removeprefix("decoder/"): value for name, value in params.items()}
         images: Array = nnx.merge(graph, packing.state(own))(representation)
         return images
 
-    def loss(self, params: Arrays, seen: Seen) -> Loss:
-        return Loss(jnp.square(self.decode(params, seen.representation) - seen.images).mean(), {})
+    def loss(self, params: Arrays, seen: Seen, task: Task) -> Loss:
+        import jax.numpy as jnp
+
+        back = self.reconstruct(params, seen.representation, task)
+        return Loss(jnp.square(back - seen.images).mean(), {})
+
+
+def _decoder(task: Task, key: Array) -> Decoder:
+    from flax import nnx
+
+    from simo2_core.model.decoder import Decoder
+
+    return Decoder(task.features, task.widths, task.image_shape, rngs=nnx.Rngs(params=key))
+
+
+@lru_cache(maxsize=8)
+def _parts(task: Task) -> tuple[Any, Any]:
+    """The decoder's graph, and how named arrays become its state; nothing is drawn or computed."""
+    import jax
+    from flax import nnx
+
+    from simo2_core.model.network import Packing
+
+    graph, state = nnx.split(nnx.eval_shape(lambda: _decoder(task, jax.random.key(0))))
+    return graph, Packing.of(state)[0]

@@ -6,38 +6,58 @@ The projection head sees no gradient: it stays the random projection that it beg
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import jax
-import jax.numpy as jnp
-import optax
-from jax import Array
+from simo2_core.objectives.objective import Loss, Objective, Seen, Task, Term
+from simo2_core.settings import require, setting
 
-from simo2_core.model.initial import lecun_normal
-from simo2_core.model.network import Arrays
-from simo2_core.objectives.objective import Loss, Objective, Seen
+if TYPE_CHECKING:
+    from jax import Array
+
+    from simo2_core.objectives.objective import Arrays
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CrossEntropy(Objective):
     """Own parameters: `classifier/kernel` (F, C) and `classifier/bias` (C,). No terms beside `total`."""
 
-    features: int
-    classes: int
-    label_smoothing: float
+    name = "cross_entropy"
+    summary = "a linear classifier on the representation"
+    trains_projection = False
+    classifies = True
+    allowed_labels = ("classes",)
+    labels_cure = "Use --labels classes, or another --objective."
 
-    def init(self, key: Array) -> Arrays:
-        kernel = lecun_normal(key, (self.features, self.classes))
-        return {"classifier/kernel": kernel, "classifier/bias": jnp.zeros(self.classes)}
+    label_smoothing: float = setting(0.0, "share of the target spread over all classes")
 
-    def loss(self, params: Arrays, seen: Seen) -> Loss:
-        logits_nc = classify(params, seen.representation)
+    def check(self) -> None:
+        require(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "at least 0 and below 1")
+
+    def terms(self, classes: int, samples_per_class: int) -> dict[str, Term]:
+        """The least is the entropy of the smoothed target; `classes` are those of the batch, at most all there are."""
+        return {"total": Term("cross-entropy", floor=0.0 if not self.label_smoothing else None)}
+
+    def init(self, key: Array, task: Task) -> Arrays:
+        import jax.numpy as jnp
+
+        from simo2_core.model.initial import lecun_normal
+
+        kernel = lecun_normal(key, (task.features, task.classes))
+        return {"classifier/kernel": kernel, "classifier/bias": jnp.zeros(task.classes)}
+
+    def loss(self, params: Arrays, seen: Seen, task: Task) -> Loss:
+        import jax
+        import jax.numpy as jnp
+        import optax
+
+        logits_nc = self.classify(params, seen.representation)
         labels_n = jnp.repeat(seen.classes, seen.embedding.shape[1])
-        targets_nc = optax.smooth_labels(jax.nn.one_hot(labels_n, self.classes), self.label_smoothing)
+        targets_nc = optax.smooth_labels(jax.nn.one_hot(labels_n, task.classes), self.label_smoothing)
         return Loss(optax.softmax_cross_entropy(logits_nc, targets_nc).mean(), {})
 
+    def classify(self, params: Arrays, representation: Array) -> Array:
+        import jax.numpy as jnp
 
-def classify(params: Arrays, representation: Array) -> Array:
-    """(N, C) logits of (N, F) representations."""
-    kernel, bias = params["classifier/kernel"], params["classifier/bias"]
-    logits_nc: Array = jnp.matmul(representation, kernel) + bias[None, :]
-    return logits_nc
+        kernel, bias = params["classifier/kernel"], params["classifier/bias"]
+        logits_nc: Array = jnp.matmul(representation, kernel) + bias[None, :]
+        return logits_nc

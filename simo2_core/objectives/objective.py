@@ -1,12 +1,22 @@
-"""What an objective is: a loss of what a training pass saw, and the parameters of its own that it needs for that."""
+"""What an objective is: a loss of what a training pass saw, and what it says about itself.
+
+An objective is one file: a frozen dataclass whose fields are its settings. It imports jax inside its functions, so that
+its settings are known without it.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from jax import Array
+from simo2_core.findings import Finding
+from simo2_core.parts import Part
 
-from simo2_core.model.network import Arrays
+if TYPE_CHECKING:
+    from jax import Array
+
+    Arrays = dict[str, Array]
 
 PREFIX = "objective/"
 """Under which an objective's own parameters lie among those that are trained."""
@@ -26,23 +36,135 @@ class Seen(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """Scalars: what is minimised, and the terms that a chart shows beside it."""
+    """Scalars: what is minimised, and the terms that a chart shows beside it, by the names that `terms` gives them."""
 
     total: Array
     terms: dict[str, Array]
 
 
-class Objective:
-    """The base of all objectives, which need neither parameters nor other images than they are given."""
+@dataclass(frozen=True)
+class Task:
+    """What an objective is trained on: sizes alone."""
 
-    def init(self, key: Array) -> Arrays:
-        """The first values of its own parameters, by name without `PREFIX`."""
+    classes: int
+    """C, of the data set."""
+    image_shape: tuple[int, int, int]
+    """Height, width, channels."""
+    features: int
+    """F, of the representation."""
+    embedding_size: int
+    """D"""
+    widths: tuple[int, ...]
+    """Channels of the encoder's stages, the last of which is F where it has stages."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What is drawn for each step, for advice before a run."""
+
+    classes: int
+    samples: int
+    """k, of each class."""
+    size: int
+    """Images that the settings ask for: classes × k is at most this."""
+    all_classes: int
+    """C, of the data set."""
+    dimensions: int
+    """D, of the embedding."""
+    labels: str
+    """What makes two images a pair: `classes`, or `none`."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """One number of each step."""
+
+    title: str
+    """What it is, in words for a chart."""
+    pairs: float = 1
+    """How many pairs the reported number adds up; 1 where it is a mean, or no sum over pairs."""
+    floor: float | None = None
+    """The least that the reported number can be; None where no bound is known."""
+
+
+class Objective(Part):
+    """The base of all objectives. What is below is what one that looks at the embedding alone may leave as it is."""
+
+    trains_projection: ClassVar[bool] = True
+    """Whether the loss looks at the embedding: where it does not, the projection head stays as it was drawn."""
+    allowed_labels: ClassVar[tuple[str, ...]] = ("classes", "none")
+    """What may make two images a pair."""
+    labels_cure: ClassVar[str] = ""
+    """What to do instead where other labels are asked for: a sentence."""
+    classifies: ClassVar[bool] = False
+    """Whether `classify` gives logits of the classes that it was trained with."""
+    reconstructs: ClassVar[bool] = False
+    """Whether `reconstruct` gives images back."""
+    softened_by: ClassVar[str] = ""
+    """The setting whose larger value makes the loss less steep: a cure for a loss that is not finite."""
+    arms: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Short names for `simo2 compare`, each with the settings that it stands for; its own name always is one."""
+
+    # -- on the host
+
+    def terms(self, classes: int, samples_per_class: int) -> dict[str, Term]:
+        """What a step reports for batches of C classes of k samples, by name; `total` is the first."""
+        return {"total": Term("total")}
+
+    def advice(self, batch: Batch) -> Iterable[Finding]:
+        """What to know before a run with such batches."""
+        return ()
+
+    def about_opposite_classes(self) -> tuple[str, str]:
+        """More to say, and the cure, when two class means have settled opposite; empty where there is nothing."""
+        return "", ""
+
+    def about_parted_classes(self) -> tuple[str, str]:
+        """The reason, and one more cure, when samples of one class point away from each other."""
+        return "", ""
+
+    # -- on the device
+
+    def init(self, key: Array, task: Task) -> Arrays:
+        """The first values of its own parameters, by name."""
         return {}
 
     def view(self, key: Array, images: Array) -> Array:
         """What the encoder is shown of (N, H, W, ch) normalised images."""
         return images
 
-    def loss(self, params: Arrays, seen: Seen) -> Loss:
-        """The loss of a batch; `params` as `init` made them."""
+    def loss(self, params: Arrays, seen: Seen, task: Task) -> Loss:
+        """The loss of a batch; `params` as `init` made them. Runs inside `jax.jit` and is differentiated."""
         raise NotImplementedError
+
+    def classify(self, params: Arrays, representation: Array) -> Array:
+        """(N, C) logits of (N, F) representations, where it `classifies`."""
+        raise NotImplementedError
+
+    def reconstruct(self, params: Arrays, representation: Array, task: Task) -> Array:
+        """(N, H, W, ch) normalised images of (N, F) representations, where it `reconstructs`."""
+        raise NotImplementedError
+
+    @classmethod
+    def adapt(cls, found: Any, name: str) -> type[Part] | None:
+        """An objective made of a function: (C, k, D) unit embeddings to a scalar."""
+        if not callable(found) or isinstance(found, type):
+            return None
+        return objective_of(found, name)
+
+
+def objective_of(function: Callable[[Array], Array], name: str) -> type[Objective]:
+    """The objective whose loss is a function of the embedding alone.
+
+    Args:
+        function: takes (C, k, D) unit rows, k samples of each of C classes, and returns a float32 scalar; it must be
+            what `jax.jit` and `jax.grad` can work with.
+        name: what it is called.
+    """
+
+    def loss(self: Objective, params: Arrays, seen: Seen, task: Task) -> Loss:
+        return Loss(function(seen.embedding), {})
+
+    body = {"loss": loss, "name": name, "__doc__": function.__doc__, "__module__": function.__module__}
+    made = type(getattr(function, "__name__", "Function"), (Objective,), body)
+    return dataclass(frozen=True, kw_only=True)(made)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from simo2_core.config import Config, all_settings
+from simo2_core.config import Config
 from simo2_core.presets import config_for, find_preset, with_views
 from simo2_core.settings import as_typed
 
@@ -12,10 +12,13 @@ from simo2_core.settings import as_typed
 def settings_changed(config: Config) -> dict[str, str]:
     """The settings that are not those of the run's preset or data set: name to the value, as a user would type it."""
     base = _base(config)
-    names = (item.name for item in all_settings() if item.name not in ("preset", "labels"))
-    changed = {name: as_typed(config.get(name)) for name in names if config.get(name) != base.get(name)}
-    if config.objective.labels != "classes":  # in the base it stands for more than itself
-        changed["labels"] = config.objective.labels
+    chosen = {name: config.get(name) for name in ("objective", "encoder", "augmentation")}
+    changed = {name: value for name, value in chosen.items() if value != base.get(name)}
+    same_parts = base.replace(changed)
+    names = [item.name for item in config.settings() if item.name not in ("preset", "labels", *chosen)]
+    changed |= {name: as_typed(config.get(name)) for name in names if config.get(name) != same_parts.get(name)}
+    if config.data.labels != "classes":  # in the base it stands for more than itself
+        changed["labels"] = config.data.labels
     return changed
 
 
@@ -32,4 +35,4 @@ def train_command(config: Config) -> str:
 def _base(config: Config) -> Config:
     """What a user gets who names the preset, or the data set, and says nothing else but that labels do not count."""
     base = find_preset(config.preset).config if config.preset else config_for(config.data.dataset)
-    return with_views(base) if config.objective.labels == "none" else base
+    return with_views(base) if config.data.labels == "none" else base

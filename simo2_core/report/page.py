@@ -9,7 +9,6 @@ from html import escape
 from typing import Any
 
 from simo2_core.analysis.plots.style import signed
-from simo2_core.config import all_settings
 from simo2_core.report.collect import Collected
 from simo2_core.report.command import settings_changed, train_command
 from simo2_core.run.state import State
@@ -76,7 +75,7 @@ def _head(found: Collected) -> str:
     kind = "state" if state is State.COMPLETED or state.running else "state bad"
     config = found.config
     data = config.preset or config.data.dataset
-    words = [f"{data}, {config.objective.objective}, seed {config.seed}"]
+    words = [f"{data}, {config.objective.name}, seed {config.seed}"]
     words.append(f"step {found.summary.step:,} of {found.summary.steps:,}")
     if found.begun is not None:
         words.append("begun " + time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(found.begun)))
@@ -200,7 +199,7 @@ def _commands(found: Collected) -> str:
 def _settings(found: Collected) -> str:
     changed = settings_changed(found.config)
     sections: dict[str, list[tuple[str, str, bool]]] = {}
-    for item in all_settings():
+    for item in found.config.settings():
         value = as_typed(found.config.get(item.name))
         sections.setdefault(item.section or "run", []).append((item.name, value, item.name in changed))
     parts = []

@@ -14,8 +14,12 @@ ABSENT = "-"
 
 def settings_apart(configs: Sequence[Config]) -> dict[str, tuple[str, ...]]:
     """The settings that are not the same in all: name to the values, as a user would type them."""
-    each = {item.name: tuple(as_typed(config.get(item.name)) for config in configs) for item in all_settings()}
+    each = {item.name: tuple(_typed(config, item.name) for config in configs) for item in all_settings()}
     return {name: values for name, values in each.items() if len(set(values)) > 1}
+
+
+def _typed(config: Config, name: str) -> str:
+    return as_typed(config.get(name)) if config.has(name) else ABSENT
 
 
 def facts_apart(facts: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:

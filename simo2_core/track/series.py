@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from simo2_core.config import Config, all_settings
+from simo2_core.config import Config
 from simo2_core.events import Evaluated, Event, StepsLogged
 from simo2_core.settings import Cadence
 
@@ -45,7 +45,7 @@ def series(event: Event) -> Iterator[tuple[int, dict[str, float]]]:
 
 def settings(config: Config) -> dict[str, Any]:
     """Every setting by its name, as text, numbers or lists of them."""
-    values = {item.name: config.get(item.name) for item in all_settings()}
+    values = {item.name: config.get(item.name) for item in config.settings()}
     return {
         name: str(value) if isinstance(value, Cadence) else list(value) if isinstance(value, tuple) else value
         for name, value in values.items()

@@ -18,9 +18,8 @@ def why_diverged(what: str, config: Config, step: int, rollbacks: int) -> tuple[
     cures = []
     if step:  # the first loss is that of the weights as they were drawn, whatever the learning rate
         cures.append("lower --learning-rate" + (" (or use --on-nan rollback)" if config.on_nan == "stop" else ""))
-    softer = {"simo2": "--epsilon", "supcon": "--temperature", "simclr": "--temperature"}
-    if config.objective.objective in softer:
-        cures.append(f"raise {softer[config.objective.objective]}")
+    if config.objective.softened_by:
+        cures.append(f"raise --{config.objective.softened_by.replace('_', '-')}")
     if compute_dtype(config.model.precision) != jnp.float32:
         cures.append("use --precision float32")
     cures.append("look at the data")

@@ -63,7 +63,7 @@ class Feed:
 
 def drawn_from(dataset: Dataset, config: Config) -> Dataset:
     """The data set as batches are drawn from it: without labels, every image is a class of its own."""
-    if config.objective.labels == "none":
+    if config.data.labels == "none":
         return dataclasses.replace(dataset, train=(dataset.views or dataset.train).singletons())
     return dataset
 

@@ -41,8 +41,6 @@ from simo2_core.events import (
     WeightsLoaded,
 )
 from simo2_core.model.build import compute_dtype
-from simo2_core.objectives.cross_entropy import CrossEntropy, classify
-from simo2_core.objectives.terms import terms_of
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import disk_error
 from simo2_core.train import processes
@@ -72,7 +70,7 @@ class Job:
         self.config, self.run = config, run
         self._ready = prepare(config, dataset)
         self.data, self.batch_size = self._ready.data, self._ready.batch_size
-        self._terms = [name for name in terms_of(config.objective, 2, 2) if name != "total"]  # a chart keeps this order
+        self._terms = [name for name in config.objective.terms(2, 2) if name != "total"]  # a chart keeps this order
         self._ready.tell()
         self._recovery = newest_sound(run.checkpoints)
         self._weights: WeightsLoaded | None = None
@@ -222,10 +220,11 @@ class Job:
         return {name: np.array(leaf) for name, leaf in name_leaves(on_one_device(self.state)).items()}
 
     def _classifier(self) -> Classify | None:
-        if not isinstance(self._step.objective, CrossEntropy):
+        objective = self.config.objective
+        if not objective.classifies:
             return None
         own = self._step.own(self.state.params)
-        return lambda h_nf: np.asarray(classify(own, jnp.asarray(h_nf)).argmax(axis=1), np.int32)
+        return lambda h_nf: np.asarray(objective.classify(own, jnp.asarray(h_nf)).argmax(axis=1), np.int32)
 
     def evaluate(self, split: str = "validation") -> Iterator[Event]:
         """Evaluates the state; on validation, also writes the snapshot. One that is not finite has `diverged`."""

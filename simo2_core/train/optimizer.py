@@ -11,6 +11,8 @@ import optax
 from numpy.typing import NDArray
 
 from simo2_core.config import OptimizerConfig
+from simo2_core.errors import ConfigError
+from simo2_core.parts import find_object
 
 
 def make_optimizer(config: OptimizerConfig, rate: optax.Schedule) -> optax.GradientTransformation:
@@ -23,7 +25,18 @@ def make_optimizer(config: OptimizerConfig, rate: optax.Schedule) -> optax.Gradi
         "rmsprop": lambda: optax.rmsprop(rate, momentum=config.momentum or None),
     }
     clip = optax.clip_by_global_norm(config.gradient_clip) if config.gradient_clip else optax.identity()
-    return optax.chain(clip, makers[config.optimizer]())
+    return optax.chain(clip, makers[config.optimizer]() if config.optimizer in makers else _named(config, rate))
+
+
+def _named(config: OptimizerConfig, rate: optax.Schedule) -> optax.GradientTransformation:
+    """The optimiser that a reference names: a function that takes `learning_rate`, as those of optax do."""
+    make = find_object(config.optimizer, trusted="optax")
+    try:
+        return make(learning_rate=rate)
+    except TypeError as error:
+        raise ConfigError(
+            f"optimizer is {config.optimizer!r}, which cannot be made with a learning rate alone: {error}."
+        ) from error
 
 
 def learning_rates(config: OptimizerConfig, steps: int) -> NDArray[np.float32]:

@@ -20,8 +20,9 @@ from simo2_core.data.labels import with_labels
 from simo2_core.data.load import load_dataset
 from simo2_core.data.placement import Placement, choose_placement, look_at_machine
 from simo2_core.errors import ConfigError, DataError
+from simo2_core.findings import Finding
 from simo2_core.model.compiling import require_device
-from simo2_core.preflight import Finding, preflight
+from simo2_core.preflight import preflight
 from simo2_core.train.environment import keep_compiled_programs
 from simo2_core.train.feed import Feed, drawn_from
 from simo2_core.train.processes import share_bytes

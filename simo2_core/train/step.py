@@ -21,14 +21,13 @@ from jax import Array
 from jax.sharding import Mesh
 from numpy.typing import NDArray
 
-from simo2_core.config import Config
+from simo2_core.config import Config, task_of
 from simo2_core.data.augment import augment
 from simo2_core.data.sampler import Draw, draw_batch
 from simo2_core.errors import ConfigError
 from simo2_core.model.compiling import jit
 from simo2_core.model.network import Arrays, Network, first_weights
-from simo2_core.objectives.build import make_objective
-from simo2_core.objectives.objective import PREFIX, Loss, Objective, Seen
+from simo2_core.objectives.objective import PREFIX, Loss, Objective, Seen, Task
 from simo2_core.train.devices import all_devices, embed_in_chunks, put_whole, share_out, whole
 from simo2_core.train.finetune_optimizer import restrain
 from simo2_core.train.optimizer import learning_rates, make_optimizer
@@ -86,7 +85,8 @@ class Step:
 
     config: Config
     network: Network
-    objective: Objective
+    task: Task
+    """What the objective is trained on."""
     classes: int
     """C, of the data set."""
     mesh: Mesh
@@ -96,6 +96,11 @@ class Step:
     chunk: int | None = None
     """None when `data.images` is the training part; else S: they are the batches of S steps, drawn on the host, that
     of step i at i modulo S."""
+
+    @property
+    def objective(self) -> Objective:
+        """What is minimised."""
+        return self.config.objective
 
     @property
     def batch_shape(self) -> tuple[int, int]:
@@ -129,7 +134,7 @@ class Step:
 
     def loss(self, params: Arrays, seen: Seen) -> Loss:
         """The loss of the batch."""
-        return self.objective.loss(self.own(params), seen)
+        return self.objective.loss(self.own(params), seen, self.task)
 
     def own(self, params: Arrays) -> Arrays:
         """The objective's own parameters, by the names that it knows them by."""
@@ -185,10 +190,10 @@ def make_training(config: Config, classes: int, image_shape: tuple[int, int, int
     network, params, stats = first_weights(config.model, config.seed, image_shape[-1])
     if stats:
         require_whole_batch(config, classes, mesh.size)
-    objective = make_objective(config, classes, image_shape)
-    step = Step(config, network, objective, classes, mesh, _rates(config))
+    task = task_of(config, classes, image_shape)
+    step = Step(config, network, task, classes, mesh, _rates(config))
     weights_key, run_key = jax.random.split(jax.random.key(config.seed))
-    own = objective.init(jax.random.fold_in(weights_key, _VIEW))
+    own = config.objective.init(jax.random.fold_in(weights_key, _VIEW), task)
     params |= {PREFIX + name: value for name, value in own.items()}
     state = TrainState(params, stats, step.optimizer(0.0).init(params), jax.random.key_data(run_key), jnp.int32(0))
     return step, put_whole(state, mesh)
@@ -205,16 +210,17 @@ def require_whole_batch(config: Config, classes: int, devices: int) -> None:
     """Raises ConfigError where a batch would be cut up or filled up, which normalisation over the batch forbids."""
     batch = config.classes_per_batch(classes) * config.samples_per_class
     if config.chunk_size:
-        raise ConfigError(
-            f"chunk_size is {config.chunk_size}; it must be 0 for the encoder {config.model.encoder} with --norm "
-            f"{config.model.norm}, which normalises over the whole batch. Use --norm group, which does not."
-        )
+        raise ConfigError(f"chunk_size is {config.chunk_size}; it must be 0: {_why_whole(config)}")
     if batch % devices:
         raise ConfigError(
-            f"a batch is {batch} images, which {devices} devices cannot share evenly, and {config.model.encoder} with "
-            f"--norm {config.model.norm} normalises over the whole batch. Use a --samples-per-class that is a multiple "
-            f"of {devices}, or --norm group."
+            f"a batch is {batch} images, which {devices} devices cannot share evenly. Use a --samples-per-class "
+            f"that is a multiple of {devices}: {_why_whole(config)}"
         )
+
+
+def _why_whole(config: Config) -> str:
+    encoder = config.model.encoder
+    return encoder.needs_whole_batch or f"{encoder.name} has statistics of the whole batch."
 
 
 def _keys(state: TrainState) -> tuple[Array, Array]:

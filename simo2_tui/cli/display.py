@@ -17,7 +17,6 @@ from rich.text import Text
 from simo2_core.commands import Reason
 from simo2_core.config import Config
 from simo2_core.events import Evaluated, Event, PlotSaved, RunFinished, RunStarted, StepsLogged, WarningRaised
-from simo2_core.objectives.terms import terms_of
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.log import describe
 from simo2_tui.cli.printing import make_console, text_column
@@ -197,7 +196,7 @@ class RichDisplay(Display):
             table.add_column(column, justify="left" if column == "loss" else "right")
         if self.started and self.steps:
             shape = (self.started.classes_per_batch, self.started.samples_per_class)
-            for name, term in terms_of(self.config.objective, *shape).items():
+            for name, term in self.config.objective.terms(*shape).items():
                 value = self.steps.series(name)[-1]
                 floor = "unknown" if term.floor is None else f"{term.floor / term.pairs:.4f}"
                 table.add_row(name, f"{value:,.3f}", f"{value / term.pairs:.4f}", floor)

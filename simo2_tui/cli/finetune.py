@@ -88,7 +88,7 @@ def tuned_config(text: str, run_dir: Path, data: str | None, settings: Mapping[s
     config = found.config
     if data is not None:
         config = dataclasses.replace(config, data=data_config(found, read_meta(checkpoint)["image_shape"], data))
-    if config.objective.labels == "none":  # its views and batches were made for training without labels
+    if config.data.labels == "none":  # its views and batches were made for training without labels
         usual = config_for(config.data.dataset)
         config = dataclasses.replace(config, augment=usual.augment)
         config = config.replace({"samples_per_class": usual.samples_per_class, "batch_size": usual.batch_size})

@@ -90,6 +90,14 @@ def _print_version(asked: bool) -> None:
 @app.callback()
 def _global(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of what goes wrong.")] = False,
+    with_: Annotated[
+        str | None,
+        typer.Option(
+            "--with",
+            metavar="FILE.py:CLASS",
+            help="Use a part of your own that a run was made with; it may stand anywhere. See simo2 guide parts.",
+        ),
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
     ] = False,

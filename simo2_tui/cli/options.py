@@ -74,7 +74,8 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
 def _parameter(item: Setting) -> inspect.Parameter:
     flags = [item.flag, *("--" + alias.replace("_", "-") for alias in item.aliases)]
-    help = item.help + (f" [{'|'.join(item.choices)}]" if item.choices else "")
+    of = f" ({', '.join(item.parts)})" if item.parts else ""
+    help = item.help + of + (f" [{'|'.join(item.choices)}]" if item.choices else "")
     kind: Any = str
     metavar = _METAVARS.get(item.type, "TEXT")
     if item.type is bool:

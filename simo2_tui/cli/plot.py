@@ -93,7 +93,7 @@ def _sort(
     wanted: Sequence[str] | None, from_run: Sequence[str], run: RunDirectory
 ) -> tuple[list[str] | None, list[str]]:
     """What is drawn from the run's folder (None for the usual), and what from a checkpoint."""
-    others = ("augmentation", "filters", *(["reconstructions"] * (run.config.objective.objective == "autoencoder")))
+    others = ("augmentation", "filters", *(["reconstructions"] * (run.config.objective.reconstructs)))
     if wanted is None:
         return None, list(others)
     every = (*from_run, *others)

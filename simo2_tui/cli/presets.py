@@ -12,8 +12,8 @@ def presets_command(as_json: JsonOption = False) -> None:
     """List the presets: data set, sizes, settings, and what each needs."""
     rows = []
     for name, preset in PRESETS.items():
-        config, augment = preset.config, preset.config.augment
-        changes = [word for word in ("brightness", "contrast", "saturation", "flip", "shift") if getattr(augment, word)]
+        config = preset.config
+        changes = [word for word in ("brightness", "contrast", "saturation", "flip", "shift") if config.get(word)]
         rows.append(
             {
                 "name": name,

@@ -98,7 +98,7 @@ def _row(run: RunDirectory) -> dict[str, Any]:
     config = summary.config
     if config is None:
         return {**row, "data": None, "objective": None, "problem": summary.problem}
-    return {**row, "data": config.preset or config.data.dataset, "objective": config.objective.objective}
+    return {**row, "data": config.preset or config.data.dataset, "objective": config.objective.name}
 
 
 def _in_state(row: Mapping[str, Any], state: str | None) -> bool:

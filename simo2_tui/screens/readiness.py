@@ -54,7 +54,7 @@ def find_out(preset: Preset, config: Config, paces: Sequence[Pace] = (), *, scan
     findings = [item for item in preflight(config, facts, machine) if item.code not in hidden]
     shape = "×".join(str(side) for side in facts.image_shape) if all(facts.image_shape) else ""
     about = f"{facts.classes} classes{f' of {shape} images' if shape else ''}"
-    if config.objective.labels == "none":
+    if config.data.labels == "none":
         batch = f"a batch is {config.batch_size // config.samples_per_class} images × {config.samples_per_class} views"
     else:
         batch = f"a batch is {config.classes_per_batch(facts.classes)} classes × {config.samples_per_class} images"

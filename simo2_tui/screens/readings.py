@@ -9,10 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from simo2_core.config import ObjectiveConfig
 from simo2_core.data.placement import human_bytes
 from simo2_core.data.progress import Progress
-from simo2_core.objectives.terms import terms_of
+from simo2_core.objectives.objective import Objective
 from simo2_core.run.state import State
 from simo2_tui.session.base import Session, state_of
 from simo2_tui.session.device import Sample
@@ -33,11 +32,11 @@ UNITS = ("sum", "per pair", "above floor")
 _LOSS_INKS = (TEXT, 2, 1, 0)
 
 
-def loss_series(history: History, unit: str, objective: ObjectiveConfig) -> list[Series]:
+def loss_series(history: History, unit: str, objective: Objective) -> list[Series]:
     """The loss and its terms over the steps; where no floor is known, `above floor` is the loss itself."""
     steps, start = history.steps, history.start
     x = steps.column("step")
-    terms = terms_of(objective, start.classes_per_batch, start.samples_per_class) if start else {}
+    terms = objective.terms(start.classes_per_batch, start.samples_per_class) if start else {}
     series = []
     for name, ink in zip(("total", *history.terms), _LOSS_INKS, strict=False):
         y = steps.column(name)[: len(x)]

@@ -277,7 +277,7 @@ def _work(summary: RunSummary) -> tuple[str, str]:
     if config is None:
         return ("?", "?")
     tuned = ", fine-tuned" if config.tune.init is not None else ""
-    return (config.data.dataset.rsplit("/", 1)[-1], config.objective.objective + tuned)
+    return (config.data.dataset.rsplit("/", 1)[-1], config.objective.name + tuned)
 
 
 def _words(summary: RunSummary) -> str:

@@ -29,7 +29,7 @@ HELP_FROM = 60
 """Columns from which on a setting's description has room beside it; the line below the list always says it."""
 
 
-def ordered_leaves() -> list[Setting]:
+def ordered_settings() -> list[Setting]:
     """All settings, those of `FIRST` in front."""
     known = {item.name: item for item in all_settings()}
     return [known[name] for name in FIRST] + [item for name, item in known.items() if name not in FIRST]
@@ -64,7 +64,7 @@ class SettingsEditor(Vertical):
         super().__init__(id=id)
         self._base = Config()
         self._config = Config()
-        self._settings = ordered_leaves()
+        self._settings = ordered_settings()
         self._wanted = ""
         self._edited: Setting | None = None
         self._candidate: Config | None = None
@@ -85,7 +85,8 @@ class SettingsEditor(Vertical):
         self._list()
 
     def _shown(self) -> list[Setting]:
-        return [item for item in self._settings if self._wanted in item.name or self._wanted in item.help.lower()]
+        wanted = (item for item in self._settings if self._wanted in item.name or self._wanted in item.help.lower())
+        return [item for item in wanted if self._config.has(item.name)]
 
     def _list(self) -> None:
         shown = self.query_one("#setting-list", OptionList)
@@ -106,7 +107,7 @@ class SettingsEditor(Vertical):
 
     def _row(self, item: Setting) -> Text:
         value = self._config.get(item.name)
-        changed = value != self._base.get(item.name)
+        changed = not self._base.has(item.name) or value != self._base.get(item.name)
         row = Text(no_wrap=True, overflow="ellipsis")
         row.append("* " if changed else "  ", "bold yellow")
         row.append(f"{item.name:<20} ")

@@ -96,7 +96,7 @@ def estimate(config: Config, paces: Iterable[Pace], *, gpu: bool) -> Estimate | 
 def _work(config: Config) -> tuple[object, ...]:
     data, model = config.data, config.model
     images = (data.dataset, data.image_size, data.channels)
-    return *images, model.encoder, model.stem_width, model.widths, config.objective.objective
+    return *images, model.encoder, config.objective.name
 
 
 def _on_gpu(pace: Pace) -> bool:

@@ -46,10 +46,10 @@ class PeerNetwork(nnx.Module):
     """`YatCNN` and its projection head, of nmn's layers and flax's."""
 
     def __init__(self, config, channels, rngs):
-        self.stem = PeerYatConv(channels, config.stem_width, (3, 3), use_bias=False, epsilon=1e-5, rngs=rngs)
-        pairs = zip((config.stem_width, *config.widths), config.widths, strict=False)
-        self.blocks = nnx.List([PeerBlock(narrow, wide, config.dropout, rngs) for narrow, wide in pairs])
-        self.head = nnx.Linear(config.widths[-1], config.embedding_size, rngs=rngs)
+        self.stem = PeerYatConv(channels, config.encoder.stem_width, (3, 3), use_bias=False, epsilon=1e-5, rngs=rngs)
+        pairs = zip((config.encoder.stem_width, *config.encoder.widths), config.encoder.widths, strict=False)
+        self.blocks = nnx.List([PeerBlock(narrow, wide, config.encoder.dropout, rngs) for narrow, wide in pairs])
+        self.head = nnx.Linear(config.encoder.widths[-1], config.embedding_size, rngs=rngs)
 
     def __call__(self, x):
         x = self.stem(x)

@@ -83,9 +83,9 @@ def test_images_mapped_on_the_host_train_as_fast_as_images_on_the_device() -> No
     from simo2_core.train.step import compile_call, make_training
 
     preset = PRESETS["cifar10"].config
-    model = dataclasses.replace(preset.model, stem_width=4, widths=(8, 16, 32))
     data = DataConfig(dataset=f"{CIFAR10}/train")
-    config = dataclasses.replace(preset, data=data, model=model, samples_per_class=4, batch_size=40)
+    config = dataclasses.replace(preset, data=data, samples_per_class=4, batch_size=40)
+    config = config.replace({"stem_width": 4, "widths": (8, 16, 32)})
     dataset = load_dataset(config.data, workers=2)
     step, state = make_training(config, 10, dataset.image_shape)
     feeds = {where: Feed(dataset, config, state, where) for where in ("device", "host")}

@@ -1,12 +1,16 @@
 import dataclasses
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from simo2_core.config import Config, ModelConfig, all_settings
+from simo2_core.encoders.resnet18 import ResNet18
 from simo2_core.errors import ConfigError
+from simo2_core.objectives.supcon import SupCon
 from simo2_core.presets import PRESETS, find_preset
 from simo2_core.settings import Cadence
 
@@ -19,17 +23,19 @@ def test_every_preset_survives_json(name: str) -> None:
 
 
 def test_leaf_names_are_unique_and_every_leaf_can_be_set_by_name() -> None:
-    names = [leaf.name for leaf in all_settings()]
+    names = [item.name for item in all_settings()]
     assert len(set(names)) == len(names)
     config = Config()
-    for leaf in all_settings():
-        assert config.get(leaf.name) == leaf.default
-        assert config.replace({leaf.name: leaf.default}) == config
+    for item in all_settings():
+        part = {item.kind: item.parts[0]} if item.parts and not config.has(item.name) else {}
+        having = config.replace(part)
+        assert item.parts or having.get(item.name) == item.default
+        assert having.replace({item.name: having.get(item.name)}) == having
 
 
 def test_replace_changes_the_leaf_wherever_it_lives() -> None:
     config = Config().replace({"embedding_size": 5, "steps": "7", "epsilon": "1/137", "widths": "8,16"})
-    assert (config.model.embedding_size, config.steps, config.model.widths) == (5, 7, (8, 16))
+    assert (config.model.embedding_size, config.steps, config.get("widths")) == (5, 7, (8, 16))
     assert config.objective.epsilon == 1 / 137
 
 
@@ -66,12 +72,50 @@ def test_a_newer_or_unknown_config_is_refused() -> None:
             Config.from_json(bad)  # type: ignore[arg-type]
 
 
+def _objects_in(data: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(data, dict):
+        yield data
+    for inner in data.values() if isinstance(data, dict) else data if isinstance(data, list) else ():
+        yield from _objects_in(inner)
+
+
+def test_settings_of_another_part_are_refused_and_kept_where_both_have_them() -> None:
+    with pytest.raises(ConfigError, match=r"temperature is a setting of the objective supcon or simclr, and this run"):
+        Config().replace({"temperature": 0.2})
+    config = Config().replace({"objective": "supcon", "temperature": 0.2, "encoder": "resnet18", "widths": "8,16"})
+    assert config.replace({"objective": "simclr", "labels": "none"}).get("temperature") == 0.2
+    assert config.replace({"encoder": "cnn"}).get("widths") == (8, 16)
+    assert not config.replace({"encoder": "cnn"}).has("norm")
+    assert Config.from_json(json.loads(json.dumps(config.to_json()))) == config
+
+
+def test_settings_of_format_1_are_read_and_what_other_parts_had_is_dropped() -> None:
+    old = {
+        "format": 1,
+        "data": {"dataset": "digits"},
+        "augment": {"brightness": 0.1, "flip": True, "crop": 0.5},
+        "model": {"encoder": "resnet18", "norm": "batch", "stem_width": 3, "widths": [4, 8], "dropout": 0.1,
+                  "embedding_size": 7, "precision": "float32"},
+        "objective": {"objective": "supcon", "labels": "none", "temperature": 0.3, "epsilon": 0.1, "noise": 0.2},
+        "steps": 9,
+    }  # fmt: skip
+    config = Config.from_json(old)
+    assert config.objective == SupCon(temperature=0.3)
+    assert config.model.encoder == ResNet18(norm="batch", widths=(4, 8))
+    read = {name: config.get(name) for name in ("labels", "brightness", "contrast", "flip", "embedding_size", "steps")}
+    assert read == {
+        "labels": "none", "brightness": 0.1, "contrast": 0.2, "flip": True, "embedding_size": 7, "steps": 9
+    }  # fmt: skip
+    with pytest.raises(ConfigError, match="unknown setting 'epsilom'"):
+        Config.from_json({**old, "objective": {"objective": "simo2", "epsilom": 1}})
+
+
 @given(st.recursive(st.none() | st.booleans() | st.floats() | st.text() | st.integers(), st.lists, max_leaves=4))
 def test_any_json_value_of_a_setting_is_read_or_refused(value: object) -> None:
     data = Config().to_json()
     for name in ("steps", "eval_every", "widths", "flip", "learning_rate", "dataset"):
-        section = next(leaf.section for leaf in all_settings() if leaf.name == name)
-        (data[section] if section else data)[name] = value
+        holder = next(found for found in _objects_in(data) if name in found)
+        holder[name] = value
         try:
             Config.from_json(data)
         except ConfigError:
@@ -91,7 +135,7 @@ def test_classes_per_batch_is_the_original_rule() -> None:
 
 def test_sections_are_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
-        ModelConfig().dropout = 0.5  # type: ignore[misc]
+        ModelConfig().embedding_size = 5  # type: ignore[misc]
 
 
 @given(st.one_of(st.integers(1, 10**9).map(str), st.integers(1, 9999).map(lambda n: f"{n}s"), st.just("never")))

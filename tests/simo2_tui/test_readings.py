@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from simo2_core.config import ObjectiveConfig
 from simo2_core.data.progress import Progress
 from simo2_core.errors import StoppedError
 from simo2_core.events import Compiled, ControlApplied, StepsLogged, WarningRaised
 from simo2_core.loss_floor import loss_floor, pair_counts
+from simo2_core.objectives.simo2 import Simo2
 from simo2_core.presets import PRESETS
 from simo2_tui.screens import readings
 from simo2_tui.session.device import Sample
@@ -44,8 +44,8 @@ def test_alarms_stay_in_the_status_line(session):
 
 def test_the_loss_above_its_floor_is_a_pairs_own(session):
     history = session.history
-    sums = {item.name: item.y for item in readings.loss_series(history, "sum", ObjectiveConfig())}
-    above = {item.name: item.y for item in readings.loss_series(history, "above floor", ObjectiveConfig())}
+    sums = {item.name: item.y for item in readings.loss_series(history, "sum", Simo2())}
+    above = {item.name: item.y for item in readings.loss_series(history, "above floor", Simo2())}
     floor, pairs = loss_floor(10, 16), pair_counts(10, 16)
     assert np.allclose(above["diff"], (sums["diff"] - floor.diff) / pairs.diff)
     assert np.allclose(above["same"], (sums["same"] - floor.same) / pairs.same)

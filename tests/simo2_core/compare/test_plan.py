@@ -1,17 +1,17 @@
 import pytest
 
-from simo2_core.compare.plan import ARMS, Arm, Sweep, make_plan
+from simo2_core.compare.plan import Arm, Sweep, arms, make_plan
 from simo2_core.errors import ConfigError
 from simo2_core.presets import PRESETS
 
 DIGITS = PRESETS["digits"].config
 
 
-@pytest.mark.parametrize("name", ARMS)
+@pytest.mark.parametrize("name", arms())
 def test_every_named_arm_works_on_digits_and_on_photographs(name):
     for preset in ("digits", "cifar10"):
         config = Arm.parse(name).config(PRESETS[preset].config)
-        assert (config.augment.crop < 1) == (config.objective.labels == "none")
+        assert (config.get("crop") < 1) == (config.data.labels == "none")
 
 
 def test_an_arm_takes_more_settings():
@@ -40,15 +40,15 @@ def test_runs_of_one_seed_differ_in_the_arm_alone():
 
 
 def test_trials_have_seeds_of_their_own():
-    plan = make_plan(DIGITS, ["simo2", "supcon"], [], 2, "epsilon=0.1,1")
+    plan = make_plan(DIGITS, ["simo2", "simo2-line", "supcon"], [], 2, "epsilon=0.1,1")
     trials = plan.trials()
     assert {job.config.seed for job in trials} == {1000}
     assert [(job.arm, job.value) for job in trials] == [
         ("simo2", 0.1),
         ("simo2", 1.0),
-        ("supcon", 0.1),
-        ("supcon", 1.0),
-    ]
+        ("simo2-line", 0.1),
+        ("simo2-line", 1.0),
+    ], "supcon has no epsilon to choose"
     assert all(job.config.objective.epsilon == job.value for job in trials)
     assert len({job.name for job in trials}) == 4
 
@@ -56,7 +56,7 @@ def test_trials_have_seeds_of_their_own():
 def test_encoders_cross_with_arms():
     plan = make_plan(DIGITS, ["simo2", "supcon"], ["yatcnn", "cnn"], 2, None)
     assert [arm.name for arm in plan.arms] == ["simo2+yatcnn", "supcon+yatcnn", "simo2+cnn", "supcon+cnn"]
-    assert plan.runs({})[3].config.model.encoder == "cnn"
+    assert plan.runs({})[3].config.model.encoder.name == "cnn"
 
 
 def test_the_rate_is_swept_about_that_of_the_preset():

@@ -5,10 +5,18 @@ import pytest
 from PIL import Image, ImageEnhance
 from scipy import ndimage
 
-from simo2_core.config import AugmentConfig
-from simo2_core.data.augment import augment, blur, contrast, flip, hue, normalise, resized_crop, saturation, shift
+from simo2_core.augmentations.blur import blur
+from simo2_core.augmentations.contrast import contrast
+from simo2_core.augmentations.crop import resized_crop
+from simo2_core.augmentations.flip import flip
+from simo2_core.augmentations.hue import hue
+from simo2_core.augmentations.saturation import saturation
+from simo2_core.augmentations.shift import shift
+from simo2_core.config import Config
+from simo2_core.data.augment import augment, normalise
 
-NOTHING = AugmentConfig(brightness=0, contrast=0, saturation=0, flip=False, shift=0)
+OFF = {"brightness": 0, "contrast": 0, "saturation": 0}
+NOTHING = Config().replace(OFF).augment
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 5, 7, 3), dtype=np.uint8)
 MEAN, STD = np.array([0.5, 0.4, 0.3], np.float32), np.array([0.2, 0.3, 0.25], np.float32)
 PLAIN = ((IMAGES / 255 - MEAN) / STD).astype(np.float32)
@@ -27,7 +35,7 @@ def test_no_augmentation_is_normalise() -> None:
     "change", [{"brightness": 0.3}, {"contrast": 0.5}, {"saturation": 0.5}, {"flip": True}, {"shift": 2}]
 )
 def test_each_amount_is_read_and_each_image_has_its_own_draw(change: dict[str, float]) -> None:
-    config = AugmentConfig(**{"brightness": 0, "contrast": 0, "saturation": 0, **change})
+    config = Config().replace({**OFF, **change}).augment
     same = np.repeat(IMAGES[:1], 256, axis=0)
     out = np.asarray(augment(KEY, jnp.asarray(same), config, np.zeros(3, np.float32), np.ones(3, np.float32)))
     assert len(np.unique(out.reshape(256, -1), axis=0)) == (2 if "flip" in change else 25 if "shift" in change else 256)
@@ -37,7 +45,7 @@ def test_each_amount_is_read_and_each_image_has_its_own_draw(change: dict[str, f
 
 def test_brightness_is_a_shift_within_its_bounds() -> None:
     grey = np.full((256, 2, 2, 1), 128, np.uint8)
-    config = AugmentConfig(brightness=0.1, contrast=0, saturation=0)
+    config = Config().replace({**OFF, "brightness": 0.1}).augment
     out = np.asarray(augment(KEY, jnp.asarray(grey), config, np.zeros(1, np.float32), np.ones(1, np.float32)))
     change = out[:, 0, 0, 0] - 128 / 255
     assert np.abs(change).max() <= 0.1 + 1e-6
@@ -76,14 +84,14 @@ def test_saturation_agrees_with_pillow(factor: float) -> None:
 
 def test_grey_images_have_no_saturation() -> None:
     grey = IMAGES[..., :1]
-    config = AugmentConfig(brightness=0, contrast=0, saturation=1.0)
+    config = Config().replace({**OFF, "saturation": 1.0}).augment
     out = augment(KEY, jnp.asarray(grey), config, MEAN[:1], STD[:1])
     np.testing.assert_allclose(out, PLAIN[..., :1], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("change", [{"crop": 0.3}, {"hue": 0.3}, {"greyscale": 0.5}, {"blur": 0.5}])
 def test_strong_views_are_read_and_stay_in_range(change: dict[str, float]) -> None:
-    config = AugmentConfig(**{"brightness": 0, "contrast": 0, "saturation": 0, **change})
+    config = Config().replace({**OFF, **change}).augment
     same = np.repeat(IMAGES[:1], 64, axis=0)
     out = np.asarray(augment(KEY, jnp.asarray(same), config, np.zeros(3, np.float32), np.ones(3, np.float32)))
     kinds = len(np.unique(out.reshape(64, -1), axis=0))

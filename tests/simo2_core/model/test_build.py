@@ -7,9 +7,10 @@ import pytest
 from flax import nnx
 
 from simo2_core.config import ModelConfig
+from simo2_core.encoders.yatcnn import YatCNN
 from simo2_core.model.build import build_model, compute_dtype, to_unit_rows
 
-SMALL = ModelConfig(stem_width=4, widths=(6, 8), embedding_size=3)
+SMALL = ModelConfig(encoder=YatCNN(stem_width=4, widths=(6, 8)), embedding_size=3)
 
 
 def images(*shape):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from simo2_core.model.encoders import YatCNN, average_pool, drop
+from simo2_core.model.encoders import YatEncoder, average_pool, drop
 
 
 def images(*shape):
@@ -13,7 +13,7 @@ def images(*shape):
 
 @pytest.mark.parametrize(("size", "channels"), [((8, 8), 1), ((7, 5), 3), ((1, 1), 1), ((1, 4), 3)])
 def test_any_size_becomes_one_vector_an_image(size, channels):
-    encoder = YatCNN(channels, 4, (6, 8, 10, 12), 0.2, rngs=nnx.Rngs(0))
+    encoder = YatEncoder(channels, 4, (6, 8, 10, 12), 0.2, rngs=nnx.Rngs(0))
     representation = jax.jit(lambda x: encoder(x))(images(2, *size, channels))
     assert representation.shape == (2, 12)
     assert np.isfinite(representation).all()
@@ -41,14 +41,14 @@ def test_dropout_drops_its_share_and_keeps_the_mean():
 
 def test_nothing_is_dropped_without_a_key():
     x, keys = images(4, 4, 4, 1), jax.random.split(jax.random.key(0), 4)
-    never, often = (YatCNN(1, 4, (6, 8), rate, rngs=nnx.Rngs(0)) for rate in (0.0, 0.5))
+    never, often = (YatEncoder(1, 4, (6, 8), rate, rngs=nnx.Rngs(0)) for rate in (0.0, 0.5))
     np.testing.assert_array_equal(never(x), often(x))
     np.testing.assert_array_equal(never(x, dropout_keys=keys), never(x))
     assert (often(x, dropout_keys=keys) != often(x)).any()
 
 
 def test_blocks_drop_differently():
-    encoder = YatCNN(1, 4, (4, 4), 0.5, rngs=nnx.Rngs(0))
+    encoder = YatEncoder(1, 4, (4, 4), 0.5, rngs=nnx.Rngs(0))
     seen = []
     encoder.block0, encoder.block1 = (lambda x, dropout_draws: seen.append(dropout_draws) or x for _ in range(2))
     encoder(images(3, 5, 5, 1), dropout_keys=jax.random.split(jax.random.key(0), 3))
@@ -59,7 +59,7 @@ def test_blocks_drop_differently():
 
 
 def test_what_an_image_drops_does_not_depend_on_the_others():
-    encoder = YatCNN(1, 4, (4, 4), 0.5, rngs=nnx.Rngs(0))
+    encoder = YatEncoder(1, 4, (4, 4), 0.5, rngs=nnx.Rngs(0))
     x, keys = images(6, 5, 5, 1), jax.random.split(jax.random.key(0), 6)
     whole = encoder(x, dropout_keys=keys)
     parts = jnp.concatenate([encoder(x[:4], dropout_keys=keys[:4]), encoder(x[4:], dropout_keys=keys[4:])])

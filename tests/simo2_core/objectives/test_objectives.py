@@ -7,13 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from simo2_core.config import OBJECTIVES, Config
+from simo2_core import parts
+from simo2_core.config import Config, task_of
 from simo2_core.data.load import load_dataset
 from simo2_core.errors import ConfigError
-from simo2_core.objectives.build import make_objective
-from simo2_core.objectives.cross_entropy import CrossEntropy, classify
-from simo2_core.objectives.objective import PREFIX, Seen
-from simo2_core.objectives.terms import terms_of
+from simo2_core.objectives.cross_entropy import CrossEntropy
+from simo2_core.objectives.objective import PREFIX, Seen, Task
 from simo2_core.presets import PRESETS
 from simo2_core.train.feed import place
 from simo2_core.train.step import make_training
@@ -27,7 +26,7 @@ def settings(objective: str) -> Config:
     return TINY.replace({"objective": objective, "labels": "none" if objective == "simclr" else "classes"})
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("objective", parts.own("objective"))
 def test_trains_and_reports_its_terms(objective):
     config = settings(objective)
     dataset = load_dataset(config.data)
@@ -36,7 +35,7 @@ def test_trains_and_reports_its_terms(objective):
     data = place(dataclasses.replace(dataset, train=part))
     after, measured, finite = jax.jit(step)(state, data, step.rates)
     assert finite
-    assert {"total", *measured.terms} == set(terms_of(config.objective, 4, 3))
+    assert {"total", *measured.terms} == set(config.objective.terms(4, 3))
     moved = {name for name in state.params if not np.array_equal(state.params[name], after.params[name])}
     own = {name for name in state.params if name.startswith(PREFIX)}
     assert own <= moved
@@ -51,25 +50,26 @@ def test_the_terms_of_simo2_add_up_and_keep_above_their_floors(reduction):
     z = np.random.default_rng(0).normal(size=(4, 3, 8))
     z /= np.linalg.norm(z, axis=-1, keepdims=True)
     seen = Seen(jnp.asarray(z), jnp.zeros((12, 8)), jnp.arange(4), jnp.zeros((12, 8, 8, 1)))
-    loss = make_objective(config, 10, (8, 8, 1)).loss({}, seen)
+    task = task_of(config, 10, (8, 8, 1))
+    loss = config.objective.loss({}, seen, task)
     assert float(sum(loss.terms.values())) == pytest.approx(float(loss.total), rel=1e-6)
-    terms = terms_of(config.objective, 4, 3)
+    terms = config.objective.terms(4, 3)
     values = {"total": loss.total, **loss.terms}
     assert all(float(values[name]) >= term.floor for name, term in terms.items())
     if reduction == "mean":
-        whole = make_objective(config.replace({"reduction": "sum"}), 10, (8, 8, 1)).loss({}, seen)
+        whole = config.replace({"reduction": "sum"}).objective.loss({}, seen, task)
         assert float(whole.terms["diff"]) == pytest.approx(float(loss.terms["diff"]) * 3 * 6, rel=1e-5)
 
 
 def test_cross_entropy_agrees_with_optax():
-    objective = CrossEntropy(features=5, classes=7, label_smoothing=0.1)
-    params = objective.init(jax.random.key(0))
+    objective, task = CrossEntropy(label_smoothing=0.1), Task(7, (1, 1, 1), 5, 4, (5,))
+    params = objective.init(jax.random.key(0), task)
     h = jnp.asarray(np.random.default_rng(0).normal(size=(6, 5)), jnp.float32)
     seen = Seen(jnp.zeros((3, 2, 4)), h, jnp.asarray([6, 0, 2]), jnp.zeros((6, 1, 1, 1)))
     targets = 0.9 * jax.nn.one_hot(jnp.asarray([6, 6, 0, 0, 2, 2]), 7) + 0.1 / 7
-    log_p = jax.nn.log_softmax(classify(params, h))
+    log_p = jax.nn.log_softmax(objective.classify(params, h))
     expected = -(targets * log_p).sum(axis=1).mean()
-    assert float(objective.loss(params, seen).total) == pytest.approx(float(expected), rel=1e-6)
+    assert float(objective.loss(params, seen, task).total) == pytest.approx(float(expected), rel=1e-6)
 
 
 def test_the_autoencoder_hides_noise_from_what_it_must_give_back():
@@ -80,14 +80,15 @@ def test_the_autoencoder_hides_noise_from_what_it_must_give_back():
     seen, _ = step.see(state.params, state, images, jnp.arange(4))
     assert (np.asarray(seen.images) == 0).all()
     own = {name.removeprefix(PREFIX): value for name, value in state.params.items() if name.startswith(PREFIX)}
-    assert step.objective.decode(own, seen.representation).shape == images.shape
+    assert step.objective.reconstruct(own, seen.representation, step.task).shape == images.shape
 
 
 @pytest.mark.parametrize("shape", [(7, 5, 3), (8, 8, 1), (1, 1, 1)])
 def test_a_decoder_gives_back_images_of_any_size(shape):
-    objective = make_objective(settings("autoencoder").replace({"widths": "4,6,8"}), 10, shape)
-    own = objective.init(jax.random.key(0))
-    assert objective.decode(own, jnp.ones((2, 8))).shape == (2, *shape)
+    config = settings("autoencoder").replace({"widths": "4,6,8"})
+    task = task_of(config, 10, shape)
+    own = config.objective.init(jax.random.key(0), task)
+    assert config.objective.reconstruct(own, jnp.ones((2, 8)), task).shape == (2, *shape)
 
 
 def test_simclr_wants_views_and_cross_entropy_wants_labels():

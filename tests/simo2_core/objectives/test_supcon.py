@@ -4,10 +4,8 @@ import numpy as np
 import optax
 import pytest
 
-from simo2_core.config import ObjectiveConfig
 from simo2_core.objectives import supcon
-from simo2_core.objectives.supcon import supcon_loss
-from simo2_core.objectives.terms import terms_of
+from simo2_core.objectives.supcon import SupCon, supcon_loss
 
 
 def unit(seed, *shape):
@@ -54,8 +52,8 @@ def test_a_simplex_of_classes_is_at_the_floor_and_nothing_is_below_it():
     corners = np.eye(4) - 0.25
     corners /= np.linalg.norm(corners, axis=1, keepdims=True)
     z = jnp.asarray(np.repeat(corners[:, None], 3, axis=1))
-    config = ObjectiveConfig(objective="supcon", temperature=0.2)
-    terms = terms_of(config, 4, 3)
+    objective = SupCon(temperature=0.2)
+    terms = objective.terms(4, 3)
     assert float(sum(supcon_loss(z, temperature=0.2))) == pytest.approx(terms["total"].floor, rel=1e-5)
     for seed in range(5):
         assert float(sum(supcon_loss(jnp.asarray(unit(seed, 4, 3, 8)), temperature=0.2))) > terms["total"].floor

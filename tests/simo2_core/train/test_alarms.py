@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from simo2_core.analysis import geometry
-from simo2_core.config import ObjectiveConfig
 from simo2_core.evaluation.evaluate import alarms
 from simo2_core.events import Evaluated
+from simo2_core.objectives.cross_entropy import CrossEntropy
+from simo2_core.objectives.simo2 import Simo2
 
-SIMO2 = ObjectiveConfig()
+SIMO2 = Simo2()
 SOUND = Evaluated(step=5, split="validation", images=9, bank=9,
                   knn_representation=0.9, knn_projection=0.9, knn_raw_pixels=0.9,
                   effective_rank=8.0, same_class_cosine=0.9, different_class_cosine=0.1, largest_class_cosine=0.2,
@@ -61,6 +62,6 @@ def test_the_cure_is_an_option_that_exists_and_fits_the_objective() -> None:
     cures = {alarm.code: alarm.cure for alarm in alarms(bad, set(), SIMO2)}
     assert "--distance line" in cures["classes_opposite"]
     assert "--bias" in cures["same_class_opposite"]
-    lines = {alarm.code: alarm.cure for alarm in alarms(bad, set(), ObjectiveConfig(distance="line"))}
+    lines = {alarm.code: alarm.cure for alarm in alarms(bad, set(), Simo2(distance="line"))}
     assert "--distance line" not in lines["classes_opposite"]
-    assert alarms(bad, set(), ObjectiveConfig(objective="cross_entropy")) == []
+    assert alarms(bad, set(), CrossEntropy()) == []

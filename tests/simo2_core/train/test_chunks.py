@@ -63,7 +63,7 @@ def test_a_chunk_as_large_as_the_batch_is_the_batch(data: Data) -> None:
 
 
 def test_normalisation_over_the_batch_forbids_to_divide_it() -> None:
-    with pytest.raises(ConfigError, match="chunk_size is 7; it must be 0 for the encoder yatcnn"):
+    with pytest.raises(ConfigError, match="chunk_size is 7; it must be 0: yatcnn has statistics of the whole batch"):
         require_whole_batch(TINY.replace({"chunk_size": 7}), 10, 1)
     with pytest.raises(ConfigError, match="30 images, which 4 devices cannot share evenly"):
         require_whole_batch(TINY, 10, 4)

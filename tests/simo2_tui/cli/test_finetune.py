@@ -37,7 +37,7 @@ def test_a_run_is_fine_tuned_with_the_settings_of_supervised_training(runs: Path
     assert 0 <= result["test"]["classifier"] <= 1
     assert result["test"]["bank"] == 40
     config = RunDirectory.open(runs / "second").config
-    assert (config.objective.objective, config.objective.labels, config.objective.label_smoothing) == (
+    assert (config.objective.name, config.data.labels, config.get("label_smoothing")) == (
         "cross_entropy", "classes", 0.1,
     )  # fmt: skip
     assert config.augment == PRESETS["digits"].config.augment, "no longer the views of training without labels"

@@ -18,7 +18,7 @@ from simo2_core.analysis.plots.scatter import draw_pca, draw_tsne
 from simo2_core.analysis.plots.similarity import draw_similarity
 from simo2_core.analysis.plots.style import DARK, Caption
 from simo2_core.errors import DataError, RunError
-from simo2_core.objectives.terms import Term
+from simo2_core.objectives.objective import Term
 
 
 def draw_some_neighbours(path, embedding, labels, class_names, caption, **options):

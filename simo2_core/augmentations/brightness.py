@@ -1,0 +1,37 @@
+"""Brightness is shifted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from simo2_core.augmentations.augmentation import Augmentation, each
+from simo2_core.settings import require, setting
+
+if TYPE_CHECKING:
+    from jax import Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Brightness(Augmentation):
+    """Adds one number to all pixels of an image."""
+
+    name = "brightness"
+    order = 40.0
+    stream = 2
+
+    brightness: float = setting(0.2, "largest shift of brightness, as a share of full scale")
+
+    def check(self) -> None:
+        require(0 <= self.brightness <= 1, "brightness", self.brightness, "from 0 to 1")
+
+    @property
+    def active(self) -> bool:
+        return self.brightness > 0
+
+    @property
+    def told(self) -> str:
+        return f"brightness {self.brightness:g}"
+
+    def apply(self, key: Array, images: Array) -> Array:
+        return images + each(key, images, -self.brightness, self.brightness)

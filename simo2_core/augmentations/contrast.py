@@ -1,0 +1,43 @@
+"""Contrast is scaled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from simo2_core.augmentations.augmentation import Augmentation, each
+from simo2_core.settings import require, setting
+
+if TYPE_CHECKING:
+    from jax import Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contrast(Augmentation):
+    """Scales an image about its own mean."""
+
+    name = "contrast"
+    order = 50.0
+    stream = 3
+
+    contrast: float = setting(0.2, "contrast is scaled by 1 ± at most this")
+
+    def check(self) -> None:
+        require(0 <= self.contrast <= 1, "contrast", self.contrast, "from 0 to 1")
+
+    @property
+    def active(self) -> bool:
+        return self.contrast > 0
+
+    @property
+    def told(self) -> str:
+        return f"contrast {self.contrast:g}"
+
+    def apply(self, key: Array, images: Array) -> Array:
+        return contrast(images, each(key, images, 1 - self.contrast, 1 + self.contrast))
+
+
+def contrast(x: Array, factor: Array) -> Array:
+    """Scales each image about its own mean, per channel, by `factor` (N, 1, 1, 1)."""
+    middle = x.mean(axis=(1, 2), keepdims=True)
+    return middle + factor * (x - middle)

@@ -1,0 +1,45 @@
+"""Settings as older versions of simo2 wrote them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from simo2_core import parts
+
+
+def from_format_1(data: Mapping[str, Any]) -> dict[str, Any]:
+    """A `config` of format 1, whose sections were heaps of the settings of all parts, in the form of today.
+
+    What belonged to parts that were not chosen is dropped: nothing read it. What cannot be understood is left as it is,
+    for the reader to refuse by name.
+    """
+    after = dict(data)
+    if isinstance(objective := data.get("objective"), Mapping):
+        left = dict(objective)
+        if "labels" in left:
+            after["data"] = {**dict(data.get("data", {})), "labels": left.pop("labels")}
+        after["objective"] = _chosen("objective", left, "objective", "simo2")
+    if isinstance(model := data.get("model"), Mapping):
+        after["model"] = model_from_format_1(model)
+    if isinstance(augment := data.get("augment"), Mapping):
+        after["augment"] = [{"part": name, name: value} for name, value in augment.items()]
+    return after
+
+
+def model_from_format_1(model: Mapping[str, Any]) -> dict[str, Any]:
+    """A section `model` of format 1, or of today, in the form of today."""
+    if isinstance(model.get("encoder"), Mapping):
+        return dict(model)
+    general = {name: model[name] for name in ("embedding_size", "precision") if name in model}
+    own = {name: value for name, value in model.items() if name not in general}
+    return {**general, "encoder": _chosen("encoder", own, "encoder", "yatcnn")}
+
+
+def _chosen(kind: str, heap: Mapping[str, Any], selector: str, usual: str) -> dict[str, Any]:
+    name = heap.get(selector, usual)
+    of_others = {item.name for part in parts.own(kind).values() for item in dataclasses.fields(part)}
+    mine = {item.name for item in dataclasses.fields(parts.own(kind)[name])} if name in parts.own(kind) else of_others
+    kept = {key: value for key, value in heap.items() if key != selector and (key in mine or key not in of_others)}
+    return {"part": name, **kept}

@@ -1,0 +1,91 @@
+"""What an encoder is to the rest: settings that build a network, and what it says about itself."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from simo2_core.parts import Part
+
+if TYPE_CHECKING:
+    from flax import nnx
+    from jax.typing import DTypeLike
+
+
+class Encoder(Part):
+    """The base of all encoders."""
+
+    first_layer: ClassVar[str] = "First layer"
+    """What the kernel of the stem is of, for the picture of its filters."""
+
+    @property
+    def features(self) -> int:
+        """F, the size of the representation."""
+        raise NotImplementedError
+
+    @property
+    def stages(self) -> tuple[int, ...]:
+        """Channels of each stage, where the map is halved between two of them; the last is F."""
+        return (self.features,)
+
+    @property
+    def needs_whole_batch(self) -> str:
+        """Why a batch can be neither cut into chunks nor filled up: empty where it can."""
+        return ""
+
+    def build(self, channels: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> nnx.Module:
+        """The network: `module(images, dropout_keys=None)` gives the representation (n, F), float32.
+
+        Args:
+            channels: of the images, (n, h, w, channels) float32, normalised.
+            dtype: what it should multiply in.
+            rngs: whose stream `params` draws the weights.
+
+        With `dropout_keys`, (n,) typed keys, it is a training pass: what is dropped of an image is decided by its own
+        key alone, so that it does not matter which others it is embedded with.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def adapt(cls, found: Any, name: str) -> type[Part] | None:
+        """An encoder made of an NNX module: see `encoder_of`."""
+        if not inspect.isclass(found):
+            return None
+        from flax import nnx
+
+        return encoder_of(found, name) if issubclass(found, nnx.Module) else None
+
+
+def encoder_of(module: Any, name: str) -> type[Encoder]:
+    """The encoder that is an NNX module as it stands.
+
+    Args:
+        module: made by `module(channels, rngs=rngs)`; called with (n, h, w, channels) float32 images, and with
+            `dropout_keys` where its signature has them, it returns (n, F) float32; its attribute `features`, of the
+            class or of an instance, is F.
+        name: what it is called.
+
+    Modules with statistics of the batch (nnx.BatchStat) are trained on whole batches.
+    """
+    takes_keys = "dropout_keys" in inspect.signature(module.__call__).parameters
+
+    def build(self: Encoder, channels: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> nnx.Module:
+        made: nnx.Module = module(channels, rngs=rngs)
+        if takes_keys:
+            return made
+        from simo2_core.model.build import WithoutKeys
+
+        return WithoutKeys(made)
+
+    def features(self: Encoder) -> int:
+        if isinstance(getattr(module, "features", None), int):
+            return int(module.features)
+        from flax import nnx
+
+        made = nnx.eval_shape(lambda: module(3, rngs=nnx.Rngs(0)))
+        return int(made.features)
+
+    about = {"name": name, "__doc__": module.__doc__, "__module__": module.__module__}
+    made = type(module.__name__, (Encoder,), {"build": build, "features": property(features), **about})
+    return dataclass(frozen=True, kw_only=True)(made)
