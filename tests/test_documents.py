@@ -7,7 +7,9 @@ Words behind an opening fence that ask for more than that:
 
 from __future__ import annotations
 
+import ast
 import functools
+import importlib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +20,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from simo2_core.config import all_settings
+from simo2_core.errors import INTERRUPTED, Simo2Error
 from simo2_tui.cli.main import app
 from simo2_tui.guide.pages import list_pages
 from tests.documents import DOCUMENTS, GUIDE, ROOT, Command, Fence, commands, fences, headings, inline_code, links
@@ -64,6 +67,17 @@ def test_every_page_is_listed_and_named_by_its_first_line() -> None:
     )
     for page in list_pages():
         assert page.text.startswith("# "), page.topic
+
+
+def test_help_and_guide_name_the_exit_codes_that_there_are() -> None:
+    kinds, codes = [Simo2Error], {0, INTERRUPTED}
+    while kinds:
+        kind = kinds.pop()
+        kinds += kind.__subclasses__()
+        codes.add(kind.exit_code)
+    page = (GUIDE / "exit-codes.md").read_text()
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)} == codes
+    assert {int(code) for code in re.findall(r"\d+", str(parser().epilog))} == codes
 
 
 def test_the_drawing_of_the_house_has_every_room() -> None:
@@ -140,8 +154,19 @@ def test_options_exist(document: Path) -> None:
                 assert option.replace("_", "-") in every_option() | OF_OTHERS, f"{where}: {option}"
 
 
-SMALL = ["--steps", "4", "--eval-every", "2", "--log-rate", "2", "--stem-width", "4", "--widths", "8,8"]
+SMALL = ["--steps", "2", "--eval-every", "2", "--log-rate", "1", "--stem-width", "4", "--widths", "8,8"]
 """What makes the run of the pages one of seconds."""
+
+PYTHON = [fence for document in DOCUMENTS for fence in fences(document) if fence.words[:1] == ("python",)]
+
+
+@pytest.mark.parametrize("fence", PYTHON, ids=lambda fence: f"{fence.document.stem}-{fence.line}")
+def test_python_can_be_read_and_what_it_imports_is_there(fence: Fence) -> None:
+    for line in ast.walk(ast.parse(fence.text)):
+        if isinstance(line, ast.ImportFrom) and str(line.module).startswith("simo2"):
+            place = importlib.import_module(str(line.module))
+            assert all(hasattr(place, name.name) for name in line.names), ast.unparse(line)
+
 
 RUNNING = [fence for document in DOCUMENTS for fence in fences(document) if "runs" in fence.words]
 

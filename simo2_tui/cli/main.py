@@ -29,7 +29,7 @@ from simo2_tui.cli import (
 )
 from simo2_tui.cli.command import App, Group
 
-_EXIT_CODES = "Exit codes: 0 done, 1 failed, 2 usage, 3 diverged, 4 data, 130 interrupted but saved."
+_EXIT_CODES = "Exit codes: 0 done, 1 failed, 2 usage, 3 diverged, 4 data, 130 stopped, but saved."
 
 
 # What Typer itself says (usage, exit) goes its own way. Typer brings its own copy of click since 0.29 and used the

@@ -47,7 +47,7 @@ def test_help_lists_every_setting_and_the_exit_codes() -> None:
     for leaf in all_settings():
         assert leaf.name == "preset" or leaf.flag in result.stdout, leaf.flag
     assert "--num-epochs" in result.stdout
-    assert "130 interrupted but saved" in result.stdout
+    assert "130 stopped, but saved" in result.stdout
 
 
 @pytest.mark.parametrize(
