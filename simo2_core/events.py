@@ -278,6 +278,7 @@ def from_json(data: Any) -> Event:
         raise RunError(f"{data.get('event')!r} is no event that this simo2 knows.")
     hints = typing.get_type_hints(kind)
     values: dict[str, Any] = {}
+    _require_inside(kind, data)
     try:
         data = kind.fields_of(data)
     except (KeyError, TypeError, ValueError) as error:
@@ -292,6 +293,15 @@ def from_json(data: Any) -> Event:
         except (TypeError, ValueError, OverflowError):
             raise RunError(f"the {kind.kind} event has an unfit {item.name!r}: {data[item.name]!r:.80}.") from None
     return kind(**values)
+
+
+def _require_inside(kind: type[Event], data: Mapping[str, Any]) -> None:
+    """Refuses a path that leads out of the run's folder: what is there would be read, or sent to a service."""
+    if kind not in (EmbeddingSnapshot, CheckpointSaved, PlotSaved, RunFinished):
+        return
+    path = data.get("checkpoint" if kind is RunFinished else "path")
+    if isinstance(path, str) and (path.startswith("/") or ".." in path.split("/") or "\0" in path):
+        raise RunError(f"the {kind.kind} event has a path that leads out of its run: {path!r:.80}.")
 
 
 def from_line(line: str | bytes) -> Event:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simo2_core.errors import ConfigError
+from simo2_core.run.contained import open_in_place
 from simo2_tui.escape import Thrift
 from simo2_tui.output import Descriptor
 
@@ -200,7 +201,10 @@ class StrayOutput:
 
     def _point(self, path: Path) -> None:
         with contextlib.suppress(OSError):
-            target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+            if path == Path(os.devnull):
+                target = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+            else:
+                target = open_in_place(path, os.O_WRONLY | os.O_APPEND)
             os.dup2(target, 2)
             os.close(target)
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from simo2_core.events import Evaluated, RunStarted, StepsLogged, WarningRaised
 from simo2_core.objectives.objective import Term
-from simo2_core.run.directory import DAMAGED, RunDirectory
+from simo2_core.run.directory import RunDirectory
+from simo2_core.run.event_file import DAMAGED
 
 Values = NDArray[np.float64]
 

@@ -25,6 +25,7 @@ from simo2_core.checkpoints.manifest import NAME as MANIFEST
 from simo2_core.checkpoints.manifest import SCORE, verify, write_manifest
 from simo2_core.data.placement import human_bytes
 from simo2_core.errors import CheckpointError, NewerFormatError, RunError
+from simo2_core.run.contained import is_inside, require_contained
 from simo2_core.run.files import sync_folder, write_whole
 
 FORMAT = 1
@@ -264,6 +265,7 @@ def load(checkpoint: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     Raises:
         CheckpointError: it is missing, damaged, or of a format that this simo2 does not read.
     """
+    require_contained(checkpoint.parent, [checkpoint.name])
     try:
         meta = read_meta(checkpoint)
         verify(checkpoint)
@@ -274,6 +276,8 @@ def load(checkpoint: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         with ocp.Checkpointer(handler, multiprocessing_options=_ALONE) as checkpointer:
             path = (checkpoint / "state").absolute()
             names = list(checkpointer.metadata(path).item_metadata.tree)
+            if outside := [name for name in names if not is_inside(str(name))]:
+                raise CheckpointError(f"the array {outside[0]!r} would lie outside of it")
             wanted = {name: ocp.RestoreArgs(restore_type=np.ndarray) for name in names}
             arrays = checkpointer.restore(path, args=ocp.args.PyTreeRestore(restore_args=wanted))
     except Exception as error:

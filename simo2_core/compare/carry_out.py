@@ -24,6 +24,7 @@ from simo2_core.compare.outcome import FILE, Outcome
 from simo2_core.compare.plan import Job, Plan
 from simo2_core.errors import ConfigError, DivergedError, RunError
 from simo2_core.events import Evaluated, Event, RunFinished, StepsLogged
+from simo2_core.run.contained import require_contained
 from simo2_core.run.control import STOP_SIGNALS
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import disk_error, write_whole
@@ -50,6 +51,7 @@ def open_comparison(run_dir: Path, name: str, plan: Plan) -> Path:
     path, body = folder / "comparison.json", json.dumps(plan.to_json(), indent=1)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        require_contained(folder, ("comparison.json", "results.json", "runs"), below=False)
         if not path.exists():
             if any(folder.iterdir()):
                 raise ConfigError(f"{folder} holds something else than a comparison. Give another --name.")

@@ -27,13 +27,12 @@ from typing import Any
 
 from simo2_core.config import FORMAT, Config
 from simo2_core.errors import ConfigError, NewerFormatError, RunError
-from simo2_core.events import Event, WarningRaised, from_line
+from simo2_core.events import Event
 from simo2_core.paths import exists, user_path
+from simo2_core.run.contained import require_contained
+from simo2_core.run.event_file import read_events
 from simo2_core.run.files import disk_error, sync_folder, write_whole
 from simo2_core.run.owner import Note, Owner, hold, owner_of
-
-DAMAGED = "log-damaged"
-"""The code of the warning that a log has lines which cannot be read."""
 
 _FOLDERS = ("checkpoints", "embeddings", "plots", "control")
 _TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
@@ -58,6 +57,7 @@ class RunDirectory:
         self.notes: list[Note] = []
         """What a user should know about how this process came to own the run, once it does."""
         self._new = False
+        self._looked_through = False
 
     @property
     def name(self) -> str:
@@ -90,10 +90,11 @@ class RunDirectory:
 
     @classmethod
     def open(cls, path: Path) -> RunDirectory:
-        """An existing run; raises RunError when `path` is not one."""
+        """An existing run; raises RunError when `path` is not one, or has links that lead out of it."""
         run = cls(path)
         if not _is_run(path):
             raise RunError(f"{path} is no run directory: it has no config.json. List the runs with: simo2 runs.")
+        run.require_contained()
         return run
 
     def write_config(self, config: Config, facts: Mapping[str, Any]) -> None:
@@ -102,6 +103,7 @@ class RunDirectory:
         write_whole(self.config_path, json.dumps({**body, "sha256": _digest(body)}, indent=2).encode())
 
     def _read_config(self) -> dict[str, Any]:
+        self.require_contained()
         cure = (
             f"simo2 resume {self.path} takes the settings from its newest checkpoint. Where there is none, copy the "
             "file from a run with the same settings."
@@ -153,34 +155,14 @@ class RunDirectory:
         Raises:
             RunError: the file cannot be read at all.
         """
-        damaged: list[int] = []
-        step = 0
-        try:
-            with self.events_path.open("rb") as file:
-                for number, line in enumerate(file, start=1):
-                    if not line.endswith(b"\n"):
-                        break
-                    try:
-                        event = from_line(line)
-                    except RunError:
-                        damaged.append(number)
-                        continue
-                    step = event.step
-                    yield event
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise disk_error("reading", self.events_path, error) from error
-        if damaged:
-            one = len(damaged) == 1
-            which = f"line {damaged[0]}" if one else f"{len(damaged)} lines (the first is line {damaged[0]})"
-            is_are = "is" if one else "are"
-            yield WarningRaised(
-                step=step,
-                code=DAMAGED,
-                message=f"{which} of {self.events_path} cannot be read, and {is_are} left out.",
-                cure="The rest is shown. Check the disk.",
-            )
+        self.require_contained()
+        yield from read_events(self.events_path)
+
+    def require_contained(self) -> None:
+        """Raises RunError, which names it, when something of the run is a link that would be followed out of it."""
+        if not self._looked_through:
+            require_contained(self.path)
+            self._looked_through = True
 
     def sweep(self, *, older_than: float = 60.0) -> None:
         """Removes what writers killed more than `older_than` seconds ago left half-written."""
@@ -200,6 +182,7 @@ class RunDirectory:
         Raises:
             RunLockedError: another live process owns it; the message names its process and host.
         """
+        require_contained(self.path)
         with hold(self.path) as notes:
             self.notes = notes
             self.sweep()
@@ -298,7 +281,7 @@ def find_run(text: str, run_dir: Path) -> RunDirectory:
         runs = list_runs(run_dir)
         if not runs:
             raise RunError(f"{run_dir} holds no runs yet. Start one with: simo2 train --preset digits.")
-        return runs[0]
+        return RunDirectory.open(runs[0].path)
     for start in (user_path(text), run_dir / text):
         for path in (start, *list(start.absolute().parents)[:2]):
             if exists(start) and _is_run(path):

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from simo2_core.errors import NewerFormatError, RunError
 from simo2_core.events import (
     CheckpointSaved,
     Compiled,
@@ -19,65 +17,13 @@ from simo2_core.events import (
     RolledBack,
     RunFinished,
     RunStarted,
-    StepsLogged,
     WarningRaised,
     WeightsLoaded,
-    from_line,
 )
-from simo2_core.run.directory import DAMAGED, RunDirectory
-from simo2_core.run.files import disk_error, write_whole
-
-
-class EventLog:
-    """Appends events to `events.jsonl`: whole lines only, and none lost to a disk that is full for a while."""
-
-    def __init__(self, path: Path) -> None:
-        """Opens the log for appending and cuts off a torn last line; raises RunError when it cannot."""
-        self._path = path
-        self._pending: list[bytes] = []
-        try:
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            self._end = _end_of_last_line(self._file)
-            os.ftruncate(self._file, self._end)
-        except OSError as error:
-            raise disk_error("opening", path, error) from error
-
-    def write(self, event: Event) -> OSError | None:
-        """Appends one event. When the disk refuses, the line waits for the next call and the error is returned."""
-        self._pending.append(event.to_line().encode() + b"\n")
-        try:
-            data = b"".join(self._pending)
-            done = 0
-            while done < len(data):
-                done += os.pwrite(self._file, data[done:], self._end + done)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                os.ftruncate(self._file, self._end)
-            return error
-        self._end += len(data)
-        self._pending.clear()
-        return None
-
-    def sync(self) -> None:
-        """Makes what was written survive a power cut."""
-        with contextlib.suppress(OSError):
-            os.fsync(self._file)
-
-    def close(self) -> None:
-        """Closes the file."""
-        self.sync()
-        os.close(self._file)
-
-
-def _end_of_last_line(descriptor: int) -> int:
-    end = os.fstat(descriptor).st_size
-    while end > 0:
-        start = max(0, end - 65536)
-        cut = os.pread(descriptor, end - start, start).rfind(b"\n")
-        if cut >= 0:
-            return start + cut + 1
-        end = start
-    return 0
+from simo2_core.run.contained import open_to_append
+from simo2_core.run.directory import RunDirectory
+from simo2_core.run.event_file import DAMAGED, EventLog, drop_after
+from simo2_core.run.files import disk_error
 
 
 def rewind(run: RunDirectory, step: int) -> int:
@@ -89,33 +35,12 @@ def rewind(run: RunDirectory, step: int) -> int:
         NewerFormatError: a newer simo2 wrote lines of it, which would be dropped.
         RunError: the disk refuses.
     """
-    if not run.events_path.exists():
-        return 0
-    kept, damaged = [], 0
-    newer: list[RunError] = []
-    try:
-        for line in run.events_path.read_bytes().split(b"\n")[:-1]:
-            try:
-                event = from_line(line)
-            except NewerFormatError as error:
-                newer.append(error)
-                continue
-            except RunError:
-                damaged += 1  # a damaged line is worth less than a run that continues
-                continue
-            last = event.last_step if isinstance(event, StepsLogged) else event.step
-            if last <= step:
-                kept.append(line + b"\n")
-        if len(newer) > 1:  # one alone is a damaged digit: a start writes several
-            raise NewerFormatError(f"{run.events_path}: {newer[0]}")
-        write_whole(run.events_path, b"".join(kept))
-    except OSError as error:
-        raise disk_error("writing", run.events_path, error) from error
+    damaged = drop_after(run.events_path, step)
     for path in run.embeddings.glob("*.npz"):
         if path.stem.isdecimal() and int(path.stem) > step:
             with contextlib.suppress(OSError):
                 path.unlink()
-    return damaged + len(newer)
+    return damaged
 
 
 def record(events: Iterable[Event], run: RunDirectory, *, say: Callable[[str], None] | None = None) -> Iterator[Event]:
@@ -176,8 +101,8 @@ def _lines_lost(run: RunDirectory, step: int, count: int) -> WarningRaised:
 
 
 def _append_text(path: Path, line: str) -> None:
-    with contextlib.suppress(OSError), path.open("a", encoding="utf-8") as file:
-        file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
+    with contextlib.suppress(OSError), open_to_append(path) as file:
+        file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n".encode("utf-8", "backslashreplace"))
 
 
 def describe(event: Event) -> str:

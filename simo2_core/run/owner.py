@@ -286,7 +286,7 @@ def _holders(descriptor: int) -> list[int]:
     return sorted({int(words[4]) for words in found if len(words) > 5 and words[1] != "->" and words[5] == name})
 
 
-def require_own(folder: Path) -> str | None:
+def whose(folder: Path) -> str | None:
     """Whose a folder is, in a line for people, when it is another user's than the one who runs this; else None.
 
     Raises:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass, field
-from typing import BinaryIO
 
 from simo2_core.config import Config
 from simo2_core.errors import RunError, Simo2Error
@@ -18,9 +17,9 @@ from simo2_core.events import (
     RunFinished,
     RunStarted,
     StepsLogged,
-    from_line,
 )
 from simo2_core.run.directory import RunDirectory
+from simo2_core.run.event_file import Damage, LineReader
 from simo2_core.run.state import Course, State
 
 _TOLD = tuple(
@@ -79,20 +78,14 @@ class SummaryReader:
 
     def _begin_again(self) -> None:
         self._summary = RunSummary(self._run)
-        self._offset = 0
-        self._log: tuple[int, int] | None = None
+        self._lines = LineReader(self._run.events_path)
         self._settings: tuple[int, int, int] | None = None
 
     def read(self) -> RunSummary:
         """The summary as it is now, the same object each time but for a log that was written anew."""
-        with contextlib.suppress(OSError), self._run.events_path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            identity = (status.st_dev, status.st_ino)
-            if self._log not in (None, identity) or status.st_size < self._offset:
-                self._begin_again()
-            self._log = identity
-            if status.st_size > self._offset:
-                self._read_lines(file)
+        with contextlib.suppress(OSError, RunError):  # that a link leads out of it is said where its settings are read
+            self._run.require_contained()
+            self._read_log()
         self._read_settings()
         summary = self._summary
         owned_since = self._run.owned_since()
@@ -100,21 +93,16 @@ class SummaryReader:
         summary.state = State.DAMAGED if summary.problem and not state.running else state
         return summary
 
-    def _read_lines(self, file: BinaryIO) -> None:
-        file.seek(self._offset)
-        steps_line = b""
-        for line in file:
-            if not line.endswith(b"\n"):
-                break
-            self._offset += len(line)
-            if not line.startswith(_TOLD):
-                steps_line = line if b'"event":"steps"' in line[:40] else steps_line
-                continue
-            with contextlib.suppress(RunError):
-                self._add(from_line(line))
-        with contextlib.suppress(RunError):
-            if steps_line:
-                self._add(from_line(steps_line))
+    def _read_log(self) -> None:
+        for lines, anew in iter(self._lines.read, ([], False)):
+            if anew:
+                reader = self._lines
+                self._begin_again()
+                self._lines = reader
+            steps = [line for line in lines if b'"event":"steps"' in line[:40]]
+            told = [line for line in lines if line.startswith(_TOLD)]
+            for event in Damage(self._run.events_path).decode((*told, *steps[-1:])):
+                self._add(event)
 
     def _add(self, event: Event) -> None:
         summary = self._summary

@@ -17,6 +17,7 @@ from typing import Self
 
 from simo2_core.child import child_environment, module_command, read_answer
 from simo2_core.events import Event, RunFinished, WarningRaised
+from simo2_core.run.contained import open_to_append
 from simo2_core.run.directory import RunDirectory
 from simo2_core.track.service import Service
 
@@ -41,7 +42,7 @@ class Outlet:
         self._queue: queue.Queue[Event | None] = queue.Queue(waiting)
         self._child: subprocess.Popen[str] | None = None
         try:
-            with run.log_path.open("a") as log:
+            with open_to_append(run.log_path) as log:
                 self._child = subprocess.Popen(
                     module_command("simo2_core.track.child", str(run.path), service.to_line()),
                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, encoding="utf-8", errors="replace",

@@ -12,6 +12,7 @@ from typing import IO
 
 from simo2_core.child import child_environment, module_command, read_answer, scratch_file
 from simo2_core.events import PlotSaved
+from simo2_core.run.contained import open_to_append
 from simo2_core.run.directory import RunDirectory
 
 
@@ -37,7 +38,7 @@ class Plotter:
         if self._child is not None or self._waiting is None:
             return
         self._step, self._waiting = self._waiting, None
-        with contextlib.suppress(OSError), self._run.log_path.open("a") as log:
+        with contextlib.suppress(OSError), open_to_append(self._run.log_path) as log:
             self._said = scratch_file()
             self._child = subprocess.Popen(
                 module_command("simo2_core.analysis.render", str(self._run.path)),

@@ -51,8 +51,11 @@ def find_resumable(text: str, run_dir: Path, settings: Mapping[str, Any]) -> tup
         ConfigError: a setting that cannot work.
     """
     from simo2_core.run.directory import find_run
+    from simo2_core.run.owner import whose
 
     run = find_run(text, run_dir)
+    if belongs := whose(run.path):
+        print(f"simo2: {belongs} Its settings are used, and what is trained is written there.", file=sys.stderr)
     try:
         config = run.config
     except NewerFormatError:

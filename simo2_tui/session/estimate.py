@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 
 from simo2_core.config import Config
-from simo2_core.errors import RunError, Simo2Error
-from simo2_core.events import Compiled, Evaluated, Event, StepsLogged, from_line
+from simo2_core.errors import Simo2Error
+from simo2_core.events import Compiled, Evaluated, StepsLogged
 from simo2_core.run.directory import RunDirectory
+from simo2_core.run.event_file import read_ends
 
 LOOKED_AT = 40
 """Newest runs whose speed is read."""
@@ -50,7 +49,7 @@ def read_pace(run: RunDirectory) -> Pace | None:
     """The pace of a run, running, interrupted or complete; None where it took no step or cannot be read."""
     try:
         config, device = run.config, str(run.facts.get("device", ""))
-        events = list(_ends(run.events_path))
+        events = read_ends(run.events_path, TAIL)
     except (Simo2Error, OSError):
         return None
     # The first call of a start holds one step, and what is slow only once.
@@ -101,20 +100,3 @@ def _work(config: Config) -> tuple[object, ...]:
 
 def _on_gpu(pace: Pace) -> bool:
     return bool(pace.device) and not pace.device.startswith("cpu")
-
-
-def _ends(path: Path) -> Iterable[Event]:
-    """The events in the first and in the last `TAIL` bytes of a log; lines that cannot be read are passed over."""
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        data = file.read(TAIL)
-        if size > TAIL:
-            cut = data.rfind(b"\n") + 1
-            file.seek(max(cut, size - TAIL))
-            tail = file.read(TAIL)
-            data = data[:cut] + (tail if size - TAIL <= cut else tail[tail.find(b"\n") + 1 :])
-    for line in data.splitlines():
-        try:
-            yield from_line(line)
-        except RunError:
-            continue

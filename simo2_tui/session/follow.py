@@ -6,48 +6,19 @@ import os
 import socket
 import threading
 import time
-from pathlib import Path
 
 from simo2_core.commands import Asker, Command, Source
 from simo2_core.data.progress import Progress
 from simo2_core.errors import RunError
-from simo2_core.events import RunStarted, WarningRaised, from_line
+from simo2_core.events import RunStarted, WarningRaised
 from simo2_core.run.control import send_command
 from simo2_core.run.directory import RunDirectory
+from simo2_core.run.event_file import DAMAGED, Damage, LineReader
 from simo2_tui.session.history import History
 
 POLL_SECONDS = 0.25
 OWNER_SECONDS = 1.0
 """Seconds between looks at the lock: a system call, and the answer rarely changes."""
-
-
-class LogTail:
-    """Reads the lines that were added to a file since the last look; starts again when it was replaced."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offset = 0
-        self._identity: tuple[int, int] | None = None
-
-    def read(self, most: int = 1 << 22) -> tuple[list[bytes], bool]:
-        """Whole lines, at most about `most` bytes of them, and whether the file began anew."""
-        try:
-            with self._path.open("rb") as file:
-                status = os.fstat(file.fileno())
-                identity = (status.st_dev, status.st_ino)
-                anew = self._identity is not None and (identity != self._identity or status.st_size < self._offset)
-                self._identity = identity
-                if anew:
-                    self._offset = 0
-                file.seek(self._offset)
-                data = file.read(most)
-                if len(data) == most and b"\n" not in data:  # damage: no line that is written is so long
-                    data += file.readline()
-        except FileNotFoundError:
-            return [], False
-        end = data.rfind(b"\n") + 1
-        self._offset += end
-        return data[:end].splitlines(), anew
 
 
 class FollowSession:
@@ -63,7 +34,7 @@ class FollowSession:
         self.progress: Progress | None = None
         self.stop_asked = False
         self._run = run
-        self._tail = LogTail(run.events_path)
+        self._tail = LineReader(run.events_path)
         self._owned_since = run.owned_since()
         self._looked = time.monotonic()
         self._looks = self._read_out = 0
@@ -71,7 +42,8 @@ class FollowSession:
         self._let_go: int | None = None
         """The look under way when the owner was seen to have let go."""
         self._stop = threading.Event()
-        self._damaged = 0
+        self._damage = Damage(run.events_path)
+        self._noted = False
         self._error: BaseException | None = None
         self._caught_up = threading.Event()
 
@@ -147,7 +119,9 @@ class FollowSession:
             try:
                 read = self._read()
             except OSError as error:  # a network folder that is away for a moment is read again later
-                self._note(f"{self._run.events_path} cannot be read: {error.strerror}.")
+                message = f"{self._run.events_path} cannot be read: {error.strerror}."
+                cure = "It is tried again and again."
+                self._note(WarningRaised(step=self.history.step, code=DAMAGED, message=message, cure=cure))
                 read = 0
             if not read:
                 self._read_out = self._looks
@@ -158,18 +132,15 @@ class FollowSession:
         lines, anew = self._tail.read()
         if anew:
             self.history.reset()
-        for line in lines:
-            try:
-                event = from_line(line)
-                self.history.add(event)
-                self.stop_asked &= not isinstance(event, RunStarted)
-            except RunError as error:
-                self._note(str(error))
+        for event in self._damage.decode(lines):
+            self.history.add(event)
+            self.stop_asked &= not isinstance(event, RunStarted)
+        if len(self._damage):
+            self._note(self._damage.warning(self.history.step))
         return len(lines)
 
-    def _note(self, message: str) -> None:
+    def _note(self, warning: WarningRaised) -> None:
         """Says once, not at every look, that something in the folder cannot be read."""
-        self._damaged += 1
-        if self._damaged == 1:
-            cure = "The rest of the log is shown."
-            self.history.add(WarningRaised(step=self.history.step, code="log", message=message, cure=cure))
+        if not self._noted:
+            self._noted = True
+            self.history.add(warning)

@@ -16,10 +16,12 @@ from simo2_core.commands import Asker, Command, Reason, Source
 from simo2_core.config import Config
 from simo2_core.data.progress import Progress
 from simo2_core.errors import RunError, Simo2Error, StoppedError
-from simo2_core.events import Event, RunFinished, StepsLogged, from_line
+from simo2_core.events import Event, RunFinished, StepsLogged
+from simo2_core.run.contained import open_to_append
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
-from simo2_core.run.log import EventLog, record
+from simo2_core.run.event_file import EventLog, read_events
+from simo2_core.run.log import record
 from simo2_tui.session.history import History
 
 KEYBOARD = Source(Asker.KEYBOARD)
@@ -153,20 +155,15 @@ class LiveSession:
             self._error = error
         except BaseException as error:  # a crash here must reach the screen, whatever it is
             self._error = error
-            with contextlib.suppress(OSError), self._run.log_path.open("a", encoding="utf-8") as log:
-                traceback.print_exception(error, file=log)
+            with contextlib.suppress(OSError), open_to_append(self._run.log_path) as log:
+                log.write("".join(traceback.format_exception(error)).encode("utf-8", "backslashreplace"))
 
 
 def told(run: RunDirectory) -> list[Event]:
     """What the run's log says so far; lines that cannot be read are passed over, as resuming drops them."""
     events: list[Event] = []
-    try:
-        with run.events_path.open("rb") as file:
-            for line in file:
-                with contextlib.suppress(RunError):
-                    events.append(from_line(line))
-    except OSError:
-        return events
+    with contextlib.suppress(RunError):
+        events.extend(read_events(run.events_path, warn=False))
     return events
 
 

@@ -25,7 +25,8 @@ from simo2_core.errors import RunError
 from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
-from simo2_core.run.log import EventLog, rewind
+from simo2_core.run.event_file import EventLog
+from simo2_core.run.log import rewind
 from simo2_tui.session import snapshot as screen_snapshot
 
 CONFIG = PRESETS["digits"].config

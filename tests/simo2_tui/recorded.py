@@ -10,7 +10,7 @@ import numpy as np
 from simo2_core import events
 from simo2_core.presets import PRESETS
 from simo2_core.run.directory import RunDirectory
-from simo2_core.run.log import EventLog
+from simo2_core.run.event_file import EventLog
 
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 

@@ -10,7 +10,7 @@ from simo2_core.commands import Command, Source
 from simo2_core.events import ControlApplied
 from simo2_core.presets import PRESETS
 from simo2_core.run.directory import RunDirectory
-from simo2_core.run.log import EventLog
+from simo2_core.run.event_file import EventLog
 from simo2_core.run.state import State
 from simo2_core.run.summary import summarise
 from simo2_tui.app import Console

@@ -12,8 +12,8 @@ from simo2_core.errors import ConfigError, RunError, RunLockedError
 from simo2_core.events import PlotSaved, WarningRaised
 from simo2_core.presets import PRESETS
 from simo2_core.run.directory import RunDirectory, find_run, list_runs
+from simo2_core.run.event_file import EventLog
 from simo2_core.run.files import write_whole
-from simo2_core.run.log import EventLog
 
 CONFIG = PRESETS["digits"].config
 

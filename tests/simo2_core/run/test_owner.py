@@ -17,7 +17,7 @@ from simo2_core.presets import PRESETS
 from simo2_core.run import owner
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.log import record
-from simo2_core.run.owner import Presence, owner_of, require_own
+from simo2_core.run.owner import Presence, owner_of, whose
 
 CONFIG = PRESETS["digits"].config
 
@@ -190,8 +190,8 @@ def test_a_lock_that_is_another_name_of_somebodys_file_is_replaced(run: RunDirec
 
 
 def test_a_run_of_another_user_is_said_to_be(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert require_own(run.path) is None
+    assert whose(run.path) is None
     monkeypatch.setattr(os, "geteuid", lambda: run.path.stat().st_uid + 1)
-    assert require_own(run.path) == f"{run.path} belongs to root, not to you." or os.getuid()
+    assert whose(run.path) == f"{run.path} belongs to root, not to you." or os.getuid()
     with pytest.raises(RunError, match="cannot be read"):
-        require_own(run.path / "nothing")
+        whose(run.path / "nothing")

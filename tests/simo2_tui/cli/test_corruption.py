@@ -10,7 +10,8 @@ from simo2_core.checkpoints.recovery import newest_sound
 from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
-from simo2_core.run.log import EventLog, record
+from simo2_core.run.event_file import EventLog
+from simo2_core.run.log import record
 from simo2_core.train.trainer import train
 from simo2_tui.cli.resume import find_resumable
 from simo2_tui.session.snapshot import read_snapshot

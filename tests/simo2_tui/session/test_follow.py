@@ -6,12 +6,13 @@ import pytest
 from simo2_core.errors import RunError
 from simo2_core.events import RunFinished
 from simo2_core.run.control import read_command
-from simo2_core.run.log import EventLog, rewind
+from simo2_core.run.event_file import EventLog, LineReader
+from simo2_core.run.log import rewind
 from simo2_core.run.state import State
 from simo2_core.run.summary import SummaryReader, summarise
 from simo2_tui.session import follow as follow_module
 from simo2_tui.session.base import state_of
-from simo2_tui.session.follow import FollowSession, LogTail
+from simo2_tui.session.follow import FollowSession
 from tests.simo2_tui.recorded import evaluated, logged, write_run
 
 
@@ -47,7 +48,7 @@ def test_no_thread_is_made_before_the_start(tmp_path, monkeypatch):
 
 def test_a_torn_last_line_waits_for_its_end(tmp_path):
     path = tmp_path / "log"
-    tail = LogTail(path)
+    tail = LineReader(path)
     assert tail.read() == ([], False)
     path.write_bytes(b"one\ntw")
     assert tail.read() == ([b"one"], False)
@@ -59,14 +60,14 @@ def test_a_torn_last_line_waits_for_its_end(tmp_path):
 def test_damage_longer_than_a_look_does_not_stop_the_reading(tmp_path):
     path = tmp_path / "log"
     path.write_bytes(bytes(5000) + b"\ntwo\n")
-    tail = LogTail(path)
+    tail = LineReader(path)
     assert tail.read(most=100) == ([bytes(5000)], False)
     assert tail.read(most=100) == ([b"two"], False)
 
 
 def test_a_log_that_was_replaced_is_read_again(tmp_path):
     path = tmp_path / "log"
-    tail = LogTail(path)
+    tail = LineReader(path)
     path.write_bytes(b"one\ntwo\n")
     tail.read()
     (tmp_path / "new").write_bytes(b"three\n")
@@ -129,7 +130,7 @@ def test_damage_in_the_log_is_said_once_and_the_rest_is_shown(tmp_path, follow):
         file.write(b"not json\n{}\n" + logged(41, 4, 400).to_line().encode() + b"\n")
     session = follow(run)
     assert session.history.step == 44
-    assert [warning.code for warning in session.history.warnings] == ["log"]
+    assert [warning.code for warning in session.history.warnings] == ["log-damaged"]
 
 
 @pytest.mark.parametrize(
