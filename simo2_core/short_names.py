@@ -12,6 +12,10 @@ _LEAST_PREFIX = 3
 """A common beginning of fewer characters is kept: leaving it out would gain nothing."""
 
 
+_ROOMY = 12
+"""From here on the two ends of a name are both long enough to be read."""
+
+
 def shorten(names: Sequence[str], at_most: int, *, width: Callable[[str], int] = len) -> list[str]:
     """The names, each at most `at_most` wide; as they are where all fit.
 
@@ -32,7 +36,9 @@ def shorten(names: Sequence[str], at_most: int, *, width: Callable[[str], int] =
         begun = _start(prefix, room, width) if room >= _LEAST_PREFIX else ""
         mark = MARK if room >= 0 else ""
         names = [begun + mark + rest for rest in rests]
-    ways = (_without_end, _without_middle, _without_beginning)
+    ways = [_without_end, _without_middle, _without_beginning]
+    if at_most >= _ROOMY:
+        ways = [_without_middle, _without_end, _without_beginning]
     tried = [[name if width(name) <= at_most else cut(name, at_most, width) for name in names] for cut in ways]
     return max(tried, key=lambda cut: len(set(cut)))
 

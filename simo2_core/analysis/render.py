@@ -56,7 +56,7 @@ def render_each(
     Args:
         kinds: of `KINDS` and `ON_REQUEST`; by default all of the first that the run has the data for.
         step: of the snapshot to draw, and the last step of the curves; by default the newest.
-        out: the folder for the files; by default the run's `plots/`, or `plots/STEP/` when a step is given.
+        out: the folder for the files; by default that of `folder_for`.
         dark: light on dark.
 
     Raises:
@@ -67,7 +67,7 @@ def render_each(
     """
     wanted = _check_kinds(kinds)
     run = RunDirectory.open(run_path)
-    folder = out or (run.plots if step is None else run.plots / str(step))
+    folder = out or folder_for(run, step, dark=dark)
     steps = snapshot_steps(run)
     if step is not None and step not in steps:
         known = f"it has {', '.join(map(str, steps[-8:]))}" if steps else "it has none"
@@ -90,6 +90,12 @@ def render_each(
         raise failed
     if not drew:
         raise RunError(f"{run.path} has nothing to draw yet. Let it train to its first evaluation.")
+
+
+def folder_for(run: RunDirectory, step: int | None, *, dark: bool) -> Path:
+    """`plots/`, or `plots/STEP/` of a step that was asked for; `dark/` in it, beside the light ones, for dark."""
+    folder = run.plots if step is None else run.plots / str(step)
+    return folder / "dark" if dark else folder
 
 
 def _check_kinds(kinds: Sequence[str] | None) -> list[str]:
@@ -129,7 +135,7 @@ def _draw(
         more = (images,)
     if not np.isfinite(snapshot.embedding).all():
         raise DataError(f"the embedding of step {snapshot.step} is not finite: it cannot be drawn. Draw the curves.")
-    caption = style.Caption(_preset(run), snapshot.step, len(snapshot.labels))
+    caption = style.Caption(data_of(run), snapshot.step, len(snapshot.labels), run=run.name)
     drawings[kind](path, snapshot.embedding, snapshot.labels, snapshot.class_names, caption, *more, theme=theme)
     return Drawn(kind, path, snapshot.step)
 
@@ -146,19 +152,22 @@ def animate(run_path: Path, path: Path, *, dark: bool = False) -> Drawn:
 
     run = RunDirectory.open(run_path)
     snapshots = [read_snapshot(run.embeddings / f"{step}.npz") for step in snapshot_steps(run)]
-    draw_animation(path, snapshots, _preset(run), theme=style.DARK if dark else style.LIGHT)
+    draw_animation(path, snapshots, data_of(run), run=run.name, theme=style.DARK if dark else style.LIGHT)
     return Drawn("animation", path, snapshots[-1].step)
 
 
-def _preset(run: RunDirectory) -> str:
+def data_of(run: RunDirectory) -> str:
+    """The preset of a run, or the name of its data set."""
     config = run.config
     return config.preset or Path(config.data.dataset).name
 
 
 def _curves_title(run: RunDirectory, course: Course, last: int) -> str:
+    from simo2_core.analysis.plots.style import named
+
     config = run.config
     return (
-        f"{_preset(run)} · step {last:,} of {config.steps:,} · {course.classes_per_batch} classes × "
+        f"{named(run.name, data_of(run))} · step {last:,} of {config.steps:,} · {course.classes_per_batch} classes × "
         f"{config.samples_per_class} samples a batch · D {course.dimensions} · {config.optim.optimizer}, "
         f"seed {config.seed}"
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from simo2_core.analysis.plots.compare import Score, draw_arms, draw_course, draw_grams
+from simo2_core.analysis.plots.style import clean
 from simo2_core.compare.outcome import Outcome
 from simo2_core.compare.plan import Plan
 from simo2_core.compare.results import cells
@@ -39,9 +40,9 @@ def draw_comparison(folder: Path, plan: Plan, outcomes: Sequence[Outcome]) -> li
         RunError: a file cannot be written.
     """
     sound = [outcome for outcome in outcomes if not outcome.diverged]
-    caption = (
-        f"{plan.base.preset or plan.base.data.dataset} · {plan.base.steps:,} steps · {len(plan.seeds)} seeds · test"
-    )
+    data = plan.base.preset or plan.base.data.dataset
+    where = f"comparison {clean(folder.name, 40)} · {clean(data, 40)}"
+    caption = f"{where} · {plan.base.steps:,} steps · {len(plan.seeds)} seeds · test"
     shares = {metric.key for metric in METRICS if metric.share}
     tables = {features: cells(plan, outcomes, features) for features in ("representation", "projection")}
     arms = [arm.name for arm in plan.arms]
@@ -59,7 +60,8 @@ def draw_comparison(folder: Path, plan: Plan, outcomes: Sequence[Outcome]) -> li
         scores.append(Score(title(features, key), values, intervals, key in shares))
     raw = next((o.scores["raw_pixels"]["knn_20"] for o in outcomes if "raw_pixels" in o.scores), None)
     notes = [
-        "Dots: seeds. Mark and bar: their mean and its 95% interval. Of the representation unless it says projection."
+        "Dots: seeds. Mark and bar: their mean and its 95% interval, which goes on beyond the panel at an arrow head. "
+        "Of the representation unless it says projection."
     ]
     if raw is not None:
         notes.append(f"Raw pixels reach {raw:.2%} by kNN@20.")

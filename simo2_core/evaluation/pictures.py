@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from simo2_core.analysis.plots.augmentation import draw_augmentation
 from simo2_core.analysis.plots.filters import draw_filters
 from simo2_core.analysis.plots.reconstructions import MOST, draw_reconstructions
-from simo2_core.analysis.plots.style import DARK, LIGHT, Caption, Theme
+from simo2_core.analysis.plots.style import DARK, LIGHT, Caption, Theme, named
 from simo2_core.analysis.reduce import sample_by_class
+from simo2_core.analysis.render import data_of
 from simo2_core.checkpoints.checkpoint import load, read_meta
 from simo2_core.config import Config, task_of
 from simo2_core.data.augment import augment, normalise
@@ -43,10 +44,6 @@ def draw_checkpoint(kind: str, run: RunDirectory, checkpoint: Path, folder: Path
     return draw(path, run, checkpoint, theme)
 
 
-def _name(run: RunDirectory) -> str:
-    return run.config.preset or Path(run.config.data.dataset).name
-
-
 def _some(part: Part, count: int) -> NDArray[np.uint8]:
     """Images spread over the classes."""
     rows = part.rows[sample_by_class(part.labels, count)]
@@ -64,7 +61,7 @@ def _augmentation(path: Path, run: RunDirectory, checkpoint: Path, theme: Theme)
     views = (drawn * np.asarray(std) + np.asarray(mean)).reshape(len(images), _DRAWS, *images.shape[1:])
     said = ", ".join(one.told for one in config.augment if one.active)
     note = f"Augmentation: {said}." if said else "This run changes nothing: augmentation is off."
-    caption = f"{_name(run)} · {len(images)} of {len(part):,} training images · seed {config.seed}"
+    caption = f"{named(run.name, data_of(run))} · {len(images)} of {len(part):,} training images · seed {config.seed}"
     return draw_augmentation(path, images, views, caption, note, theme=theme)
 
 
@@ -73,7 +70,8 @@ def _filters(path: Path, run: RunDirectory, checkpoint: Path, theme: Theme) -> P
     kernel = arrays["params/encoder/stem/kernel"]
     encoder = run.config.model.encoder
     layer = encoder.first_layer
-    caption = f"{_name(run)} · step {int(checkpoint.name):,} · {encoder.name}, {kernel.shape[-1]} filters"
+    where, count = named(run.name, data_of(run)), kernel.shape[-1]
+    caption = f"{where} · step {int(checkpoint.name):,} · {encoder.name}, {count} filters"
     return draw_filters(path, kernel, layer, caption, theme=theme)
 
 
@@ -81,7 +79,7 @@ def _reconstructions(path: Path, run: RunDirectory, checkpoint: Path, theme: The
     part = load_dataset(run.config.data).validation
     images = np.asarray(part.images[part.rows[np.linspace(0, len(part) - 1, min(MOST, len(part))).astype(int)]])
     shown, back = reconstruct(checkpoint, images)
-    caption = Caption(_name(run), int(checkpoint.name), len(images))
+    caption = Caption(data_of(run), int(checkpoint.name), len(images), run=run.name)
     return draw_reconstructions(path, images, shown, back, caption, theme=theme)
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from simo2_core.analysis.few_shot import Estimate
     from simo2_core.evaluation.assess import Assessment
     from simo2_core.evaluation.measures import Metric
+    from simo2_core.run.directory import RunDirectory
 
 _HEADS = {
     "representation": "represent.",
@@ -77,7 +78,7 @@ def eval_command(
         done.append(found)
         folder = folder_of(run, checkpoint, data) if several or out is None else out
         write_json(folder / "eval.json", found.to_json())
-        files = [folder / "eval.json", *_draw(found, folder, run.config.preset or found.data)]
+        files = [folder / "eval.json", *_draw(found, folder, run)]
         result = {"run": str(run.path), **found.to_json(), "files": [str(path) for path in files]}
         if as_json:
             print(json.dumps({"event": "run_measured", **result} if several else result), flush=True)
@@ -137,11 +138,11 @@ def _summary(
         print(f"Written: {', '.join(map(str, files))}")
 
 
-def _draw(found: Assessment, folder: Path, title: str) -> list[Path]:
+def _draw(found: Assessment, folder: Path, run: RunDirectory) -> list[Path]:
     from simo2_core.analysis.plots.evaluation import draw_confusion, draw_scores
     from simo2_core.analysis.plots.style import Caption
 
-    caption = Caption(title, found.step, found.images["test"], "test")
+    caption = Caption(found.data, found.step, found.images["test"], "test", run=run.name)
     scores = {name: worth.scores for name, worth in found.worth.items()}
     notes = ["Random: the same network before its first step. Bars: 95% interval over draws of labels or episodes."]
     return [

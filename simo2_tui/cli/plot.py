@@ -42,7 +42,8 @@ def plot_command(
 ) -> None:
     """Draw training curves, PCA, t-SNE, class similarity and pairs, cosines, neighbours and more as PNG.
 
-    A run is drawn as of its newest checkpoint into plots/; a checkpoint, into plots/STEP/.
+    A run is drawn as of its newest checkpoint into plots/; a checkpoint, into plots/STEP/. Dark pictures go into dark/
+    of that folder.
     """
     if show and (as_json or not sys.stdout.isatty()):
         raise ConfigError("--show prints pictures into a terminal, and the output is none. Leave it out.")
@@ -64,12 +65,12 @@ def plot_command(
 
 
 def _drawn(text: str, run_dir: Path, kinds: str | None, out: Path | None, dark: bool, moving: bool) -> Iterator[Drawn]:
-    from simo2_core.analysis.render import KINDS, ON_REQUEST, Drawn, animate, render_each
+    from simo2_core.analysis.render import KINDS, ON_REQUEST, Drawn, animate, folder_for, render_each
     from simo2_core.run.directory import find_run
 
     found = find_run(text, run_dir)
     if moving:
-        yield animate(found.path, (out or found.plots) / "embedding.gif", dark=dark)
+        yield animate(found.path, (out or folder_for(found, None, dark=dark)) / "embedding.gif", dark=dark)
         return
     wanted = [kind.strip() for kind in kinds.split(",")] if kinds else None
     from_run, from_checkpoint = _sort(wanted, (*KINDS, *ON_REQUEST), found)
@@ -83,7 +84,7 @@ def _drawn(text: str, run_dir: Path, kinds: str | None, out: Path | None, dark: 
         return
     from simo2_core.evaluation.pictures import draw_checkpoint
 
-    folder = out or found.plots / (str(step) if named else "")
+    folder = out or folder_for(found, step if named else None, dark=dark)
     for kind in from_checkpoint:
         path = draw_checkpoint(kind, found, found.checkpoints / str(step), folder, dark=dark)
         yield Drawn(kind, path, step)

@@ -20,8 +20,7 @@ from simo2_core.analysis.plots.style import (
     LIGHT,
     Caption,
     Theme,
-    blend,
-    class_style,
+    class_look,
     clean_all,
     dress,
     new_figure,
@@ -43,7 +42,9 @@ _LEGIBLE = 20
 
 
 @own_look
-def draw_animation(path: Path, snapshots: Sequence[Snapshot], preset: str, *, theme: Theme = LIGHT) -> Path:
+def draw_animation(
+    path: Path, snapshots: Sequence[Snapshot], data: str, *, run: str = "", theme: Theme = LIGHT
+) -> Path:
     """Draws the snapshots, at most 60 of them, in the plane of the principal components of the last one.
 
     Args:
@@ -73,12 +74,12 @@ def draw_animation(path: Path, snapshots: Sequence[Snapshot], preset: str, *, th
     middle = (low + high) / 2
     limits = [(float(at - reach), float(at + reach)) for at in middle]
     frames = [
-        _frame(cloud, last.labels[kept], last.class_names, Caption(preset, one.step, len(last.labels)), limits,
+        _frame(cloud, last.labels[kept], last.class_names, Caption(data, one.step, len(last.labels), run=run), limits,
                plane.explained, theme)
         for cloud, one in zip(clouds, chosen, strict=True)
     ]  # fmt: skip
     classes = len(last.class_names)
-    colours = {class_style(label, classes, theme)[0] for label in range(classes)}
+    colours = {class_look(label, classes, theme).colour for label in range(classes)}
     content = _gif(frames, [theme.paper, theme.ink, theme.muted, theme.faint, *sorted(colours)])
     write_into(path, content)
     return path
@@ -104,19 +105,15 @@ def _frame(
     axes.set_xlabel(f"PC1 of the last frame ({explained[0]:.0%} of its variance)")
     axes.set_ylabel(f"PC2 ({explained[1]:.0%})")
     classes = len(class_names)
-    colours = [class_style(label, classes, theme)[0] for label in range(classes)]
+    looks = [class_look(label, classes, theme) for label in range(classes)]
     for label in np.unique(labels):
         mine = points[labels == label]
-        marker = class_style(int(label), classes, theme)[1]
-        axes.scatter(
-            mine[:, 0], mine[:, 1], s=22, c=colours[label], marker=marker, linewidths=0.4,
-            edgecolors=blend(colours[label], "#000000", 0.45),
-        )  # fmt: skip
+        axes.scatter(mine[:, 0], mine[:, 1], s=22, **looks[label].points())
     if classes <= _LEGIBLE:
         figure.draw_without_rendering()
-        write_labels(
-            axes, class_points(points, labels), points, clean_all(class_names), colours, theme, size=8.5, boxed=True
-        )
+        colours = [look.colour for look in looks]
+        names = clean_all(class_names)
+        write_labels(axes, class_points(points, labels), points, names, colours, theme, size=8.5, boxed=True)
     canvas = figure.canvas
     assert isinstance(canvas, FigureCanvasAgg)
     canvas.draw()  # type: ignore[no-untyped-call]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
@@ -40,7 +41,7 @@ def look(index: int, theme: Theme) -> tuple[str, str]:
 
 @own_look
 def draw_arms(path: Path, scores: Sequence[Score], caption: str, *notes: str, theme: Theme = LIGHT) -> Path:
-    """Draws a panel for each score: a dot for each seed, the mean and its 95% interval.
+    """Draws a panel for each score: a dot for each seed, the mean and its 95% interval, an arrow where that goes on.
 
     Raises:
         RunError: the file cannot be written.
@@ -59,18 +60,16 @@ def draw_arms(path: Path, scores: Sequence[Score], caption: str, *notes: str, th
     for axes, score in zip(panels.flat, scores, strict=False):
         dress(axes, theme)
         heading(axes, score.title, theme)
+        limits = _limits(score)
         for y, arm in enumerate(arms):
             values, (colour, marker) = score.values[arm], look(y, theme)
             axes.plot(values, np.full(len(values), y), "o", color=colour, alpha=0.35, markersize=3.5, markeredgewidth=0)
             if len(values):
-                width = np.nan_to_num(score.intervals[arm])
-                axes.errorbar(
-                    [values.mean()], [y], xerr=[width], fmt=marker, color=colour, markersize=6, elinewidth=1.4,
-                    capsize=2.5,
-                )  # fmt: skip
+                _interval(axes, y, float(values.mean()), float(np.nan_to_num(score.intervals[arm])), limits, colour)
+                axes.plot([values.mean()], [y], marker, color=colour, markersize=6)
         axes.grid(visible=False, axis="y")
         axes.set_ylim(len(arms) - 0.5, -0.5)
-        axes.set_xlim(*_limits(score))
+        axes.set_xlim(*limits)
         axes.xaxis.set_major_locator(MaxNLocator(3))
         if score.share:
             axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:.4g}%"))
@@ -78,6 +77,15 @@ def draw_arms(path: Path, scores: Sequence[Score], caption: str, *notes: str, th
         axes.set_yticks(range(len(arms)), names, fontsize=8.5)
         axes.tick_params(axis="y", labelcolor=theme.ink, length=0)
     return save(figure, path)
+
+
+def _interval(axes: Axes, y: int, mean: float, half: float, limits: tuple[float, float], colour: str) -> None:
+    """A bar with a cap at each end, or, where it goes on beyond the panel, an arrow head at the panel's edge."""
+    room = 0.015 * (limits[1] - limits[0])
+    low, high = max(mean - half, limits[0] + room), min(mean + half, limits[1] - room)
+    axes.plot([low, high], [y, y], color=colour, linewidth=1.4, solid_capstyle="butt")
+    for end, whole, outward in ((low, mean - half, "<"), (high, mean + half, ">")):
+        axes.plot([end], [y], "|" if end == whole else outward, color=colour, markersize=6 if end == whole else 4.5)
 
 
 def _limits(score: Score) -> tuple[float, float]:

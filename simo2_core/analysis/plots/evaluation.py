@@ -43,7 +43,7 @@ def draw_scores(
     path: Path, scores: Mapping[str, Mapping[str, Estimate]], rows: Sequence[Row], caption: str, notes: Sequence[str],
     *, theme: Theme = LIGHT,
 ) -> Path:  # fmt: skip
-    """Draws a mark for each score, with its interval where it has one.
+    """Draws a mark for each score, with its interval where it has one, as far as a share can go: from 0 to 1.
 
     Args:
         scores: by kind of features, then by `Row.key`.
@@ -61,7 +61,8 @@ def draw_scores(
         drawn = [(y, scores[name][row.key]) for y, row in enumerate(rows) if row.key in scores[name]]
         down = np.array([y for y, _ in drawn]) + 0.17 * (place - (len(looks) - 1) / 2)
         means = np.array([score.mean for _, score in drawn])
-        bars = np.nan_to_num([score.interval for _, score in drawn])
+        half = np.nan_to_num([score.interval for _, score in drawn])
+        bars = np.maximum([means - np.maximum(means - half, 0), np.minimum(means + half, 1) - means], 0)
         axes.errorbar(
             means, down, xerr=bars, fmt=marker, color=theme.palette[colour], markersize=4.5, elinewidth=1.2,
             label=name.replace("_", " "),
@@ -114,7 +115,7 @@ def draw_confusion(
     for spine in axes.spines.values():
         spine.set_visible(False)
     share = found.confusion / np.maximum(found.images, 1)[:, None]
-    colours = LinearSegmentedColormap.from_list("share", [theme.middle, theme.low], N=255)
+    colours = LinearSegmentedColormap.from_list("share", [theme.classes.middle, theme.classes.low], N=255)
     image = axes.imshow(share, cmap=colours, vmin=0, vmax=1, interpolation="nearest")
     axes.tick_params(which="both", length=0)
     axes.set_xlabel("taken for")

@@ -116,7 +116,7 @@ def draw_neighbours(
             axes.text(-0.18, sheet.at(place) + 0.5, names[own], ha="right", va="center", fontsize=8, color=theme.ink)
             for column, row in enumerate(found[q], start=1):
                 right = int(labels_n[row]) == own
-                colour = theme.low if right else theme.high
+                colour = theme.classes.low if right else theme.classes.high
                 sheet.frame(axes, place, column, colour)
                 word = f"✓ {signed(float(cosines[q, column - 1]))[1:]}" if right else f"✗ {names[int(labels_n[row])]}"
                 axes.text(

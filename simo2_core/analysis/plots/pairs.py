@@ -15,9 +15,10 @@ from simo2_core.analysis.geometry import Floats, Labels, class_gram, class_means
 from simo2_core.analysis.plots.style import (
     LIGHT,
     Caption,
+    Look,
     Theme,
     blend,
-    class_style,
+    class_look,
     clean_all,
     heading,
     new_figure,
@@ -110,9 +111,9 @@ def draw_pairs(
     for axes, (i, j) in zip(panels, pairs, strict=False):
         plane = pair_plane(blocks[i], blocks[j])
         for label in (i, j):
-            colour, marker = class_style(label, classes, theme)
             shown = blocks[label][sample_by_class(np.zeros(len(blocks[label]), np.int64), _CLASS_IMAGES)]
-            _draw_class(axes, shown @ plane.T, _unit(plane @ means[label]), colour, marker, panel, theme)
+            look = class_look(label, classes, theme)
+            _draw_class(axes, shown @ plane.T, _unit(plane @ means[label]), look, panel, theme)
         _frame(axes, theme)
         cosine = float(gram[i, j])
         words = f"{names[i]}{chr(10) if stacked else ' · '}{names[j]}\n{signed(cosine)}"
@@ -126,18 +127,14 @@ def _draw_class(
     axes: Axes,
     points: NDArray[np.float64],
     mean: NDArray[np.float64],
-    colour: str,
-    marker: str,
+    look: Look,
     panel: float,
     theme: Theme,
 ) -> None:
-    axes.scatter(
-        points[:, 0], points[:, 1], s=4.5 * panel, c=colour, marker=marker, alpha=0.8, linewidths=0.3,
-        edgecolors=blend(colour, "#000000", 0.45), zorder=2,
-    )  # fmt: skip
+    axes.scatter(points[:, 0], points[:, 1], s=4.5 * panel, alpha=0.8, zorder=2, **look.points(0.3))
     axes.annotate(
         "", xy=(float(mean[0]), float(mean[1])), xytext=(0, 0), zorder=3,
-        arrowprops={"arrowstyle": "-|>", "color": blend(colour, theme.ink, 0.6), "linewidth": 1.3,
+        arrowprops={"arrowstyle": "-|>", "color": blend(look.colour, theme.ink, 0.6), "linewidth": 1.3,
                     "shrinkA": 0, "shrinkB": 0, "mutation_scale": 9},
     )  # fmt: skip
 

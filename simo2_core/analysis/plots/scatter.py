@@ -17,8 +17,7 @@ from simo2_core.analysis.plots.style import (
     LIGHT,
     Caption,
     Theme,
-    blend,
-    class_style,
+    class_look,
     clean_all,
     dress,
     new_figure,
@@ -26,6 +25,7 @@ from simo2_core.analysis.plots.style import (
     save,
 )
 from simo2_core.analysis.reduce import pca_2d, sample_by_class, tsne_2d, umap_2d
+from simo2_core.palette import DISTINCT
 
 PCA_IMAGES = 4000
 """Points drawn at most: more only lie on top of each other."""
@@ -37,8 +37,8 @@ _BOXED_CLASSES = 20
 """Up to so many classes a name at its place gets a frame in its colour; frames of more would hide the points."""
 
 _LEGEND_ROWS = 34
-_LEGEND_CLASSES = 132
-"""Classes that a legend can still tell apart: beyond them colour and marker repeat."""
+_FINE_ROWS = 46
+"""Rows of a legend of very many classes, in smaller type."""
 
 _NAMED_CLASSES = 60
 """Classes named where they lie when there are too many for a legend: the densest ones."""
@@ -146,11 +146,13 @@ def _scatter(
     theme: Theme,
 ) -> tuple[Figure, Axes]:
     notes = [note]
-    if len(class_names) > _LEGEND_CLASSES:
-        notes.append(
-            f"Colours and markers repeat after {_LEGEND_CLASSES} classes; "
-            f"at most {_NAMED_CLASSES} of the {len(class_names):,} classes are named."
+    if len(class_names) > DISTINCT:
+        named = (
+            f"of the {len(class_names):,} at most {_NAMED_CLASSES} that keep to themselves are named."
+            if _places(points, labels, len(class_names))
+            else f"none of the {len(class_names):,} is named, for nearly all of them mix."
         )
+        notes.append(f"Colours and markers repeat after {DISTINCT} classes; {named}")
     if len(points) < caption.images:
         notes.append(f"{len(points):,} of the {caption.images:,} images are drawn, evenly from all classes.")
     figure = new_figure(7.2, 6.4, theme, title, str(caption), *notes)
@@ -160,12 +162,8 @@ def _scatter(
     axes.margins(0.06)
     size = float(np.clip(9000 / max(len(points), 1), 7, 42))
     for label in np.unique(labels):
-        colour, marker = class_style(int(label), len(class_names), theme)
-        mine = points[labels == label]
-        axes.scatter(
-            mine[:, 0], mine[:, 1], s=size, c=colour, marker=marker, alpha=0.9, linewidths=0.4,
-            edgecolors=blend(colour, "#000000", 0.45),
-        )  # fmt: skip
+        mine, look = points[labels == label], class_look(int(label), len(class_names), theme)
+        axes.scatter(mine[:, 0], mine[:, 1], s=size, alpha=0.9, **look.points())
     return figure, axes
 
 
@@ -181,13 +179,9 @@ def _finish(
     """Names the classes, where they lie if all have a place of their own, in a legend if not, and writes the file."""
     classes = len(class_names)
     names = clean_all(class_names)
-    colours = [class_style(label, classes, theme)[0] for label in range(classes)]
-    places = class_points(points, labels)
+    colours = [class_look(label, classes, theme).colour for label in range(classes)]
+    places = _places(points, labels, classes)
     present = {int(label) for label in np.unique(labels)}
-    if 10 * len(places) < len(present):
-        places = {}  # where nearly all classes mix, a few names in the crowd only mislead
-    if classes > _LEGEND_CLASSES:
-        places = dict(list(places.items())[:_NAMED_CLASSES])
     size = 9.0 if classes <= _BOXED_CLASSES else 7.5 if classes <= 50 else 6.0
 
     def write() -> set[int]:
@@ -196,26 +190,33 @@ def _finish(
         figure.draw_without_rendering()  # gives the axes their place, which the labels need
         return write_labels(axes, places, points, names, colours, theme, size=size, boxed=classes <= _BOXED_CLASSES)
 
-    if write() != present and classes <= _LEGEND_CLASSES:
-        _legend(figure, names, sorted(present), theme)
+    if write() != present and classes <= DISTINCT:
+        _legend(figure, class_names, sorted(present), theme)
         write()
     return save(figure, path)
 
 
-def _legend(figure: Figure, names: list[str], present: list[int], theme: Theme) -> None:
-    columns = -(-len(present) // _LEGEND_ROWS)
-    handles = []
-    for label in present:
-        colour, marker = class_style(int(label), len(names), theme)
-        handles.append(
-            Line2D([], [], linestyle="", marker=marker, markersize=5, color=colour, label=names[label],
-                   markeredgecolor=blend(colour, "#000000", 0.45), markeredgewidth=0.4)
-        )  # fmt: skip
+def _places(points: NDArray[np.float64], labels: Labels, classes: int) -> dict[int, NDArray[np.float64]]:
+    """Where the names of classes may stand."""
+    places = class_points(points, labels)
+    if 10 * len(places) < len(np.unique(labels)):
+        return {}  # where nearly all classes mix, a few names in the crowd only mislead
+    return dict(list(places.items())[:_NAMED_CLASSES]) if classes > DISTINCT else places
+
+
+def _legend(figure: Figure, class_names: Sequence[str], present: list[int], theme: Theme) -> None:
+    fine = len(present) > 2 * _LEGEND_ROWS
+    columns = -(-len(present) // (_FINE_ROWS if fine else _LEGEND_ROWS))
+    names, size = clean_all(class_names, 16 if fine else 24), 5.6 if fine else 7.0
+    looks = {label: class_look(label, len(names), theme) for label in present}
+    handles = [
+        Line2D([], [], markersize=0.7 * size, label=names[label], **look.legend()) for label, look in looks.items()
+    ]
     widest = max(len(names[label]) for label in present)
     width, height = figure.get_size_inches()
     # the scatter keeps its size: the figure grows by what the legend needs
-    figure.set_size_inches(width + columns * (0.34 + 0.066 * widest), height)
+    figure.set_size_inches(width + columns * (0.34 + 0.0095 * size * widest), height)
     figure.legend(
-        handles=handles, loc="outside right center", ncols=columns, frameon=False, fontsize=7,
+        handles=handles, loc="outside right center", ncols=columns, frameon=False, fontsize=size,
         labelcolor=theme.ink, columnspacing=1.0, handletextpad=0.2, labelspacing=0.35,
     )  # fmt: skip

@@ -10,18 +10,20 @@ import io
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import cos, pi, sin
 from pathlib import Path
+from typing import Any
 
 import matplotlib.style
-from matplotlib import get_data_path
+from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, LinearSegmentedColormap, to_hex, to_rgb
 from matplotlib.figure import Figure
-from matplotlib.ft2font import FT2Font
 
+from simo2_core.analysis.plots.fonts import fonts_for, own_font_has
+from simo2_core.palette import ON_DARK, ON_LIGHT, SHAPES, Palette
 from simo2_core.run.files import write_into
+from simo2_core.short_names import shorten
 
 own_look = matplotlib.style.context("default")
 """Around every function that draws: a user's matplotlibrc changes neither what labels are measured with nor a byte."""
@@ -32,7 +34,7 @@ DPI = 300
 
 @dataclass(frozen=True)
 class Theme:
-    """The colours that are not classes."""
+    """The colours that are not classes, and those that are."""
 
     paper: str
     ink: str
@@ -40,65 +42,63 @@ class Theme:
     faint: str
     accent: str
     """For what a reader should not miss."""
-    low: str
-    """-1 on the signed scale."""
-    middle: str
-    high: str
-    """+1 on the signed scale."""
-    palette: tuple[str, ...]
-    """Ten colours for up to ten classes."""
-    lightness: float
-    """Of the colours for more than ten classes, in OKLCH."""
+    classes: Palette
+    """The same as in the console, and the two ends of the signed scale."""
+
+    @property
+    def palette(self) -> tuple[str, ...]:
+        """Ten colours for what is not a class: curves, arms, kinds of pairs."""
+        return self.classes.few
 
 
-_OKABE_ITO = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#0072B2", "#D55E00")
-# Okabe and Ito, "Color Universal Design", 2008, in the order of the console; their black and two neutrals complete ten
+LIGHT = Theme("#FFFFFF", "#1B2330", "#566070", "#DDE1E7", "#C62828", ON_LIGHT)
+DARK = Theme("#10141B", "#E6E9EF", "#9AA3B2", "#2C3442", "#FF6B5E", ON_DARK)
 
-LIGHT = Theme(
-    paper="#FFFFFF", ink="#1B2330", muted="#566070", faint="#DDE1E7", accent="#C62828",
-    low="#1F6FB5", middle="#F4F5F7", high="#C85A00",
-    palette=(*_OKABE_ITO, "#8C939E", "#000000", "#7A4A21"), lightness=0.66,
-)  # fmt: skip
-DARK = Theme(
-    paper="#10141B", ink="#E6E9EF", muted="#9AA3B2", faint="#2C3442", accent="#FF6B5E",
-    low="#4FA8E8", middle="#1F2530", high="#F2A33A",
-    palette=(*_OKABE_ITO[:5], "#3E8FD0", *_OKABE_ITO[6:], "#8C939E", "#FFFFFF", "#C49A6C"), lightness=0.74,
-)  # fmt: skip
-
-MARKERS = "o^sDvPX<>p*"
-"""Marker shapes of the classes: eleven against ten or twelve colours, so that the two repeat out of step."""
-
-_HUES = 12
+_MARKERS = {
+    "circle": ("o", True), "triangle": ("^", True), "square": ("s", True), "diamond": ("D", True),
+    "triangle down": ("v", True), "plus": ("P", True), "star": ("*", True), "ring": ("o", False),
+    "hollow triangle": ("^", False), "hollow square": ("s", False), "hollow diamond": ("D", False),
+}  # fmt: skip
+"""matplotlib's marker of each shape, and whether it is filled."""
 
 
-def class_style(label: int, classes: int, theme: Theme) -> tuple[str, str]:
-    """The colour and the marker of a class: both differ for any two of up to ten, one of them for any of up to 132."""
-    marker = MARKERS[label % len(MARKERS)]
-    if classes <= len(theme.palette):
-        return theme.palette[label], marker
-    # hues five twelfths apart, so that classes that follow each other do not look alike
-    return _oklch(theme.lightness, 0.15, (label * 5 % _HUES) / _HUES), marker
+@dataclass(frozen=True)
+class Look:
+    """How a class is drawn."""
+
+    colour: str
+    marker: str
+    filled: bool
+
+    def points(self, line: float = 0.4) -> dict[str, Any]:
+        """Arguments of `Axes.scatter`; `line` is the width of the dark edge of a filled marker."""
+        if self.filled:
+            return {"c": self.colour, "marker": self.marker, "linewidths": line, "edgecolors": self.edge}
+        return {"facecolors": "none", "marker": self.marker, "linewidths": 2.2 * line, "edgecolors": self.colour}
+
+    def legend(self) -> dict[str, Any]:
+        """Arguments of `Line2D`, for a legend."""
+        shown = {"marker": self.marker, "linestyle": "", "color": self.colour}
+        if self.filled:
+            return {**shown, "markeredgecolor": self.edge, "markeredgewidth": 0.4}
+        return {**shown, "markerfacecolor": "none", "markeredgewidth": 0.9}
+
+    @property
+    def edge(self) -> str:
+        """The colour, darker."""
+        return blend(self.colour, "#000000", 0.45)
 
 
-def _oklch(lightness: float, chroma: float, turn: float) -> str:
-    """A colour of perceived lightness and chroma (B. Ottosson, "A perceptual color space", 2020) as `#rrggbb`."""
-    a, b = chroma * cos(2 * pi * turn), chroma * sin(2 * pi * turn)
-    l = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
-    m = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3
-    s = (lightness - 0.0894841775 * a - 1.2914855480 * b) ** 3
-    linear = (
-        4.0767416621 * l - 3.3077115913 * m + 0.2309699292 * s,
-        -1.2684380046 * l + 2.6097574011 * m - 0.3413193965 * s,
-        -0.0041960863 * l - 0.7034186147 * m + 1.7076147010 * s,
-    )
-    shown = [1.055 * max(x, 0.0031308) ** (1 / 2.4) - 0.055 if x > 0.0031308 else 12.92 * max(x, 0.0) for x in linear]
-    red, green, blue = (min(x, 1.0) for x in shown)
-    return to_hex((red, green, blue))
+def class_look(label: int, classes: int, theme: Theme) -> Look:
+    """The colour and the marker of a class: both differ for any two of up to ten, one of them for any of up to 264."""
+    return Look(theme.classes.colour(label, classes), *_MARKERS[SHAPES[label % len(SHAPES)]])
 
 
 def signed_map(theme: Theme) -> Colormap:
     """Blue for -1 through the paper's own shade at 0 to orange for +1; grey where there is no value."""
-    colours = LinearSegmentedColormap.from_list("signed", [theme.low, theme.middle, theme.high], N=255)
+    colours = LinearSegmentedColormap.from_list(
+        "signed", [theme.classes.low, theme.classes.middle, theme.classes.high], N=255
+    )
     return colours.with_extremes(bad=theme.faint)
 
 
@@ -115,27 +115,45 @@ def luminance(colour: str | tuple[float, float, float, float]) -> float:
 
 
 _MISSING = "\N{REPLACEMENT CHARACTER}"
-_FONT = FT2Font(str(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"))
 
 
 def clean(name: str, at_most: int = 24) -> str:
-    """A class name as it can be drawn: one line, not longer than `at_most`, no formula, no missing glyph.
-
-    The middle of a long name is left out, since names of one data set often share their beginning.
-    """
-    known = "".join(c if _drawable(c) else _MISSING for c in " ".join(name.split()))
-    if len(known) > at_most:
-        tail = (at_most - 1) // 2
-        known = known[: at_most - 1 - tail].rstrip() + "…" + known[-tail:].lstrip()
-    return known.replace("$", r"\$")
+    """A text as it can be drawn: one line, not longer than `at_most`, no formula, no missing glyph."""
+    line = _line(name)
+    return _drawable(shorten([line], at_most)[0], fonts_for(frozenset(line))[1])
 
 
 def clean_all(names: Sequence[str], at_most: int = 24) -> list[str]:
-    """Every class name by `clean`; one that is mostly in a script the font lacks becomes `class 7`."""
-    shown = [clean(name, at_most) for name in names]
+    """Names of classes as they can be drawn, shortened so that they still differ; see `_join_fonts`.
+
+    A name that is mostly in a script that no font has becomes `class 7`.
+    """
+    lines = [_line(name) for name in names]
+    drawn = _join_fonts(lines)
+    known = [_drawable(text, drawn) for text in shorten(lines, at_most)]
     return [
-        text if text and 2 * text.count(_MISSING) <= len(text) else f"class {index}" for index, text in enumerate(shown)
+        text if text and 2 * text.count(_MISSING) <= len(text) else f"class {index}" for index, text in enumerate(known)
     ]
+
+
+def _join_fonts(texts: Sequence[str]) -> frozenset[str]:
+    """The installed fonts that texts need besides matplotlib's own join those of the picture that is being drawn.
+
+    Returns:
+        the characters that they draw.
+    """
+    families, drawn = fonts_for(frozenset("".join(texts)))
+    rcParams["font.family"] = list(dict.fromkeys([*rcParams["font.family"], *families]))
+    return drawn
+
+
+def _line(name: str) -> str:
+    return " ".join(name.split())
+
+
+def _drawable(text: str, drawn: frozenset[str]) -> str:
+    shown = (c if c.isprintable() and (c in drawn or own_font_has(c)) else _MISSING for c in text)
+    return "".join(shown).replace("$", r"\$")
 
 
 def signed(value: float) -> str:
@@ -144,22 +162,25 @@ def signed(value: float) -> str:
     return "0.00" if text in ("+0.00", "-0.00") else text.replace("-", "−")
 
 
-def _drawable(character: str) -> bool:
-    return bool(_FONT.get_char_index(ord(character))) and character.isprintable()
-
-
 @dataclass(frozen=True)
 class Caption:
     """What a picture shows, for its header."""
 
-    preset: str
+    data: str
+    """The data set, or the preset for it."""
     step: int
     images: int
     split: str = "validation"
+    run: str = ""
 
     def __str__(self) -> str:
-        """`digits · step 400 · 143 validation images`."""
-        return f"{clean(self.preset, 40)} · step {self.step:,} · {self.images:,} {self.split} images"
+        """`run demo · digits · step 400 · 143 validation images`."""
+        return f"{named(self.run, self.data)} · step {self.step:,} · {self.images:,} {self.split} images"
+
+
+def named(run: str, data: str) -> str:
+    """`run demo · digits`: where a picture comes from."""
+    return (f"run {clean(run, 40)} · " if run else "") + clean(data, 40)
 
 
 def new_figure(width: float, height: float, theme: Theme, title: str, caption: str, *notes: str) -> Figure:
@@ -174,6 +195,7 @@ def new_figure(width: float, height: float, theme: Theme, title: str, caption: s
     header = 0.62 + 0.17 * len(lines)
     figure = Figure(figsize=(width, height + header), dpi=DPI, facecolor=theme.paper, layout="constrained")
     FigureCanvasAgg(figure)
+    _join_fonts([title, caption, *notes])
     top = height + header
 
     def write(text: str, down: float, size: float, colour: str, weight: str = "normal") -> None:

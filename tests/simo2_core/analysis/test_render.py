@@ -4,11 +4,12 @@ import sys
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 from sklearn.datasets import load_digits
 
 from simo2_core.analysis.course import read_course
-from simo2_core.analysis.render import KINDS, main, render
+from simo2_core.analysis.render import KINDS, folder_for, main, render
 from simo2_core.errors import ConfigError, DataError, RunError
 from simo2_core.events import Evaluated, RunStarted, StepsLogged
 from simo2_core.presets import PRESETS
@@ -74,6 +75,27 @@ def test_an_older_step_goes_into_its_own_folder_and_kinds_are_chosen(run, tmp_pa
     ]
     assert render(run.path, ["pca"], out=tmp_path / "new" / "there", dark=True) == [tmp_path / "new/there/pca.png"]
     assert list(run.plots.glob("*.png")) == []
+
+
+def test_dark_pictures_lie_beside_the_light_ones(run):
+    [light], [dark], [late] = (
+        render(run.path, ["curves"]), render(run.path, ["curves"], dark=True),
+        render(run.path, ["curves"], step=20, dark=True),
+    )  # fmt: skip
+    assert (light, dark) == (run.plots / "curves.png", run.plots / "dark" / "curves.png")
+    assert late == run.plots / "20" / "dark" / "curves.png"
+    for path, paper in ((light, (255, 255, 255)), (dark, (0x10, 0x14, 0x1B))):
+        with Image.open(path) as image:
+            assert image.getpixel((2, 2))[:3] == paper
+    assert folder_for(run, None, dark=True) == run.plots / "dark", "where simo2 plot puts the others, too"
+
+
+def test_every_picture_names_its_run(run, monkeypatch):
+    headers = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *args, **options: headers.append(figure.texts[1].get_text()))
+    render(run.path)
+    assert len(headers) == len(KINDS)
+    assert all(header.startswith("run a · digits · step 40 ") for header in headers), headers
 
 
 def test_what_cannot_be_drawn_is_said(run, tmp_path):

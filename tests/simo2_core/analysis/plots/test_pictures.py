@@ -62,6 +62,14 @@ def drawn(monkeypatch):
     return figures
 
 
+@pytest.fixture
+def laid_out(monkeypatch):
+    """The figures that would have been saved, at the cost of none."""
+    figures = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *args, **options: figures.append(figure))
+    return figures
+
+
 def texts_of(figure):
     renderer = figure.canvas.get_renderer()
     for text in figure.findobj(Text):
@@ -94,10 +102,10 @@ def assert_legible(figure):
 @pytest.mark.parametrize(("classes", "dimensions", "each"), [(2, 16, 12), (10, 16, 14), (104, 32, 3)])
 def test_no_text_is_off_the_page_or_over_another(tmp_path, drawn, kind, classes, dimensions, each):
     embedding, labels, names = clusters(classes, dimensions, each)
-    DRAWERS[kind](tmp_path / "x.png", embedding, labels, names, Caption("a preset", 400, len(labels)))
+    DRAWERS[kind](tmp_path / "x.png", embedding, labels, names, Caption("a preset", 400, len(labels), run="a"))
     assert_legible(drawn[0])
     header = " ".join(word for word, _ in texts_of(drawn[0]))
-    assert f"a preset · step 400 · {len(labels)} validation images" in header
+    assert f"run a · a preset · step 400 · {len(labels)} validation images" in header
 
 
 @pytest.mark.parametrize("kind", DRAWERS)
@@ -122,6 +130,30 @@ def test_dark_is_light_on_dark(tmp_path, drawn):
     with Image.open(path) as image:
         assert image.getpixel((2, 2))[:3] == (0x10, 0x14, 0x1B)
     assert_legible(drawn[0])
+
+
+def test_each_of_two_hundred_classes_is_named(tmp_path, laid_out):
+    embedding, labels, _ = clusters(200, 32, 4)
+    names = [f"species_of_a_long_name_{i:03d}" for i in range(200)]
+    draw_pca(tmp_path / "x.png", embedding, labels, names, Caption("x", 1, len(labels)))
+    assert_legible(laid_out[0])
+    words = [word for word, _ in texts_of(laid_out[0])]
+    assert all(any(word.endswith(f"{i:03d}") for word in words) for i in range(200))
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_what_is_said_of_the_names_of_very_many_classes_is_so(tmp_path, laid_out, apart):
+    turn = np.linspace(0, 2 * np.pi, 300, endpoint=False)
+    labels = np.repeat(np.arange(300, dtype=np.int32), 4)
+    points = np.stack([np.cos(turn), np.sin(turn)], axis=1)[labels if apart else labels[::-1] % 7]
+    points = points + np.random.default_rng(0).normal(0, 1e-4, points.shape)
+    draw_pca(tmp_path / "x.png", points, labels, [f"n{i}" for i in range(300)], Caption("x", 1, len(labels)))
+    words = [word for word, _ in texts_of(laid_out[0])]
+    said = " ".join(words)
+    named = [word for word in words if word[:1] == "n" and word[1:].isdigit()]
+    assert ("at most 60 that keep to themselves are named" in said) == apart
+    assert ("none of the 300 is named" in said) == (not apart)
+    assert (10 < len(named) <= 60) if apart else not named
 
 
 def test_most_images_are_sampled_and_said_so(tmp_path, drawn):
