@@ -32,7 +32,7 @@ def export_command(
     model, (height, width, channels) = facts["model"], facts["image_shape"]
     size = files[0].stat().st_size / 1e6
     print(
-        f"{checkpoint}: {model['encoder']}, images {height}×{width}×{channels}, representation "
+        f"{checkpoint}: {model['encoder']['part']}, images {height}×{width}×{channels}, representation "
         f"{facts['representation']}, projection {facts['projection']}"
     )
     print(f"{len(facts['arrays'])} arrays, {size:,.1f} MB")
