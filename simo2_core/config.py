@@ -32,6 +32,8 @@ OPTIMIZERS = ("adam", "adamw", "sgd", "novograd", "rmsprop")
 SCHEDULES = ("constant", "cosine", "warmup_cosine", "exponential", "step", "linear", "polynomial")
 LABELS = ("classes", "none")
 RESIZE_RULES = ("crop", "pad", "squash")
+BACKGROUNDS = ("white", "black")
+CLASS_ORDERS = ("natural", "alphabetical")
 ON_NAN = ("stop", "rollback")
 RATE_AFTER_DIVERGENCE = 1 / 3
 """What the learning rate is multiplied with when a run goes back from a loss that is not finite, whoever asks."""
@@ -51,13 +53,24 @@ class DataConfig(Section):
         "train",
     )
     views_split: str | None = setting(
-        None, "with --labels none: the split to train on, labelled or not; --train-split still serves the kNN"
+        None,
+        "with --labels none: the split to train on, labelled or not, but for what is evaluated; --train-split still "
+        "serves the kNN",
     )
     image_key: str | None = setting(None, "the image feature of a TFDS data set, where there are several")
     label_key: str | None = setting(None, "the label feature of a TFDS data set, where there are several")
     image_size: int = setting(0, "height and width in pixels that images are resized to; 0 keeps the data set's own")
     channels: int = setting(0, "1 for grey, 3 for RGB; 0 keeps the data set's own")
     resize: str = setting("crop", "how another aspect ratio is made square", choices=RESIZE_RULES)
+    background: str = setting("white", "what transparent pixels become", choices=BACKGROUNDS)
+    depth: int = setting(16, "bits that greys of 16-bit files use, such as 12: the largest value becomes white")
+    min_images: int = setting(0, "leave out classes with fewer training images than this")
+    class_order: str = setting(
+        "natural",
+        "how classes of an image folder are numbered: natural is 0, 90, 180; alphabetical is 0, 180, 90, as in runs of "
+        "before 2026-11-28",
+        choices=CLASS_ORDERS,
+    )
     test_fraction: float = setting(0.2, "share held out for test when the data set has no test split")
     validation_fraction: float = setting(0.1, "share of train held out to choose the best checkpoint")
     split_seed: int = setting(0, "seed of the held-out parts; the same for every --seed, so that runs compare")
@@ -70,6 +83,8 @@ class DataConfig(Section):
 
     def check(self) -> None:
         require(0 <= self.image_size <= 8192, "image_size", self.image_size, "0 (as stored) to 8192 pixels")
+        require(8 <= self.depth <= 16, "depth", self.depth, "from 8 to 16 bits")
+        require(0 <= self.min_images <= 10**6, "min_images", self.min_images, "from 0 to 1000000")
         require(self.channels in (0, 1, 3), "channels", self.channels, "0 (as stored), 1 (grey) or 3 (RGB)")
         require(0 < self.test_fraction < 0.9, "test_fraction", self.test_fraction, "above 0 and below 0.9")
         require(
@@ -302,7 +317,11 @@ class Config(Section):
                 f"the config has format {found!r}; this simo2 reads formats up to {FORMAT}. Update simo2."
             )
         body = {key: value for key, value in data.items() if key != "format"}
-        return cast(Config, read_section(cls, from_format_1(body) if found < 2 else body, "config"))
+        body = from_format_1(body) if found < 2 else body
+        images = body.get("data")
+        if isinstance(images, Mapping) and "class_order" not in images:  # of before it was a setting
+            body = {**body, "data": {**images, "class_order": "alphabetical"}}
+        return cast(Config, read_section(cls, body, "config"))
 
 
 def all_settings() -> Iterator[Setting]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from simo2_core.config import Config
+from simo2_core.data.dataset import FEW_CLASSES
 from simo2_core.data.facts import DatasetFacts
 from simo2_core.data.placement import Machine, choose_placement, human_bytes
 from simo2_core.findings import Finding
@@ -15,7 +16,7 @@ def preflight(config: Config, facts: DatasetFacts, machine: Machine) -> list[Fin
     findings = [
         *_splits(config, facts),
         *_files(facts),
-        *(_views(config) if config.data.labels == "none" else _pairs(config, facts)),
+        *(_views(config, facts) if config.data.labels == "none" else _pairs(config, facts)),
         *_objective(config, facts),
         *_image_size(config, facts),
         *_room(facts, machine),
@@ -27,17 +28,28 @@ def _pairs(config: Config, facts: DatasetFacts) -> list[Finding]:
     return [*_classes(config, facts), *_class_sizes(config, facts), *_dimensions(config, facts)]
 
 
-def _views(config: Config) -> list[Finding]:
+def _views(config: Config, facts: DatasetFacts) -> list[Finding]:
     """Without labels, all that an encoder can learn is what the views of an image have in common."""
+    found = []
+    if facts.classes < 2:
+        found.append(
+            Finding(
+                "warning",
+                "one-class",
+                "all images are of one class: a kNN of 100% says nothing here.",
+                "Measure with labelled images: simo2 eval RUN --data OTHER.",
+            )
+        )
     if config.get("crop") < 1:
-        return []
+        return found
     return [
+        *found,
         Finding(
             "warning",
             "weak-views",
             "labels are none and the views of an image hardly differ: nothing is cropped.",
             "Use --crop 0.2 and, for photographs, --hue 0.1 --greyscale 0.2 --brightness 0.4 --contrast 0.4.",
-        )
+        ),
     ]
 
 
@@ -90,16 +102,20 @@ def _files(facts: DatasetFacts) -> list[Finding]:
                 "Remove them, or put their images in.",
             )
         )
-    return findings
+    known = (note for note in facts.notes if note.code != FEW_CLASSES)
+    return [*findings, *(Finding("warning", note.code, note.message, note.cure) for note in known)]
 
 
 def _classes(config: Config, facts: DatasetFacts) -> list[Finding]:
     drawn = config.classes_per_batch(facts.classes)
+    why = next((note for note in facts.notes if note.code == FEW_CLASSES), None)
+    if facts.classes < 2 and why is not None:
+        return [Finding("error", FEW_CLASSES, why.message, why.cure)]
     if facts.classes < 2 or drawn < 2:
         return [
             Finding(
                 "error",
-                "few-classes",
+                FEW_CLASSES,
                 f"a batch would hold {drawn} of {facts.classes} classes; the loss compares at least 2.",
                 "Use a data set with more classes."
                 if facts.classes < 2

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +18,7 @@ from simo2_core.data.cache import (
     NoRoom,
     build_entry,
     digest_of_all,
+    entry_key,
     entry_path,
     in_use,
     open_entry,
@@ -23,8 +26,9 @@ from simo2_core.data.cache import (
     stored_facts,
     telling,
 )
-from simo2_core.data.dataset import Skipped
-from simo2_core.data.decode import Rule, UnreadableImage, backend, probe_image
+from simo2_core.data.dataset import Note, Skipped, are_decoded
+from simo2_core.data.decode import Rule, backend, can_decode, decoders
+from simo2_core.data.headers import settle_rule
 from simo2_core.data.on_demand import OnDemandImages
 from simo2_core.data.pixels import drop_rows, make_file
 from simo2_core.data.pool import chunks, cpus, run_tasks
@@ -35,8 +39,8 @@ from simo2_core.data.upkeep import remove_older, require_room
 from simo2_core.data.worker import DecodeJob, DecodeTask, DigestJob
 from simo2_core.errors import DataError
 
-_PROBED = 64
-"""Images whose header is read to learn a size that the source does not declare."""
+NOTES = "notes.json"
+"""Beside the images of an entry: what was chosen for the user when it was made."""
 _TASK = 500
 """Images a task: long enough to hide its overhead, short enough for a smooth progress bar."""
 _WORTH_A_PROCESS = 2000
@@ -55,13 +59,17 @@ def cached_entry(
     Raises:
         DataError: the split is missing, unlabelled or unreadable.
     """
-    key, name = entry_key_of(source, split, config, rule), f"{source.name} {split}"
+    decoder = rule.decoder if rule is not None else choose_decoder(source, config)
+    if not can_decode(decoder) and open_entry(entry_path(entry_key_of(source, split, config, rule, decoder))) is None:
+        decoder = backend()
+        rule = None if rule is None else replace(rule, decoder=decoder)
+    key, name = entry_key_of(source, split, config, rule, decoder), f"{source.name} {split}"
     path = entry_path(key)
     entry = open_entry(path)
     if entry is not None and is_of_now(entry, source, split, report, workers):
         entry = in_use(entry)
     else:
-        builder = _Builder(source, split, config, rule, report, workers)
+        builder = _Builder(source, split, config, rule, decoder, report, workers)
         try:
             entry = build_entry(key, builder.fill, name=name, report=report, stale=entry)
         except NoRoom as error:
@@ -115,9 +123,40 @@ def _workers(images: int, given: int | None) -> int:
     return cpus() if images >= _WORTH_A_PROCESS else 0
 
 
-def entry_key_of(source: Source, split: str, config: DataConfig, rule: Rule | None) -> Mapping[str, Any]:
+def entry_in_memory(split: Split, config: DataConfig, name: str) -> Entry:
+    """The images of a split that are pixels already, sorted by class; nothing is cached."""
+    assert split.pixels is not None
+    order = labelled_order(split, config, name)
+    images = np.ascontiguousarray(split.pixels[order])
+    counts = np.bincount(split.labels, minlength=len(split.class_names)).astype(np.int64)
+    return Entry(Path(), images, counts, split.class_names, (), hashlib.sha256(images.tobytes()).hexdigest())
+
+
+def notes_of(entry: Entry) -> tuple[Note, ...]:
+    """What was chosen for the user when an entry was made: the size of its images, say."""
+    if not are_decoded(entry.images):
+        return cast(OnDemandImages, entry.images).notes
+    return tuple(Note(**item) for item in stored_facts(entry.path / NOTES).get("notes", ()))
+
+
+def decoder_of(entry: Entry) -> str:
+    """What decoded the images of an entry."""
+    return str(entry_key(entry.path).get("decoder") or backend())
+
+
+def choose_decoder(source: Source, config: DataConfig) -> str:
+    """What decodes JPEG files: what is best here, but what the training images in the cache were decoded by."""
+    for decoder in decoders():
+        if (entry_path(entry_key_of(source, config.train_split, config, None, decoder)) / "entry.json").exists():
+            return decoder
+    return backend()
+
+
+def entry_key_of(
+    source: Source, split: str, config: DataConfig, rule: Rule | None, decoder: str = ""
+) -> Mapping[str, Any]:
     """Everything that decides the bytes of an entry."""
-    return {
+    key: dict[str, Any] = {
         "name": source.origin,
         "split": split,
         "identity": source.identity(split),
@@ -125,9 +164,15 @@ def entry_key_of(source: Source, split: str, config: DataConfig, rule: Rule | No
         "size": config.image_size if rule is None else [rule.height, rule.width],
         "channels": config.channels if rule is None else rule.channels,
         "resize": config.resize,
-        "decoder": backend(),
+        "decoder": decoder or backend(),
         "order": config.split_seed,
     }
+    if rule is None and config.class_order == "natural" and not (config.image_size and config.channels):
+        key["headers"] = "all"  # runs of before 2026-11-28 keep the entries whose shape 64 headers settled
+    if config.min_images:
+        key["min_images"] = [config.min_images, config.train_split]
+    changed = {"background": "white", "depth": 16}
+    return key | {name: getattr(config, name) for name, usual in changed.items() if getattr(config, name) != usual}
 
 
 class _Builder:
@@ -139,17 +184,20 @@ class _Builder:
         split: str,
         config: DataConfig,
         rule: Rule | None,
+        decoder: str,
         report: Report,
         workers: int | None,
     ) -> None:
         self._source, self._split, self._config, self._rule = source, split, config, rule
+        self._decoder = decoder
         self._report, self._workers = report, workers
 
     def fill(self, folder: Path) -> Filled:
         """Writes images.npy; returns what else the entry holds."""
         stamp = self._source.stamp(self._split)
         split = self._source.split(self._split)
-        rule = self._rule or settle_rule(split, self._config, self._source.name)
+        rule, notes = self._settle(split)
+        store_facts(folder / NOTES, {"notes": [asdict(note) for note in notes]})
         classes = len(split.class_names)
         order = labelled_order(split, self._config, self._source.name)
         shape = (len(order), *rule.shape)
@@ -168,12 +216,19 @@ class _Builder:
     def stream(self, path: Path) -> Entry:
         """The split without a cache: an entry whose images are decoded when they are asked for."""
         split = self._source.split(self._split)
-        rule = self._rule or settle_rule(split, self._config, self._source.name)
+        rule, notes = self._settle(split)
         order = labelled_order(split, self._config, self._source.name)
         images = OnDemandImages(split, order, rule, self._workers)
+        images.notes = notes
         counts = np.bincount(split.labels, minlength=len(split.class_names)).astype(np.int64)
         identity = self._source.identity(self._split)
         return Entry(path, cast(NDArray[np.uint8], images), counts, split.class_names, (), identity)
+
+    def _settle(self, split: Split) -> tuple[Rule, tuple[Note, ...]]:
+        if self._rule is not None:
+            return self._rule, ()
+        name = self._source.name
+        return settle_rule(split, self._config, name, decoder=self._decoder, workers=self._workers)
 
     def _decode(
         self, split: Split, rule: Rule, order: NDArray[np.int64], path: Path
@@ -206,54 +261,17 @@ def labelled_order(split: Split, config: DataConfig, name: str) -> NDArray[np.in
     if unlabelled:
         raise DataError(
             f"{unlabelled:,} of {len(split.labels):,} images of {name} {split.name!r} have no label. "
-            "The loss builds its pairs from labels: choose labelled splits with --train-split and --test-split, or "
-            f"train without labels: --labels none --views-split {split.name}."
+            "Choose labelled splits with --train-split and --test-split (hold-out takes some of train); those without "
+            f"labels can be trained on beside them: --labels none --views-split {split.name}."
         )
     return class_order(split.labels, len(split.class_names), split_seed=config.split_seed)
 
 
-def settle_rule(split: Split, config: DataConfig, name: str) -> Rule:
-    """The size and channels that all images get: those asked for, else the data set's own.
-
-    Raises:
-        DataError: the images have several sizes and none was asked for.
-    """
-    height, width, channels = split.own_shape
-    if config.image_size:
-        height = width = config.image_size
-    channels = config.channels or channels
-    if height is None or width is None or channels is None:
-        shapes = _probe(split, name)
-        channels = channels or max(shape[2] for shape in shapes)
-        sizes = {shape[:2] for shape in shapes}
-        if height is None or width is None:
-            if len(sizes) > 1:
-                smallest = min(min(size) for size in sizes)
-                raise DataError(
-                    f"the images of {name} have different sizes, the smallest side {smallest} pixels. "
-                    f"Say what to resize them to, for example --image-size {_friendly(smallest)}."
-                )
-            ((height, width),) = sizes
-    return Rule(height=height, width=width, channels=channels, resize=config.resize)
-
-
-def _friendly(side: int) -> int:
-    return max((size for size in (8, 16, 28, 32, 48, 64, 96, 128, 160, 224) if size <= side), default=side)
-
-
-def _probe(split: Split, name: str) -> list[tuple[int, int, int]]:
-    count = len(split.records)
-    rows = np.unique(np.linspace(0, count - 1, min(count, _PROBED)).astype(np.int64))
-    shapes, reason = [], ""
-    for data in split.records.take(rows).images():
-        try:
-            if not isinstance(data, OSError):
-                shapes.append(probe_image(data))
-        except UnreadableImage as error:
-            reason = f" ({error})"
-    if not shapes:
-        raise DataError(f"none of {len(rows)} images of {name} that were tried can be read{reason}. Check the files.")
-    return shapes
+def names_of_rows(split: Split, config: DataConfig, name: str, entry: Entry) -> list[str]:
+    """The name of each row of the entry of a split, unique in its source."""
+    given, left_out = split.records.names(), {item.name for item in entry.skipped}
+    order = labelled_order(split, config, name).tolist()
+    return [split.prefix + given[row] for row in order if given[row] not in left_out]
 
 
 def _refuse_lost_classes(counts: NDArray[np.int64], split: Split, name: str, bad: list[tuple[int, str, str]]) -> None:

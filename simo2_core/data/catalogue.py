@@ -15,12 +15,10 @@ from simo2_core.config import DataConfig
 from simo2_core.data.build import entry_key_of
 from simo2_core.data.cache import entry_key, entry_path, open_entry
 from simo2_core.data.facts import DatasetFacts
-from simo2_core.data.progress import silent
 from simo2_core.data.sources.digits import CLASS_NAMES, load_digits
 from simo2_core.data.sources.folder import FolderSource, is_folder
+from simo2_core.data.sources.open import open_on_disk
 from simo2_core.data.sources.prepared import Prepared, TfdsName, data_dirs, find
-from simo2_core.data.sources.source import Source
-from simo2_core.data.sources.tfds import TfdsSource
 from simo2_core.data.upkeep import list_entries
 from simo2_core.errors import DataError
 from simo2_core.paths import user_path
@@ -114,6 +112,7 @@ def _describe_folder(source: FolderSource) -> Description:
     ]
     if source.empty_classes:
         notes.append(f"folders without an image: {', '.join(source.empty_classes)}")
+    notes += [f"{note.message} {note.cure}".strip() for note in source.notes]
     return Description(
         name=source.name,
         kind="folder",
@@ -181,22 +180,12 @@ def expected_facts(
     splits: tuple[str, ...] = (),
 ) -> DatasetFacts:
     """What a preset says of its data set, with what the disk says of it: for a pre-flight before anything is loaded."""
-    to_write = 0 if config.dataset == "digits" or _is_decoded(config) else images * math.prod(image_shape)
+    to_write = 0 if _is_decoded(config) else images * math.prod(image_shape)
     return DatasetFacts(classes=classes, image_shape=image_shape, images=images, splits=splits, to_write=to_write)
 
 
 def _is_decoded(config: DataConfig) -> bool:
-    source = source_on_disk(config)
-    return source is not None and entry_path(entry_key_of(source, config.train_split, config, None)).is_dir()
-
-
-def source_on_disk(config: DataConfig) -> Source | None:
-    """Where the images of `config` lie; None for a TFDS data set that is not prepared.
-
-    Raises:
-        DataError: the folder is gone or unfit.
-    """
-    if is_folder(config.dataset):
-        return FolderSource(user_path(config.dataset))
-    found = find(TfdsName.parse(config.dataset), config.data_dir)
-    return TfdsSource(found[0], config.image_key, config.label_key, silent) if found else None
+    source = open_on_disk(config)
+    if source is None:
+        return False
+    return source.in_memory or entry_path(entry_key_of(source, config.train_split, config, None)).is_dir()

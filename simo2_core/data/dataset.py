@@ -8,9 +8,17 @@ rows in each class block, so holding out validation copies nothing, and drawing 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from simo2_core.data.fingerprint import same_images
+
+
+def are_decoded(images: Any) -> bool:
+    """Whether images lie in memory or on a disk, and are not decoded when they are asked for."""
+    return isinstance(images, np.ndarray)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +72,20 @@ class Skipped:
     reason: str
 
 
+FEW_CLASSES = "few-classes"
+"""The code of a note on why a source has fewer than two classes: an error where labels make the pairs."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """One thing to know of the data before a run: what is not used, what was chosen, what looks wrong."""
+
+    code: str
+    """A stable word to match on."""
+    message: str
+    cure: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """A data set ready to train on."""
@@ -78,18 +100,26 @@ class Dataset:
     std: NDArray[np.float32]
     """(ch,) standard deviation of the training part in [0, 1], never 0."""
     fingerprint: str
-    """Changes whenever an image, a label or the cut into parts does."""
+    """Changes whenever an image, a label or the cut into parts does: see `fingerprint.py`."""
+    former: str = ""
+    """The fingerprint as simo2 made it before 2026-11-28, for runs of that time."""
     views: Part | None = None
-    """Images to train on without labels, all of one class; None where `train` serves for that too."""
+    """Images to train on without labels, none of which is evaluated; None where `train` serves for that too."""
     skipped: tuple[Skipped, ...] = ()
     """Files that could not be read, of all parts."""
     empty_classes: tuple[str, ...] = ()
     """Folders that would be classes but hold no image."""
+    notes: tuple[Note, ...] = ()
+    """What to know of it before a run."""
 
     @property
     def parts(self) -> dict[str, Part]:
         """`train`, `validation` and `test` by name."""
         return {"train": self.train, "validation": self.validation, "test": self.test}
+
+    def is_that_of(self, fingerprint: str) -> bool:
+        """Whether a run with this `fingerprint` was trained on these images: see `fingerprint.same_images`."""
+        return fingerprint == self.former or same_images(fingerprint, self.fingerprint)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

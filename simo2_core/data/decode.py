@@ -82,6 +82,18 @@ def backend() -> str:
     return "simplejpeg+opencv" if _installed() and os.environ.get("SIMO2_DECODER") != "pillow" else "pillow"
 
 
+def decoders() -> tuple[str, ...]:
+    """Those whose pixels are taken from a cache, the best first: all, but for SIMO2_DECODER."""
+    best = backend()
+    forced = "SIMO2_DECODER" in os.environ
+    return (best,) if forced else (best, *(other for other in DECODERS if other != best))
+
+
+def can_decode(decoder: str) -> bool:
+    """Whether `decoder`, of `DECODERS`, is installed here."""
+    return decoder != DECODERS[0] or _installed()
+
+
 @functools.cache
 def _installed() -> bool:
     return bool(importlib.util.find_spec("simplejpeg") and importlib.util.find_spec("cv2"))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from simo2_core.data.dataset import Dataset, Skipped
+from simo2_core.data.dataset import Dataset, Note, Skipped, are_decoded
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,6 +31,8 @@ class DatasetFacts:
     """Files that cannot be read."""
     empty_classes: tuple[str, ...] = ()
     """Folders that would be classes but hold no image."""
+    notes: tuple[Note, ...] = ()
+    """What else to know of the images."""
 
     @property
     def size(self) -> int:
@@ -42,7 +44,7 @@ class DatasetFacts:
         """The facts of a data set that is loaded: what is not in the cache by now did not fit."""
         parts = (dataset.train, dataset.validation, dataset.test, dataset.views)
         images = sum(len(part) for part in parts if part is not None)
-        cached = isinstance(dataset.train.images, np.ndarray)
+        cached = are_decoded(dataset.train.images)
         return cls(
             classes=len(dataset.class_names),
             image_shape=dataset.image_shape,
@@ -51,4 +53,5 @@ class DatasetFacts:
             train_counts=dataset.train.counts,
             skipped=dataset.skipped,
             empty_classes=dataset.empty_classes,
+            notes=dataset.notes,
         )

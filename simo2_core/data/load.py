@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simo2_core.config import HOLD_OUT, DataConfig
-from simo2_core.data.cache import Entry, store_facts, stored_facts
-from simo2_core.data.dataset import Dataset, Part
+from simo2_core.data.cache import Entry
+from simo2_core.data.dataset import Dataset, Note, Part, are_decoded
+from simo2_core.data.fingerprint import make_fingerprint
 from simo2_core.data.progress import Report, silent
-from simo2_core.data.sources.digits import CLASS_NAMES, load_digits
+from simo2_core.data.sources.open import open_source
 from simo2_core.data.sources.source import Source, WithoutLabels
-from simo2_core.data.split import Cut, class_order, cut_classes
-from simo2_core.data.statistics import channel_histogram, mean_and_std
+from simo2_core.data.split import Cut, cut_classes
+from simo2_core.data.statistics import mean_and_std
+from simo2_core.data.survey import Survey, describe, equal_images, survey
 from simo2_core.errors import DataError
-from simo2_core.paths import user_path
 
 if TYPE_CHECKING:
     from simo2_core.data.decode import Rule
@@ -36,84 +39,50 @@ def load_dataset(config: DataConfig, *, report: Report = silent, workers: int | 
     Raises:
         DataError: it is missing, unreadable or unfit; the message names the cure.
     """
-    if config.dataset == "digits":
-        return _digits(config)
     source = open_source(config, report=report)
-    return _from_source(source, config, report, workers)
-
-
-def open_source(config: DataConfig, *, report: Report = silent) -> Source:
-    """Where the images of `config` lie, preparing a TFDS data set that is not on disk yet.
-
-    Raises:
-        DataError: no folder and no data set of that name; the message has the nearest names.
-    """
-    from simo2_core.data.sources.folder import FolderSource, is_folder
-
-    if is_folder(config.dataset):
-        return FolderSource(user_path(config.dataset))
-    from simo2_core.data.prepare import find_or_prepare
-    from simo2_core.data.sources.tfds import TfdsSource
-
-    prepared = find_or_prepare(config.dataset, config.data_dir, report=report)
-    return TfdsSource(prepared, config.image_key, config.label_key, report)
-
-
-def _digits(config: DataConfig) -> Dataset:
-    if config.views_split is not None:
-        raise DataError(f"digits has no split {config.views_split!r}: leave out --views-split to draw views of train.")
-    images, labels = load_digits()
-    order = class_order(labels, len(CLASS_NAMES), split_seed=config.split_seed)
-    images = np.ascontiguousarray(images[order])
-    counts = np.bincount(labels).astype(np.int64)
-    cut = _cut(counts, config, CLASS_NAMES, hold_out_test=True)
-    train, validation, test = _parts(images, counts, cut)
-    mean, std = mean_and_std(channel_histogram(train))
-    fingerprint = _fingerprint(hashlib.sha256(images.tobytes()).hexdigest(), counts, cut)
-    return Dataset("digits", CLASS_NAMES, train, validation, test, mean, std, fingerprint)
-
-
-def _from_source(source: Source, config: DataConfig, report: Report, workers: int | None) -> Dataset:
-    from simo2_core.data.sources.folder import FolderSource
-
+    _refuse_shared(source, config)
     entries = entries_of(source, config, report, workers)
     entry, names = entries["train"], entries["train"].class_names
-    cut = _cut(
-        entry.counts, config, names,
-        hold_out_test="test" not in entries, hold_out_validation="validation" not in entries,
-    )  # fmt: skip
-    train, validation, test = _parts(entry.images, entry.counts, cut)
-    if "validation" in entries:
-        validation = _whole(entries["validation"])
-    if "test" in entries:
-        test = _whole(entries["test"])
-    views = _views(source, config, entry, report, workers)
-    mean, std = _statistics(entry, cut, train)
-    used = [*entries.values(), *([views] if views else [])]
+    cut = cut_classes(
+        entry.counts,
+        validation_fraction=config.validation_fraction if "validation" not in entries else None,
+        test_fraction=config.test_fraction if "test" not in entries else None,
+        class_names=names,
+    )
+    parts = _parts(entry.images, entry.counts, cut)
+    parts |= {part: _whole(entries[part]) for part in ("validation", "test") if part in entries}
+    seen = {part: survey(found, parts[part] if part == "train" else None, f"{source.name} {part}", report)
+            for part, found in entries.items()}  # fmt: skip
+    mean, std = mean_and_std(seen["train"].histogram)
+    views = _views_entry(source, config, entry, report, workers)
+    used = {**entries, **({"views": views} if views else {})}
+    drawn = _without_evaluated(source, config, views, entries, parts) if views else None
+    left_out = len(views.images) - len(drawn) if views is not None and drawn is not None else 0
     return Dataset(
         source.name,
         names,
-        train,
-        validation,
-        test,
-        mean,
-        std,
-        _fingerprint(*(item.sha256 for item in used), *(item.counts for item in used), cut),
-        views=None if views is None else _whole(views),
-        skipped=tuple(skipped for item in used for skipped in item.skipped),
-        empty_classes=source.empty_classes if isinstance(source, FolderSource) else (),
+        **parts,
+        mean=mean,
+        std=std,
+        fingerprint=_fingerprint(source, config, used, cut, left_out),
+        former=_former(used, cut) if not left_out else "",
+        views=drawn,
+        skipped=tuple(skipped for item in used.values() for skipped in item.skipped),
+        empty_classes=source.empty_classes,
+        notes=(*source.notes, *alike(names), *_chosen(entry), *_looks(parts, entries, seen)),
     )
 
 
 def splits_of(source: Source, config: DataConfig) -> dict[str, str]:
     """By part, the split of the source that it is; a part that is not there is cut from that of train."""
-    from simo2_core.data.sources.folder import FolderSource
-
     splits = {"train": config.train_split}
-    test_split = config.test_split or _own_test_split(source, config)
+    own = (split for split in source.roles.get("test", ()) if split != config.train_split)
+    test_split = config.test_split or next(own, None)
     # a folder called val beside one called test says which images validate; a split of TFDS has to be asked for
-    if isinstance(source, FolderSource) and "validation" in source.splits and test_split != "validation":
-        splits["validation"] = "validation"
+    for split in source.roles.get("validation", ()):
+        if split not in (test_split, config.train_split):
+            splits["validation"] = split
+            break
     if test_split and test_split != HOLD_OUT:
         splits["test"] = test_split
     return splits
@@ -123,83 +92,151 @@ def entries_of(
     source: Source, config: DataConfig, report: Report = silent, workers: int | None = None
 ) -> dict[str, Entry]:
     """The decoded images of each of `splits_of`, of train first: they settle the size of all."""
-    from simo2_core.data.build import cached_entry
+    from simo2_core.data.build import cached_entry, entry_in_memory
 
     entries: dict[str, Entry] = {}
     for part, split in splits_of(source, config).items():
+        if source.in_memory:
+            entries[part] = entry_in_memory(source.split(split), config, source.name)
+            continue
         rule = _rule_of(entries["train"], config) if entries else None
         entries[part] = cached_entry(source, split, config, rule=rule, report=report, workers=workers)
     return entries
 
 
-def _views(source: Source, config: DataConfig, train: Entry, report: Report, workers: int | None) -> Entry | None:
-    from simo2_core.data.build import cached_entry
+def _refuse_shared(source: Source, config: DataConfig) -> None:
+    """Raises DataError where what is measured on is trained on."""
+    splits = splits_of(source, config)
+    for part, split in splits.items():
+        for other in list(splits)[: list(splits).index(part)]:
+            shared = source.shared(splits[other], split)
+            if shared:
+                raise DataError(
+                    f"{shared:,} images of {source.name} are in {splits[other]!r}, which is the {other} split, and in "
+                    f"{split!r}, which is the {part} split. Choose splits that share none, or let a part of train be "
+                    f"held out: --test-split {HOLD_OUT}."
+                )
 
-    if config.views_split is None:
+
+def _views_entry(source: Source, config: DataConfig, train: Entry, report: Report, workers: int | None) -> Entry | None:
+    """The images of the split that views are drawn from, all of one class; None for those of train."""
+    from simo2_core.data.build import cached_entry, entry_in_memory
+
+    if config.views_split is None or (source.in_memory and config.views_split == config.train_split):
         return None
     rule = _rule_of(train, config)
-    return cached_entry(WithoutLabels(source), config.views_split, config, rule=rule, report=report, workers=workers)
+    views = WithoutLabels(source)
+    if source.in_memory:
+        return entry_in_memory(views.split(config.views_split), config, source.name)
+    return cached_entry(views, config.views_split, config, rule=rule, report=report, workers=workers)
+
+
+def _without_evaluated(
+    source: Source, config: DataConfig, views: Entry, entries: Mapping[str, Entry], parts: Mapping[str, Part]
+) -> Part:
+    """The images to draw views from: those of `views` that neither validate nor test."""
+    from simo2_core.data.build import names_of_rows
+
+    assert config.views_split is not None
+    splits = splits_of(source, config)
+    if not any(source.shared(config.views_split, split) for split in splits.values()):
+        return _whole(views)
+    evaluated: set[str] = set()
+    for part in ("validation", "test"):
+        lies_in = part if part in entries else "train"
+        names = names_of_rows(source.split(splits[lies_in]), config, source.name, entries[lies_in])
+        evaluated.update(names[row] for row in parts[part].rows.tolist())
+    names = names_of_rows(source.unlabelled(config.views_split), config, source.name, views)
+    rows = np.array([row for row, name in enumerate(names) if name not in evaluated], np.int64)
+    if not len(rows):
+        raise DataError(
+            f"every image of {config.views_split!r} of {source.name} is evaluated: there is none to draw views from. "
+            "Leave out --views-split, or choose another."
+        )
+    return Part(views.images, rows, np.ones(len(rows), np.int64))
 
 
 def _rule_of(train: Entry, config: DataConfig) -> Rule:
-    from simo2_core.data.decode import Rule
+    from simo2_core.data.build import decoder_of
+    from simo2_core.data.headers import rule_of
 
-    height, width, channels = train.images.shape[1:]
-    return Rule(height=height, width=width, channels=channels, resize=config.resize)
-
-
-def _own_test_split(source: Source, config: DataConfig) -> str | None:
-    """What the source offers for testing: `test`, else `validation`, which then is what papers report."""
-    for split in ("test", "validation"):
-        if split in source.splits and split != config.train_split:
-            return split
-    return None
+    return rule_of(config, train.images.shape[1:], decoder_of(train))
 
 
-def _cut(
-    counts: NDArray[np.int64],
-    config: DataConfig,
-    class_names: tuple[str, ...],
-    *,
-    hold_out_test: bool,
-    hold_out_validation: bool = True,
-) -> Cut:
-    return cut_classes(
-        counts,
-        validation_fraction=config.validation_fraction if hold_out_validation else None,
-        test_fraction=config.test_fraction if hold_out_test else None,
-        class_names=class_names,
-    )
-
-
-def _parts(images: NDArray[np.uint8], counts: NDArray[np.int64], cut: Cut) -> tuple[Part, Part, Part]:
+def _parts(images: NDArray[np.uint8], counts: NDArray[np.int64], cut: Cut) -> dict[str, Part]:
     starts = np.cumsum(counts) - counts
-    return (
-        Part(images, starts, cut.train),
-        Part(images, starts + cut.train, cut.validation),
-        Part(images, starts + cut.train + cut.validation, cut.test),
-    )
+    return {
+        "train": Part(images, starts, cut.train),
+        "validation": Part(images, starts + cut.train, cut.validation),
+        "test": Part(images, starts + cut.train + cut.validation, cut.test),
+    }
 
 
 def _whole(entry: Entry) -> Part:
     return Part(entry.images, np.cumsum(entry.counts) - entry.counts, entry.counts)
 
 
-def _statistics(entry: Entry, cut: Cut, train: Part) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    path = entry.path / f"train-{_fingerprint(cut)[:16]}.json"
-    histogram = np.array(stored_facts(path).get("histogram", ()), np.int64)
-    if histogram.shape != (train.images.shape[-1], 256):
-        histogram = channel_histogram(train if isinstance(train.images, np.ndarray) else _sample(train))
-        store_facts(path, {"histogram": histogram.tolist()})
-    return mean_and_std(histogram)
+def _chosen(entry: Entry) -> tuple[Note, ...]:
+    """What was chosen for the user when the images were decoded."""
+    from simo2_core.data.build import notes_of
+
+    return notes_of(entry)
 
 
-def _sample(train: Part) -> Part:
-    """The first rows of each class, a few thousand in all: a mean is not worth decoding everything on demand."""
-    return Part(train.images, train.offsets, np.minimum(train.counts, max(1, 4096 // len(train.counts))))
+def alike(names: tuple[str, ...]) -> Iterator[Note]:
+    """Classes that may be one class, spelled in two ways."""
+    spelled: dict[str, list[str]] = {}
+    for name in names:
+        plain = unicodedata.normalize("NFKC", name).casefold()
+        spelled.setdefault(plain.replace("_", " ").replace("-", " ").strip(), []).append(name)
+    alike = [group for group in spelled.values() if len(group) > 1]
+    if alike:
+        listed = "; ".join(" and ".join(map(repr, group)) for group in alike[:3])
+        more = f"; and {len(alike) - 3} more" if len(alike) > 3 else ""
+        cure = "Put the images of each into one folder if they are one class."
+        yield Note("alike-classes", f"these are taken for different classes: {listed}{more}.", cure)
 
 
-def _fingerprint(*what: str | NDArray[np.int64] | Cut) -> str:
+def _looks(parts: Mapping[str, Part], entries: Mapping[str, Entry], seen: Mapping[str, Survey]) -> Iterator[Note]:
+    """What is wrong with the images themselves, and which of those that are evaluated were trained on."""
+    for part, found in seen.items():
+        yield from describe(found, part)
+    trained = seen["train"].digests[parts["train"].rows]
+    for part in ("validation", "test"):
+        digests = seen[part if part in entries else "train"].digests[parts[part].rows]
+        equal = equal_images(digests, trained)
+        if equal:
+            yield Note(
+                "equal-images",
+                f"{equal:,} of {len(digests):,} {part} images are equal to training images, pixel for pixel: "
+                f"what is measured on them is too good.",
+                "Remove one of each pair.",
+            )
+
+
+def _fingerprint(source: Source, config: DataConfig, used: Mapping[str, Entry], cut: Cut, views_left_out: int) -> str:
+    from simo2_core.data.build import decoder_of
+
+    splits = {**splits_of(source, config), "views": config.views_split or ""}
+    first = used["train"]
+    settings = [config.image_key, config.label_key, first.images.shape[1:], config.resize, config.background,
+                config.depth, config.split_seed, first.class_names, views_left_out]  # fmt: skip
+    files = _hash(
+        *(f"{part} {source.files(splits[part])}" for part in used),
+        repr(settings),
+        *(e.counts for e in used.values()),
+        cut,
+    )
+    decoded = all(are_decoded(entry.images) for entry in used.values())
+    pixels = _hash(_former(used, cut), str(views_left_out)) if decoded else None
+    return make_fingerprint(files, pixels, decoder_of(first))
+
+
+def _former(used: Mapping[str, Entry], cut: Cut) -> str:
+    return _hash(*(item.sha256 for item in used.values()), *(item.counts for item in used.values()), cut)
+
+
+def _hash(*what: str | NDArray[np.int64] | Cut) -> str:
     digest = hashlib.sha256()
     for item in what:
         if isinstance(item, Cut):

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simo2_core.data.dataset import Note
 from simo2_core.data.decode import Rule
 from simo2_core.data.pixels import make_file
 from simo2_core.data.placement import disk_free, human_bytes
@@ -42,6 +43,8 @@ class OnDemandImages:
         self.dtype = np.dtype(np.uint8)
         self.ndim = 4
         self.unreadable: set[int] = set()
+        self.notes: tuple[Note, ...] = ()
+        """What was chosen for the user when the rule was settled."""
         self._records, self._order = split.records, order
         self._labels = split.labels[order]
         folder, path, self._room = _make_buffer(len(order), rule)

@@ -11,7 +11,8 @@ class Progress:
     """A moment in preparing or decoding a data set."""
 
     stage: str
-    """`waiting`, `download`, `generate`, `labels`, `decode` or `verify`; `note` for something to tell the user."""
+    """`waiting`, `download`, `generate`, `labels`, `decode`, `statistics` or `verify`; `note` for something to tell
+    the user."""
     name: str
     """The data set, with its split where there is one; of a note its sentence."""
     done: int = 0

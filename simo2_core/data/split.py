@@ -76,7 +76,7 @@ def cut_classes(
         named = ", ".join(f"{class_names[c]!r} ({counts[c]})" for c in small[:3])
         raise DataError(
             f"{len(small)} of {len(counts)} classes have fewer than {needed} images: {named}. "
-            f"Each needs one for {' and '.join(parts)}: add images or remove the class."
+            f"Each needs one for {' and '.join(parts)}: add images, or leave such classes out: --min-images {needed}."
         )
     total = counts.astype(np.int64)
     test = np.zeros_like(total)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +11,9 @@ import numpy as np
 from simo2_core.config import DataConfig
 from simo2_core.data.build import digests_of
 from simo2_core.data.cache import Entry, digest_of_all, entry_key, open_entry, stored_digests
-from simo2_core.data.catalogue import source_on_disk
 from simo2_core.data.progress import Progress, Report, silent
 from simo2_core.data.sources.anew import prepare_anew
+from simo2_core.data.sources.open import open_on_disk
 from simo2_core.data.sources.prepared import Prepared
 from simo2_core.data.sources.shards import read_shard
 from simo2_core.data.sources.source import Source
@@ -108,7 +108,10 @@ def _held_against_source(entry: Entry, key: dict[str, object], data_dir: str | N
     features = key.get("features")
     image_key, label_key = features if isinstance(features, list) and len(features) == 2 else (None, None)
     config = DataConfig(dataset=dataset, data_dir=data_dir, image_key=image_key, label_key=label_key)
-    source = source_on_disk(config)
+    least = key.get("min_images")
+    if isinstance(least, list) and len(least) == 2:
+        config = replace(config, min_images=int(least[0]), train_split=str(least[1]))
+    source = open_on_disk(config)
     if source is None:
         return "", "what it was decoded from is not here"
     if source.identity(split) != key.get("identity"):

@@ -21,9 +21,10 @@ from simo2_core.analysis.classification import Classification, classification
 from simo2_core.analysis.few_shot import Estimate
 from simo2_core.analysis.geometry import class_gram
 from simo2_core.data.dataset import Dataset
+from simo2_core.data.fingerprint import same_images
 from simo2_core.data.labels import with_labels
 from simo2_core.data.progress import Report, silent
-from simo2_core.errors import ConfigError
+from simo2_core.errors import ConfigError, DataError
 from simo2_core.evaluation.augmented_probe import AugmentedProbe, augmented_probe
 from simo2_core.evaluation.evaluate import flatten_pixels
 from simo2_core.evaluation.features import Features, dataset_for, features_of, folder_of
@@ -138,6 +139,11 @@ def assess(
         RunError: the checkpoint is damaged, or the disk refuses.
     """
     whole = dataset_for(run, checkpoint, data, report=report)
+    if len(whole.class_names) < 2:
+        raise DataError(
+            f"the images of {whole.name} are of one class, so nothing can be measured by classes. "
+            "Name others, with labels: --data OTHER."
+        )
     seen = whole if data is not None else with_labels(whole, run.config.tune, run.config.seed)
     dataset = whole if all_labels else seen
     made = _features(folder_of(run, checkpoint, data), checkpoint, whole, dataset, say)
@@ -177,7 +183,7 @@ def summarise(assessments: Sequence[Assessment]) -> dict[str, dict[str, Estimate
     if len(assessments) < 2:
         raise ConfigError("one run has no mean and deviation; name two or more.")
     for other in assessments[1:]:
-        if other.fingerprint != assessments[0].fingerprint:
+        if not same_images(other.fingerprint, assessments[0].fingerprint):
             raise ConfigError(
                 f"{assessments[0].checkpoint} and {other.checkpoint} are measured on different images "
                 f"({assessments[0].data}, {other.data}), so a mean of them says nothing. Evaluate them apart."

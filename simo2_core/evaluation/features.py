@@ -83,7 +83,7 @@ def dataset_for(run: RunDirectory, checkpoint: Path, data: str | None, *, report
             f"images of {dataset.name} are {dataset.image_shape}; the encoder takes {tuple(meta['image_shape'])}. "
             "Train on images of that size."
         )
-    if data is None and meta["fingerprint"] != dataset.fingerprint:
+    if data is None and not dataset.is_that_of(str(meta["fingerprint"])):
         raise DataError(
             f"{dataset.name} has changed since {run.path} was trained, so its test images may have been trained on. "
             "Put the data back, or train again."

@@ -54,7 +54,7 @@ from simo2_core.train.plotting import Plotter
 from simo2_core.train.preparation import prepare
 from simo2_core.train.saving import Keeper
 from simo2_core.train.step import Call, TrainState, compile_call
-from simo2_core.train.telling import damage, disk_alarm, state_meta, steps_logged
+from simo2_core.train.telling import OTHER_IMAGES, damage, decoded_otherwise, disk_alarm, state_meta, steps_logged
 
 CALL_SECONDS = 0.25
 """How long a call should last: short enough that stop and pause feel instant, long enough to hide the host."""
@@ -74,6 +74,7 @@ class Job:
         self._ready.tell()
         self._recovery = newest_sound(run.checkpoints)
         self._weights: WeightsLoaded | None = None
+        self._trained_on = self.data.fingerprint
         self._go_to(self._recovery)
         self._feed = self._ready.feed(self.state)
         self._embed = compile_embed(self._step.network)
@@ -147,6 +148,7 @@ class Job:
 
     def _advice(self) -> Iterator[Event]:
         yield from damage(self._recovery, self.step)
+        yield from decoded_otherwise(self._trained_on, self.data, self.step)
         for finding in self._ready.findings:
             if finding.severity == "warning":
                 yield WarningRaised(step=self.step, code=finding.code, message=finding.message, cure=finding.cure)
@@ -170,10 +172,11 @@ class Job:
         arrays, meta = load(checkpoint)
         expected = name_leaves(self.state)
         require_same(arrays, expected, checkpoint)
-        if meta.get("fingerprint") != self.data.fingerprint:
+        self._trained_on = str(meta.get("fingerprint"))
+        if not self.data.is_that_of(self._trained_on):
             raise CheckpointError(
                 f"{checkpoint} was trained on other images than {self.data.name} holds now "
-                f"(fingerprint {meta.get('fingerprint')!r}, now {self.data.fingerprint!r}). Start a new run."
+                f"(fingerprint {self._trained_on!r}, now {self.data.fingerprint!r}). {OTHER_IMAGES} Start a new run."
             )
         structure = jax.tree.structure(self.state)
         state = TrainState(*jax.tree.unflatten(structure, [arrays[name] for name in expected]))
@@ -302,6 +305,7 @@ class Job:
         left = self.config.rollbacks - self._rollbacks
         yield RolledBack(step=self.step, from_step=bad, learning_rate=rate, left=left)
         yield from damage(self._recovery, self.step)
+        yield from decoded_otherwise(self._trained_on, self.data, self.step)
         yield self._compile()
 
     # -- endings

@@ -11,8 +11,15 @@ from numpy.typing import NDArray
 from simo2_core.checkpoints.recovery import Recovery
 from simo2_core.config import Config
 from simo2_core.data.dataset import Dataset
+from simo2_core.data.fingerprint import other_decoder
 from simo2_core.events import StepsLogged, WarningRaised
 from simo2_core.train.step import Measured
+
+OTHER_IMAGES = (
+    "If they are JPEG files and simplejpeg and OpenCV were installed since, set SIMO2_DECODER=pillow, so that they are "
+    "decoded as they were. If views were drawn of what is evaluated (--views-split), they no longer are."
+)
+"""What may have changed where a fingerprint has, though the files have not."""
 
 
 def steps_logged(
@@ -73,6 +80,20 @@ def damage(recovery: Recovery, step: int) -> Iterator[WarningRaised]:
     for _, reason in recovery.damaged:
         cure = f"The run goes on from step {step}; the damaged one is set aside as STEP.damaged."
         yield WarningRaised(step=step, code="checkpoint-damaged", message=reason, cure=cure)
+
+
+def decoded_otherwise(trained_on: str, data: Dataset, step: int) -> Iterator[WarningRaised]:
+    """A warning where something else decodes the JPEG files than when the run with that fingerprint was trained."""
+    decoders = other_decoder(trained_on, data.fingerprint)
+    if decoders:
+        then, now = decoders
+        yield WarningRaised(
+            step=step,
+            code="other-decoder",
+            message=f"the images were decoded by {then} when the run began and by {now} now: pixels at sharp edges of "
+            "JPEG files that are made smaller differ by up to 50 levels, others by one or two.",
+            cure="To go on with the same pixels, install what decoded them then, or set SIMO2_DECODER=pillow.",
+        )
 
 
 def disk_alarm(step: int, message: str) -> WarningRaised:

@@ -212,8 +212,8 @@ def _not_kept(dataset: Dataset) -> int:
 def _prepared_facts(name: str, dataset: Dataset) -> dict[str, Any]:
     parts = {part: len(rows) for part, rows in dataset.parts.items()}
     shape = "x".join(map(str, dataset.image_shape))
-    skipped = [dataclasses.asdict(item) for item in dataset.skipped]
-    return {"name": name, "image": shape, "classes": len(dataset.class_names), **parts, "skipped": skipped}
+    said = {name: [dataclasses.asdict(item) for item in getattr(dataset, name)] for name in ("skipped", "notes")}
+    return {"name": name, "image": shape, "classes": len(dataset.class_names), **parts, **said}
 
 
 def _prepared_lines(name: str, dataset: Dataset, needed: int) -> Iterable[str]:
@@ -230,6 +230,8 @@ def _prepared_lines(name: str, dataset: Dataset, needed: int) -> Iterable[str]:
         )
     else:
         yield f"{name}: ready. {contents}"
+    for note in dataset.notes:
+        yield f"  {note.message} {note.cure}".rstrip()
     if dataset.skipped:
         yield f"  {len(dataset.skipped)} files cannot be read and are left out:"
         for item in dataset.skipped:

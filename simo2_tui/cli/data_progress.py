@@ -11,6 +11,7 @@ _DOING = {
     "generate": "writing",
     "labels": "reading the labels of",
     "decode": "decoding",
+    "statistics": "looking at all images of",
     "verify": "verifying",
 }
 

@@ -15,9 +15,12 @@ from numpy.typing import NDArray
 from simo2_core.config import HOLD_OUT, Config, DataConfig
 from simo2_core.data.cache import cache_root
 from simo2_core.data.catalogue import expected_facts
+from simo2_core.data.dataset import Note
 from simo2_core.data.facts import DatasetFacts
+from simo2_core.data.load import alike, splits_of
 from simo2_core.data.placement import Machine, disk_free, host_memory_free
-from simo2_core.data.sources.folder import FolderSource, is_folder
+from simo2_core.data.sources.folder import is_folder
+from simo2_core.data.sources.open import open_source
 from simo2_core.data.sources.prepared import TfdsName, find
 from simo2_core.errors import DataError
 from simo2_core.paths import is_dir, user_path
@@ -44,7 +47,10 @@ def find_out(preset: Preset, config: Config, paces: Sequence[Pace] = (), *, scan
         scan: whether a folder may be listed now, which takes seconds where it holds a million files.
     """
     rows = [data_state(preset, config), _time(config, paces)]
-    facts = _facts(config, scan)
+    try:
+        facts = _facts(config, scan)
+    except DataError as error:
+        return [*rows, ("error", str(error))]
     if facts is None:
         return [*rows, *_device(config), ("info", "classes and sizes are known when the data have been read")]
     machine = Machine(device="cpu", device_free=host_memory_free(), disk_free=disk_free(cache_root()))
@@ -158,28 +164,47 @@ def _preset_facts(preset: Preset, data: DataConfig) -> DatasetFacts:
     return dataclasses.replace(facts, train_counts=np.full(preset.classes, each, np.int64))
 
 
-def _folder_facts(data: DataConfig) -> DatasetFacts | None:
-    counted = _count(str(user_path(data.dataset).absolute()))
-    if counted is None:
-        return None
-    counts, images, splits, empty = counted
-    held_out = (1 if "validation" in splits else 1 - data.validation_fraction) * (
-        1 if data.test_split != HOLD_OUT and (data.test_split or len(splits) > 1) else 1 - data.test_fraction
+def _folder_facts(data: DataConfig) -> DatasetFacts:
+    folder = str(user_path(data.dataset).absolute())
+    counted = _count(dataclasses.replace(data, dataset=folder))
+    held_out = (1 if "validation" in counted.parts else 1 - data.validation_fraction) * (
+        1 if "test" in counted.parts else 1 - data.test_fraction
     )
     facts = expected_facts(
-        data, classes=len(counts), image_shape=(data.image_size, data.image_size, data.channels or 3), images=images
+        data,
+        classes=len(counted.classes),
+        image_shape=(data.image_size, data.image_size, data.channels or 3),
+        images=counted.images,
     )
-    return dataclasses.replace(facts, train_counts=(counts * held_out).astype(np.int64), empty_classes=empty)
+    return dataclasses.replace(
+        facts,
+        train_counts=(counted.classes * held_out).astype(np.int64),
+        empty_classes=counted.empty,
+        notes=counted.notes,
+    )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Counted:
+    """What a folder of images holds."""
+
+    classes: NDArray[np.int64]
+    """(C,) images of each class of train."""
+    images: int
+    """Of all parts."""
+    parts: tuple[str, ...]
+    """Those with a folder of their own."""
+    empty: tuple[str, ...]
+    notes: tuple[Note, ...]
 
 
 @functools.lru_cache(maxsize=8)
-def _count(folder: str) -> tuple[NDArray[np.int64], int, tuple[str, ...], tuple[str, ...]] | None:
-    """Images of each class of train, images in all, splits, and folders without any; None for no folder of images."""
-    try:
-        source = FolderSource(Path(folder))
-    except DataError:
-        return None
-    parts = [source.split(name) for name in source.splits]
-    train = source.split("train")
-    counts = np.bincount(train.labels, minlength=len(train.class_names)).astype(np.int64)
-    return counts, sum(len(part.records) for part in parts), tuple(source.splits), tuple(source.empty_classes)
+def _count(data: DataConfig) -> _Counted:
+    """Raises DataError for no folder of images."""
+    source = open_source(data)
+    splits = splits_of(source, data)
+    opened = {part: source.split(split) for part, split in splits.items()}
+    train = opened["train"]
+    counts = np.bincount(train.labels[train.labels >= 0], minlength=len(train.class_names)).astype(np.int64)
+    images = sum(len(split.records) for split in opened.values())
+    return _Counted(counts, images, tuple(opened), source.empty_classes, (*source.notes, *alike(train.class_names)))

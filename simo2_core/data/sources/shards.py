@@ -69,6 +69,8 @@ class ShardRecords:
         """The encoded image of each record."""
         yield from self._values(lambda record: image_of(record, self.image_key))
 
+    heads = images
+
     def labels(self, label_key: str) -> NDArray[np.int32]:
         """(len(self),) label of each record."""
         return np.fromiter(self._values(lambda record: label_of(record, label_key)), np.int32, len(self))
@@ -92,6 +94,16 @@ class ShardRecords:
         for group in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(which)) + 1):
             shard = self.shards[which[group[0]]]
             yield shard.path, (rows[group] - starts[which[group[0]]] + shard.skip).tolist()
+
+
+def shared_records(first: Sequence[Shard], second: Sequence[Shard]) -> int:
+    """How many records two runs of shards have in common."""
+    return sum(
+        max(0, min(one.skip + one.take, other.skip + other.take) - max(one.skip, other.skip))
+        for one in first
+        for other in second
+        if one.path == other.path
+    )
 
 
 @dataclass(frozen=True)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simo2_core.config import DataConfig
 from simo2_core.data.pool import chunks, cpus, run_tasks
 from simo2_core.data.progress import Progress, Report
 from simo2_core.data.sources.anew import prepare_anew
 from simo2_core.data.sources.class_names import readable_names
-from simo2_core.data.sources.prepared import Prepared
-from simo2_core.data.sources.shards import FORMATS, LabelJob, Shard, ShardRecords
-from simo2_core.data.sources.source import Split
+from simo2_core.data.sources.prepared import Prepared, TfdsName, find
+from simo2_core.data.sources.shards import FORMATS, LabelJob, Shard, ShardRecords, shared_records
+from simo2_core.data.sources.source import Source, SourcePart, Split
 from simo2_core.errors import DataError, did_you_mean
 
 _TRANSPOSED = frozenset({"emnist"})
@@ -27,7 +29,7 @@ _WORTH_A_PROCESS = 50_000
 
 
 @dataclass(frozen=True, eq=False)
-class TfdsSource:
+class TfdsSource(Source):
     """One prepared version of a data set."""
 
     prepared: Prepared
@@ -49,6 +51,11 @@ class TfdsSource:
     def splits(self) -> tuple[str, ...]:
         """Those on disk; expressions such as `train[:10%]` and `train+validation` are taken as well."""
         return tuple(self.prepared.splits)
+
+    @property
+    def roles(self) -> Mapping[str, tuple[str, ...]]:
+        """`test`, else `validation`, which then is what papers report; nothing validates unless it is asked for."""
+        return {"test": tuple(split for split in ("test", "validation") if split in self.splits)}
 
     def identity(self, split: str) -> str:
         """A hash of the metadata and of name, size and time of each shard."""
@@ -72,20 +79,25 @@ class TfdsSource:
             raise DataError(f"{self.prepared.path} cannot be read: {error.strerror}. Check its permissions.") from None
         return hashlib.sha256(repr(changed).encode()).hexdigest()
 
+    def files(self, split: str) -> str:
+        """The name and version, and how many records each split has: they are the same in every format."""
+        return f"{self.prepared.full_name} {self.prepared.version} {split} {sorted(self.prepared.splits.items())}"
+
+    def shared(self, first: str, second: str) -> int:
+        """How many records two splits, or expressions of splits, have in common."""
+        if first in self.splits and second in self.splits:
+            return self.prepared.splits[first] if first == second else 0
+        info = self._info()
+        return shared_records(self._shards(info, first), self._shards(info, second))
+
     def split(self, split: str) -> Split:
         """The records of a split, or of a TFDS expression of splits, with their labels."""
-        import tensorflow_datasets as tfds
-
         if not self.prepared.readable:
             raise DataError(
                 f"{self.prepared.path} is stored as {self.prepared.format}, which needs TensorFlow; "
                 f"{', '.join(FORMATS)} do not. Prepare it elsewhere: simo2 data prepare {self.name} --data-dir DIR."
             )
-        try:
-            info = tfds.builder_from_directory(self.prepared.path).info
-        except Exception as error:  # TFDS raises many kinds for metadata that it cannot understand
-            shard = self.prepared.path / f"{self.prepared.name}-"
-            raise DataError(f"{self.prepared.path} is damaged: {_one_line(error)}. {prepare_anew(shard)}") from None
+        info = self._info()
         image_key, label_key = choose_features(info, self.image_key, self.label_key, self.name)
         image, label = info.features[image_key], info.features[label_key]
         if np.dtype(image.np_dtype) not in (np.uint8, np.uint16):
@@ -99,6 +111,15 @@ class TfdsSource:
             own_shape=tuple(image.shape),
             transposed=self.prepared.name in _TRANSPOSED,
         )
+
+    def _info(self) -> Any:
+        import tensorflow_datasets as tfds
+
+        try:
+            return tfds.builder_from_directory(self.prepared.path).info
+        except Exception as error:  # TFDS raises many kinds for metadata that it cannot understand
+            shard = self.prepared.path / f"{self.prepared.name}-"
+            raise DataError(f"{self.prepared.path} is damaged: {_one_line(error)}. {prepare_anew(shard)}") from None
 
     def _shards(self, info: Any, split: str) -> tuple[Shard, ...]:
         try:
@@ -164,3 +185,30 @@ def choose_features(info: Any, image_key: str | None, label_key: str | None, nam
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:200]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tfds(SourcePart):
+    """TFDS data sets."""
+
+    name: ClassVar[str] = "tfds"
+    summary: ClassVar[str] = "a data set of TFDS by its name[/config][:version], prepared where it is not yet"
+    last: ClassVar[bool] = True
+
+    @classmethod
+    def claims(cls, dataset: str) -> bool:
+        """Any name: one that TFDS does not have is refused with the nearest ones."""
+        return True
+
+    @classmethod
+    def is_on_disk(cls, config: DataConfig) -> bool:
+        """Whether a version that can be read is prepared."""
+        return any(prepared.readable for prepared in find(TfdsName.parse(config.dataset), config.data_dir))
+
+    @classmethod
+    def open(cls, config: DataConfig, report: Report) -> Source:
+        """Downloads and writes what is not on disk yet."""
+        from simo2_core.data.prepare import find_or_prepare
+
+        prepared = find_or_prepare(config.dataset, config.data_dir, report=report)
+        return TfdsSource(prepared, config.image_key, config.label_key, report)

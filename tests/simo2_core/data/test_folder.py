@@ -84,11 +84,16 @@ def test_readme_hidden_files_pipes_and_empty_classes_are_passed_over(make_folder
     assert not data.skipped
 
 
-def test_mixed_sizes_need_a_size_and_get_one_suggested(make_folder: MakeFolder) -> None:
-    root = make_folder(count=3, size=(40, 30))
+def test_mixed_sizes_get_a_size_that_is_said(make_folder: MakeFolder) -> None:
+    root = make_folder(count=5, size=(40, 30))
     (root / "cat" / "big.png").write_bytes(encoded(picture(9, (100, 50))))
-    with pytest.raises(DataError, match="--image-size 28"):
-        load_dataset(config(root))
+    data = load_dataset(config(root))
+    assert data.image_shape == (28, 28, 3)
+    for notes in (data.notes, load_dataset(config(root)).notes):  # from the cache as well
+        (note,) = notes
+        assert note.code == "image-size-chosen"
+        assert "11 images of 40×30 to 100×50 pixels are all made 28×28." in note.message
+        assert "--image-size" in note.cure
     assert load_dataset(config(root, image_size=24)).image_shape == (24, 24, 3)
 
 
@@ -217,19 +222,9 @@ def test_a_file_that_may_not_be_read_is_skipped(make_folder: MakeFolder) -> None
     assert skipped.name == "cat/0.png"
 
 
-@pytest.mark.parametrize(
-    ("classes", "message"),
-    [((), "no class"), (("alone",), "only the class 'alone'")],
-)
-def test_fewer_than_two_classes_are_refused(
-    classes: tuple[str, ...], message: str, make_folder: MakeFolder, tmp_path: Path
-) -> None:
-    (tmp_path / "images").mkdir(exist_ok=not classes)
-    if classes:
-        (tmp_path / "images").rmdir()
-        make_folder(classes)
-    with pytest.raises(DataError, match=message):
-        load_dataset(config(tmp_path / "images"))
+def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no class with images\. It is empty"):
+        load_dataset(config(tmp_path))
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:

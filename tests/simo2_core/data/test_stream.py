@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simo2_core.config import DataConfig
-from simo2_core.data.build import labelled_order, settle_rule
+from simo2_core.data.build import labelled_order
 from simo2_core.data.dataset import Part
 from simo2_core.data.decode import Rule
+from simo2_core.data.headers import settle_rule
 from simo2_core.data.load import load_dataset
 from simo2_core.data.on_demand import OnDemandImages
 from simo2_core.data.pool import Crew, even_chunks
@@ -119,7 +120,7 @@ def test_a_chunk_is_small_enough_and_at_least_a_step() -> None:
 def on_demand(root: Path, **changes: object) -> OnDemandImages:
     split = FolderSource(root).split("train")
     settings = config(root, **changes)
-    return OnDemandImages(split, labelled_order(split, settings, ""), settle_rule(split, settings, ""), workers=1)
+    return OnDemandImages(split, labelled_order(split, settings, ""), settle_rule(split, settings, "")[0], workers=1)
 
 
 def test_images_on_demand_index_like_an_array(make_folder: MakeFolder) -> None:
