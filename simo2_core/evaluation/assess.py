@@ -100,10 +100,13 @@ class Assessment:
         return {"name": self.class_names[c], "images": int(self.classes.images[c]), **known}
 
 
-def describe_metrics(*, augmented: bool = False) -> dict[str, dict[str, str]]:
-    """What each metric is, which part it is measured on and which part it was fitted on."""
+def describe_metrics(*, augmented: bool = False) -> dict[str, dict[str, str | bool]]:
+    """What each metric is, whether it is a share, which part it is measured on and which part it was fitted on."""
     measured = (metric for metric in METRICS if augmented or not metric.asked)
-    return {m.key: {"label": m.label.strip(), "split": m.split, "fit": m.fit, "how": m.how} for m in measured}
+    return {
+        m.key: {"label": m.label.strip(), "share": m.share, "split": m.split, "fit": m.fit, "how": m.how}
+        for m in measured
+    }
 
 
 def scores_to_json(scores: dict[str, Estimate]) -> dict[str, dict[str, float]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,15 @@ def _smaller(path: Path) -> bytes:
     buffer = io.BytesIO()
     picture.quantize(255, method=Image.Quantize.MEDIANCUT).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
+
+
+def shown_score(score: Mapping[str, float] | None, metric: Mapping[str, Any]) -> str:
+    """A number of `eval.json` as the rest of the page has it: a share in percent, another to four digits."""
+    if score is None:
+        return "–"
+    form = ".2%" if metric.get("share") else ".4f"
+    interval = f" ± {score['interval']:{form}}" if "interval" in score else ""
+    return f"{score['value']:{form}}{interval}"
 
 
 def _measured(run: RunDirectory) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from html import escape
 from typing import Any
 
 from simo2_core.analysis.plots.style import signed
-from simo2_core.report.collect import Collected
+from simo2_core.report.collect import Collected, shown_score
 from simo2_core.report.command import settings_changed, train_command
 from simo2_core.run.state import State
 from simo2_core.settings import as_typed
@@ -163,7 +163,7 @@ def _measured(found: Collected) -> str:
         names = list(data["scores"])
         rows, notes = [], []
         for key, metric in data["metrics"].items():
-            cells = [_score(data["scores"][name].get(key)) for name in names]
+            cells = [shown_score(data["scores"][name].get(key), metric) for name in names]
             if any(cell != "–" for cell in cells):
                 rows.append((metric["label"], *cells))
                 notes.append(f"{metric['how'] or 'as it says'}; of {metric['split']}")
@@ -174,13 +174,6 @@ def _measured(found: Collected) -> str:
             + _table(heads, rows, numbers=range(1, len(names) + 1), notes=notes)
         )
     return _section("What the embedding is worth", "".join(parts), parts)
-
-
-def _score(score: Mapping[str, float] | None) -> str:
-    if score is None:
-        return "–"
-    interval = f" ± {score['interval']:.4f}" if "interval" in score else ""
-    return f"{score['value']:.4f}{interval}"
 
 
 def _commands(found: Collected) -> str:

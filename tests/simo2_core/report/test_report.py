@@ -16,7 +16,7 @@ from PIL import Image
 from simo2_core.config import all_settings
 from simo2_core.errors import RunError
 from simo2_core.presets import PRESETS
-from simo2_core.report.collect import collect
+from simo2_core.report.collect import collect, shown_score
 from simo2_core.report.command import settings_changed, train_command
 from simo2_core.report.page import render_page
 from simo2_core.run.directory import RunDirectory
@@ -56,7 +56,7 @@ def run(tmp_path_factory):
     for kind in ("curves", "pca"):
         noise = np.random.default_rng(0).integers(0, 256, (1600, 2000, 3), dtype=np.uint8)
         Image.fromarray(noise).save(run.plots / f"{kind}.png")
-    metric = {"label": "kNN k=20", "split": "test", "fit": "train", "how": "cosine"}
+    metric = {"label": "kNN k=20", "split": "test", "fit": "train", "how": "cosine", "share": True}
     (run.path / "eval" / "400").mkdir(parents=True)
     (run.path / "eval" / "400" / "eval.json").write_text(json.dumps({
         "step": 400, "data": "digits", "images": {"test": 359}, "metrics": {"knn_20": metric, "nc1": metric},
@@ -65,6 +65,14 @@ def run(tmp_path_factory):
     (run.path / "eval" / "300").mkdir()
     (run.path / "eval" / "300" / "eval.json").write_text("{ torn")
     return run
+
+
+def test_one_number_has_one_form_on_the_page():
+    assert shown_score({"value": 0.9972}, {"share": True}) == "99.72%"
+    assert shown_score({"value": 0.9972, "interval": 0.0105}, {"share": True}) == "99.72% ± 1.05%"
+    assert shown_score({"value": 7.64}, {"share": False}) == "7.6400"
+    assert shown_score({"value": 0.9972}, {}) == "0.9972", "of an older simo2 eval, which did not say"
+    assert shown_score(None, {}) == "–"
 
 
 def test_the_page_tells_everything_and_loads_nothing(run):
@@ -81,7 +89,7 @@ def test_the_page_tells_everything_and_loads_nothing(run):
     ids = {attributes["id"] for _, attributes in found.found if "id" in attributes}
     assert {a["href"][1:] for tag, a in found.found if tag == "a"} <= ids
     words = " ".join(found.text.split())
-    for word in ("one", "completed", "step 400 of 400", "99.45%", "0.7500 ± 0.0100", "step 77: the loss is NaN.",
+    for word in ("one", "completed", "step 400 of 400", "99.45%", "75.00% ± 1.00%", "step 77: the loss is NaN.",
                  "284,321", "simo2 train --preset digits", EVIL.split("'")[1], "27.4 s"):  # fmt: skip
         assert word in words, word
     assert len([tag for tag, _ in found.found if tag == "img"]) == 2
