@@ -25,6 +25,7 @@ from simo2_core.checkpoints.manifest import NAME as MANIFEST
 from simo2_core.checkpoints.manifest import SCORE, verify, write_manifest
 from simo2_core.data.placement import human_bytes
 from simo2_core.errors import CheckpointError, NewerFormatError, RunError
+from simo2_core.model.compiling import require_device
 from simo2_core.run.contained import is_inside, require_contained
 from simo2_core.run.files import sync_folder, write_whole
 
@@ -265,6 +266,7 @@ def load(checkpoint: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     Raises:
         CheckpointError: it is missing, damaged, or of a format that this simo2 does not read.
     """
+    require_device()  # orbax asks jax for it, whose errors say nothing to a user
     require_contained(checkpoint.parent, [checkpoint.name])
     try:
         meta = read_meta(checkpoint)

@@ -17,6 +17,7 @@ from simo2_core.config import Config
 from simo2_core.data.load import load_dataset
 from simo2_core.evaluation.evaluate import looked_at, save_snapshot
 from simo2_core.evaluation.thumbnails import save_thumbnails
+from simo2_core.model.compiling import require_device
 from simo2_core.model.network import Arrays, Network, first_weights
 from simo2_core.objectives.objective import PREFIX
 from simo2_core.paths import user_path
@@ -73,6 +74,7 @@ def load_encoder(path: str | Path) -> Encoder:
     Raises:
         RunError: nothing of the kind is there, or it is damaged.
     """
+    require_device()
     if is_exported(folder := user_path(path)):
         config, arrays, facts = read_exported(folder)
         network, params, stats = Network.build_abstract(config, facts["image_shape"][2])
@@ -86,6 +88,7 @@ def untrained_encoder(checkpoint: Path) -> Encoder:
     Raises:
         RunError: the checkpoint is missing or damaged.
     """
+    require_device()
     meta = read_meta(checkpoint)
     config = Config.from_json(meta["config"])
     network, params, stats = first_weights(config.model, config.seed, meta["image_shape"][2])

@@ -98,8 +98,18 @@ class RunDirectory:
         return run
 
     def write_config(self, config: Config, facts: Mapping[str, Any]) -> None:
-        """Writes the settings and the facts beside them."""
-        body = {"config": config.to_json(), "facts": dict(facts)}
+        """Writes the settings and the facts beside them.
+
+        A path stays as it was typed when the run began, for as long as it is the same place: see `config`.
+        """
+        facts = dict(facts)
+        with contextlib.suppress(RunError):
+            typed = {absolute: path for path, absolute in _paths(self.facts).items()}
+            same = {name: typed[path] for name, path in _path_settings(config).items() if path in typed}
+            config = config.replace(same)
+            kept = {path: absolute for absolute, path in typed.items() if path in same.values()}
+            facts["paths"] = kept | _paths(facts)
+        body = {"config": config.to_json(), "facts": facts}
         write_whole(self.config_path, json.dumps({**body, "sha256": _digest(body)}, indent=2).encode())
 
     def _read_config(self) -> dict[str, Any]:
@@ -128,7 +138,12 @@ class RunDirectory:
 
     @property
     def config(self) -> Config:
-        """The settings; raises RunError when they cannot be read, NewerFormatError when a newer simo2 wrote them."""
+        """The settings, with the paths among them absolute: what was typed meant a place where it was typed.
+
+        Raises:
+            RunError: they cannot be read.
+            NewerFormatError: a newer simo2 wrote them.
+        """
         data = self._read_config().get("config")
         found = data.get("format") if isinstance(data, dict) else None
         if isinstance(found, int) and found > FORMAT:
@@ -137,9 +152,11 @@ class RunDirectory:
                 f"{FORMAT}. Update simo2."
             )
         try:
-            return Config.from_json(data)  # type: ignore[arg-type]
+            config = Config.from_json(data)  # type: ignore[arg-type]
         except ConfigError as error:
             raise RunError(f"{self.config_path}: {error}") from error
+        paths = _paths(self.facts)
+        return config.replace({name: paths[typed] for name, typed in _path_settings(config).items() if typed in paths})
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -209,6 +226,18 @@ class RunDirectory:
         """When the process that owns the run took it, in seconds since 1970; None where nobody owns it."""
         owner = self.owner()
         return owner.since if owner.may_live else None
+
+
+def _paths(facts: Mapping[str, Any]) -> dict[str, str]:
+    """The paths of a run that are not absolute: as typed, to the absolute one."""
+    paths = facts.get("paths")
+    known = paths.items() if isinstance(paths, Mapping) else ()
+    return {typed: path for typed, path in known if isinstance(path, str)}
+
+
+def _path_settings(config: Config) -> dict[str, str]:
+    values = {name: config.get(name) for name in ("dataset", "data_dir", "init")}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _digest(body: Mapping[str, Any]) -> str:

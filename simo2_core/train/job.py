@@ -19,6 +19,7 @@ from simo2_core.checkpoints.recovery import Recovery, back_from, newest_sound, s
 from simo2_core.commands import Reason, Source
 from simo2_core.config import Config
 from simo2_core.data.dataset import Dataset
+from simo2_core.data.located import absolute_paths
 from simo2_core.errors import CheckpointError, DataError, DivergedError
 from simo2_core.evaluation.evaluate import (
     Classify,
@@ -122,7 +123,7 @@ class Job:
     def _write_config(self) -> None:
         precision = str(compute_dtype(self.config.model.precision))
         data = {"data": self.data.name, "fingerprint": self.data.fingerprint}
-        facts = {**environment(), "precision": precision, **data}
+        facts = {**environment(), "precision": precision, **data, "paths": absolute_paths(self.config)}
         try:
             self.run.write_config(self.config, facts)
         except OSError as error:

@@ -126,13 +126,14 @@ def _compare(config: Config, checkpoint: Path, seeds: int, run_dir: Path, stem: 
 
 def _begin(run_dir: Path, name: str, config: Config) -> RunDirectory:
     """A run of the comparison: a new one, or the one that an earlier start has begun."""
+    from simo2_core.data.located import absolute
     from simo2_core.run.directory import RunDirectory
 
     path = run_dir / name
     if not path.exists():
         return RunDirectory.create(run_dir, name, config)
     run = RunDirectory.open(path)
-    if run.config != config:
+    if run.config != absolute(config):
         raise ConfigError(f"{path} has other settings. Give another --name, or the same settings to go on with it.")
     return run
 

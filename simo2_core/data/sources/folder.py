@@ -23,7 +23,7 @@ from simo2_core.data.sources.folder_layout import lay_out, too_high, what_is_the
 from simo2_core.data.sources.folder_scan import Scan, alphabetical, collect, natural, printable, scan
 from simo2_core.data.sources.source import Source, SourcePart, Split, without_labels
 from simo2_core.errors import DataError, did_you_mean
-from simo2_core.paths import is_dir, user_path
+from simo2_core.paths import exists, is_dir, user_path
 
 DATA_SETS = frozenset(
     {
@@ -95,8 +95,13 @@ class FolderSource(Source):
             order: of the classes: `natural` (0, 90, 180) or `alphabetical` (0, 180, 90).
         """
         self.root = root.absolute()
-        if not self.root.is_dir():
-            raise DataError(f"{root} is no folder. Give the path of a folder with one folder of images for each class.")
+        if not is_dir(self.root):
+            gone = (
+                "" if exists(self.root) else " Have the images of a run moved, simo2 resume RUN --dataset NEW goes on."
+            )
+            raise DataError(
+                f"{root} is no folder. Give the path of a folder with one folder of images for each class.{gone}"
+            )
         self._order = natural if order == "natural" else alphabetical
         layout = lay_out(self.root)
         self._folders, self._others = layout.splits, layout.others

@@ -19,7 +19,7 @@ from simo2_core.checkpoints.checkpoint import (
     read_meta,
     require_same,
 )
-from simo2_core.errors import CheckpointError, RunError
+from simo2_core.errors import CheckpointError, ConfigError, RunError
 
 ARRAYS = {"params/a": jnp.arange(6.0).reshape(2, 3), "step": jnp.int32(7), "key": jnp.array([1, 2], jnp.uint32)}
 
@@ -162,3 +162,18 @@ def test_writes_that_end_after_their_save_has_failed_are_not_printed(monkeypatch
     for error in (closed, other, None):
         sys.unraisablehook(SimpleNamespace(exc_value=error))  # type: ignore[arg-type]
     assert printed == [other, None]
+
+
+def test_a_kind_of_device_that_is_not_there_is_one_line_wherever_a_checkpoint_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from simo2_core.evaluation.restore import load_encoder, untrained_encoder
+
+    def missing() -> None:
+        raise AssertionError
+
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
+    monkeypatch.setattr("jax.devices", missing)
+    for reads in (load, load_encoder, untrained_encoder):
+        with pytest.raises(ConfigError, match="JAX_PLATFORMS is 'cuda', and jax finds no such device"):
+            reads(tmp_path / "5")
