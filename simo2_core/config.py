@@ -10,12 +10,12 @@ Host values only, standard library only: importing this file must stay instant.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from simo2_core.augmentations.augmentation import Augmentation
+from simo2_core.bounds import LARGEST_COUNT
 from simo2_core.config_format import from_format_1
 from simo2_core.encoders.encoder import Encoder
 from simo2_core.errors import ConfigError, did_you_mean
@@ -28,6 +28,8 @@ FORMAT = 2
 
 HOLD_OUT = "hold-out"
 """As a test split: a stratified part of train, whatever splits there are."""
+LARGEST_SEED = 2**32 - 1
+LARGEST_BATCH = 1_000_000
 OPTIMIZERS = ("adam", "adamw", "sgd", "novograd", "rmsprop")
 SCHEDULES = ("constant", "cosine", "warmup_cosine", "exponential", "step", "linear", "polynomial")
 LABELS = ("classes", "none")
@@ -59,21 +61,41 @@ class DataConfig(Section):
     )
     image_key: str | None = setting(None, "the image feature of a TFDS data set, where there are several")
     label_key: str | None = setting(None, "the label feature of a TFDS data set, where there are several")
-    image_size: int = setting(0, "height and width in pixels that images are resized to; 0 keeps the data set's own")
+    image_size: int = setting(
+        0,
+        "height and width in pixels that images are resized to; 0 keeps the data set's own",
+        at_least=0,
+        at_most=8192,
+    )
     channels: int = setting(0, "1 for grey, 3 for RGB; 0 keeps the data set's own")
     resize: str = setting("crop", "how another aspect ratio is made square", choices=RESIZE_RULES)
     background: str = setting("white", "what transparent pixels become", choices=BACKGROUNDS)
-    depth: int = setting(16, "bits that greys of 16-bit files use, such as 12: the largest value becomes white")
-    min_images: int = setting(0, "leave out classes with fewer training images than this")
+    depth: int = setting(
+        16, "bits that greys of 16-bit files use, such as 12: the largest value becomes white", at_least=8, at_most=16
+    )
+    min_images: int = setting(0, "leave out classes with fewer training images than this", at_least=0, at_most=10**6)
     class_order: str = setting(
         "natural",
         "how classes of an image folder are numbered: natural is 0, 90, 180; alphabetical is 0, 180, 90, as in runs of "
         "before 2026-11-28",
         choices=CLASS_ORDERS,
     )
-    test_fraction: float = setting(0.2, "share held out for test when the data set has no test split")
-    validation_fraction: float = setting(0.1, "share of train held out to choose the best checkpoint")
-    split_seed: int = setting(0, "seed of the held-out parts; the same for every --seed, so that runs compare")
+    test_fraction: float = setting(
+        0.2, "share held out for test when the data set has no test split", above=0, below=0.9
+    )
+    validation_fraction: float = setting(
+        0.1,
+        "share of train held out to choose the best checkpoint",
+        above=0,
+        below=0.9,
+        cure="Validation chooses the best checkpoint, so it cannot be empty.",
+    )
+    split_seed: int = setting(
+        0,
+        "seed of the held-out parts; the same for every --seed, so that runs compare",
+        at_least=0,
+        at_most=LARGEST_SEED,
+    )
     labels: str = setting(
         "classes",
         "what makes two images a pair: one class; or none, where only the k views of one image are",
@@ -82,18 +104,7 @@ class DataConfig(Section):
     strict: bool = setting(False, "refuse an image folder with unreadable files instead of skipping and counting them")
 
     def check(self) -> None:
-        require(0 <= self.image_size <= 8192, "image_size", self.image_size, "0 (as stored) to 8192 pixels")
-        require(8 <= self.depth <= 16, "depth", self.depth, "from 8 to 16 bits")
-        require(0 <= self.min_images <= 10**6, "min_images", self.min_images, "from 0 to 1000000")
         require(self.channels in (0, 1, 3), "channels", self.channels, "0 (as stored), 1 (grey) or 3 (RGB)")
-        require(0 < self.test_fraction < 0.9, "test_fraction", self.test_fraction, "above 0 and below 0.9")
-        require(
-            0 < self.validation_fraction < 0.9,
-            "validation_fraction",
-            self.validation_fraction,
-            "above 0 and below 0.9",
-            "Validation chooses the best checkpoint, so it cannot be empty.",
-        )
         require(bool(self.dataset.strip()), "dataset", self.dataset, "a name or a path")
 
 
@@ -102,21 +113,18 @@ class ModelConfig(Section):
     """The encoder and its projection head."""
 
     encoder: Encoder = part("encoder", "yatcnn", "the encoder, which brings settings of its own")
-    embedding_size: int = setting(16, "D, the dimensions of the embedding that the loss sees")
+    embedding_size: int = setting(
+        16,
+        "D, the dimensions of the embedding that the loss sees",
+        at_least=2,
+        at_most=1_000_000,
+        cure="In one dimension every pair of unit vectors is parallel, so no two classes can be orthogonal.",
+    )
     precision: str = setting(
         "auto",
         "what convolutions multiply in; weights, quotient and loss stay float32 (auto: bfloat16 on a GPU)",
         choices=PRECISIONS,
     )
-
-    def check(self) -> None:
-        require(
-            self.embedding_size >= 2,
-            "embedding_size",
-            self.embedding_size,
-            "2 or more",
-            "In one dimension every pair of unit vectors is parallel, so no two classes can be orthogonal.",
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,29 +134,31 @@ class OptimizerConfig(Section):
     optimizer: str = setting(
         "adam", "the optimiser; or one of optax, as optax.contrib:prodigy", choices=OPTIMIZERS, open=True
     )
-    learning_rate: float = setting(3e-4, "the peak learning rate")
+    learning_rate: float = setting(3e-4, "the peak learning rate", above=0)
     schedule: str = setting("constant", "how the learning rate changes over the steps", choices=SCHEDULES)
-    warmup_steps: int = setting(0, "steps of linear warm-up (warmup_cosine; 0 means a tenth of --steps)")
-    final_lr_fraction: float = setting(
-        0.0, "learning rate at the end, as a share of the peak (cosine, warmup_cosine, linear, polynomial)"
+    warmup_steps: int = setting(
+        0,
+        "steps of linear warm-up (warmup_cosine; 0 means a tenth of --steps)",
+        at_least=0,
+        at_most=LARGEST_COUNT,
     )
-    decay_rate: float = setting(0.5, "factor per --decay-steps (exponential, step)")
-    decay_steps: int = setting(0, "steps between decays (exponential, step; 0 means a fifth of --steps)")
-    power: float = setting(2.0, "exponent of the polynomial schedule")
-    momentum: float = setting(0.9, "momentum (sgd, rmsprop)")
-    weight_decay: float = setting(1e-4, "decoupled weight decay (adamw, novograd)")
-    gradient_clip: float = setting(1.0, "largest global norm of the gradient; 0 leaves it alone")
-
-    def check(self) -> None:
-        require(0 < self.learning_rate < math.inf, "learning_rate", self.learning_rate, "above 0 and finite")
-        require(self.warmup_steps >= 0, "warmup_steps", self.warmup_steps, "0 or more")
-        require(0 <= self.final_lr_fraction <= 1, "final_lr_fraction", self.final_lr_fraction, "from 0 to 1")
-        require(0 < self.decay_rate <= 1, "decay_rate", self.decay_rate, "above 0 and at most 1")
-        require(self.decay_steps >= 0, "decay_steps", self.decay_steps, "0 or more")
-        require(self.power > 0, "power", self.power, "above 0")
-        require(0 <= self.momentum < 1, "momentum", self.momentum, "at least 0 and below 1")
-        require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
-        require(self.gradient_clip >= 0, "gradient_clip", self.gradient_clip, "0 or more")
+    final_lr_fraction: float = setting(
+        0.0,
+        "learning rate at the end, as a share of the peak (cosine, warmup_cosine, linear, polynomial)",
+        at_least=0,
+        at_most=1,
+    )
+    decay_rate: float = setting(0.5, "factor per --decay-steps (exponential, step)", above=0, at_most=1)
+    decay_steps: int = setting(
+        0,
+        "steps between decays (exponential, step; 0 means a fifth of --steps)",
+        at_least=0,
+        at_most=LARGEST_COUNT,
+    )
+    power: float = setting(2.0, "exponent of the polynomial schedule", above=0, at_most=100)
+    momentum: float = setting(0.9, "momentum (sgd, rmsprop)", at_least=0, below=1)
+    weight_decay: float = setting(1e-4, "decoupled weight decay (adamw, novograd)", at_least=0)
+    gradient_clip: float = setting(1.0, "largest global norm of the gradient; 0 leaves it alone", at_least=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,14 +167,17 @@ class FinetuneConfig(Section):
 
     init: str | None = setting(None, "a run or checkpoint whose encoder training begins with")
     freeze: bool = setting(False, "leave the encoder as it is and train the classifier alone (cross_entropy)")
-    layer_decay: float = setting(1.0, "factor of the learning rate for each block further from the classifier")
-    label_fraction: float = setting(1.0, "share of the training images of each class that is used, drawn by the seed")
-    labels_per_class: int = setting(0, "training images of each class that are used; 0 for all")
+    layer_decay: float = setting(
+        1.0, "factor of the learning rate for each block further from the classifier", above=0, at_most=1
+    )
+    label_fraction: float = setting(
+        1.0, "share of the training images of each class that is used, drawn by the seed", above=0, at_most=1
+    )
+    labels_per_class: int = setting(
+        0, "training images of each class that are used; 0 for all", at_least=0, at_most=LARGEST_COUNT
+    )
 
     def check(self) -> None:
-        require(0 < self.layer_decay <= 1, "layer_decay", self.layer_decay, "above 0 and at most 1")
-        require(0 < self.label_fraction <= 1, "label_fraction", self.label_fraction, "above 0 and at most 1")
-        require(self.labels_per_class >= 0, "labels_per_class", self.labels_per_class, "0 or more")
         require(
             self.label_fraction == 1 or not self.labels_per_class,
             "labels_per_class",
@@ -188,27 +201,52 @@ class Config(Section):
     tune: FinetuneConfig = field(default_factory=FinetuneConfig)
 
     preset: str = setting("", "the preset these settings began as")
-    steps: int = setting(400, "optimiser steps in all (one epoch of the original is one step)", aliases=("num_epochs",))
-    seed: int = setting(0, "decides weights, draws, augmentation and dropout")
-    batch_size: int = setting(320, "images a step; classes per batch is min(batch_size // k, classes)")
-    samples_per_class: int = setting(32, "k, the images of each class in a batch")
-    chunk_size: int = setting(
-        0, "images embedded at once, to fit in memory; the loss still sees the whole batch; 0 embeds it in one go"
+    steps: int = setting(
+        400,
+        "optimiser steps in all (one epoch of the original is one step)",
+        aliases=("num_epochs",),
+        at_least=1,
+        at_most=LARGEST_COUNT,
     )
-    log_rate: int = setting(50, "steps between printed lines")
+    seed: int = setting(0, "decides weights, draws, augmentation and dropout", at_least=0, at_most=LARGEST_SEED)
+    batch_size: int = setting(
+        320,
+        "images a step; classes per batch is min(batch_size // k, classes)",
+        at_most=LARGEST_BATCH,
+    )
+    samples_per_class: int = setting(
+        32,
+        "k, the images of each class in a batch",
+        at_least=2,
+        at_most=LARGEST_BATCH // 2,
+        cure="The loss compares pairs inside a class: with one sample there is no pair.",
+    )
+    chunk_size: int = setting(
+        0,
+        "images embedded at once, to fit in memory; the loss still sees the whole batch; 0 embeds it in one go",
+        at_least=0,
+        at_most=LARGEST_BATCH,
+    )
+    log_rate: int = setting(50, "steps between printed lines", at_least=1, at_most=LARGEST_COUNT)
     eval_every: Cadence = setting(
         Cadence(seconds=10), "validation kNN and embedding snapshot: steps, a time such as 10s, or never"
     )
     plot_every: Cadence = setting(Cadence(seconds=60), "PNG plots while training: steps, a time such as 60s, or never")
     checkpoint_every: Cadence = setting(Cadence(seconds=300), "checkpoints: steps, a time such as 5m, or never")
-    keep: int = setting(3, "newest checkpoints kept, besides the best")
+    keep: int = setting(3, "newest checkpoints kept, besides the best", at_least=1, at_most=LARGEST_COUNT)
     on_nan: str = setting(
         "stop",
         "a loss or gradient that is not finite: stop, or go back to the newest checkpoint with a third of the "
         "learning rate",
         choices=ON_NAN,
     )
-    rollbacks: int = setting(3, "times that --on-nan rollback goes back before the run stops after all")
+    rollbacks: int = setting(
+        3,
+        "times that --on-nan rollback goes back before the run stops after all",
+        at_least=1,
+        at_most=1000,
+        cure="Use --on-nan stop for none.",
+    )
 
     def check(self) -> None:
         require(
@@ -218,15 +256,6 @@ class Config(Section):
             f"{' or '.join(self.objective.allowed_labels)} for {self.objective.name}",
             self.objective.labels_cure,
         )
-        require(self.steps >= 1, "steps", self.steps, "1 or more")
-        require(0 <= self.seed < 2**32, "seed", self.seed, "from 0 to 4294967295")
-        require(
-            self.samples_per_class >= 2,
-            "samples_per_class",
-            self.samples_per_class,
-            "2 or more",
-            "The loss compares pairs inside a class: with one sample there is no pair.",
-        )
         require(
             self.batch_size // self.samples_per_class >= 2,
             "batch_size",
@@ -234,7 +263,6 @@ class Config(Section):
             f"at least {2 * self.samples_per_class}, two classes of samples_per_class = {self.samples_per_class}",
             f"Use --batch-size {2 * self.samples_per_class} or more, or a smaller --samples-per-class.",
         )
-        require(self.chunk_size >= 0, "chunk_size", self.chunk_size, "0 (the whole batch) or more images")
         require(
             self.optim.schedule != "warmup_cosine" or self.optim.warmup_steps < self.steps,
             "warmup_steps",
@@ -256,9 +284,6 @@ class Config(Section):
             "given with --labels none alone",
             "With labels, choose the images by --train-split.",
         )
-        require(self.log_rate >= 1, "log_rate", self.log_rate, "1 or more")
-        require(self.keep >= 1, "keep", self.keep, "1 or more")
-        require(self.rollbacks >= 1, "rollbacks", self.rollbacks, "1 or more", "Use --on-nan stop for none.")
 
     def classes_per_batch(self, classes: int) -> int:
         """How many of a data set's `classes` are drawn for each batch."""

@@ -50,7 +50,9 @@ def settings_in(section: type, prefix: str = "") -> Iterator[Setting]:
         meta = item.metadata
         if "help" in meta:
             described = (meta["help"], meta["choices"], meta["aliases"])
-            yield Setting(item.name, prefix, hints[item.name], *described, item.default, open=meta["open"])
+            yield Setting(
+                item.name, prefix, hints[item.name], *described, item.default, open=meta["open"], bounds=meta["bounds"]
+            )
         elif "part" in meta:
             yield from _settings_of_parts(item, prefix or item.name)
         else:

@@ -16,11 +16,22 @@ import typing
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from simo2_core.bounds import LARGEST_COUNT, Bounds, shown
 from simo2_core.errors import ConfigError, did_you_mean
 
 
 def setting(
-    default: Any, help: str, *, choices: tuple[str, ...] = (), aliases: tuple[str, ...] = (), open: bool = False
+    default: Any,
+    help: str,
+    *,
+    choices: tuple[str, ...] = (),
+    aliases: tuple[str, ...] = (),
+    open: bool = False,
+    at_least: float | None = None,
+    above: float | None = None,
+    at_most: float | None = None,
+    below: float | None = None,
+    cure: str = "",
 ) -> Any:
     """A field of a section: its default, its one-line description, and what else describes it to a user.
 
@@ -28,14 +39,19 @@ def setting(
         choices: what it can be.
         aliases: other names of its flag.
         open: whether beside `choices` a reference to code may do, `package.module:name`.
+        at_least, above, at_most, below: the numbers that it can be, or each of several; a number that says nothing is
+            bounded all the same, by what 32 bits hold. The lower bound is one of the first two.
+        cure: what to do about a number out of bounds.
     """
-    return field(default=default, metadata={"help": help, "choices": choices, "aliases": aliases, "open": open})
+    bounds = Bounds(at_least, above, at_most, below)
+    described = {"help": help, "choices": choices, "aliases": aliases, "open": open, "bounds": bounds, "cure": cure}
+    return field(default=default, metadata=described)
 
 
 def require(ok: bool, name: str, given: object, allowed: str, cure: str = "") -> None:
     """Raises ConfigError, which names the setting, what was given, what is allowed and how to cure it, unless `ok`."""
     if not ok:
-        raise ConfigError(f"{name} is {given!r}; it must be {allowed}.{' ' + cure if cure else ''}")
+        raise ConfigError(f"{name} is {shown(given)}; it must be {allowed}.{' ' + cure if cure else ''}")
 
 
 @functools.cache
@@ -45,7 +61,7 @@ def hints_of(section: type) -> dict[str, Any]:
 
 
 class Section:
-    """What all sections share: each `setting` is checked for its type and its choices when it is made."""
+    """What all sections share: each `setting` is checked for its type, choices and bounds when it is made."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
@@ -60,11 +76,22 @@ class Section:
             choices = item.metadata["choices"]
             if choices and value not in choices and not (item.metadata["open"] and ":" in value):
                 hint = did_you_mean(str(value), choices)
-                raise ConfigError(f"{item.name} is {value!r}; it must be one of {', '.join(choices)}.{hint}")
+                raise ConfigError(f"{item.name} is {shown(value)}; it must be one of {', '.join(choices)}.{hint}")
+            _check_bounds(item.name, value, item.metadata["bounds"], item.metadata["cure"])
         self.check()
 
     def check(self) -> None:
         """Raises ConfigError for a value that cannot work."""
+
+
+def _check_bounds(name: str, value: Any, bounds: Bounds, cure: str) -> None:
+    if isinstance(value, Cadence):
+        for number in (value.steps, value.seconds):
+            require(0 <= number <= LARGEST_COUNT, name, number, f"from 0 to {LARGEST_COUNT:,} steps or seconds")
+    for number in value if isinstance(value, tuple) else (value,):
+        if isinstance(number, int | float) and not isinstance(number, bool):
+            allowed = bounds.refusal(number)
+            require(not allowed, name, value, allowed, cure)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +119,9 @@ class Cadence:
         except ValueError:
             value = -1
         if not math.isfinite(value) or value <= 0:
-            raise ConfigError(f"{text!r} is no cadence; write a number of steps (500), a time (30s, 5m, 1h) or never.")
+            raise ConfigError(
+                f"{shown(text)} is no cadence; write a number of steps (500), a time (30s, 5m, 1h) or never."
+            )
         return cls(seconds=float(value) * unit) if unit else cls(steps=int(value))
 
     def __str__(self) -> str:
@@ -127,6 +156,8 @@ class Setting:
     """The kind of the parts that it belongs to; empty where it belongs to the run."""
     parts: tuple[str, ...] = ()
     """The parts that have it, where it belongs to some."""
+    bounds: Bounds = Bounds()
+    """Of its number, or of each of its numbers."""
     open: bool = False
     """Whether values beside `choices` may do: the names of parts that are somebody's own."""
 
@@ -165,10 +196,10 @@ def coerce(name: str, value: Any, kind: Any) -> Any:
     except (TypeError, ValueError, OverflowError, ZeroDivisionError):
         words = {int: "a whole number", float: "a number", bool: "true or false"}
         raise ConfigError(
-            f"{name} is {value!r}; it must be {words.get(kind, 'whole numbers, comma separated')}."
+            f"{name} is {shown(value)}; it must be {words.get(kind, 'whole numbers, comma separated')}."
         ) from None
     if not isinstance(value, str):
-        raise ConfigError(f"{name} is {value!r}; it must be text.")
+        raise ConfigError(f"{name} is {shown(value)}; it must be text.")
     return value
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from simo2_core.augmentations.augmentation import Augmentation
-from simo2_core.settings import require, setting
+from simo2_core.settings import setting
 
 if TYPE_CHECKING:
     from jax import Array
@@ -21,10 +21,12 @@ class Blur(Augmentation):
     order = 120.0
     stream = 8
 
-    blur: float = setting(0.0, "probability that an image is blurred, by a Gaussian of up to a fiftieth of its height")
-
-    def check(self) -> None:
-        require(0 <= self.blur <= 1, "blur", self.blur, "from 0 to 1")
+    blur: float = setting(
+        0.0,
+        "probability that an image is blurred, by a Gaussian of up to a fiftieth of its height",
+        at_least=0,
+        at_most=1,
+    )
 
     @property
     def active(self) -> bool:

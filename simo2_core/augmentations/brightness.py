@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from simo2_core.augmentations.augmentation import Augmentation, each
-from simo2_core.settings import require, setting
+from simo2_core.settings import setting
 
 if TYPE_CHECKING:
     from jax import Array
@@ -20,10 +20,7 @@ class Brightness(Augmentation):
     order = 40.0
     stream = 2
 
-    brightness: float = setting(0.2, "largest shift of brightness, as a share of full scale")
-
-    def check(self) -> None:
-        require(0 <= self.brightness <= 1, "brightness", self.brightness, "from 0 to 1")
+    brightness: float = setting(0.2, "largest shift of brightness, as a share of full scale", at_least=0, at_most=1)
 
     @property
     def active(self) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from simo2_core.augmentations.augmentation import Augmentation, each
-from simo2_core.settings import require, setting
+from simo2_core.settings import setting
 
 if TYPE_CHECKING:
     from jax import Array
@@ -20,10 +20,7 @@ class Contrast(Augmentation):
     order = 50.0
     stream = 3
 
-    contrast: float = setting(0.2, "contrast is scaled by 1 ± at most this")
-
-    def check(self) -> None:
-        require(0 <= self.contrast <= 1, "contrast", self.contrast, "from 0 to 1")
+    contrast: float = setting(0.2, "contrast is scaled by 1 ± at most this", at_least=0, at_most=1)
 
     @property
     def active(self) -> bool:

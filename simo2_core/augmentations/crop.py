@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from simo2_core.augmentations.augmentation import Augmentation
-from simo2_core.settings import require, setting
+from simo2_core.settings import setting
 
 if TYPE_CHECKING:
     from jax import Array
@@ -21,10 +21,9 @@ class Crop(Augmentation):
     order = 20.0
     stream = 5
 
-    crop: float = setting(1.0, "least share of the area that a random crop keeps, enlarged again; 1 crops nothing")
-
-    def check(self) -> None:
-        require(0 < self.crop <= 1, "crop", self.crop, "above 0 and at most 1")
+    crop: float = setting(
+        1.0, "least share of the area that a random crop keeps, enlarged again; 1 crops nothing", above=0, at_most=1
+    )
 
     @property
     def active(self) -> bool:

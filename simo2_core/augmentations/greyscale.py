@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from simo2_core.augmentations.augmentation import Augmentation
 from simo2_core.augmentations.saturation import saturation
-from simo2_core.settings import require, setting
+from simo2_core.settings import setting
 
 if TYPE_CHECKING:
     from jax import Array
@@ -22,10 +22,7 @@ class Greyscale(Augmentation):
     stream = 7
     colour_only = True
 
-    greyscale: float = setting(0.0, "probability that an image loses its colour (RGB only)")
-
-    def check(self) -> None:
-        require(0 <= self.greyscale <= 1, "greyscale", self.greyscale, "from 0 to 1")
+    greyscale: float = setting(0.0, "probability that an image loses its colour (RGB only)", at_least=0, at_most=1)
 
     @property
     def active(self) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from simo2_core.augmentations.augmentation import LUMA, Augmentation, each
-from simo2_core.settings import require, setting
+from simo2_core.settings import setting
 
 if TYPE_CHECKING:
     from jax import Array
@@ -22,10 +22,7 @@ class Hue(Augmentation):
     stream = 6
     colour_only = True
 
-    hue: float = setting(0.0, "largest turn of the hue, as a share of the circle (RGB only)")
-
-    def check(self) -> None:
-        require(0 <= self.hue <= 0.5, "hue", self.hue, "from 0 to 0.5")
+    hue: float = setting(0.0, "largest turn of the hue, as a share of the circle (RGB only)", at_least=0, at_most=0.5)
 
     @property
     def active(self) -> bool:

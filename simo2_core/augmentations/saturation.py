@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from simo2_core.augmentations.augmentation import LUMA, Augmentation, each
-from simo2_core.settings import require, setting
+from simo2_core.settings import setting
 
 if TYPE_CHECKING:
     from jax import Array
@@ -21,10 +21,7 @@ class Saturation(Augmentation):
     stream = 4
     colour_only = True
 
-    saturation: float = setting(0.2, "saturation is scaled by 1 ± at most this (RGB only)")
-
-    def check(self) -> None:
-        require(0 <= self.saturation <= 1, "saturation", self.saturation, "from 0 to 1")
+    saturation: float = setting(0.2, "saturation is scaled by 1 ± at most this (RGB only)", at_least=0, at_most=1)
 
     @property
     def active(self) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from simo2_core.augmentations.augmentation import Augmentation
-from simo2_core.settings import require, setting
+from simo2_core.settings import setting
 
 if TYPE_CHECKING:
     from jax import Array
@@ -21,10 +21,7 @@ class Shift(Augmentation):
     stream = 0
     on_bytes = True
 
-    shift: int = setting(0, "largest shift in pixels, in each direction, edges repeated")
-
-    def check(self) -> None:
-        require(self.shift >= 0, "shift", self.shift, "0 or more pixels")
+    shift: int = setting(0, "largest shift in pixels, in each direction, edges repeated", at_least=0, at_most=8192)
 
     @property
     def active(self) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from simo2_core.encoders.encoder import Encoder
-from simo2_core.encoders.yatcnn import check_widths
+from simo2_core.encoders.yatcnn import MOST_CHANNELS, check_widths
 from simo2_core.settings import setting
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ class ResNet18(Encoder):
     summary = "ResNet-18 of the first four widths (as published 64,128,256,512)"
     first_layer = "Convolution"
 
-    widths: tuple[int, ...] = setting((64, 128, 256, 512), "channels of each stage, comma separated")
+    widths: tuple[int, ...] = setting(
+        (64, 128, 256, 512), "channels of each stage, comma separated", at_least=1, at_most=MOST_CHANNELS
+    )
     norm: str = setting("group", "what normalises the maps", choices=NORMS)
 
     def check(self) -> None:

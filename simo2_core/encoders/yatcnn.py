@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from flax import nnx
     from jax.typing import DTypeLike
 
+MOST_CHANNELS, MOST_BLOCKS = 65_536, 64
+
 
 @dataclass(frozen=True, kw_only=True)
 class YatCNN(Encoder):
@@ -21,14 +23,14 @@ class YatCNN(Encoder):
     summary = "YatConv and residual blocks, no activation"
     first_layer = "YatConv"
 
-    stem_width: int = setting(32, "channels after the 3×3 stem")
-    widths: tuple[int, ...] = setting((64, 128, 256, 512, 1024), "channels of each residual block, comma separated")
-    dropout: float = setting(0.2, "share of features dropped after each block while training")
+    stem_width: int = setting(32, "channels after the 3×3 stem", at_least=1, at_most=MOST_CHANNELS)
+    widths: tuple[int, ...] = setting(
+        (64, 128, 256, 512, 1024), "channels of each residual block, comma separated", at_least=1, at_most=MOST_CHANNELS
+    )
+    dropout: float = setting(0.2, "share of features dropped after each block while training", at_least=0, below=1)
 
     def check(self) -> None:
         check_widths(self.widths)
-        require(self.stem_width >= 1, "stem_width", self.stem_width, "1 or more")
-        require(0 <= self.dropout < 1, "dropout", self.dropout, "at least 0 and below 1")
 
     @property
     def features(self) -> int:
@@ -61,4 +63,4 @@ class PlainCNN(YatCNN):
 
 def check_widths(widths: tuple[int, ...]) -> None:
     """Raises ConfigError for widths that make no network."""
-    require(len(widths) >= 1 and min(widths) >= 1, "widths", widths, "one or more positive numbers")
+    require(1 <= len(widths) <= MOST_BLOCKS, "widths", widths, f"from 1 to {MOST_BLOCKS} numbers")

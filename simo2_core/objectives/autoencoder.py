@@ -6,13 +6,12 @@ and Composing Robust Features with Denoising Autoencoders", 2008.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from simo2_core.objectives.objective import Loss, Objective, Seen, Task, Term
-from simo2_core.settings import require, setting
+from simo2_core.settings import setting
 
 if TYPE_CHECKING:
     from jax import Array
@@ -31,11 +30,11 @@ class Autoencoder(Objective):
     reconstructs = True
 
     noise: float = setting(
-        0.5, "standard deviation of the noise that is to be removed, in those of the data set's pixels"
+        0.5,
+        "standard deviation of the noise that is to be removed, in those of the data set's pixels",
+        at_least=0,
+        at_most=100,
     )
-
-    def check(self) -> None:
-        require(0 <= self.noise < math.inf, "noise", self.noise, "0 or more")
 
     def terms(self, classes: int, samples_per_class: int) -> dict[str, Term]:
         return {"total": Term("squared error of a pixel", floor=0.0)}

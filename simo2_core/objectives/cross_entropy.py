@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from simo2_core.objectives.objective import Loss, Objective, Seen, Task, Term
-from simo2_core.settings import require, setting
+from simo2_core.settings import setting
 
 if TYPE_CHECKING:
     from jax import Array
@@ -28,10 +28,7 @@ class CrossEntropy(Objective):
     allowed_labels = ("classes",)
     labels_cure = "Use --labels classes, or another --objective."
 
-    label_smoothing: float = setting(0.0, "share of the target spread over all classes")
-
-    def check(self) -> None:
-        require(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "at least 0 and below 1")
+    label_smoothing: float = setting(0.0, "share of the target spread over all classes", at_least=0, below=1)
 
     def terms(self, classes: int, samples_per_class: int) -> dict[str, Term]:
         """The least is the entropy of the smoothed target; `classes` are those of the batch, at most all there are."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from simo2_core.findings import Finding
 from simo2_core.loss_floor import DISTANCES, REDUCTIONS, loss_floor, pair_counts
 from simo2_core.objectives.objective import Batch, Loss, Objective, Seen, Task, Term
-from simo2_core.settings import require, setting
+from simo2_core.settings import setting
 
 if TYPE_CHECKING:
     from simo2_core.objectives.objective import Arrays
@@ -29,27 +29,19 @@ class Simo2(Objective):
         "simo2-line-views": {"distance": "line", "labels": "none"},
     }
 
-    orth_lean: float = setting(1 / 137, "α, the target of different-class pairs: 0 is orthogonal, 1 is equal")
-    epsilon: float = setting(1 / 137, "ε, added to the squared distance of a pair")
+    orth_lean: float = setting(
+        1 / 137, "α, the target of different-class pairs: 0 is orthogonal, 1 is equal", at_least=0, below=0.5,
+        cure="From 0.5 on, different classes are no longer pushed apart.",
+    )  # fmt: skip
+    epsilon: float = setting(1 / 137, "ε, added to the squared distance of a pair", above=0)
     distance: str = setting(
         "euclidean",
         "distance of different-class pairs: euclidean as published; line makes opposite as costly as equal, "
         "where D is at least the number of classes",
         choices=DISTANCES,
     )
-    bias: float = setting(0.0, "b of the kernel (a·b + b)²/(ε + ‖a−b‖²)")
+    bias: float = setting(0.0, "b of the kernel (a·b + b)²/(ε + ‖a−b‖²)", at_least=0, at_most=1)
     reduction: str = setting("sum", "how pairs are put together", choices=REDUCTIONS)
-
-    def check(self) -> None:
-        require(
-            0 <= self.orth_lean < 0.5,
-            "orth_lean",
-            self.orth_lean,
-            "at least 0 and below 0.5",
-            "From 0.5 on, different classes are no longer pushed apart.",
-        )
-        require(self.epsilon > 0, "epsilon", self.epsilon, "above 0")
-        require(0 <= self.bias <= 1, "bias", self.bias, "from 0 to 1")
 
     def terms(self, classes: int, samples_per_class: int) -> dict[str, Term]:
         pairs = pair_counts(classes, samples_per_class)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from simo2_core.objectives.objective import Loss, Objective, Seen, Task, Term
-from simo2_core.settings import require, setting
+from simo2_core.settings import setting
 
 if TYPE_CHECKING:
     from jax import Array
@@ -33,10 +33,7 @@ class SupCon(Objective):
     summary = "the supervised contrastive loss"
     softened_by = "temperature"
 
-    temperature: float = setting(0.1, "τ, what cosines are divided by")
-
-    def check(self) -> None:
-        require(0 < self.temperature < math.inf, "temperature", self.temperature, "above 0 and finite")
+    temperature: float = setting(0.1, "τ, what cosines are divided by", above=0)
 
     def terms(self, classes: int, samples_per_class: int) -> dict[str, Term]:
         """The least of the whole is reached when classes are the corners of a regular simplex: D ≥ C − 1.

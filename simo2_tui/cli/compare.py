@@ -43,14 +43,16 @@ def _compare(
     encoders: Annotated[
         str, typer.Option(metavar="NAMES", help="Train every one of them with each of these encoders, comma separated.")
     ] = "",
-    seeds: Annotated[int, typer.Option(help="Runs of each, from --seed on.", min=2)] = 5,
+    seeds: Annotated[int, typer.Option(help="Runs of each, from --seed on.", min=2, max=1000)] = 5,
     sweep: Annotated[
         str | None,
         typer.Option(
             metavar="SETTING", help="Choose it for each on validation, by one trial a value: lr, or NAME=V1,V2,..."
         ),
     ] = None,
-    devices: Annotated[int, typer.Option(help="Run on so many devices at once; 0 takes all accelerators.", min=0)] = 0,
+    devices: Annotated[
+        int, typer.Option(help="Run on so many devices at once; 0 takes all accelerators.", min=0, max=4096)
+    ] = 0,
     run_dir: RunDirOption = DEFAULT_RUN_DIR,
     name: Annotated[
         str | None, typer.Option(help="Name of the folder; the same name with the same settings goes on.")

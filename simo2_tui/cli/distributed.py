@@ -41,11 +41,14 @@ CoordinatorOption = Annotated[
     ),
 ]
 ProcessesOption = Annotated[
-    int | None, typer.Option(help="How many processes there are.", rich_help_panel="Several processes", min=1)
+    int | None,
+    typer.Option(help="How many processes there are.", rich_help_panel="Several processes", min=1, max=65_536),
 ]
 ProcessIdOption = Annotated[
     int | None,
-    typer.Option(help="The number of this one, 0 for the first.", rich_help_panel="Several processes", min=0),
+    typer.Option(
+        help="The number of this one, 0 for the first.", rich_help_panel="Several processes", min=0, max=65_535
+    ),
 ]
 
 

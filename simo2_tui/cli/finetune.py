@@ -37,7 +37,7 @@ def _finetune(
     compare_scratch: Annotated[
         bool, typer.Option("--compare-scratch", help="Both, for --seeds seeds, as mean and standard deviation.")
     ] = False,
-    seeds: Annotated[int, typer.Option(help="With --compare-scratch: runs of each.", min=2)] = 3,
+    seeds: Annotated[int, typer.Option(help="With --compare-scratch: runs of each.", min=2, max=1000)] = 3,
     run_dir: RunDirOption = DEFAULT_RUN_DIR,
     name: Annotated[str | None, typer.Option(help="Name of the new run's folder.")] = None,
     plain: Annotated[bool, typer.Option("--plain", help="One line per log interval; the default when piped.")] = False,

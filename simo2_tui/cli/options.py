@@ -75,7 +75,12 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 def _parameter(item: Setting) -> inspect.Parameter:
     flags = [item.flag, *("--" + alias.replace("_", "-") for alias in item.aliases)]
     of = f" ({', '.join(item.parts)})" if item.parts else ""
-    help = item.help + of + (f" [{'|'.join(item.choices)}]" if item.choices else "")
+    help = (
+        item.help
+        + (f", {item.bounds.told}" if item.bounds.told else "")
+        + of
+        + (f" [{'|'.join(item.choices)}]" if item.choices else "")
+    )
     kind: Any = str
     metavar = _METAVARS.get(item.type, "TEXT")
     if item.type is bool:

@@ -18,7 +18,7 @@ AsciiOption = Annotated[
 ]
 ThemeOption = Annotated[str, typer.Option(help="dark, light or contrast.")]
 BudgetOption = Annotated[
-    int, typer.Option("--refresh", min=500, help="Bytes a second that the screen may send over the link.")
+    int, typer.Option("--refresh", min=500, max=10**9, help="Bytes a second that the screen may send over the link.")
 ]
 
 

@@ -225,7 +225,7 @@ def test_list_tells_what_the_cache_takes_and_what_nobody_needs(
 
 @pytest.mark.parametrize("size", ["100000", "-1", "9" * 30])
 def test_a_size_that_no_image_has_is_refused(size: str, folder: Path) -> None:
-    with pytest.raises(ConfigError, match=r"image_size is .* to 8192 pixels"):
+    with pytest.raises(ConfigError, match=r"image_size is .* to 8,192"):
         run("prepare", str(folder), "--image-size", size)
 
 
