@@ -14,7 +14,6 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
-from textual.theme import Theme
 
 from simo2_core.commands import Asker, Command, Source
 from simo2_core.config import Config
@@ -30,6 +29,7 @@ from simo2_tui.screens.runs import RunsScreen
 from simo2_tui.session.base import Session, watched_file
 from simo2_tui.session.follow import FollowSession
 from simo2_tui.session.live import LiveSession
+from simo2_tui.themes import THEMES, themes_for
 from simo2_tui.widgets.text import ago
 
 FASTEST = 1 / 3
@@ -52,18 +52,6 @@ BUDGET = 8_000
 
 DETACHED, LEFT, CANCELLED = 10, 0, INTERRUPTED
 """What `run` returns: the screen went and training goes on; done; a run was stopped, or a signal ended it."""
-
-THEMES = (
-    Theme(name="simo2-dark", dark=True, primary="#7CC7F2", secondary="#E69F00", accent="#7CC7F2",
-          foreground="#E6E9EF", background="#10141B", surface="#161B24", panel="#222936", success="#3DD6A3",
-          warning="#E69F00", error="#FF6B5E"),
-    Theme(name="simo2-light", dark=False, primary="#0B62A8", secondary="#D55E00", accent="#0B62A8",
-          foreground="#1B2330", background="#FAFBFC", surface="#F2F4F7", panel="#E3E7ED", success="#00795A",
-          warning="#B26A00", error="#C62828"),
-    Theme(name="simo2-contrast", dark=True, primary="#FFFFFF", secondary="#FFFF00", accent="#00FFFF",
-          foreground="#FFFFFF", background="#000000", surface="#000000", panel="#303030", success="#00FF00",
-          warning="#FFFF00", error="#FF5050"),
-)  # fmt: skip
 
 
 class Console(App[int]):
@@ -126,7 +114,7 @@ class Console(App[int]):
 
     def on_mount(self) -> None:
         self._turning = asyncio.get_running_loop()
-        for theme in THEMES:
+        for theme in themes_for(self.console.color_system):
             self.register_theme(theme)
         self.theme = self._theme_name
         self.set_class(self.no_color, "-no-colour")
