@@ -69,6 +69,8 @@ class Layouts:
             assert self._process.stdin is not None
             self._process.stdin.write(json.dumps([str(self._run / name), str(self._out)]) + "\n")
             self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # the next look finds that the process has ended
         except OSError as error:
             self._give_up(str(error))
 
@@ -78,6 +80,8 @@ class Layouts:
         if self._out.exists():
             try:
                 points = np.asarray(np.load(self._out, allow_pickle=False), np.float64)
+                if points.ndim != 2 or points.shape[1] != 2:
+                    raise ValueError(f"a layout of shape {points.shape}")
                 self._made[self._at_work] = self._turned(points)
                 self._at_work = ""
             except Exception as error:  # numpy has many for bytes that are no array
