@@ -101,7 +101,12 @@ class Checkpoints:
         start = time.monotonic()
         finished = self.wait()
         size = sum(int(array.nbytes) for array in arrays.values())
-        free = shutil.disk_usage(self._folder).free
+        try:
+            free = shutil.disk_usage(self._folder).free
+        except OSError as error:
+            raise CheckpointError(
+                f"the checkpoint of step {step} cannot be written: {self._folder} is gone."
+            ) from error
         if free < size + SPARE:
             raise CheckpointError(
                 f"the checkpoint of step {step} needs {human_bytes(size + SPARE)} and the disk of {self._folder} has "

@@ -206,7 +206,7 @@ class RunDirectory:
             try:
                 yield
             except BaseException:
-                if self._new and not self._begun():
+                if self._new and not self._begun() and self.owner().pid == os.getpid():  # it is still there
                     shutil.rmtree(self.path, ignore_errors=True)
                 raise
 

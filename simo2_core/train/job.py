@@ -290,7 +290,8 @@ class Job:
         Raises:
             DivergedError: the settings say to stop, or the run has gone back as often as it may.
         """
-        if self.config.on_nan != "rollback" or self._rollbacks == self.config.rollbacks or self.step == 0:
+        spent = self._rollbacks == self.config.rollbacks or self.step == 0 or not self._keeper.in_place
+        if self.config.on_nan != "rollback" or spent:
             yield from self.give_up()
         yield from self._keeper.settle(self.step)
         self._rollbacks += 1

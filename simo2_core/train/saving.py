@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from numpy.typing import NDArray
 
-from simo2_core.checkpoints.checkpoint import Checkpoints, Saved, read_score
-from simo2_core.errors import CheckpointError
-from simo2_core.events import CheckpointSaved, Event
+from simo2_core.checkpoints.checkpoint import Checkpoints, Saved, list_steps, read_score
+from simo2_core.errors import CheckpointError, RunError
+from simo2_core.events import CheckpointSaved, Event, WarningRaised
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import disk_error
+from simo2_core.run.whereabouts import Whereabouts
 from simo2_core.train.machine_alarms import Watch
 from simo2_core.train.telling import disk_alarm
+
+KEEP_ALL = 2**31
+"""Where a run's folder is not in its place, nothing in it is removed."""
 
 Arrays = Callable[[], Mapping[str, NDArray[Any]]]
 """Copies the state to the host, where it has to be saved."""
@@ -26,6 +30,8 @@ class Keeper:
     def __init__(self, run: RunDirectory, keep: int, watch: Watch) -> None:
         """Opens the run's `checkpoints/`, those set aside that should be; raises RunError when it cannot be written."""
         self._run, self._watch = run, watch
+        self._where = Whereabouts(run)
+        self._gone = False
         try:
             self._checkpoints = Checkpoints(run.checkpoints, keep=keep)
         except OSError as error:
@@ -49,6 +55,9 @@ class Keeper:
         if self._saved == step:
             yield from self.give_score(step, score)
             return
+        yield from self._look(step)
+        if self._gone:
+            return
         try:
             saved = self._checkpoints.save(step, arrays(), meta)
         except CheckpointError as error:
@@ -56,6 +65,25 @@ class Keeper:
             return
         self._saved = step
         yield from self._tell(saved)
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the run's folder was where it should be when it was looked for last."""
+        return not self._gone
+
+    def _look(self, step: int) -> Iterator[WarningRaised]:
+        """Raises the alarm when the run's folder is gone, and says when it is back."""
+        was, self._gone = self._gone, not self._where.in_place()
+        if self._gone == was:
+            return
+        path, now = self._run.path, self._where.now()
+        if self._gone:
+            message = f"{path} was removed." if now is None else f"{path} is gone: it is {now} now."
+            cure = "Training goes on, and saves when it is back; what is trained by then is saved in any case."
+        else:
+            self._checkpoints.reload()
+            message, cure = f"{path} is back.", "Saving goes on."
+        yield WarningRaised(step=step, code="folder-gone", message=message, cure=cure)
 
     def give_score(self, step: int, score: float | None) -> Iterator[Event]:
         """Gives the checkpoint of a stop the score that it would have been saved with, so that it can be the best."""
@@ -68,7 +96,8 @@ class Keeper:
             yield disk_alarm(step, str(disk_error("writing the score of", self._run.checkpoints, error)))
 
     def poll(self, step: int) -> Iterator[Event]:
-        """Says what was saved behind the training, now at `step`; never waits."""
+        """Says what was saved behind the training, now at `step`, and whether the run's folder is gone; never waits."""
+        yield from self._look(step)
         yield from self._try(self._checkpoints.poll, step)
 
     def settle(self, step: int) -> Iterator[Event]:
@@ -83,13 +112,38 @@ class Keeper:
             yield disk_alarm(step, str(error))
 
     def save_last(self, step: int, arrays: Arrays, meta: Mapping[str, Any]) -> Iterator[Event]:
-        """Saves the state that a run ends with, and waits until it is whole; raises CheckpointError when it cannot."""
+        """Saves the state that a run ends with, and waits until it is whole.
+
+        Raises:
+            CheckpointError: it cannot be saved, or had to be saved elsewhere: the run's folder is gone.
+        """
         yield from self.settle(step)
+        yield from self._look(step)
+        if self._gone:
+            self._save_elsewhere(step, arrays(), meta)
         if self._saved == step:
             return
         yield from self._tell(self._checkpoints.save(step, arrays(), meta))
         yield from self._tell(self._checkpoints.wait())
         self._saved = step
+
+    def _save_elsewhere(self, step: int, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> NoReturn:
+        self._where.clear_the_place()
+        try:
+            run = self._where.found_or_made(meta)
+            if step not in list_steps(run.checkpoints):
+                checkpoints = Checkpoints(run.checkpoints, keep=KEEP_ALL)
+                try:
+                    checkpoints.save(step, arrays, meta)
+                    checkpoints.wait()
+                finally:
+                    checkpoints.close()
+        except (OSError, RunError) as error:
+            raise CheckpointError(f"{self._run.path} is gone, and step {step} could not be saved: {error}") from error
+        raise CheckpointError(
+            f"{self._run.path} is gone: step {step} is saved in {run.checkpoints / str(step)}. "
+            f"Go on with: simo2 resume {run.path}"
+        )
 
     def _tell(self, saved: list[Saved]) -> Iterator[Event]:
         for item in saved:
@@ -99,5 +153,6 @@ class Keeper:
             yield CheckpointSaved(step=item.step, path=where, best=item.best, seconds=item.seconds)
 
     def close(self) -> None:
-        """Lets go of the thread that writes."""
+        """Lets go of the thread that writes, and of the folder."""
         self._checkpoints.close()
+        self._where.close()
