@@ -20,7 +20,8 @@ from simo2_core.config_format import from_format_1
 from simo2_core.encoders.encoder import Encoder
 from simo2_core.errors import ConfigError, did_you_mean
 from simo2_core.objectives.objective import Objective, Task
-from simo2_core.sections import changed, part, plain, read_section, settings_in, several, value_of
+from simo2_core.parts import Part, strangers
+from simo2_core.sections import changed, names_in, part, plain, read_section, settings_in, several, value_of
 from simo2_core.settings import Cadence, Section, Setting, require, setting
 
 FORMAT = 2
@@ -48,6 +49,9 @@ class DataConfig(Section):
 
     dataset: str = setting("digits", "digits, a TFDS name[/config], or the path of an image folder")
     data_dir: str | None = setting(None, "where TFDS data sets live (default: TFDS_DATA_DIR or ~/tensorflow_datasets)")
+    sources: tuple[Part, ...] = several(
+        "source", "kinds of data set beside simo2's own: names, or FILE.py:Class, comma separated", own=False
+    )
     train_split: str = setting("train", "the split to train on")
     test_split: str | None = setting(
         None,
@@ -249,6 +253,12 @@ class Config(Section):
     )
 
     def check(self) -> None:
+        owners: dict[str, Section] = {}
+        for name, owner in names_in(self):
+            if name in owners:
+                part = next(one for one in (owner, owners[name]) if isinstance(one, Part))
+                raise ConfigError(f"{part.name} has a setting {name!r}, which there is already. Give it another name.")
+            owners[name] = owner
         require(
             self.data.labels in self.objective.allowed_labels,
             "labels",
@@ -323,6 +333,14 @@ class Config(Section):
         """The settings that this run has: those of the parts that are chosen, and of the run itself."""
         return (item for item in all_settings() if self.has(item.name))
 
+    def with_source(self) -> Config:
+        """A copy that names the kind of its data set where it is not simo2's own, for whoever reads it elsewhere."""
+        if self.data.sources:
+            return self
+        claiming = (name for name, part in strangers("source").items() if part.claims(self.data.dataset))  # type: ignore[attr-defined]
+        name = next(claiming, None)
+        return self if name is None else self.replace({"source": name})
+
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dict, versioned; `from_json` gives the same Config back."""
         return {"format": FORMAT, **plain(self)}
@@ -350,8 +368,15 @@ class Config(Section):
 
 
 def all_settings() -> Iterator[Setting]:
-    """Every setting of the tree and of every part that can be chosen, sections in the order of `Config`."""
-    return settings_in(Config)
+    """Every setting of the tree and of every part that can be chosen, sections in the order of `Config`.
+
+    Where a part of somebody's own has one that is called like another, the other is meant: see `Config.check`.
+    """
+    seen: set[str] = set()
+    for item in settings_in(Config):
+        if item.name not in seen:
+            yield item
+        seen.add(item.name)
 
 
 def _why_not(name: str, config: Config) -> str:

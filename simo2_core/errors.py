@@ -2,6 +2,7 @@
 
 Simo2Error                 exit code 1: failed
 ├── ConfigError            exit code 2: a setting that cannot work; refused before anything starts
+│   └── MissingPartError   a part that is not installed here, or that nobody has named here
 ├── DataError              exit code 4: a data set that is missing, unreadable or unfit
 ├── DivergedError          exit code 3: a loss or gradient that is not finite; the last good state is kept
 ├── StoppedError           exit code 130: asked to stop before there was anything to save
@@ -32,6 +33,10 @@ class ConfigError(Simo2Error):
     """A setting that cannot work."""
 
     exit_code = 2
+
+
+class MissingPartError(ConfigError):
+    """A part (an objective, an encoder …) that is not installed here, or is code that nobody has named here."""
 
 
 class DataError(Simo2Error):

@@ -26,7 +26,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, cast
 
-from simo2_core.errors import ConfigError, did_you_mean
+from simo2_core.errors import ConfigError, MissingPartError, did_you_mean
 from simo2_core.settings import Section
 
 VARIABLE = "SIMO2_PARTS"
@@ -127,14 +127,18 @@ def names(kind: str) -> tuple[str, ...]:
 
 def offered(kind: str) -> dict[str, type[Part]]:
     """Every part of a kind that can be used here, by name; one whose package does not import is left out."""
-    found = own(kind)
+    return {**own(kind), **strangers(kind)}
+
+
+def strangers(kind: str) -> dict[str, type[Part]]:
+    """Those that are not simo2's own: of installed packages, of this program, and named by reference."""
+    found: dict[str, type[Part]] = {}
     for name in (*_installed(kind), *_registered.get(kind, {}), *references()):
-        if name not in found:
-            try:
-                part = find(kind, name)
-            except ConfigError:  # said where it is asked for; help must not end for somebody else's fault
-                continue
-            found[part.name] = part
+        try:
+            part = find(kind, name)
+        except ConfigError:  # said where it is asked for; help must not end for somebody else's fault
+            continue
+        found[part.name] = part
     return found
 
 
@@ -144,14 +148,14 @@ def find(kind: str, name: str) -> type[Part]:
     Raises:
         ConfigError: there is none, its package does not import, or it is a reference that nobody has named here.
     """
-    if name in _own(kind):
-        return _own(kind)[name]
     if name in _registered.get(kind, {}):
         return _registered[kind][name]
-    if name in _installed(kind):
-        return _load_installed(kind, name)
     if is_reference(name):
         return _load_reference(kind, name)
+    if name in _own(kind):
+        return _own(kind)[name]
+    if name in _installed(kind):
+        return _load_installed(kind, name)
     known = names(kind)
     raise ConfigError(
         f"there is no {kind} {name!r}; choose from {', '.join(known)}, or name your own as FILE.py:Class."
@@ -207,7 +211,7 @@ def _short(reference: str) -> str:
 def _load_reference(kind: str, name: str) -> type[Part]:
     whole = references().get(_short(name))
     if whole is None:
-        raise ConfigError(
+        raise MissingPartError(
             f"the {kind} {name!r} is code that is neither installed nor named on this command line, so it is not "
             f"imported. Add --with {name} if you trust it."
         )
@@ -226,7 +230,7 @@ def find_object(reference: str, *, trusted: str) -> Any:
     inside = reference.partition(":")[0].split(".")[0] == trusted
     whole = reference if inside else references().get(_short(reference))
     if whole is None:
-        raise ConfigError(
+        raise MissingPartError(
             f"{reference!r} is code that is not named on this command line, so it is not imported. "
             f"Add --with {reference} if you trust it."
         )

@@ -16,7 +16,7 @@ from dataclasses import field
 from typing import Any, TypeVar, cast
 
 from simo2_core import parts
-from simo2_core.errors import ConfigError, did_you_mean
+from simo2_core.errors import ConfigError, MissingPartError, did_you_mean
 from simo2_core.parts import Part
 from simo2_core.settings import Cadence, Section, Setting, hints_of
 
@@ -35,11 +35,17 @@ def part(kind: str, default: str, help: str) -> Any:
     )
 
 
-def several(kind: str, help: str) -> Any:
-    """A field of a section that holds parts of a kind: all of simo2's own, and those that are named beside them."""
+def several(kind: str, help: str, *, own: bool = True) -> Any:
+    """A field of a section that holds parts of a kind.
+
+    Args:
+        help: of the setting that names some that are not simo2's own.
+        own: whether all of simo2's own are there always, by their settings on or off. Otherwise none is there unless it
+            is named, or one of its settings is given.
+    """
     return field(
-        default_factory=lambda: tuple(made() for made in parts.own(kind).values()),
-        metadata={"part": kind, "about": help, "several": True},
+        default_factory=lambda: tuple(made() for made in parts.own(kind).values()) if own else (),
+        metadata={"part": kind, "about": help, "several": True, "own": own},
     )
 
 
@@ -60,15 +66,12 @@ def settings_in(section: type, prefix: str = "") -> Iterator[Setting]:
 
 
 def _settings_of_parts(item: dataclasses.Field[Any], prefix: str) -> Iterator[Setting]:
-    kind, made = item.metadata["part"], parts.offered(item.metadata["part"])
+    kind, about = item.metadata["part"], item.metadata["about"]
+    offered = parts.offered(kind) if item.metadata.get("own", True) else parts.strangers(kind)
     if item.metadata.get("several"):
-        others = tuple(name for name in made if name not in parts.own(kind))
-        yield Setting(kind, prefix, str, item.metadata["about"], (), (), "", open=True)
-        offered = {name: made[name] for name in (*parts.own(kind), *others)}
+        yield Setting(kind, prefix, str, about, (), (), "", open=True)
     else:
-        default = item.metadata["default"]
-        yield Setting(kind, prefix, str, item.metadata["about"], tuple(made), (), default, open=True)
-        offered = made
+        yield Setting(kind, prefix, str, about, tuple(offered), (), item.metadata["default"], open=True)
     found: dict[str, list[Setting]] = {}
     for name, one in offered.items():
         for setting in settings_in(one, prefix):
@@ -89,6 +92,19 @@ def _together(same: list[Setting]) -> Setting:
     )
 
 
+def names_in(section: Section) -> Iterator[tuple[str, Section]]:
+    """Every setting of a section and of what it holds, with whom it belongs to."""
+    for item in dataclasses.fields(section):
+        value = getattr(section, item.name)
+        if "help" in item.metadata:
+            yield item.name, section
+            continue
+        if "part" in item.metadata:
+            yield item.metadata["part"], section
+        for inner in value if isinstance(value, tuple) else (value,):
+            yield from names_in(inner)
+
+
 def value_of(section: Section, name: str) -> Any:
     """The value of the setting `name`, wherever in the tree it is.
 
@@ -102,7 +118,7 @@ def value_of(section: Section, name: str) -> Any:
                 return value
             continue
         if item.metadata.get("part") == name:
-            return value.name if isinstance(value, Part) else ",".join(_beside_our_own(name, value))
+            return value.name if isinstance(value, Part) else ",".join(_named(item, value))
         for inner in value if isinstance(value, tuple) else (value,):
             try:
                 return value_of(inner, name)
@@ -121,7 +137,7 @@ def changed(section: S, changes: Mapping[str, Any], left: set[str]) -> S:
                 values[item.name] = changes[item.name]
                 left.discard(item.name)
         elif item.metadata.get("several"):
-            values[item.name] = _changed_parts(item.metadata["part"], value, changes, left)
+            values[item.name] = _changed_parts(item, value, changes, left)
         elif "part" in item.metadata:
             values[item.name] = _changed_part(item.metadata["part"], value, changes, left)
         else:
@@ -146,18 +162,30 @@ def _changed_part(kind: str, now: Part, changes: Mapping[str, Any], left: set[st
     return made(**{**kept, **given})
 
 
-def _beside_our_own(kind: str, now: tuple[Part, ...]) -> list[str]:
-    return [one.name for one in now if one.name not in parts.own(kind)]
+def _named(item: dataclasses.Field[Any], now: tuple[Part, ...]) -> list[str]:
+    """Those that are there because they were asked for."""
+    always = parts.own(item.metadata["part"]) if item.metadata["own"] else ()
+    return [one.name for one in now if one.name not in always]
 
 
-def _changed_parts(kind: str, now: tuple[Part, ...], changes: Mapping[str, Any], left: set[str]) -> tuple[Part, ...]:
-    others = _beside_our_own(kind, now)
+def _changed_parts(
+    item: dataclasses.Field[Any], now: tuple[Part, ...], changes: Mapping[str, Any], left: set[str]
+) -> tuple[Part, ...]:
+    kind, own = item.metadata["part"], item.metadata["own"]
+    named = _named(item, now)
     if kind in changes:
         left.discard(kind)
         given = changes[kind]
-        others = [name for name in (given.split(",") if isinstance(given, str) else given) if name]
+        named = [name.strip() for name in (given.split(",") if isinstance(given, str) else given) if name.strip()]
+    if not own:
+        named += [
+            name
+            for name, part in parts.strangers(kind).items()
+            if name not in named and any(setting.name in changes for setting in settings_in(part))
+        ]
     have = {one.name: one for one in now}
-    names = [*parts.own(kind), *(name.strip() for name in others if name.strip() not in parts.own(kind))]
+    always = list(parts.own(kind)) if own else []
+    names = [*always, *(name for name in named if name not in always)]
     after = tuple(changed(have[name] if name in have else parts.find(kind, name)(), changes, left) for name in names)
     return now if len(after) == len(now) and all(a is b for a, b in zip(after, now, strict=True)) else after
 
@@ -195,8 +223,9 @@ def read_section(section: Any, data: Any, where: str) -> Any:
             if not isinstance(value, list):
                 raise ConfigError(f"{where}.{key} must be a list, not {type(value).__name__}.")
             read = tuple(read_part(meta["part"], item, f"{where}.{key}") for item in value)
-            own = {one.name for one in read}
-            values[key] = (*read, *(made() for name, made in parts.own(meta["part"]).items() if name not in own))
+            here = {one.name for one in read}
+            always = parts.own(meta["part"]) if meta["own"] else {}
+            values[key] = (*read, *(made() for name, made in always.items() if name not in here))
         elif "part" in meta:
             values[key] = read_part(meta["part"], value, f"{where}.{key}")
         else:
@@ -219,7 +248,7 @@ def read_part(kind: str, data: Any, where: str) -> Part:
     except ConfigError:
         if package is None or parts.is_reference(name):
             raise
-        raise ConfigError(
+        raise MissingPartError(
             f"the {kind} {name!r} is of the package {package}, which is not installed here. "
             f"Install it with: pip install {package}."
         ) from None

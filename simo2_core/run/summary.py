@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, field
 
 from simo2_core.config import Config
-from simo2_core.errors import RunError, Simo2Error
+from simo2_core.errors import MissingPartError, RunError, Simo2Error
 from simo2_core.events import (
     Compiled,
     ControlApplied,
@@ -80,6 +80,7 @@ class SummaryReader:
         self._summary = RunSummary(self._run)
         self._lines = LineReader(self._run.events_path)
         self._settings: tuple[int, int, int] | None = None
+        self._damaged = False
 
     def read(self) -> RunSummary:
         """The summary as it is now, the same object each time but for a log that was written anew."""
@@ -90,7 +91,7 @@ class SummaryReader:
         summary = self._summary
         owned_since = self._run.owned_since()
         state = summary.course.state(owned_since)
-        summary.state = State.DAMAGED if summary.problem and not state.running else state
+        summary.state = State.DAMAGED if self._damaged and not state.running else state
         return summary
 
     def _read_log(self) -> None:
@@ -130,9 +131,10 @@ class SummaryReader:
         if identity != self._settings:
             self._settings = identity
             try:
-                self._summary.config, self._summary.problem = self._run.config, ""
-            except Simo2Error as error:
+                self._summary.config, self._summary.problem, self._damaged = self._run.config, "", False
+            except Simo2Error as error:  # a part that is not here is no damage: its settings are whole
                 self._summary.config, self._summary.problem = None, str(error)
+                self._damaged = not isinstance(error, MissingPartError)
 
 
 def size_on_disk(run: RunDirectory) -> int:

@@ -102,4 +102,4 @@ def resolve(preset: str | None, settings: Mapping[str, Any]) -> Config:
         config = config_for(settings["dataset"])
     else:
         config = find_preset(preset or "digits").config
-    return (with_views(config) if settings.get("labels") == "none" else config).replace(settings)
+    return (with_views(config) if settings.get("labels") == "none" else config).replace(settings).with_source()

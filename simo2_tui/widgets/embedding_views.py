@@ -174,8 +174,8 @@ class HeatMap(CellsView, can_focus=True):
         if other:
             self._at = None
         self._matrix_cc, self._names = matrix_cc, class_names
-        if other:  # the order of the first one stays: a matrix that moves its rows at each evaluation cannot be read
-            self._arrange()
+        self._arrange()
+        if other:
             self.refresh(layout=True)
         self.redraw()
 
@@ -200,13 +200,12 @@ class HeatMap(CellsView, can_focus=True):
             self.redraw()
 
     def action_order(self) -> None:
-        """In class order, or sorted anew by likeness as it is now."""
         self._sorted = not self._sorted
         self._arrange()
         self.redraw()
 
 
-class CosineHistogram(CellsView, can_focus=True):
+class CosineHistogram(CellsView):
     """Signed cosines of same-class and of different-class pairs."""
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:

@@ -101,7 +101,6 @@ class Digits(SourcePart):
         """The word alone."""
         return dataset == "digits"
 
-    @classmethod
-    def open(cls, config: DataConfig, report: Report) -> Source:
+    def open(self, config: DataConfig, report: Report) -> Source:
         """Loads nothing yet."""
         return DigitsSource()

@@ -267,7 +267,6 @@ class Folder(SourcePart):
         """A path; or a word that is a folder here and no preset's data set."""
         return is_folder(dataset)
 
-    @classmethod
-    def open(cls, config: DataConfig, report: Report) -> Source:
+    def open(self, config: DataConfig, report: Report) -> Source:
         """Looks at every file."""
         return FolderSource(user_path(config.dataset), order=config.class_order)

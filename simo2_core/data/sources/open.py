@@ -16,21 +16,22 @@ def open_source(config: DataConfig, *, report: Report = silent) -> Source:
     Raises:
         DataError: no folder and no data set of that name; the message has the nearest names.
     """
-    source = claimant(config.dataset).open(config, report)
+    source = claimant(config).open(config, report)
     return LargeClasses(source, config.min_images, config.train_split) if config.min_images else source
 
 
 def open_on_disk(config: DataConfig) -> Source | None:
     """As `open_source`; None for a TFDS data set that is not prepared."""
-    return open_source(config) if claimant(config.dataset).is_on_disk(config) else None
+    return open_source(config) if claimant(config).is_on_disk(config) else None
 
 
-def claimant(dataset: str) -> type[SourcePart]:
-    """The kind of source that `dataset` is.
+def claimant(config: DataConfig) -> SourcePart:
+    """The kind of source that the data set is, with its settings.
 
     The first that claims it: one that somebody has added before simo2's own, one that takes any name last.
     """
-    own = parts.own("source")
+    own, named = parts.own("source"), {part.name: part for part in config.sources}
     offered = cast(dict[str, type[SourcePart]], parts.offered("source"))
     order = sorted(offered.values(), key=lambda part: (part.last, part.name in own))
-    return next(part for part in order if part.claims(dataset))
+    found = next(part for part in order if part.claims(config.dataset))
+    return cast(SourcePart, named.get(found.name) or found())

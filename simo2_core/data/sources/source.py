@@ -259,12 +259,10 @@ class SourcePart(Part):
         """Whether what a user gave as `--dataset` is its own."""
         raise NotImplementedError
 
-    @classmethod
-    def is_on_disk(cls, config: DataConfig) -> bool:
+    def is_on_disk(self, config: DataConfig) -> bool:
         """Whether opening it neither downloads nor writes."""
         return True
 
-    @classmethod
-    def open(cls, config: DataConfig, report: Report) -> Source:
+    def open(self, config: DataConfig, report: Report) -> Source:
         """Where the images of `config` lie; raises DataError when they are missing or unfit."""
         raise NotImplementedError

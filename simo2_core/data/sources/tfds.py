@@ -200,13 +200,11 @@ class Tfds(SourcePart):
         """Any name: one that TFDS does not have is refused with the nearest ones."""
         return True
 
-    @classmethod
-    def is_on_disk(cls, config: DataConfig) -> bool:
+    def is_on_disk(self, config: DataConfig) -> bool:
         """Whether a version that can be read is prepared."""
         return any(prepared.readable for prepared in find(TfdsName.parse(config.dataset), config.data_dir))
 
-    @classmethod
-    def open(cls, config: DataConfig, report: Report) -> Source:
+    def open(self, config: DataConfig, report: Report) -> Source:
         """Downloads and writes what is not on disk yet."""
         from simo2_core.data.prepare import find_or_prepare
 
