@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 
 from simo2_core.data.augment import normalise
 from simo2_core.data.dataset import Part
+from simo2_core.data.decode import Rule, UnreadableImage, decode_image
 from simo2_core.errors import DataError
 from simo2_core.model.compiling import jit
 from simo2_core.model.network import Arrays, Network
@@ -42,12 +45,34 @@ class Encoder:
         image_shape: tuple[int, int, int],
         *,
         batch: int = 256,
+        rule: Rule | None = None,
     ) -> None:
         """See `simo2_core.load_encoder`. Images go through the device `batch` at a time."""
         self._embed, self._params, self._stats = embed, params, stats
         self._mean, self._std = jnp.asarray(mean), jnp.asarray(std)
         self.image_shape = image_shape
         self._batch = batch
+        self._rule = rule
+
+    def read(self, files: Iterable[str | Path]) -> NDArray[np.uint8]:
+        """(N, H, W, ch) the images in `files`, made as those of training were: for `represent` and `embed`.
+
+        Raises:
+            DataError: a file is missing or no image; the message names it.
+        """
+        height, width, channels = self.image_shape
+        rule = self._rule or Rule(height=height, width=width, channels=channels)
+        images = []
+        for path in map(Path, files):
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # about size and odd metadata
+                    images.append(decode_image(path.read_bytes(), rule))
+            except OSError as error:
+                raise DataError(f"{path} cannot be opened: {error.strerror}. Give the paths of images.") from None
+            except UnreadableImage as error:
+                raise DataError(f"{path} cannot be read: {error}. Leave it out.") from None
+        return np.stack(images) if images else np.zeros((0, *self.image_shape), np.uint8)
 
     def represent(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The pooled representation (N, F) of `images` (N, H, W, ch) uint8; raises DataError for another kind."""

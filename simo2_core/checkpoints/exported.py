@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simo2_core.checkpoints.checkpoint import load, require_same
-from simo2_core.config import Config, ModelConfig
+from simo2_core.config import Config, DataConfig, ModelConfig
 from simo2_core.config_format import model_from_format_1
 from simo2_core.errors import CheckpointError, ConfigError, RunError
 from simo2_core.model.network import Network
@@ -60,6 +60,7 @@ def export_encoder(checkpoint: Path, folder: Path) -> dict[str, Any]:
         "image_shape": [height, width, channels],
         "mean": [float(x) for x in meta["mean"]],
         "std": [float(x) for x in meta["std"]],
+        "images": image_rule(meta),
         "normalisation": "(image / 255 - mean) / std, by channel, of uint8 images (N, H, W, channels)",
         "representation": config.model.encoder.features,
         "projection": config.model.embedding_size,
@@ -75,6 +76,22 @@ def export_encoder(checkpoint: Path, folder: Path) -> dict[str, Any]:
     for name, content in contents.items():
         write_into(folder / name, content, option="--out")
     return facts
+
+
+def image_rule(meta: Mapping[str, Any]) -> dict[str, Any]:
+    """How files are made into images as those of training, as the fields of `data.decode.Rule`.
+
+    Args:
+        meta: of a checkpoint, or the facts of an export; what an export of before 2026-11-28 lacks is the usual.
+    """
+    if "config" not in meta:
+        height, width, channels = meta["image_shape"]
+        return dict(meta.get("images", {"resize": "crop"})) | {"height": height, "width": width, "channels": channels}
+    data, (height, width, channels) = Config.from_json(meta["config"]).data, meta["image_shape"]
+    return {
+        "height": height, "width": width, "channels": channels,
+        "resize": data.resize, "background": data.background, "depth": data.depth,
+    }  # fmt: skip
 
 
 def is_exported(folder: Path) -> bool:
@@ -104,10 +121,23 @@ def read_exported(folder: Path) -> tuple[ModelConfig, dict[str, NDArray[Any]], d
         content = (folder / WEIGHTS).read_bytes()
         if facts.get("sha256") not in (None, hashlib.sha256(content).hexdigest()):
             raise ValueError(f"{WEIGHTS} has changed since it was written. Export it again, or copy it anew")
+        rule = facts.get("images", {})
+        DataConfig(
+            **{name: rule[name] for name in rule.keys() - {"height", "width", "channels"}}
+        )  # refuses what is unfit
         stored = load(content)
     except KeyError as error:
         raise CheckpointError(f"{folder} is damaged or no exported encoder: it has no {error}.") from None
-    except (OSError, ValueError, TypeError, OverflowError, RecursionError, SafetensorError, ConfigError) as error:
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+        SafetensorError,
+        ConfigError,
+    ) as error:
         problem = str(error).rstrip(".")
         raise CheckpointError(f"{folder} is damaged or no exported encoder: {problem}.") from None
     _, params, stats = Network.build_abstract(config, shape[2])

@@ -135,7 +135,8 @@ def probe_image(data: bytes) -> tuple[int, int, int]:
 
 def _probe(image: Image.Image) -> tuple[int, int, int]:
     width, height = image.size
-    if _orientation(image) >= 5:  # the four that swap the sides
+    behind = image.format == "PNG" and "exif" not in image.info  # Pillow would decode it all to look behind the pixels
+    if not behind and _orientation(image) >= 5:  # the four that swap the sides
         width, height = height, width
     grey = image.mode in ("1", "L", "LA", "I", "F") or image.mode.startswith("I;16")
     return height, width, 1 if grey else 3

@@ -12,8 +12,9 @@ import numpy as np
 
 from simo2_core.analysis.embed import Encoder, compile_embed
 from simo2_core.checkpoints.checkpoint import find_checkpoint, load, read_meta, require_same
-from simo2_core.checkpoints.exported import is_exported, read_exported
+from simo2_core.checkpoints.exported import image_rule, is_exported, read_exported
 from simo2_core.config import Config
+from simo2_core.data.decode import Rule
 from simo2_core.data.load import load_dataset
 from simo2_core.evaluation.evaluate import looked_at, save_snapshot
 from simo2_core.evaluation.thumbnails import save_thumbnails
@@ -69,7 +70,8 @@ def load_encoder(path: str | Path) -> Encoder:
         path: of one of these; or the name of a run in `runs/`, or `latest`.
 
     Returns: an object with `represent(images)` (N, F), the pooled features, and `embed(images)` (N, D), the unit
-    projection, for uint8 images (N, H, W, ch).
+    projection, for uint8 images (N, H, W, ch); and `read(files)`, which makes such images from files, turned upright,
+    cropped and resized as those of training were.
 
     Raises:
         RunError: nothing of the kind is there, or it is damaged.
@@ -126,4 +128,5 @@ def _filled(params: Arrays, stats: Arrays, arrays: Mapping[str, Any]) -> tuple[A
 def _ready(network: Network, params: Arrays, stats: Arrays, meta: Mapping[str, Any]) -> Encoder:
     height, width, channels = meta["image_shape"]
     mean, std = np.asarray(meta["mean"], np.float32), np.asarray(meta["std"], np.float32)
-    return Encoder(compile_embed(network), params, stats, mean, std, (height, width, channels))
+    rule = Rule(**image_rule(meta))
+    return Encoder(compile_embed(network), params, stats, mean, std, (height, width, channels), rule=rule)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from simo2_core.config import DataConfig
 from simo2_core.data.progress import Report
-from simo2_core.data.sources.source import Source, SourcePart, Split
+from simo2_core.data.sources.source import Source, SourcePart, Split, split_of_pixels
 from simo2_core.errors import DataError
 
 CLASS_NAMES = tuple("0123456789")
@@ -28,30 +27,6 @@ def load_digits() -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
     data = bundled()
     images = np.rint(data.images * (255 / 16)).astype(np.uint8)
     return images[..., None], data.target.astype(np.int32)
-
-
-@dataclass(frozen=True, eq=False)
-class Places:
-    """Images that are known by their place alone, and never encoded."""
-
-    places: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def take(self, rows: NDArray[np.int64]) -> Places:
-        """Those of `rows`, in that order."""
-        return Places(self.places[rows])
-
-    def images(self) -> Iterator[bytes | OSError]:
-        """None: they are pixels already."""
-        return iter(())
-
-    heads = images
-
-    def names(self) -> Sequence[str]:
-        """The place of each."""
-        return [str(place) for place in self.places.tolist()]
 
 
 class DigitsSource(Source):
@@ -83,10 +58,7 @@ class DigitsSource(Source):
                 f"digits has no split {split!r}, only train. Leave out --train-split, --test-split and --views-split: "
                 "a stratified part is held out for the test."
             )
-        images, labels = load_digits()
-        height, width, channels = images.shape[1:]
-        places = Places(np.arange(len(images)))
-        return Split(split, places, labels, CLASS_NAMES, own_shape=(height, width, channels), pixels=images)
+        return split_of_pixels(split, *load_digits(), CLASS_NAMES)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from simo2_core.config import DataConfig
 from simo2_core.data.progress import Report
-from simo2_core.data.sources.digits import Places
-from simo2_core.data.sources.source import Source, SourcePart, Split
+from simo2_core.data.sources.source import Source, SourcePart, Split, split_of_pixels
 from simo2_core.errors import DataError
 
 PREFIX = "python:"
@@ -63,9 +62,7 @@ def _split(name: str, images: ArrayLike, labels: Any, names: tuple[str, ...]) ->
     if unknown:
         raise DataError(f"{name} has labels that are not trained on: {', '.join(sorted(unknown)[:5])}.")
     classes = np.array([numbers[str(item)] for item in each], np.int32)
-    height, width, channels = pixels.shape[1:]
-    places = Places(np.arange(len(pixels)))
-    return Split(name, places, classes, names, own_shape=(height, width, channels), pixels=pixels)
+    return split_of_pixels(name, pixels, classes, names)
 
 
 class GivenSource(Source):

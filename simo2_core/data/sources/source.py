@@ -63,6 +63,46 @@ class Split:
     """(N, H, W, ch) where the source has them decoded already: nothing is read or cached."""
 
 
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Images that are known by their place alone, and never encoded."""
+
+    places: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def take(self, rows: NDArray[np.int64]) -> Places:
+        """Those of `rows`, in that order."""
+        return Places(self.places[rows])
+
+    def images(self) -> Iterator[bytes | OSError]:
+        """None: they are pixels already."""
+        return iter(())
+
+    heads = images
+
+    def names(self) -> Sequence[str]:
+        """The place of each."""
+        return [str(place) for place in self.places.tolist()]
+
+
+def split_of_pixels(
+    name: str, images: NDArray[np.uint8], labels: NDArray[np.integer], class_names: tuple[str, ...]
+) -> Split:
+    """A split of images that are in memory: for a source whose `in_memory` is true.
+
+    Args:
+        images: (N, H, W, ch) uint8, ch 1 or 3.
+        labels: (N,) class of each, negative where there is none.
+    """
+    height, width, channels = images.shape[1:]
+    return Split(
+        name, Places(np.arange(len(images))), labels.astype(np.int32), class_names,
+        own_shape=(height, width, channels), pixels=images,
+    )  # fmt: skip
+
+
 class Source(ABC):
     """A data set on disk. A source of one's own overrides what is abstract, and what it knows better."""
 

@@ -1,5 +1,6 @@
 """An encoder exported and read back: by the lines of the guide in plain NNX, and by `simo2_core.load_encoder`."""
 
+import io
 import json
 import re
 from pathlib import Path
@@ -11,9 +12,10 @@ from PIL import Image
 
 from simo2_core import load_encoder
 from simo2_core.checkpoints.checkpoint import find_checkpoint
-from simo2_core.checkpoints.exported import export_encoder, read_exported
+from simo2_core.checkpoints.exported import export_encoder, image_rule, read_exported
+from simo2_core.data.decode import Rule, decode_image
 from simo2_core.data.sources.digits import load_digits
-from simo2_core.errors import RunError
+from simo2_core.errors import DataError, RunError
 from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
@@ -39,6 +41,13 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return trained(tmp_path_factory.mktemp("runs"))
 
 
+def cropped(image: Image.Image) -> Any:
+    """(1, 8, 8, 1) as a folder of images is decoded."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return decode_image(buffer.getvalue(), Rule(height=8, width=8, channels=1))[None]
+
+
 def test_by_the_lines_of_the_guide(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     facts = export_encoder(checkpoint, tmp_path / "encoder")
     assert facts["class_names"] == [str(digit) for digit in range(10)]
@@ -46,18 +55,37 @@ def test_by_the_lines_of_the_guide(checkpoint: Path, tmp_path: Path, monkeypatch
     images = load_digits()[0][:7]
     for number, image in enumerate(images):
         Image.fromarray(image[..., 0]).save(tmp_path / "photos" / f"{number}.png")
+    wide = Image.fromarray(np.arange(12 * 30, dtype=np.uint8).reshape(12, 30))  # as most photographs, not square
+    wide.save(tmp_path / "photos" / "wide.png")
+    images = np.concatenate([images, cropped(wide)])
     plain, ours = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)[:2]
     monkeypatch.chdir(tmp_path)
     by_plain: dict[str, Any] = {}
     exec(plain, by_plain)
-    by_ours = {"images": by_plain["images"]}
+    by_ours: dict[str, Any] = {}
     exec(ours, by_ours)
     np.testing.assert_array_equal(by_plain["images"], images)
+    np.testing.assert_array_equal(by_ours["images"], images)
     encoder = load_encoder(checkpoint)
     for found in (by_ours["features"], np.asarray(by_plain["representation"])):
         np.testing.assert_allclose(found, encoder.represent(images), rtol=1e-4, atol=1e-5)
     for found in (by_ours["embedding"], np.asarray(by_plain["embedding"])):
         np.testing.assert_allclose(found, encoder.embed(images), atol=1e-5)
+
+
+def test_what_images_are_made_into_travels(checkpoint: Path, tmp_path: Path) -> None:
+    config = TINY.replace({"resize": "pad", "background": "black", "depth": 12})
+    rule = image_rule({"config": config.to_json(), "image_shape": [8, 6, 1]})
+    assert Rule(**rule) == Rule(height=8, width=6, channels=1, resize="pad", background="black", depth=12)
+    facts = export_encoder(checkpoint, tmp_path)
+    assert facts["images"]["resize"] == "crop"
+    (tmp_path / "encoder.json").write_text(json.dumps({key: facts[key] for key in facts if key != "images"}))
+    Image.new("L", (30, 12), 77).save(tmp_path / "photo.png")
+    assert load_encoder(tmp_path).read([tmp_path / "photo.png"]).shape == (1, 8, 8, 1)  # an export of before
+    with pytest.raises(DataError, match=r"encoder\.json cannot be read: not an image"):
+        load_encoder(tmp_path).read([tmp_path / "encoder.json"])
+    with pytest.raises(DataError, match="gone cannot be opened"):
+        load_encoder(tmp_path).read([tmp_path / "gone"])
 
 
 def test_statistics_of_batch_norm_travel_too(tmp_path: Path) -> None:
@@ -103,6 +131,8 @@ def test_what_is_damaged_is_one_line(checkpoint: Path, tmp_path: Path, damage: s
         ("image_shape", [10**9, 8, 1], "two sides up to 16,384"), ("image_shape", [8, -1, 1], "two sides"),
         ("image_shape", [8, 8, 2], "1 or 3 channels"), ("image_shape", [10**400, 8, 1], "two sides"),
         ("image_shape", [8.5, 8, 1], "two sides"), ("image_shape", [8, 8], "unpack"),
+        ("images", {"resize": "banana"}, "resize"), ("images", {"depth": 99}, "depth"), ("images", {"x": 1}, "'x'"),
+        ("images", 7, "'int'"),
         ("sha256", "0" * 64, "has changed"),
         ("mean", ..., "it has no 'mean'"), ("model", ..., "it has no 'model'"),
     ],
