@@ -181,7 +181,8 @@ class HeatMap(CellsView, can_focus=True):
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         classes = len(self._matrix_cc)
-        rows = classes if classes <= VALUED_CLASSES else -(-classes // 2)  # two of many classes share a row
+        shared = self.glyphs.halves and classes > VALUED_CLASSES
+        rows = -(-classes // 2) if shared else classes  # two of many classes share a row
         return max(6, rows + 2)  # the words above and the names below
 
     def _arrange(self) -> None:

@@ -124,10 +124,9 @@ def render_heatmap(
     most = max(1, min(NAME, width // 3))
     names = [shown_names(every, most, glyphs)[label] for label in order.tolist()]
     longest = max(cell_len(name) for name in names)
-    halves = bool(glyphs.upper) and glyphs.colour
-    grid = lay_out(classes, width, height - 2, longest + 1, halves=halves)
+    grid = lay_out(classes, width, height - 2, longest + 1, halves=glyphs.halves)
     if grid.halves and 2 * longest + 1 <= TWO_NAMES:
-        grid = lay_out(classes, width, height - 2, 2 * longest + 2, halves=halves)
+        grid = lay_out(classes, width, height - 2, 2 * longest + 2, halves=glyphs.halves)
     shown = reduce_blocks(sorted_cc, grid.block)
     _head(cells, sorted_cc, [every[label] for label in order.tolist()], cursor, grid.block)
     _paint(cells, shown, grid, glyphs)

@@ -54,6 +54,11 @@ class Glyphs:
     colour: bool = True
     """Whether inks are seen; where they are not, shapes must say what colours say."""
 
+    @property
+    def halves(self) -> bool:
+        """Whether the two halves of a cell can have colours of their own."""
+        return self.colour and bool(self.upper)
+
 
 UNICODE = Glyphs(True, "●▲■◆▼✚★○△□◇", "┈", "┊", "•", "✖", "▾", "▴", " ▁▂▃▄▅▆▇█", "━", "▀", " ░▒▓█", " -=≡≣")
 ASCII = Glyphs(False, "o^#+vx%*@&$", ".", "|", "*", "X", "v", "^", " ..--==##", "-", "", " .+#@", " -=%X")

@@ -82,7 +82,7 @@ class Picture(Widget):
         except OSError as error:
             self._strips = [Strip([Segment(str(error)[:width].ljust(width))], width)]
         else:
-            self._strips = render_picture(pixels, width, shades=not glyphs.colour or not glyphs.upper)
+            self._strips = render_picture(pixels, width, shades=not glyphs.halves)
         self.refresh()
 
     def render_line(self, y: int) -> Strip:

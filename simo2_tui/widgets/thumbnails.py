@@ -115,8 +115,7 @@ class ThumbnailRow(Widget):
         width, height = self.size
         if not (width and height):
             return
-        glyphs = glyphs_of(self.app)
-        shades = not glyphs.colour or not glyphs.upper
+        shades = not glyphs_of(self.app).halves
         self._strips = render_thumbnails(self._items, width, height, table_of(self.app), shades=shades)
         if not self._items:
             self._strips[0] = Strip([Segment(set_cell_size(self._words, width))], width)
