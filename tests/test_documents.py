@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 from simo2_core.config import all_settings
 from simo2_core.errors import INTERRUPTED, Simo2Error
 from simo2_tui.cli.main import app
+from simo2_tui.cli.own_parts import WITH
 from simo2_tui.guide.pages import list_pages
 from tests.documents import DOCUMENTS, GUIDE, ROOT, Command, Fence, commands, fences, headings, inline_code, links
 from tests.documents import shown_in as commands_of
@@ -128,6 +129,8 @@ def test_commands_can_be_typed(document: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("SIMO2_DEBUG", "")
     for command in commands(document):
         arguments = [word for word in command.arguments if word not in ("--debug", "--help", "$@")]
+        if WITH in arguments:  # taken before the command line is read
+            del arguments[(at := arguments.index(WITH)) : at + 2]
         if names_a_command(arguments) or (arguments and arguments[0] in ("COMMAND", "--version")):
             continue
         try:

@@ -3,17 +3,25 @@
 import os
 from pathlib import Path
 
+import jax
 import pytest
 
 from simo2_core import parts
 from simo2_core.config import Config, all_settings
+from simo2_core.data.load import load_dataset
 from simo2_core.errors import ConfigError, MissingPartError
 from simo2_core.objectives.objective import Objective
+from simo2_core.presets import PRESETS
+from simo2_core.train.feed import place
+from simo2_core.train.step import make_training
 from simo2_tui.cli.own_parts import take_parts
 
 MINE = """
 from dataclasses import dataclass
 from simo2_core.objectives.objective import Objective
+from simo2_core.presets import PRESETS
+from simo2_core.train.feed import place
+from simo2_core.train.step import make_training
 from simo2_core.settings import setting
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,3 +111,19 @@ def test_the_command_line_names_parts_and_loses_with(mine: str) -> None:
     assert take_parts(["train", f"--objective={mine}:Mine"]) == ["train", f"--objective={mine}:Mine"]
     with pytest.raises(ConfigError, match="is no encoder"):
         take_parts(["train", "--encoder", f"{mine}:Mine"])
+
+
+def test_the_example_of_the_guide_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = Path(__file__).parents[2] / "simo2_tui" / "guide" / "parts.md"
+    monkeypatch.setenv(parts.VARIABLE, "")
+    (tmp_path / "mine.py").write_text(page.read_text().split("```python\n")[1].split("```")[0])
+    parts.allow(f"{tmp_path}/mine.py:Centres")
+    config = PRESETS["digits"].config.replace(
+        {"objective": "mine.py:Centres", "push": 2, "widths": "4", "stem_width": 4, "samples_per_class": 3,
+         "batch_size": 12, "optimizer": "optax.contrib:prodigy"}
+    )  # fmt: skip
+    dataset = load_dataset(config.data)
+    step, state = make_training(config, 10, dataset.image_shape)
+    _, measured, finite = jax.jit(step)(state, place(dataset), step.rates)
+    assert finite
+    assert {"total", *measured.terms} == set(config.objective.terms(4, 3))
