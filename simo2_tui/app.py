@@ -21,6 +21,7 @@ from simo2_core.errors import INTERRUPTED, DivergedError, Simo2Error
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.state import State
 from simo2_core.run.summary import summarise
+from simo2_tui.screens.base import ConsoleScreen
 from simo2_tui.screens.dialogs import LEAVE, LEAVE_EARLY, ChoiceDialog, FailureScreen, HelpScreen
 from simo2_tui.screens.embedding import EmbeddingScreen
 from simo2_tui.screens.launcher import LauncherScreen
@@ -61,7 +62,10 @@ class Console(App[int]):
     TITLE = "simo2"
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("q,ctrl+c,ctrl+q", "quit", "quit", key_display="q", tooltip="quit; asks about a run that lives"),
+        Binding("E", "embedding", "embedding", key_display="E"),
+        Binding("R", "runs", "runs", key_display="R"),
+        Binding("q", "quit", "quit", tooltip="quit; asks about a run that lives"),
+        Binding("ctrl+c,ctrl+q", "quit", "quit", show=False),  # by itself: while a line is typed, q is a letter
         Binding("ctrl+z", "suspend_process", "suspend", show=False),
         Binding("question_mark", "help", "help", key_display="?"),
     ]
@@ -80,6 +84,7 @@ class Console(App[int]):
         budget: int = BUDGET,
         sent: Callable[[], int] = lambda: 0,
         stalled: Callable[[], bool] = lambda: False,
+        gone: Callable[[], bool] = lambda: False,
         on_run: Callable[[RunDirectory], None] | None = None,
         driver: Any = None,
     ) -> None:
@@ -91,6 +96,7 @@ class Console(App[int]):
             budget: bytes a second that the screen may send; it draws less often to stay below.
             sent: how many bytes the terminal has taken so far.
             stalled: whether the terminal takes nothing now: then nothing is drawn.
+            gone: whether the terminal has hung up: then the screen goes, whether or not a signal says so.
             on_run: called with the folder of a run that is started here.
         """
         super().__init__(driver_class=driver)
@@ -100,7 +106,7 @@ class Console(App[int]):
         self.no_color = self.no_color or not colour
         self._preset, self._overrides, self._name = preset, dict(overrides or {}), name
         self._theme_name = theme
-        self._budget, self._sent, self._stalled = budget, sent, stalled
+        self._budget, self._sent, self._stalled, self._gone = budget, sent, stalled, gone
         self._on_run = on_run
         self._leaving: Asker | None = None
         self._told = False
@@ -123,11 +129,14 @@ class Console(App[int]):
             self._say_unwatched(self.session)
             self.push_screen(MonitorScreen(self.session))
         else:
-            self.push_screen(LauncherScreen(self._preset, self._overrides))
+            self.push_screen(LauncherScreen(self._preset, self._overrides, self._name))
         self.set_timer(FASTEST, self._tick)
 
     def _tick(self) -> None:
         """Draws what is new, then sets the next look so that link and processor stay within their budgets."""
+        if self._gone():
+            self.exit(DETACHED)
+            return
         if self._stalled():
             self.set_timer(FASTEST, self._tick)
             return
@@ -135,9 +144,8 @@ class Console(App[int]):
             self._look_after(self.session)
         if not self.screen_stack:
             return  # the app is closing
-        poll = getattr(self.screen, "poll", None)
-        if poll is not None:
-            poll()
+        if isinstance(self.screen, ConsoleScreen):
+            self.screen.poll()
         now, sent, worked = time.monotonic(), self._sent(), time.thread_time()
         sent_then, worked_then = self._last
         self._last = (sent, worked)
@@ -203,17 +211,16 @@ class Console(App[int]):
         if seconds > 15:
             self.notify(f"Nobody watched for {ago(seconds)}.", timeout=6)
 
-    def start(self, config: Config) -> None:
-        """Starts a run and shows it; says in one line why not."""
+    def start(self, config: Config, name: str | None = None) -> None:
+        """Starts a run and shows it; says in one line why not. Without a name it gets one of preset and time."""
         if self.session is not None and self.session.alive and self.session.owned_here:
             self.notify("A run is training in this console already.", severity="warning")
             return
         try:
-            session = LiveSession(config, self.run_dir, self._name, on_run=self._on_run)
+            session = LiveSession(config, self.run_dir, name, on_run=self._on_run)
         except Simo2Error as error:
             self.notify(str(error), severity="error", timeout=10)
             return
-        self._name = None
         session.start()
         self._show(session)
 
@@ -249,23 +256,24 @@ class Console(App[int]):
         session.start()
         self._show(session)
 
-    def follow(self, run: RunDirectory, read_only: bool = False) -> None:
-        """Follows a run that is trained elsewhere, or has ended."""
-        live = self.session
-        if live is not None and live.owned_here and live.alive:
-            if live.run is not None and live.run.path == run.path:
-                self._to_monitor()
-            else:
-                self.notify("This console trains a run; look at others with simo2 attach.", severity="warning")
-            return
+    def follow(self, run: RunDirectory, read_only: bool = False) -> bool:
+        """Follows a run that is trained elsewhere, or has ended; says whether it is shown now, and if not, why."""
+        shown = self.session
+        same = shown is not None and shown.run is not None and shown.run.path == run.path
+        if shown is not None and shown.owned_here and shown.alive and not same:
+            self.notify("This console trains a run; look at others with simo2 attach.", severity="warning")
+            return False
+        if shown is not None and same and (not shown.owned_here or shown.alive) and self._to_monitor():
+            return True  # a key pressed twice opens a run once
         try:
             session = FollowSession(run, read_only=read_only)
         except Simo2Error as error:
             self.notify(str(error), severity="error", timeout=10)
-            return
+            return False
         session.start()
         self._say_unwatched(session)
         self._show(session)
+        return True
 
     def _show(self, session: Session) -> None:
         if self.session is not None:
@@ -275,9 +283,15 @@ class Console(App[int]):
             self.pop_screen()
         self.push_screen(MonitorScreen(session))
 
-    def _to_monitor(self) -> None:
-        while len(self.screen_stack) > 2 and not isinstance(self.screen, MonitorScreen):
+    def _to_monitor(self) -> bool:
+        """Back to the monitor of the session, where there is one in the stack."""
+        if not any(
+            isinstance(screen, MonitorScreen) and screen.session is self.session for screen in self.screen_stack
+        ):
+            return False
+        while not isinstance(self.screen, MonitorScreen):
             self.pop_screen()
+        return True
 
     def leave_monitor(self) -> None:
         """Back to the launcher, when the run does not need this console any more."""
@@ -343,8 +357,17 @@ class Console(App[int]):
             self.push_screen(HelpScreen([*filter(None, here), "everywhere"]))
 
     def action_embedding(self) -> None:
-        """Shows the embedding of the run, large."""
-        if self.session is not None and not isinstance(self.screen, EmbeddingScreen):
+        """Shows the embedding of the run, large; in a list, of the run that is chosen there."""
+        screen = self.screen
+        if isinstance(screen, EmbeddingScreen):
+            return
+        if isinstance(screen, LauncherScreen | RunsScreen):
+            run = screen.chosen_run()
+            if run is None:
+                self.notify("There is no run to look at yet.", timeout=4)
+            if run is None or not self.follow(run):
+                return
+        if self.session is not None:
             self.push_screen(EmbeddingScreen(self.session))
 
     def action_runs(self) -> None:

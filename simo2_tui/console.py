@@ -93,6 +93,7 @@ def _show(run_dir: Path, *, ascii_only: bool | None, **options: Any) -> int:
             colour=colour,
             sent=lambda: link.sent,
             stalled=lambda: link.waiting,
+            gone=lambda: link.gone,
             on_run=lambda run: stray.send_to(run.log_path),
             driver=driver_for(link),
             **options,

@@ -77,8 +77,8 @@ class RunDirectory:
             ConfigError: the name is no folder name.
             RunError: the name is taken, or the disk is full or read-only.
         """
-        if name is not None and not _NAME.fullmatch(name):
-            raise ConfigError(f"name is {name!r}; it must be letters, digits, '.', '_', '-', not beginning with '-'.")
+        if name is not None:
+            require_name(name)
         run = cls(_make_folder(run_dir, name, config.preset or "run", lambda run: run._fill(config, facts or {})))
         run._new = True
         return run
@@ -240,6 +240,12 @@ def _paths(facts: Mapping[str, Any]) -> dict[str, str]:
 def _path_settings(config: Config) -> dict[str, str]:
     values = {name: config.get(name) for name in ("dataset", "data_dir", "init")}
     return {name: value for name, value in values.items() if value is not None}
+
+
+def require_name(name: str) -> None:
+    """Raises ConfigError when a run cannot be called `name`."""
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"name is {name!r}; it must be letters, digits, '.', '_', '-', not beginning with '-'.")
 
 
 def _digest(body: Mapping[str, Any]) -> str:

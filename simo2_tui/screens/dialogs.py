@@ -66,10 +66,11 @@ Section = tuple[tuple[str, str], ...]
 
 HELP: dict[str, Section] = {
     "launcher": (
-        ("Enter", "on a preset: start; on a setting: edit; on a run: open it, or go on with it"),
+        ("Enter", "on a preset: start; on a setting: edit; on a run: open it, live or as a replay"),
         ("Tab", "next list"), ("/", "find a setting"), ("Backspace", "take the preset's value back"),
+        ("N", "name the run that is started next"),
         ("t", "take some steps now, to know how long it would take"),
-        ("r", "go on with the chosen run, or with the newest unfinished one"), ("w", "only look at the chosen run"),
+        ("r", "go on with the chosen run, or with the newest unfinished one"),
     ),
     "training": (
         ("space", "pause, go on"), ("c", "checkpoint now"), ("s", "save plots"), ("e", "embed now"),
@@ -85,20 +86,21 @@ HELP: dict[str, Section] = {
         ("← → ↑ ↓", "pick a point; on the embedding screen also see the images nearest to it"),
         ("n p", "class by class"), ("i", "isolate a class"), ("b", "markers or braille dots"),
     ),
-    "heat map": (("← → ↑ ↓", "choose a pair and read its cosine"), ("o", "sorted by likeness, or in class order")),
+    "heat map": (("← → ↑ ↓", "choose a pair and read its cosine"), ("o", "in class order, or sorted anew by likeness")),
     "log": (("↑ ↓", "look back, with PgUp and PgDn farther"), ("End", "the newest line"), ("/", "filter")),
     "embedding": (
         (", .", "back and forth through the snapshots"), ("x", "PCA or t-SNE"), ("n p i", "class by class, isolate"),
         ("1-3", "choose a pane"),
     ),
     "runs": (
-        ("Enter", "watch or replay"), ("space", "mark: up to five are compared"), ("u", "loss, kNN or rank over steps"),
-        ("/", "filter by name, state or setting"), ("r", "go on with the run"), ("l", "read the runs again"),
+        ("Enter", "open, live or as a replay"), ("space", "mark: up to five are compared"),
+        ("u", "loss, kNN or rank over steps"), ("o", "sort by age, name, state, kNN or loss"),
+        ("/", "filter by name, state, data set or objective"), ("r", "go on with the run"),
     ),
     "everywhere": (
         ("q", "leave; while a run trains here: stop and save, detach, or cancel"), ("ctrl+p", "all commands"),
-        ("Tab", "next pane"), ("Esc", "back"), ("E", "embedding"), ("R", "runs"),
-        ("?", "this help; g there opens the guide"),
+        ("Tab", "next pane"), ("Esc", "back"), ("E", "embedding; in a list, of the chosen run"),
+        ("R", "runs"), ("?", "this help; g there opens the guide"),
     ),
 }  # fmt: skip
 """Keys by where they work."""

@@ -13,7 +13,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Footer
 
@@ -22,11 +21,11 @@ from simo2_core.analysis.snapshot import read_thumbnails
 from simo2_core.events import EmbeddingSnapshot
 from simo2_core.loss_floor import welch_floor
 from simo2_tui.screens import readings
+from simo2_tui.screens.base import ConsoleScreen
 from simo2_tui.screens.host import host_of
-from simo2_tui.screens.layout import size_class
 from simo2_tui.session.base import Session
 from simo2_tui.session.snapshot import Projector, Snapshot, read_snapshot
-from simo2_tui.session.tsne import TsneJob
+from simo2_tui.session.tsne import Layouts
 from simo2_tui.widgets.charts import CurveChart
 from simo2_tui.widgets.embedding_views import ClassLegend, CosineHistogram, HeatMap, ScatterPlot
 from simo2_tui.widgets.names import shown_names
@@ -38,6 +37,9 @@ from simo2_tui.widgets.view import glyphs_of
 VIEWS = ("cloud", "heat", "cosines")
 """What the keys 1 to 3 show where not all fit."""
 
+TARGETS = ("#scatter", "#heat", "#histogram")
+"""What each of them gives the keys to."""
+
 PAUSE = 0.2
 """Seconds that a point stays framed before its pictures are drawn."""
 
@@ -48,10 +50,11 @@ KEPT = 64
 """Snapshots held in memory while scrubbing."""
 
 
-class EmbeddingScreen(Screen[None]):
+class EmbeddingScreen(ConsoleScreen):
     """Scatter left; class similarity, cosines and the worst pairs right; the loss with the snapshot's step below."""
 
     SECTION = "embedding"
+    FOCUS_FIRST = "#scatter"
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("comma", "scrub(-1)", "earlier", key_display=",", tooltip="earlier snapshot"),
@@ -69,12 +72,11 @@ class EmbeddingScreen(Screen[None]):
         self.session = session
         self._index: int | None = None
         """The snapshot shown, or None to follow the newest."""
-        self._drawn: tuple[str, bool] = ("", False)
+        self._drawn: tuple[str, str] = ("", "")
         self._view = 0
         self._projector = Projector()
         self._cache: OrderedDict[str, Snapshot] = OrderedDict()
-        self._tsne: TsneJob | None = None
-        self._tsne_points: dict[str, NDArray[np.float64]] = {}
+        self._layouts: Layouts | None = None
         self._want_tsne = False
         self._version = -1
         self._thumbnails: NDArray[np.uint8] | None = None
@@ -95,7 +97,7 @@ class EmbeddingScreen(Screen[None]):
         yield CurveChart(id="loss", classes="pane", empty="no steps yet")
         yield Footer(show_command_palette=False, compact=True)
 
-    def on_mount(self) -> None:
+    def begin(self) -> None:
         titles = {"cloud": "1 embedding", "heat": "2 class similarity", "cosines": "3 cosines of pairs", "loss": "loss",
                   "nearest": "nearest images"}  # fmt: skip
         self.query_one("#nearest").add_class("pane")
@@ -104,11 +106,11 @@ class EmbeddingScreen(Screen[None]):
         self._apply_view()
         self.query_one("#scatter").focus()
 
-    def on_resize(self, event: events.Resize) -> None:
-        kind = size_class(event.size.width, event.size.height)
-        for name in ("wide", "medium", "narrow", "tiny"):
-            self.set_class(name == kind, f"-{name}")
+    def resized(self, event: events.Resize) -> None:
         self._draw_again()
+
+    def focus_target(self) -> str:
+        return TARGETS[self._view]
 
     def _at(self) -> EmbeddingSnapshot | None:
         """The snapshot that is shown."""
@@ -117,15 +119,13 @@ class EmbeddingScreen(Screen[None]):
             return None
         return snapshots[-1 if self._index is None else min(self._index, len(snapshots) - 1)]
 
-    def poll(self) -> None:
-        """Draws what is new."""
+    def draw_new(self) -> None:
         link, spent = host_of(self).cost_words()
         self.query_one("#status", Lines).show(
             lambda width, glyphs: [readings.status_spans(self.session, width, glyphs, link=link, spent=spent)]
         )
-        self._collect_tsne()
         at = self._at()
-        if at is not None and (at.path, self._want_tsne and at.path in self._tsne_points) != self._drawn:
+        if at is not None and (at.path, self._reduced(at)) != self._drawn:
             self._show(at)
         history = self.session.history
         if self._version != history.version:
@@ -136,8 +136,9 @@ class EmbeddingScreen(Screen[None]):
         snapshot = self._read(at)
         if snapshot is None:
             return
-        reduced = self._tsne_points.get(at.path) if self._want_tsne else None
-        self._drawn = (at.path, reduced is not None)
+        reduced = self._layouts.points(at.path) if self._want_tsne and self._layouts is not None else None
+        waiting = self._reduced(at)
+        self._drawn = (at.path, waiting)
         points = self._projector.project(snapshot.z_nd) if reduced is None else reduced
         scatter = self.query_one("#scatter", ScatterPlot)
         scatter.show(points, snapshot.labels_n, snapshot.class_names)
@@ -153,7 +154,9 @@ class EmbeddingScreen(Screen[None]):
         self._show_nearest()
         place = f"{self._index + 1} of {len(self.session.history.snapshots)}" if self._index is not None else "newest"
         cloud.border_title = Content(f"1 embedding · {'PCA' if reduced is None else 't-SNE'}")
-        cloud.border_subtitle = Content(f"step {snapshot.step} · {len(points):,} validation images · {place}")
+        cloud.border_subtitle = Content(
+            waiting or f"step {snapshot.step} · {len(points):,} validation images · {place}"
+        )
 
     def on_scatter_plot_picked(self, event: ScatterPlot.Picked) -> None:
         event.stop()
@@ -203,16 +206,28 @@ class EmbeddingScreen(Screen[None]):
                 self._cache.popitem(last=False)
         return self._cache.get(at.path)
 
-    def _collect_tsne(self) -> None:
-        if self._tsne is None or not self._tsne.done:
-            return
-        job, self._tsne = self._tsne, None
-        points = job.result()
-        if points is None:
-            self._want_tsne = False
-            self.notify(f"t-SNE failed: {job.reason}", severity="error")
-        else:
-            self._tsne_points[job.name] = points
+    def _reduced(self, at: EmbeddingSnapshot) -> str:
+        """Sees that all snapshots are laid out, the one shown and those around it first; says what it waits for.
+
+        Empty where there is nothing to wait for. A snapshot may be left before its turn comes, so all are wanted.
+        """
+        run = self.session.run
+        if not self._want_tsne or run is None:
+            return ""
+        if self._layouts is None:
+            self._layouts = Layouts(run.path)
+        names = [snapshot.path for snapshot in self.session.history.snapshots]
+        done = self._layouts.count(names)
+        if done < len(names):
+            here = next((index for index, name in enumerate(names) if name == at.path), len(names) - 1)
+            near = sorted(range(len(names)), key=lambda index: (abs(index - here), index))
+            self._layouts.want([names[index] for index in near])
+        if self._layouts.points(at.path) is not None:
+            return ""
+        failed = self._layouts.reason(at.path)
+        if failed:
+            return f"step {at.step} · PCA, for t-SNE failed: {failed}"
+        return f"step {at.step} · PCA until its t-SNE is there, {done} of {len(names)} are"
 
     def _apply_view(self) -> None:
         for index in range(len(VIEWS)):
@@ -221,7 +236,7 @@ class EmbeddingScreen(Screen[None]):
 
     def _draw_again(self) -> None:
         """Once the new layout has given every view its size."""
-        self._drawn = ("", False)
+        self._drawn = ("", "-")
         self._version = -1
         self.call_after_refresh(self.poll)
 
@@ -229,8 +244,7 @@ class EmbeddingScreen(Screen[None]):
         """Shows one of the three views, where not all fit, and gives it the keys."""
         self._view = index
         self._apply_view()
-        target = ("scatter", "heat", "histogram")[index]
-        self.query_one(f"#{target}").focus()
+        self.query_one(self.focus_target()).focus()
 
     def action_scrub(self, by: int) -> None:
         """Goes back or forth through the snapshots; past the newest it follows again."""
@@ -240,18 +254,18 @@ class EmbeddingScreen(Screen[None]):
         at = (count - 1 if self._index is None else self._index) + by
         self._index = None if at >= count else max(0, at)
         self._version = -1
-        self._drawn = ("", False)
+        self._drawn = ("", "-")
         self.poll()
 
     def action_reduce(self) -> None:
         """Changes between PCA and t-SNE; t-SNE runs in a process of its own."""
         self._want_tsne = not self._want_tsne
-        at, run = self._at(), self.session.run
-        if self._want_tsne and at is not None and run is not None and at.path not in self._tsne_points:
-            if self._tsne is None:
-                self._tsne = TsneJob(run.path / at.path, at.path)
-            self.query_one("#cloud").border_subtitle = "t-SNE is being computed; PCA until then"
+        self._drawn = ("", "-")
         self.poll()
+
+    def on_unmount(self) -> None:
+        if self._layouts is not None:
+            self._layouts.close()
 
     def action_class(self, by: int) -> None:
         """Isolates the next or the previous class."""
@@ -270,8 +284,6 @@ class EmbeddingScreen(Screen[None]):
         if scatter.picked is not None:
             scatter.pick(None)
             return
-        if self._tsne is not None:
-            self._tsne.cancel()
         self.app.pop_screen()
 
 

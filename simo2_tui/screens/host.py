@@ -16,14 +16,14 @@ class Host(Protocol):
 
     run_dir: Path
 
-    def start(self, config: Config) -> None:
-        """Starts a run and shows it."""
+    def start(self, config: Config, name: str | None = None) -> None:
+        """Starts a run and shows it; without a name it gets one of preset and time."""
 
     def resume(self, run: RunDirectory) -> None:
         """Continues a run from its newest checkpoint and shows it."""
 
-    def follow(self, run: RunDirectory, read_only: bool = False) -> None:
-        """Shows a run that is trained elsewhere, or has ended."""
+    def follow(self, run: RunDirectory, read_only: bool = False) -> bool:
+        """Shows a run that is trained elsewhere, or has ended; gives whether it is shown."""
 
     def leave_monitor(self) -> None:
         """Goes back to the launcher, when the run does not need this console any more."""

@@ -13,7 +13,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import Footer, Input, OptionList, Static
 from textual.widgets.option_list import Option
 from textual.worker import get_current_worker
@@ -24,8 +23,8 @@ from simo2_core.errors import ConfigError
 from simo2_core.presets import PRESETS, find_preset
 from simo2_core.run.directory import RunDirectory, list_runs
 from simo2_core.run.summary import RunSummary, summarise
+from simo2_tui.screens.base import ConsoleScreen
 from simo2_tui.screens.host import host_of
-from simo2_tui.screens.layout import size_class
 from simo2_tui.screens.readiness import Row, data_state, find_out
 from simo2_tui.screens.settings import SettingsEditor
 from simo2_tui.session.estimate import Pace, read_paces
@@ -53,30 +52,31 @@ class RunList(OptionList):
     """The newest runs."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "select", "open, resume"),
-        Binding("w", "screen.watch", "watch only"),
+        Binding("enter", "select", "open"),
     ]
 
 
-class LauncherScreen(Screen[None]):
+class LauncherScreen(ConsoleScreen):
     """Presets and recent runs left, the resolved settings right, what to know below."""
 
     SECTION = "launcher"
+    FOCUS_FIRST = "#presets"
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "app.focus_next", "next", show=True),
+        Binding("tab", "app.focus_next", "next list", show=True),
+        Binding("N", "name", "name", tooltip="name the run that is started next"),
         Binding("slash", "filter", "find a setting"),
         Binding("t", "trial", "time it", tooltip="take some steps, to know how long it would take"),
         Binding("r", "resume", "resume"),
-        Binding("R", "app.runs", "runs", key_display="R"),
     ]
 
-    def __init__(self, preset: str | None, overrides: Mapping[str, Any]) -> None:
-        """Raises ConfigError for a preset that does not exist."""
+    def __init__(self, preset: str | None, overrides: Mapping[str, Any], name: str | None = None) -> None:
+        """Raises ConfigError for a preset that does not exist; `name` is what the first run will be called."""
         super().__init__()
         self._preset = preset or next(iter(PRESETS))
         find_preset(self._preset)
         self._overrides = dict(overrides)
+        self._name_wanted = name or ""
         self._recent: list[RunSummary] = []
         self._paces: list[Pace] = []
         self._measured: list[Pace] = []
@@ -93,7 +93,7 @@ class LauncherScreen(Screen[None]):
         yield Static(id="findings", markup=False)
         yield Footer(show_command_palette=False, compact=True)
 
-    def on_mount(self) -> None:
+    def begin(self) -> None:
         self.query_one("#title", Static).update(
             Text.assemble(
                 (" simo2 ", "bold reverse"), "  train an encoder, watch each class find a direction of its own"
@@ -104,12 +104,20 @@ class LauncherScreen(Screen[None]):
         presets.border_subtitle = "● data are here  ○ to be fetched"
         presets.add_options([Option(self._preset_row(name), id=name) for name in PRESETS])
         self.query_one("#recent").border_title = "recent runs"
-        self.query_one("#recent").border_subtitle = "Enter opens or goes on"
-        self.query_one("#settings").border_title = "settings"
+        self.query_one("#recent").border_subtitle = "Enter opens, r resumes"
+        editor = self.query_one(SettingsEditor)
+        editor.border_title = "settings"
+        editor.run_dir, editor.run_name = host_of(self).run_dir, self._name_wanted
         presets.highlighted = list(PRESETS).index(self._preset)
         presets.focus()
 
+        self._look_anew()
+
     def on_screen_resume(self) -> None:
+        if self.ready:  # else `begin` does it
+            self._look_anew()
+
+    def _look_anew(self) -> None:
         self.show_recent()
         self._look_for_data()
 
@@ -120,7 +128,7 @@ class LauncherScreen(Screen[None]):
             config = preset.config.replace({"data_dir": self.config.data.data_dir})
             ready[name] = data_state(preset, config)[0] == "ready"
         if not worker.is_cancelled:
-            self.app.call_from_thread(self._mark_ready, ready)
+            self.app.call_from_thread(self.if_ready, self._mark_ready, ready)
 
     def _mark_ready(self, ready: dict[str, bool]) -> None:
         if ready != self._ready:
@@ -129,14 +137,10 @@ class LauncherScreen(Screen[None]):
             for name in PRESETS:
                 presets.replace_option_prompt(name, self._preset_row(name))
 
-    def on_resize(self, event: events.Resize) -> None:
-        kind = size_class(event.size.width, event.size.height)
-        for name in ("wide", "medium", "narrow", "tiny"):
-            self.set_class(name == kind, f"-{name}")
+    def resized(self, event: events.Resize) -> None:
+        self.call_after_refresh(self.if_ready, self._show_findings)
 
-        self.call_after_refresh(self._show_findings)
-
-    def poll(self) -> None:
+    def draw_new(self) -> None:
         """Nothing moves here by itself but a trial."""
         if self._trial is None or not self._trial.done:
             return
@@ -177,7 +181,7 @@ class LauncherScreen(Screen[None]):
     def _read_paces(self, runs: list[RunDirectory]) -> None:
         worker, paces = get_current_worker(), read_paces(runs)
         if not worker.is_cancelled:
-            self.app.call_from_thread(self._take_paces, paces)
+            self.app.call_from_thread(self.if_ready, self._take_paces, paces)
 
     def _take_paces(self, paces: list[Pace]) -> None:
         self._paces = paces
@@ -198,11 +202,15 @@ class LauncherScreen(Screen[None]):
         else:
             host_of(self).resume(summary.run)
 
-    def action_watch(self) -> None:
-        """Looks at the chosen run without continuing it."""
-        summary = self._chosen_run()
-        if summary is not None:
-            host_of(self).follow(summary.run)
+    def chosen_run(self) -> RunDirectory | None:
+        """The run under the cursor while the list of runs has the keys, otherwise the newest."""
+        listing = self.query_one("#recent", OptionList)
+        at = listing.highlighted if listing.has_focus else 0
+        return self._recent[at].run if at is not None and at < len(self._recent) else None
+
+    def action_name(self) -> None:
+        """Asks what the run that is started next is to be called."""
+        self.query_one(SettingsEditor).ask_name()
 
     def _preset_row(self, name: str) -> Text:
         mark = {True: ("● ", ""), False: ("○ ", "dim"), None: ("  ", "")}[self._ready.get(name)]
@@ -244,7 +252,7 @@ class LauncherScreen(Screen[None]):
         worker = get_current_worker()
         rows = find_out(PRESETS[preset], config, [*self._measured, *self._paces])
         if not worker.is_cancelled:
-            self.app.call_from_thread(self._show_folder, config, rows)
+            self.app.call_from_thread(self.if_ready, self._show_folder, config, rows)
 
     def _show_folder(self, config: Config, rows: list[Row]) -> None:
         if config == self.config:  # else another setting was changed while the folder was listed
@@ -279,7 +287,11 @@ class LauncherScreen(Screen[None]):
         if self._trial is not None:  # it would take the processors from the run itself
             self._trial.cancel()
             self._trial = None
-        host_of(self).start(self.config)
+        editor = self.query_one(SettingsEditor)
+        name = editor.run_name
+        host_of(self).start(self.config, name or None)
+        if name and (host_of(self).run_dir / name).exists():
+            editor.forget_name()  # the next run needs another one
 
     def action_filter(self) -> None:
         """Asks for a part of a setting's name."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,36 +10,39 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import Footer, Input
 
 from simo2_core.commands import Command
 from simo2_core.errors import Simo2Error
+from simo2_core.run.state import State
 from simo2_tui.screens import readings
+from simo2_tui.screens.base import ConsoleScreen, Line
+from simo2_tui.screens.clipboard import copy
 from simo2_tui.screens.dialogs import STOP, ChoiceDialog
 from simo2_tui.screens.host import host_of
-from simo2_tui.screens.layout import size_class
+from simo2_tui.screens.panes import PANES
 from simo2_tui.screens.plots import PlotsScreen, copy_line, plots_of
 from simo2_tui.session.base import Session, state_of
 from simo2_tui.session.device import DeviceMeter
+from simo2_tui.session.drawing import DrawingJob
 from simo2_tui.session.snapshot import Projector, Snapshot, read_snapshot
 from simo2_tui.widgets.charts import CurveChart
-from simo2_tui.widgets.curve import Series
 from simo2_tui.widgets.embedding_views import ClassLegend, HeatMap, ScatterPlot
 from simo2_tui.widgets.text import Lines, LogView
 
-PANES = ("loss", "accuracy", "gradient", "speed", "scatter")
-"""What the keys 1 to 5 show."""
+KEYS = (*(pane.name for pane in PANES), "scatter")
+"""What the number keys show."""
 
 
 MATRIX_FROM = 40
 """Rows from which on the class similarity has room below the cloud; the embedding screen has it always."""
 
 
-class MonitorScreen(Screen[None]):
+class MonitorScreen(ConsoleScreen):
     """Charts left, embedding right, log below."""
 
     SECTION = "training"
+    FOCUS_FIRST = f"#{KEYS[0]}"
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "pause", "pause", tooltip="pause, or go on"),
@@ -49,14 +51,12 @@ class MonitorScreen(Screen[None]):
         Binding("e", "order('embed')", "embed", tooltip="embed validation now"),
         Binding("S", "stop", "stop and save", show=False),
         Binding("r", "resume", "resume", show=False),
-        *[Binding(str(i + 1), f"pane({i})", f"pane {i + 1}: {PANES[i]}", show=False) for i in range(len(PANES))],
+        *[Binding(str(i + 1), f"pane({i})", f"pane {i + 1}: {KEYS[i]}", show=False) for i in range(len(KEYS))],
         Binding("u", "unit", "loss unit: sum, per pair, above its floor", show=False),
         Binding("m", "maximise", "maximise", show=False),
         Binding("slash", "filter", "filter the log", show=False),
         Binding("v", "plots", "look at plots", show=False),
         Binding("Y", "copy", "copy scp line", show=False),
-        Binding("E", "app.embedding", "embedding", key_display="E"),
-        Binding("R", "app.runs", "runs", key_display="R"),
         Binding("escape", "back", "back", show=False),
     ]
 
@@ -65,7 +65,8 @@ class MonitorScreen(Screen[None]):
         self.session = session
         self._drawn = -1
         self._said = ""
-        self._pane = 0
+        self._pane = self._chart = KEYS[0]
+        """What was chosen last, and which chart: that one stays beside the embedding."""
         self._unit = 0
         self._solo = False
         self._projector = Projector()
@@ -73,18 +74,18 @@ class MonitorScreen(Screen[None]):
         self._snapshot_name = ""
         self._rung: set[str] = set()
         self._meter = DeviceMeter()
+        self._drawing: DrawingJob | None = None
 
     def compose(self) -> ComposeResult:
         yield Lines(id="status")
         yield Lines(id="values")
         yield Lines(id="plain")
         with Horizontal(id="body"):
-            with Vertical(id="left"):
-                yield CurveChart(id="loss", classes="pane")
-            with Vertical(id="middle"):
-                yield CurveChart(id="accuracy", classes="pane", empty="no evaluation yet")
-                yield CurveChart(id="gradient", classes="pane", log_y=True)
-                yield CurveChart(id="speed", classes="pane")
+            for column, main in (("left", True), ("middle", False)):
+                with Vertical(id=column):
+                    for pane in PANES:
+                        if pane.main is main:
+                            yield CurveChart(id=pane.name, classes="pane", log_y=pane.log_y, empty=pane.empty)
             with Vertical(id="right"):
                 with Vertical(id="cloud", classes="pane"):
                     yield ScatterPlot(id="scatter")
@@ -93,35 +94,34 @@ class MonitorScreen(Screen[None]):
         with Horizontal(id="below"):
             yield LogView(id="log", classes="pane")
             yield Lines(id="device", classes="pane")
-        yield Input(id="filter", placeholder="filter the log; Enter keeps, Esc clears", compact=True)
+        yield Line(id="filter", placeholder="filter the log; Enter keeps, Esc clears", compact=True)
         yield Footer(show_command_palette=False, compact=True)
 
-    def on_mount(self) -> None:
+    def begin(self) -> None:
         titles = {
-            "loss": "1 loss",
-            "accuracy": "2 validation kNN and rank",
-            "gradient": "3 gradient",
-            "speed": "4 throughput",
-            "cloud": "5 embedding",
+            "cloud": f"{len(KEYS)} embedding",
             "heat": "class similarity",
             "log": "log",
             "device": "device",
         }
         for name, title in titles.items():
             self.query_one(f"#{name}").border_title = Content(title)
+        self._title_panes()
         self._apply_pane()
-        self.query_one("#loss").focus()
+        self.query_one(self.FOCUS_FIRST).focus()
         self.poll()
 
-    def on_resize(self, event: events.Resize) -> None:
-        kind = size_class(event.size.width, event.size.height)
-        for name in ("wide", "medium", "narrow", "tiny"):
-            self.set_class(name == kind, f"-{name}")
-        self.set_class(event.size.height < MATRIX_FROM, "-short")
-        self._draw_again()
+    def _title_panes(self) -> None:
+        for number, pane in enumerate(PANES, start=1):
+            self.query_one(f"#{pane.name}").border_title = Content(pane.titled(number, readings.UNITS[self._unit]))
 
-    def poll(self) -> None:
-        """Draws what is new. Called a few times a second, and after every key that changes the picture."""
+    def resized(self, event: events.Resize) -> None:
+        self._apply_pane()
+
+    def focus_target(self) -> str:
+        return f"#{self._pane}"
+
+    def draw_new(self) -> None:
         console = host_of(self)
         session = self.session
         link, spent = console.cost_words()
@@ -129,6 +129,7 @@ class MonitorScreen(Screen[None]):
             lambda width, glyphs: [readings.status_spans(session, width, glyphs, link=link, spent=spent)]
         )
         self._show_device()
+        self._collect_pictures()
         history = session.history
         state = state_of(session)
         if history.version == self._drawn and session.error is None:
@@ -160,19 +161,11 @@ class MonitorScreen(Screen[None]):
     def _show_curves(self) -> None:
         history = self.session.history
         newest, limit = float(history.step), history.total_steps
-        unit = readings.UNITS[self._unit]
-        objective = self.session.config.objective
-        shown: dict[str, Callable[[], list[Series]]] = {
-            "loss": lambda: readings.loss_series(history, unit, objective),
-            "accuracy": lambda: readings.accuracy_series(history),
-            "gradient": lambda: readings.gradient_series(history),
-            "speed": lambda: readings.speed_series(history),
-        }
-        for name, make in shown.items():
-            chart = self.query_one(f"#{name}", CurveChart)
+        for pane in PANES:
+            chart = self.query_one(f"#{pane.name}", CurveChart)
             if chart.size.width:  # a pane that is not on the screen costs nothing
-                marks = readings.speed_flags(history) if name == "speed" else readings.flags(history)
-                chart.show(make(), newest=newest, limit=limit, flags=marks)
+                series = pane.curves(self.session, readings.UNITS[self._unit])
+                chart.show(series, newest=newest, limit=limit, flags=pane.flags(history))
 
     def _show_embedding(self) -> None:
         snapshots, run = self.session.history.snapshots, self.session.run
@@ -198,8 +191,18 @@ class MonitorScreen(Screen[None]):
                 self.app.bell()
 
     def _apply_pane(self) -> None:
-        for index in range(len(PANES)):
-            self.set_class(index == self._pane, f"-pane-{index + 1}")
+        """Shows what there is room for: all, or the chosen chart beside the embedding, or what was chosen alone."""
+        alone = self._solo or self.has_class("-narrow")
+        if self.has_class("-wide") and not self._solo:
+            shown = set(KEYS)
+        else:
+            shown = {self._pane} if alone else {self._chart, "scatter"}
+        for pane in PANES:
+            self.query_one(f"#{pane.name}").display = pane.name in shown
+        for column, main in (("left", True), ("middle", False)):
+            self.query_one(f"#{column}").display = any(pane.name in shown for pane in PANES if pane.main is main)
+        self.query_one("#right").display = "scatter" in shown
+        self.query_one("#heat").display = not alone and self.size.height >= MATRIX_FROM
         self.set_class(self._solo, "-solo")
         self._draw_again()
 
@@ -210,9 +213,10 @@ class MonitorScreen(Screen[None]):
 
     def action_pane(self, index: int) -> None:
         """Shows the pane and gives it the keys."""
-        self._pane = index
+        self._pane = KEYS[index]
+        self._chart = self._chart if self._pane == "scatter" else self._pane
         self._apply_pane()
-        self.query_one(f"#{PANES[index]}").focus()
+        self.query_one(f"#{self._pane}").focus()
 
     def action_maximise(self) -> None:
         """Gives the pane the whole screen, or takes it back."""
@@ -222,8 +226,7 @@ class MonitorScreen(Screen[None]):
     def action_unit(self) -> None:
         """Counts the loss as a sum, a pair, or a pair above its floor."""
         self._unit = (self._unit + 1) % len(readings.UNITS)
-        unit = readings.UNITS[self._unit]
-        self.query_one("#loss").border_title = Content("1 loss" if unit == "sum" else f"1 loss {unit}")
+        self._title_panes()
         self._drawn = -1
         self.poll()
 
@@ -232,14 +235,39 @@ class MonitorScreen(Screen[None]):
         self.action_order(Command.RESUME if self.session.history.paused else Command.PAUSE)
 
     def action_order(self, word: str) -> None:
-        """Sends a command to whoever trains; the log says when it was taken."""
-        if self.session.history.finished is not None and not self.session.alive:
-            self.notify("This run has ended.", severity="warning", timeout=4)
+        """Sends a command to whoever trains; the log says when it was taken. Without anybody plots are drawn here."""
+        session, state = self.session, state_of(self.session)
+        if not state.running and state is not State.READING:
+            if word == Command.PLOT and not session.read_only:
+                self._draw_pictures()
+                return
+            cure = "" if state is State.COMPLETED else " r goes on with it."
+            self.notify(f"This run has ended.{cure}", severity="warning", timeout=4)
             return
         try:
-            self.session.command(word)
+            session.command(word)
         except Simo2Error as error:
             self.notify(str(error), severity="error", timeout=8)
+
+    def _draw_pictures(self) -> None:
+        run = self.session.run
+        if self._drawing is None and run is not None:
+            self._drawing = DrawingJob(run)
+            self.notify("The pictures are being drawn.", timeout=4)
+
+    def _collect_pictures(self) -> None:
+        if self._drawing is None or not self._drawing.done:
+            return
+        job, self._drawing = self._drawing, None
+        paths = job.result()
+        if paths:
+            self.notify(f"{len(paths)} pictures are drawn: v shows them.", timeout=6)
+        else:
+            self.notify(f"No picture was drawn: {job.reason}", severity="error", timeout=10)
+
+    def on_unmount(self) -> None:
+        if self._drawing is not None:
+            self._drawing.cancel()
 
     def action_stop(self) -> None:
         """Asks whether to stop the run, whoever trains it, and to stay here."""
@@ -269,14 +297,13 @@ class MonitorScreen(Screen[None]):
         """Copies the command that fetches the newest picture."""
         paths = self._plots()
         if paths:
-            line = copy_line(paths[0])
-            self.app.copy_to_clipboard(line)
-            self.notify(line, title="copied")
+            copy(self.app, copy_line(paths[0]))
 
     def _plots(self) -> list[Path]:
         paths = plots_of(self.session.run) if self.session.run is not None else []
         if not paths:
-            self.notify("No plots yet: s makes them.", timeout=4)
+            cure = "" if self.session.read_only else " s draws them."
+            self.notify(f"No pictures yet.{cure}", timeout=4)
         return paths
 
     def action_filter(self) -> None:

@@ -16,6 +16,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 
 from simo2_core.run.directory import RunDirectory
+from simo2_tui.screens.clipboard import copy
 from simo2_tui.widgets.picture import Picture
 
 
@@ -67,7 +68,5 @@ class PlotsScreen(ModalScreen[None]):
         self.query_one(Picture).show(path)
 
     def action_copy(self) -> None:
-        """Puts the command that fetches the picture into the clipboard of the user's own terminal (OSC 52)."""
-        line = copy_line(self._paths[self._index])
-        self.app.copy_to_clipboard(line)
-        self.notify(line, title="copied")
+        """Copies the command that fetches the picture."""
+        copy(self.app, copy_line(self._paths[self._index]))

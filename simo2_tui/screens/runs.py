@@ -1,11 +1,10 @@
-"""Every run under the run directory: state, result, differences, curves on top of each other."""
+"""Every run under the run directory: state, result, differences, curves on top of each other. It is live."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 from rich.text import Text
@@ -14,48 +13,68 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Input, Static
 
 from simo2_core.errors import Simo2Error
-from simo2_core.events import Evaluated, StepsLogged
 from simo2_core.run.difference import settings_apart
-from simo2_core.run.directory import RunDirectory, list_runs
-from simo2_core.run.summary import RunSummary, summarise
+from simo2_core.run.directory import RunDirectory
+from simo2_core.run.state import State
+from simo2_core.run.summary import RunSummary
+from simo2_tui.screens.base import ConsoleScreen, Line
 from simo2_tui.screens.host import host_of
-from simo2_tui.screens.layout import size_class
-from simo2_tui.session.history import column_of
+from simo2_tui.session.follow import FollowSession
+from simo2_tui.session.history import History, column_of
+from simo2_tui.session.shelf import Shelf
 from simo2_tui.widgets.charts import CurveChart
 from simo2_tui.widgets.curve import Series
-from simo2_tui.widgets.palette import ASCII, UNICODE
+from simo2_tui.widgets.palette import UNICODE, Glyphs
 from simo2_tui.widgets.text import ago, state_style
+from simo2_tui.widgets.view import glyphs_of, table_of
 
-MOST_MARKED = 5
+INKS = (0, 1, 2, 3, 6)
+"""Of the marked runs and their curves, in the order of marking: so many are compared at once."""
 
 METRICS = ("total loss", "validation kNN, %", "effective rank")
 """What the overlay shows, from one press of `u` to the next."""
 
+_LAST = float("inf")
 
-def columns_of(width: int) -> tuple[str, ...]:
-    """The columns of the table for a screen of `width` columns, the first of them for the marks."""
-    if width < 60:
-        return ("", "run", "kNN", "state")
-    work = ("data", "objective") if width >= 110 else ()
-    return ("", "state", "step", "kNN", "over time", "said", *work, "run")
+SORTS: dict[str, Callable[[RunSummary], Any]] = {
+    "age": lambda summary: 0,  # as they come: the newest first
+    "name": lambda summary: summary.run.name,
+    "state": lambda summary: list(State).index(summary.state),
+    "kNN": lambda summary: -summary.best_knn if summary.best_knn is not None else _LAST,
+    "loss": lambda summary: summary.loss if summary.loss is not None and summary.loss == summary.loss else _LAST,
+}
+"""What the runs are sorted by, from one press of `o` to the next."""
+
+SPARK = 12
+"""Columns of a sparkline."""
+
+ORDER = ("", "run", "state", "step", "kNN", "over time", "said", "data", "objective")
+"""The columns, from left to right; the first has the marks."""
+
+WANTED = ("", "run", "state", "kNN", "step", "over time", "said", "objective", "data")
+"""The same, those first that have room first."""
+
+PADDING, BORDERS = 2, 3
+"""Columns beside each column's text, and beside the table's."""
 
 
-class RunsScreen(Screen[None]):
+class RunsScreen(ConsoleScreen):
     """A table of runs; marked ones are compared."""
 
     SECTION = "runs"
+    FOCUS_FIRST = "#runs"
+    NOT_WHILE_TYPING = frozenset({"filter", "watch"})
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "watch", "open"),
         Binding("space", "mark", "mark"),
-        Binding("enter", "watch", "watch"),
+        Binding("o", "sort", "sort", tooltip="sort by age, name, state, kNN or loss"),
         Binding("u", "metric", "metric", tooltip="compare loss, kNN or rank"),
         Binding("slash", "filter", "filter"),
         Binding("r", "resume", "resume"),
-        Binding("l", "reload", "reload", tooltip="read the runs again"),
         Binding("escape", "back", "back"),
     ]
 
@@ -63,115 +82,151 @@ class RunsScreen(Screen[None]):
         super().__init__()
         self._found: list[RunSummary] = []
         self._summaries: list[RunSummary] = []
-        """Those that the filter leaves."""
-        self._marked: list[str] = []
-        self._curves: dict[str, tuple[Series, ...]] = {}
-        """One for each of `METRICS`."""
+        """Those that the filter leaves, in order."""
+        self._marked: dict[str, FollowSession] = {}
+        """Marked runs, each with what its log says as it grows."""
+        self._shelf: Shelf | None = None
         self._metric = 0
+        self._sort = 0
         self._columns: tuple[str, ...] = ()
+        self._rows: dict[str, tuple[Text, ...]] = {}
+        """What the table has, by name of the run."""
+        self._compared: tuple[Any, ...] = ()
         self._wanted = ""
 
     def compose(self) -> ComposeResult:
-        yield Static(id="heading", markup=False)
+        yield Static(id="heading")
         yield DataTable(id="runs", cursor_type="row", zebra_stripes=False, classes="pane")
         with Horizontal(id="compare"):
             yield CurveChart(id="overlay", classes="pane", empty="mark runs with space to compare them", log_y=True)
-            yield Static(id="difference", classes="pane", markup=False)
-        yield Input(
+            yield Static(id="difference", classes="pane")
+        yield Line(
             id="filter",
             placeholder="part of a name, state, data set or objective; Enter keeps, Esc clears",
             compact=True,
         )
         yield Footer(show_command_palette=False, compact=True)
 
-    def on_mount(self) -> None:
-        table = self.query_one(DataTable)
-        table.border_title = "runs"
-        self.query_one("#difference").border_title = "settings that differ"
-        self.action_reload()
+    def begin(self) -> None:
+        self._shelf = Shelf(host_of(self).run_dir)
+        self.query_one("#difference").border_title = Content("settings that differ")
+        self._take(self._shelf.look())
         self._compare()
-        table.focus()
+        self._tell_difference()
+        self.query_one(DataTable).focus()
 
-    def on_resize(self, event: events.Resize) -> None:
-        kind = size_class(event.size.width, event.size.height)
-        for name in ("wide", "medium", "narrow", "tiny"):
-            self.set_class(name == kind, f"-{name}")
-        if self._columns and self._columns != columns_of(self.size.width):
-            self._fill()
+    def resized(self, event: events.Resize) -> None:
+        self._fill()
+        self._compared = ()
+        self.call_after_refresh(self.poll)
 
-    def poll(self) -> None:
-        """The table is read on demand (`l`): reading every log several times a second would cost the disk."""
+    def on_unmount(self) -> None:
+        for session in self._marked.values():
+            session.close()
 
-    def action_reload(self) -> None:
-        """Reads the runs again."""
-        run_dir = host_of(self).run_dir
-        self._found = [summarise(run) for run in list_runs(run_dir)]
+    def draw_new(self) -> None:
+        if self._shelf is not None and self._shelf.due():
+            self._look(self._shelf)
+        self._compare()
+
+    @work(thread=True)
+    def _look(self, shelf: Shelf) -> None:
+        """Looks at the runs beside the screen's thread: a network disk may take its time."""
+        self.app.call_from_thread(self.if_ready, self._take, shelf.look())
+
+    def _take(self, found: list[RunSummary]) -> None:
+        self._found = found
         self.query_one("#heading", Static).update(
-            Text.assemble((" runs ", "bold reverse"), f"  {len(self._found)} under {run_dir}", no_wrap=True)
+            Text.assemble((" runs ", "bold reverse"), f"  {len(found)} under {host_of(self).run_dir}", no_wrap=True)
         )
         self._fill()
 
     def _fill(self) -> None:
+        """Brings the table up to date: single cells where the same runs stand in the same order, else all of it."""
         table = self.query_one(DataTable)
-        row = table.cursor_row
-        columns = columns_of(self.size.width)
-        table.clear(columns=columns != self._columns)
-        if columns != self._columns:
-            self._columns = columns
-            table.add_columns(*columns)
-        ascii_only = getattr(self.app, "ascii_only", False)
-        self._summaries = [summary for summary in self._found if self._wanted in _words(summary)]
-        table.border_title = Content(f"runs with {self._wanted}" if self._wanted else "runs")
+        chosen = self._current()
+        by = list(SORTS)[self._sort]
+        shown = [summary for summary in self._found if self._wanted in _words(summary)]
+        self._summaries = sorted(shown, key=SORTS[by])
+        rows = {summary.run.name: cells for summary, cells in zip(self._summaries, self._cells(), strict=True)}
+        columns = columns_for(list(rows.values()), self.size.width)
+        shown_cells = {name: tuple(cells[column] for column in columns) for name, cells in rows.items()}
+        if columns == self._columns and list(shown_cells) == list(self._rows):
+            for name, cells in shown_cells.items():
+                for column, cell, older in zip(columns, cells, self._rows[name], strict=True):
+                    if cell != older:
+                        table.update_cell(name, column, cell, update_width=True)
+        else:
+            table.clear(columns=True)
+            for column in columns:
+                table.add_column(column, key=column)
+            for name, cells in shown_cells.items():
+                table.add_row(*cells, key=name)
+            if chosen is not None and chosen.run.name in shown_cells:
+                table.move_cursor(row=list(shown_cells).index(chosen.run.name))
+        self._columns, self._rows = columns, shown_cells
+        title = f"runs with {self._wanted}" if self._wanted else "runs"
+        table.border_title = Content(title + (f", by {by}" if self._sort else ""))
+        table.border_subtitle = Content(self._key())
+
+    def _cells(self) -> list[dict[str, Text]]:
+        values = [value for summary in self._summaries for value in summary.knn]
+        scale = (min(values), max(values)) if values else (0.0, 1.0)
+        glyphs = glyphs_of(self.app)
+        colours, marked = table_of(self.app), list(self._marked)
+        found = []
         for summary in self._summaries:
-            cells = _row(summary, summary.run.name in self._marked, ascii_only)
-            table.add_row(*(cells[name] for name in columns), key=summary.run.name)
-        if self._summaries:
-            table.move_cursor(row=min(row, len(self._summaries) - 1))
+            mark = Text(" ")
+            if summary.run.name in marked:
+                at = marked.index(summary.run.name)
+                mark = Text(glyphs.markers[at], f"bold {colours[INKS[at]]}")
+            found.append({"": mark, **_row(summary, scale, glyphs)})
+        return found
+
+    def _key(self) -> str:
+        """What the signs in the column of kNN mean, as far as they are there, and the scale of the sparklines."""
+        words = ["* on test"] if any(summary.test_knn is not None for summary in self._summaries) else []
+        words += ["! below raw pixels"] if any(summary.below_raw_pixels for summary in self._summaries) else []
+        values = [value for summary in self._summaries for value in summary.knn]
+        if values and "over time" in self._columns:
+            words.append(f"over time {min(values):.0%} to {max(values):.0%}")
+        return " · ".join(words)
 
     def _current(self) -> RunSummary | None:
         at = self.query_one(DataTable).cursor_row
         return self._summaries[at] if 0 <= at < len(self._summaries) else None
 
-    def action_mark(self) -> None:
-        """Marks a run, or takes the mark away; at most five at a time."""
+    def chosen_run(self) -> RunDirectory | None:
+        """The run under the cursor."""
         summary = self._current()
-        if summary is None:
+        return None if summary is None else summary.run
+
+    def action_sort(self) -> None:
+        """Sorts the runs by another column."""
+        self._sort = (self._sort + 1) % len(SORTS)
+        self._fill()
+
+    def action_mark(self) -> None:
+        """Marks a run, or takes the mark away."""
+        run = self.chosen_run()
+        if run is None:
             return
-        name = summary.run.name
-        if name in self._marked:
-            self._marked.remove(name)
-        elif len(self._marked) == MOST_MARKED:
-            self.notify(f"At most {MOST_MARKED} runs are compared at once.", severity="warning")
+        if run.name in self._marked:
+            self._marked.pop(run.name).close()
+        elif len(self._marked) == len(INKS):
+            self.notify(f"At most {len(INKS)} runs are compared at once.", severity="warning")
             return
         else:
-            self._marked.append(name)
-            if name not in self._curves:
-                self._read_curve(summary.run)
+            try:
+                session = FollowSession(run, read_only=True)
+            except Simo2Error as error:
+                self.notify(str(error), severity="error", timeout=10)
+                return
+            session.start()
+            self._marked[run.name] = session
         self._fill()
         self._compare()
-
-    @work(thread=True)
-    def _read_curve(self, run: RunDirectory) -> None:
-        """Reads a whole log: a hundred thousand steps take a while, so not on the screen's thread."""
-        logged: list[StepsLogged] = []
-        looks: list[Evaluated] = []
-        try:
-            for event in run.events():
-                if isinstance(event, StepsLogged):
-                    logged.append(event)
-                elif isinstance(event, Evaluated) and event.split == "validation":
-                    looks.append(event)
-        except Simo2Error as error:
-            self.app.call_from_thread(self.notify, str(error), severity="error")
-        total = np.concatenate([np.array(event.total) for event in logged]) if logged else np.zeros(0)
-        steps = np.concatenate([np.arange(e.step, e.last_step + 1.0) for e in logged]) if logged else np.zeros(0)
-        at, knn = column_of(looks, "step"), column_of(looks, "knn_representation") * 100
-        self._curves[run.name] = (
-            Series(run.name, steps, total, 0),
-            Series(run.name, at, knn, 0, True, "%"),
-            Series(run.name, at, column_of(looks, "effective_rank"), 0, True),
-        )
-        self.app.call_from_thread(self._compare)
+        self._tell_difference()
 
     def action_metric(self) -> None:
         """Compares another number."""
@@ -180,18 +235,29 @@ class RunsScreen(Screen[None]):
         self._compare()
 
     def _compare(self) -> None:
-        picked = [self._curves[name][self._metric] for name in self._marked if name in self._curves]
+        """Draws the curves of the marked runs, when one of them has grown or others are marked."""
+        versions = [(name, session.history.version) for name, session in self._marked.items()]
+        compared = (self._metric, *versions)
+        if compared == self._compared:
+            return
+        self._compared = compared
         overlay = self.query_one("#overlay", CurveChart)
-        names = short_names([item.name for item in picked], overlay.size.width)
-        series = [replace(item, name=names[i], ink=(0, 1, 2, 3, 6)[i]) for i, item in enumerate(picked)]
-        newest = max((float(item.x[-1]) for item in series if len(item.x)), default=0.0)
-        overlay.show(series, newest=newest, limit=None)
+        names = short_names(list(self._marked), overlay.size.width)
+        curves = [
+            curve_of(session.history, self._metric, name, ink)
+            for name, ink, session in zip(names, INKS, self._marked.values(), strict=False)
+        ]
+        newest = max((float(item.x[-1]) for item in curves if len(item.x)), default=0.0)
+        overlay.show(curves, newest=newest, limit=None)
         marked = [summary for summary in self._found if summary.run.name in self._marked]
         unlike = not self._metric and len({_work(summary)[1] for summary in marked}) > 1
         overlay.border_title = Content(
             METRICS[self._metric] + (" of different objectives: u shows kNN" if unlike else "")
         )
-        self.query_one("#difference", Static).update(settings_difference([summary.run for summary in marked]))
+
+    def _tell_difference(self) -> None:
+        marked = [summary.run for summary in self._found if summary.run.name in self._marked]
+        self.query_one("#difference", Static).update(settings_difference(marked))
 
     def action_filter(self) -> None:
         """Asks for a word that the runs shown must have."""
@@ -222,15 +288,38 @@ class RunsScreen(Screen[None]):
 
     def action_watch(self) -> None:
         """Opens the run: live when somebody trains it, otherwise as a replay."""
-        summary = self._current()
-        if summary is not None:
-            host_of(self).follow(summary.run)
+        run = self.chosen_run()
+        if run is not None:
+            host_of(self).follow(run)
 
     def action_resume(self) -> None:
         """Continues the run here, from its newest checkpoint."""
-        summary = self._current()
-        if summary is not None:
-            host_of(self).resume(summary.run)
+        run = self.chosen_run()
+        if run is not None:
+            host_of(self).resume(run)
+
+
+def curve_of(history: History, metric: int, name: str, ink: int) -> Series:
+    """One of `METRICS` over the steps of a run."""
+    if not metric:
+        x = history.steps.column("step")
+        return Series(name, x, history.steps.column("total")[: len(x)], ink)
+    looks = list(history.evaluations)
+    column, factor, unit = (("knn_representation", 100, "%"), ("effective_rank", 1, ""))[metric - 1]
+    return Series(name, column_of(looks, "step"), column_of(looks, column) * factor, ink, True, unit)
+
+
+def columns_for(rows: Sequence[dict[str, Text]], width: int) -> tuple[str, ...]:
+    """The columns that fit beside each other in `width` columns, so that no name is cut while others can go."""
+    room = width - BORDERS
+    found: list[str] = []
+    for column in WANTED:
+        needed = max((row[column].cell_len for row in rows), default=0)
+        room -= max(needed, len(column)) + PADDING
+        if room < 0 and len(found) > 1:  # mark and name there are always
+            break
+        found.append(column)
+    return tuple(column for column in ORDER if column in found)
 
 
 def short_names(names: Sequence[str], width: int) -> list[str]:
@@ -259,13 +348,20 @@ def settings_difference(runs: Sequence[RunDirectory]) -> Text:
     return text if text.plain else Text("the same settings", "dim")
 
 
-def sparkline(values: Sequence[float], width: int, ascii_only: bool = False) -> str:
-    """All values in at most `width` bars between their least and most; a constant is half way up."""
+def sparkline(
+    values: Sequence[float], width: int, glyphs: Glyphs = UNICODE, scale: tuple[float, float] | None = None
+) -> str:
+    """All values in at most `width` bars.
+
+    Args:
+        scale: the values of the lowest and of the full bar, the same for all runs so that they can be compared; by
+            default the least and the most of these. Where the two are one, a bar is half way up.
+    """
     if not len(values):
         return ""
-    bars = (ASCII if ascii_only else UNICODE).bars
+    bars = glyphs.bars
     shown = [float(part[-1]) for part in np.array_split(np.asarray(values), min(width, len(values)))]
-    low, high = min(shown), max(shown)
+    low, high = scale or (min(shown), max(shown))
     if high <= low:
         return bars[len(bars) // 2] * len(shown)
     return "".join(bars[1 + round((value - low) / (high - low) * (len(bars) - 2))] for value in shown)
@@ -284,18 +380,18 @@ def _words(summary: RunSummary) -> str:
     return " ".join((summary.run.name, summary.state, *_work(summary))).lower()
 
 
-def _row(summary: RunSummary, marked: bool, ascii_only: bool) -> dict[str, Text | str]:
-    """The cells of a run by column."""
-    knn = summary.best_knn
+def _row(summary: RunSummary, scale: tuple[float, float], glyphs: Glyphs) -> dict[str, Text]:
+    """The cells of a run by column, all but its mark."""
+    knn, below = summary.best_knn, summary.below_raw_pixels
+    told = "-" if knn is None else f"{knn:.1%}{'*' if summary.test_knn is not None else ''}{'!' if below else ''}"
     data, objective = _work(summary)
     return {
-        "": Text(("*" if ascii_only else "●") if marked else " ", "bold yellow"),
+        "run": Text(summary.run.name),
         "state": Text(summary.state, state_style(summary.state)),
-        "step": f"{summary.step:,}/{summary.steps:,}" if summary.steps else "-",
-        "kNN": "-" if knn is None else f"{knn:.1%}{' test' if summary.test_knn is not None else ''}",
-        "over time": sparkline(summary.knn, 16, ascii_only),
-        "said": ago(max(0.0, time.time() - summary.time)) if summary.time else "-",
+        "step": Text(f"{summary.step:,}/{summary.steps:,}" if summary.steps else "-"),
+        "kNN": Text(told, "red" if below else ""),
+        "over time": Text(sparkline(summary.knn, SPARK, glyphs, scale)),
+        "said": Text(ago(max(0.0, time.time() - summary.time)) if summary.time else "-"),
         "data": Text(data),
         "objective": Text(objective),
-        "run": Text(summary.run.name),
     }

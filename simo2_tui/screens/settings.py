@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
@@ -15,7 +16,9 @@ from textual.widgets.option_list import Option
 
 from simo2_core.config import Config, all_settings
 from simo2_core.errors import ConfigError
+from simo2_core.run.directory import require_name
 from simo2_core.settings import Setting, as_typed
+from simo2_tui.screens.base import Line
 
 FIRST = ("steps", "batch_size", "samples_per_class", "embedding_size", "learning_rate", "schedule", "optimizer", "seed")
 """The settings that are changed most, shown first; the others follow in the order of `Config`."""
@@ -24,6 +27,9 @@ FIRST = ("steps", "batch_size", "samples_per_class", "embedding_size", "learning
 HEADINGS = {"": "run", "data": "data", "augment": "augmentation", "model": "model", "objective": "objective",
             "optim": "optimiser", "tune": "fine-tuning"}  # fmt: skip
 """What stands over the settings of a section."""
+
+NAME, NAME_HELP = "run-name", "What the run is called: letters, digits, '.', '_' and '-'."
+"""The row above the settings: a run's name is no setting, and no other run has it."""
 
 HELP_FROM = 60
 """Columns from which on a setting's description has room beside it; the line below the list always says it."""
@@ -67,7 +73,12 @@ class SettingsEditor(Vertical):
         self._settings = ordered_settings()
         self._wanted = ""
         self._edited: Setting | None = None
+        self._naming = False
         self._candidate: Config | None = None
+        self.run_name = ""
+        """What the run will be called; empty for a name of preset and time."""
+        self.run_dir = Path()
+        """Where its name has to be free."""
 
     @property
     def config(self) -> Config:
@@ -77,7 +88,7 @@ class SettingsEditor(Vertical):
     def compose(self) -> ComposeResult:
         yield SettingList(id="setting-list")
         yield Static(id="about", markup=False)
-        yield Input(id="value", compact=True)
+        yield Line(id="value", compact=True)
 
     def load(self, base: Config, config: Config) -> None:
         """Shows `config`; what differs from `base` is marked, and can be taken back."""
@@ -93,6 +104,12 @@ class SettingsEditor(Vertical):
         kept = shown.highlighted_option.id if shown.highlighted_option else None
         options: list[Option] = []
         heading = ""
+        if self._wanted in "name":
+            row = Text(no_wrap=True, overflow="ellipsis")
+            row.append("* " if self.run_name else "  ", "bold yellow")
+            row.append(f"{'name':<20} ")
+            row.append(self.run_name or "preset and time", "bold yellow" if self.run_name else "dim")
+            options.append(Option(row, id=NAME))
         for item in self._shown():
             above = "most used" if item.name in FIRST else HEADINGS[item.section]
             if above != heading:
@@ -121,6 +138,8 @@ class SettingsEditor(Vertical):
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         event.stop()
         item = self._setting(event.option_id)
+        if event.option_id == NAME and not self.has_class("-editing"):
+            self.query_one("#about", Static).update(Text(NAME_HELP, "dim"))
         if item and self._edited is None:
             choices = f" ({', '.join(item.choices)})" if item.choices else ""
             self.query_one("#about", Static).update(Text(f"{item.flag}: {item.help}{choices}", "dim"))
@@ -130,6 +149,8 @@ class SettingsEditor(Vertical):
         item = self._setting(event.option_id)
         if item:
             self._edit(item)
+        elif event.option_id == NAME:
+            self.ask_name()
 
     def _setting(self, name: str | None) -> Setting | None:
         return next((item for item in self._settings if item.name == name), None)
@@ -143,9 +164,34 @@ class SettingsEditor(Vertical):
         self._judge(box.value)
         box.focus()
 
+    def ask_name(self) -> None:
+        """Asks what the run is to be called."""
+        self._edited, self._naming = None, True
+        box = self.query_one("#value", Input)
+        box.placeholder = "name of the run; none: preset and time"
+        self.add_class("-editing")
+        box.value = self.run_name
+        self._judge_name(box.value)
+        box.focus()
+
+    def _judge_name(self, text: str) -> bool:
+        """Whether a run can have the name; says why not."""
+        problem, name = "", text.strip()
+        try:
+            if name:
+                require_name(name)
+        except ConfigError as error:
+            problem = str(error)
+        if name and not problem and (self.run_dir / name).exists():
+            problem = f"{self.run_dir / name} exists already."
+        about = Text(problem, "red") if problem else Text(f"{NAME_HELP} Enter keeps, Esc cancels.", "green")
+        self.query_one("#about", Static).update(about)
+        self.query_one("#value").set_class(bool(problem), "-invalid")
+        return not problem
+
     def ask_filter(self) -> None:
         """Asks for a part of a setting's name or description."""
-        self._edited = None
+        self._edited, self._naming = None, False
         box = self.query_one("#value", Input)
         box.placeholder = "part of a name, Enter keeps, Esc clears"
         self.add_class("-editing")
@@ -157,7 +203,9 @@ class SettingsEditor(Vertical):
         event.stop()
         if not self.has_class("-editing"):
             return
-        if self._edited is None:
+        if self._naming:
+            self._judge_name(event.value)
+        elif self._edited is None:
             self._wanted = event.value.strip().lower().replace("-", "_")
             self._list()
         else:
@@ -179,7 +227,13 @@ class SettingsEditor(Vertical):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        if self._edited is None:
+        if self._naming:
+            if self._judge_name(event.value):
+                self.run_name = event.value.strip()
+                self._close()
+            else:
+                self.app.bell()
+        elif self._edited is None:
             self._close()
         elif self._candidate is None:
             self.app.bell()
@@ -190,22 +244,31 @@ class SettingsEditor(Vertical):
 
     def _close(self) -> None:
         self._edited = self._candidate = None
+        self._naming = False
         self.remove_class("-editing")
+        self.query_one("#value").remove_class("-invalid")
         self._list()
         self.query_one("#setting-list").focus()
 
     def action_cancel(self) -> None:
         """Leaves the line without taking what was typed."""
         if self.has_class("-editing"):
-            if self._edited is None:
+            if self._edited is None and not self._naming:
                 self._wanted = ""
             self._close()
+
+    def forget_name(self) -> None:
+        """The next run gets a name of preset and time again."""
+        self.run_name = ""
+        self._list()
 
     def reset(self) -> None:
         """Takes the preset's value of the highlighted setting back."""
         shown = self.query_one("#setting-list", OptionList)
         item = self._setting(shown.highlighted_option.id) if shown.highlighted_option else None
         if item is None:
+            if shown.highlighted_option is not None and shown.highlighted_option.id == NAME:
+                self.forget_name()
             return
         try:
             self._config = self._config.replace({item.name: self._base.get(item.name)})

@@ -174,8 +174,8 @@ class HeatMap(CellsView, can_focus=True):
         if other:
             self._at = None
         self._matrix_cc, self._names = matrix_cc, class_names
-        self._arrange()
-        if other:
+        if other:  # the order of the first one stays: a matrix that moves its rows at each evaluation cannot be read
+            self._arrange()
             self.refresh(layout=True)
         self.redraw()
 
@@ -201,12 +201,13 @@ class HeatMap(CellsView, can_focus=True):
             self.redraw()
 
     def action_order(self) -> None:
+        """In class order, or sorted anew by likeness as it is now."""
         self._sorted = not self._sorted
         self._arrange()
         self.redraw()
 
 
-class CosineHistogram(CellsView):
+class CosineHistogram(CellsView, can_focus=True):
     """Signed cosines of same-class and of different-class pairs."""
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:

@@ -21,7 +21,7 @@ from simo2_core.track.outlet import Outlet
 from simo2_core.track.service import Tensorboard
 from simo2_core.train.plotting import Plotter
 from simo2_tui.session.trial import Trial
-from simo2_tui.session.tsne import TsneJob
+from simo2_tui.session.tsne import Layouts
 
 CONFIG = PRESETS["digits"].config
 
@@ -86,11 +86,17 @@ def test_a_trial_and_a_layout_that_answer_nonsense_say_why_they_failed(child: Ch
     trial = Trial(CONFIG)
     assert trial.pace() is None
     assert trial.reason == "exit code 0"
-    job = TsneJob(Path("nothing.npz"), "x")
-    job._process.wait()
-    np.save(job._out, np.zeros(3))
-    assert job.result() is None
-    assert job.reason == "exit code 0"
+    layouts = Layouts(Path("run"))
+    for name, reason in (("nothing.npz", "a layout of shape (3,)"), ("other.npz", "exit code 0")):
+        layouts.want([name])
+        assert layouts._process is not None
+        layouts._process.wait()
+        if name == "nothing.npz":
+            np.save(layouts._out, np.zeros(3))
+        layouts.want([])
+        assert layouts.points(name) is None
+        assert layouts.reason(name) == reason
+    layouts.close()
 
 
 def test_preparing_and_decoding_children_that_answer_nonsense_are_a_data_error(tmp_path: Path, child: Child) -> None:

@@ -43,12 +43,12 @@ async def test_enter_replays_a_complete_run_and_r_finds_nothing_to_resume(tmp_pa
         app.session.close()
 
 
-async def test_w_only_looks_at_an_unfinished_run(tmp_path):
+async def test_enter_looks_at_an_unfinished_run_and_does_not_go_on_with_it(tmp_path):
     write_run(tmp_path, upto=200)
     app = Console(tmp_path)
     async with app.run_test(size=(120, 40)) as pilot:
         app.screen.query_one("#recent", OptionList).focus()
-        await pilot.press("w")
+        await pilot.press("enter")
         await pilot.pause(0.1)
         assert isinstance(app.session, FollowSession)
         app.session.close()

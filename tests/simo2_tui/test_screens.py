@@ -9,6 +9,7 @@ from simo2_core.presets import PRESETS
 from simo2_core.run.control import read_command
 from simo2_core.settings import as_typed
 from simo2_tui.app import LEFT, Console
+from simo2_tui.screens import embedding as embedding_screen
 from simo2_tui.screens.dialogs import HELP, HelpScreen
 from simo2_tui.screens.embedding import EmbeddingScreen
 from simo2_tui.screens.launcher import LauncherScreen
@@ -19,6 +20,8 @@ from simo2_tui.session.follow import FollowSession
 from simo2_tui.session.snapshot import read_snapshot
 from simo2_tui.widgets.charts import CurveChart
 from simo2_tui.widgets.embedding_views import HeatMap, ScatterPlot
+from simo2_tui.widgets.heatmap import similarity_order
+from simo2_tui.widgets.palette import ASCII
 from tests.simo2_tui.recorded import write_run
 
 SIZES = [(40, 12), (80, 24), (160, 45), (200, 60)]
@@ -150,7 +153,7 @@ def test_a_sparkline_shows_all_values_and_a_constant_half_way_up():
     assert sparkline([1.0, 1.0, 1.0], 16) == "▄▄▄"
     assert sparkline([0.0, 1.0], 16) == "▁█"
     assert sparkline(np.arange(1000.0), 8) == "▁▂▃▄▅▆▇█"
-    assert sparkline([0.0] + [1.0] * 500, 16, ascii_only=True).isascii()
+    assert sparkline([0.0] + [1.0] * 500, 16, ASCII).isascii()
 
 
 async def test_number_keys_change_the_pane_at_80x24(watch):
@@ -294,6 +297,70 @@ async def test_a_run_without_thumbnails_says_so(watch):
     async with app.run_test(size=(160, 45)) as pilot:
         await pilot.press("E", "up")
         await until(pilot, lambda: "kept no thumbnails" in text_of(app))
+
+
+async def test_the_rows_of_the_heat_map_stay_until_they_are_sorted_anew(watch):
+    app = watch()
+    async with app.run_test(size=(160, 45)) as pilot:
+        await pilot.press("E", "2")
+        await pilot.pause(0.1)
+        heat = app.screen.query_one("#heat", HeatMap)
+        order = heat._order.tolist()
+        for _ in range(6):
+            await pilot.press("comma")
+            assert heat._order.tolist() == order
+        await pilot.press("o")
+        assert heat._order.tolist() == list(range(10))
+        await pilot.press("o")
+        assert heat._order.tolist() == similarity_order(heat._matrix_cc).tolist()
+
+
+async def test_every_snapshot_gets_its_tsne_ahead_and_what_it_waits_for_is_said(watch, monkeypatch):
+    asked = []
+
+    class Slow:
+        """Lays out one snapshot each time it is looked at, once it may."""
+
+        may = False
+
+        def __init__(self, run):
+            self.made = {}
+
+        def points(self, name):
+            return self.made.get(name)
+
+        def reason(self, name):
+            return ""
+
+        def count(self, names):
+            return len(self.made)
+
+        def want(self, names):
+            asked.append(names)
+            left = [name for name in names if name not in self.made]
+            if self.may and left:
+                self.made[left[0]] = np.zeros((140, 2))
+
+        def close(self):
+            asked.append("closed")
+
+    monkeypatch.setattr(embedding_screen, "Layouts", Slow)
+    app = watch()
+    async with app.run_test(size=(160, 45)) as pilot:
+        await pilot.press("E", "comma", "comma", "x")
+        cloud = app.screen.query_one("#cloud")
+        assert "step 200 · PCA until its t-SNE is there, 0 of 7 are" in str(cloud.border_subtitle)
+        assert [name.split("/")[1] for name in asked[-1][:4]] == ["200.npz", "160.npz", "240.npz", "120.npz"]
+        Slow.may = True
+        for _ in range(8):
+            app.screen.poll()
+        assert str(cloud.border_title) == "1 embedding · t-SNE"
+        await pilot.press("comma")
+        assert str(cloud.border_title) == "1 embedding · t-SNE", "computed ahead"
+        assert "step 160" in str(cloud.border_subtitle)
+        await pilot.press("escape")
+        await pilot.pause(0.1)
+    assert asked[-1] == "closed"
 
 
 async def test_the_heat_map_spells_out_the_pair_under_its_cursor(watch):

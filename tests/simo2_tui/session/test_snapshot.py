@@ -1,8 +1,11 @@
+import time
+
 import numpy as np
 import pytest
 
+from simo2_core.analysis.geometry import procrustes_align
 from simo2_tui.session.snapshot import Projector, read_snapshot
-from simo2_tui.session.tsne import TsneJob, lay_out
+from simo2_tui.session.tsne import Layouts, lay_out
 from tests.simo2_tui.recorded import NAMES, embedding, write_run, write_snapshot
 
 
@@ -51,16 +54,42 @@ def test_tsne_has_a_place_for_every_image(run, tmp_path):
     assert np.isfinite(points).all()
 
 
-def test_a_failed_layout_says_why(tmp_path):
-    job = TsneJob(tmp_path / "none.npz", "none")
-    job._process.wait(30)
-    assert job.done
-    assert job.result() is None
-    assert "FileNotFoundError" in job.reason
+def laid_out(layouts, names, seconds=60.0):
+    """Waits until all names are done, as a screen does that looks now and then."""
+    end = time.monotonic() + seconds
+    while layouts.count(names) < len(names):
+        layouts.want(names)
+        assert time.monotonic() < end, "not laid out in time"
+        time.sleep(0.02)
 
 
-def test_a_cancelled_layout_leaves_nothing(run):
+def test_every_snapshot_is_laid_out_in_the_order_wanted_and_a_broken_one_stops_none(run):
     write_snapshot(run, 80, 0.5)
-    job = TsneJob(run.embeddings / "80.npz", "x")
-    job.cancel()
-    assert job.done
+    (run.embeddings / "99.npz").write_bytes(b"no archive")
+    names = ["embeddings/80.npz", "embeddings/99.npz", "embeddings/40.npz"]
+    layouts = Layouts(run.path)
+    laid_out(layouts, names)
+    assert layouts.points(names[0]).shape == (140, 2)
+    assert layouts.points(names[1]) is None
+    assert layouts.reason(names[1])
+    assert layouts.points(names[2]).shape == (140, 2)
+    assert list(layouts._made) == [names[0], names[2]]
+    before, after = layouts.points(names[0]), layouts.points(names[2])
+    assert np.allclose(procrustes_align(after, before), after, atol=1e-6), "turned onto the one before it"
+    process = layouts._process
+    layouts.close()
+    assert process.poll() is not None
+
+
+def test_a_layout_whose_process_dies_fails_and_the_next_is_made(run):
+    write_snapshot(run, 80, 0.5)
+    names = ["embeddings/40.npz", "embeddings/80.npz"]
+    layouts = Layouts(run.path)
+    layouts.want(names)
+    layouts._process.kill()
+    layouts._process.wait()
+    laid_out(layouts, names)
+    assert layouts.points(names[0]) is None
+    assert layouts.reason(names[0]) == "exit code -9"
+    assert layouts.points(names[1]) is not None
+    layouts.close()

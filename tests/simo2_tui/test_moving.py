@@ -1,0 +1,224 @@
+"""Going from screen to screen: as fast as keys can be pressed, from anywhere, and with the keys that are told."""
+
+import pytest
+from textual.widgets import Input, OptionList
+
+from simo2_core.events import Compiled
+from simo2_core.run.log import EventLog
+from simo2_tui.app import Console
+from simo2_tui.screens.embedding import EmbeddingScreen
+from simo2_tui.screens.launcher import LauncherScreen
+from simo2_tui.screens.monitor import MonitorScreen
+from simo2_tui.screens.runs import RunsScreen
+from simo2_tui.screens.settings import NAME, SettingsEditor
+from simo2_tui.session.follow import FollowSession
+from simo2_tui.widgets.charts import CurveChart
+from tests.simo2_tui.recorded import write_run
+from tests.simo2_tui.test_screens import text_of, until
+
+
+@pytest.fixture
+def console(tmp_path):
+    """A console over two runs, and the runs."""
+    runs = [write_run(tmp_path, name, upto=80, finish="completed") for name in ("aaa", "bbb")]
+    app = Console(tmp_path)
+    yield app, runs
+    if app.session is not None:
+        app.session.close()
+
+
+async def test_a_screen_may_be_replaced_before_it_is_composed(console):
+    app, (first, second) = console
+    async with app.run_test(size=(120, 40)) as pilot:
+        for leave in (lambda: app.follow(second), app.leave_monitor, app.action_embedding, app.action_runs):
+            app.follow(first)
+            app.screen.poll()  # the timer looks in between
+            leave()
+            app.screen.poll()
+            await pilot.pause(0.05)
+        app.action_runs()
+        app.pop_screen()
+        await pilot.pause(0.05)
+        assert app.is_running
+        assert app._exception is None
+
+
+async def test_enter_twice_opens_a_run_once(console):
+    app, _ = console
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("R", "enter", "enter", "m", "slash")
+        await pilot.pause(0.1)
+        assert app._exception is None
+        assert sum(isinstance(screen, MonitorScreen) for screen in app.screen_stack) == 1
+        session = app.session
+        app.follow(session.run)
+        assert app.session is session
+
+
+async def test_a_thread_that_ends_after_its_screen_tells_nobody(console):
+    app, _ = console
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("R")
+        screen = app.screen
+        await pilot.press("escape")
+        await pilot.pause(0.1)
+        screen.if_ready(screen._take, [])
+        assert app._exception is None
+
+
+async def test_the_embedding_and_the_runs_are_reached_from_everywhere(console):
+    app, (first, second) = console
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("E")
+        assert isinstance(app.screen, EmbeddingScreen), "from the launcher"
+        assert app.session.run.path == second.path, "the newest run"
+        await pilot.press("R")
+        assert isinstance(app.screen, RunsScreen), "from the embedding"
+        await pilot.press("down", "E")
+        await pilot.pause(0.05)
+        assert isinstance(app.screen, EmbeddingScreen), "from the runs"
+        assert app.session.run.path == first.path, "the run under the cursor"
+        await pilot.press("escape", "R", "escape", "escape")
+        assert isinstance(app.screen, LauncherScreen)
+
+
+async def test_without_a_run_the_embedding_says_so(tmp_path):
+    app = Console(tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("E")
+        assert isinstance(app.screen, LauncherScreen)
+        assert "no run to look at" in str(next(iter(app._notifications)).message)
+
+
+async def test_enter_opens_in_both_lists_and_resumes_in_none(tmp_path):
+    run = write_run(tmp_path, upto=80)
+    app = Console(tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.screen.query_one("#recent", OptionList).focus()
+        await pilot.press("enter")
+        await pilot.pause(0.05)
+        assert isinstance(app.session, FollowSession)
+        app.session.close()
+        await pilot.press("escape", "R", "enter")
+        await pilot.pause(0.05)
+        assert isinstance(app.session, FollowSession)
+        assert app.session.run.path == run.path
+        app.session.close()
+
+
+@pytest.mark.parametrize("pane", ["2", "3", "5"])
+async def test_the_keys_stay_with_what_is_shown_when_the_size_changes(console, pane):
+    app, (run, _) = console
+    async with app.run_test(size=(160, 45)) as pilot:
+        app.follow(run)
+        await pilot.pause(0.05)
+        await pilot.press(pane)
+        await pilot.pause(0.05)
+        focused = app.screen.focused
+        for size in ((80, 24), (110, 40), (160, 45), (80, 24)):
+            await pilot.resize_terminal(*size)
+            await pilot.pause(0.1)
+            assert app.screen.focused is focused, size
+            assert focused.region.area
+
+
+async def test_what_is_hidden_gives_its_keys_to_what_is_shown(console):
+    app, (run, _) = console
+    async with app.run_test(size=(160, 45)) as pilot:
+        app.follow(run)
+        await pilot.pause(0.05)
+        app.screen.query_one("#gradient").focus()  # not by its key: the pane that was chosen is the first
+        await pilot.pause(0.05)
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause(0.1)
+        assert app.screen.focused is app.screen.query_one("#loss", CurveChart)
+
+
+def footer(app):
+    return text_of(app).splitlines()[-1]
+
+
+async def test_the_footer_tells_no_key_that_a_line_of_text_takes(console):
+    app, (run, _) = console
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("R", "slash")
+        await pilot.pause(0.1)
+        assert isinstance(app.screen.focused, Input)
+        for words in ("quit", "open", "mark", "help", "embedding"):
+            assert words not in footer(app), words
+        assert "keep" in footer(app)
+        await pilot.press("enter")
+        await pilot.pause(0.1)
+        assert "quit" in footer(app)
+        app.follow(run)
+        await pilot.pause(0.05)
+        await pilot.press("slash")
+        await pilot.pause(0.1)
+        assert "checkpoint" not in footer(app)
+        assert "quit" not in footer(app)
+        await pilot.press("q")
+        assert app.is_running
+        await pilot.press("ctrl+q")
+    assert app.return_value == 0
+
+
+async def test_a_run_is_named_in_the_launcher(tmp_path, monkeypatch):
+    started = []
+    monkeypatch.setattr(Console, "start", lambda self, config, name=None: started.append(name))
+    write_run(tmp_path, "taken", upto=8)
+    app = Console(tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        editor = app.screen.query_one(SettingsEditor)
+        await pilot.press("enter")
+        for name, said in (("-x", "must be letters"), ("taken", "exists already")):
+            await pilot.press("N", *(["backspace"] * 9), *name)
+            await pilot.pause(0.05)
+            assert said in text_of(app).replace("\n", " ")
+            await pilot.press("enter")
+            assert editor.run_name == "", "one that cannot be is not taken"
+            await pilot.press("escape")
+        await pilot.press("N", *"mine-1", "enter")
+        await pilot.pause(0.05)
+        assert "* name" in text_of(app)
+        app.screen.action_start()
+        listing = editor.query_one("#setting-list", OptionList)
+        listing.highlighted = listing.get_option_index(NAME)
+        await pilot.press("backspace")
+        app.screen.action_start()
+    assert started == [None, "mine-1", None]
+
+
+async def test_the_name_of_the_command_line_is_that_of_the_first_run_alone(tmp_path, monkeypatch):
+    started = []
+
+    def start(self, config, name=None):
+        started.append(name)
+        if name:
+            (tmp_path / name).mkdir()
+
+    monkeypatch.setattr(Console, "start", start)
+    app = Console(tmp_path, name="first")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("enter", "enter")
+    assert started == ["first", None]
+
+
+async def test_the_list_of_runs_is_live(tmp_path):
+    run = write_run(tmp_path, "aaa", upto=80)
+    app = Console(tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("R")
+        await pilot.pause(0.05)
+        assert "80/400" in text_of(app)
+        assert "dead" in text_of(app)
+        write_run(tmp_path, "bbb", upto=8)
+        with run.own():
+            log = EventLog(run.events_path)
+            log.write(Compiled(step=120, seconds=1.0))
+            log.close()
+            app.screen._shelf._next = 0.0
+            app.screen.poll()
+            await until(pilot, lambda: "120/400" in text_of(app))
+            assert "bbb" in text_of(app)
+            assert "dead" in text_of(app), "bbb"
+            app.screen._shelf._next = 0.0
