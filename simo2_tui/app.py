@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,12 +15,13 @@ from textual.binding import Binding, BindingType
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
-from simo2_core.commands import Asker, Command, Source
+from simo2_core.commands import Asker, Command
 from simo2_core.config import Config
 from simo2_core.errors import INTERRUPTED, DivergedError, Simo2Error
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.state import State
 from simo2_core.run.summary import summarise
+from simo2_core.track.service import Service
 from simo2_tui.screens.base import ConsoleScreen
 from simo2_tui.screens.dialogs import LEAVE, LEAVE_EARLY, ChoiceDialog, FailureScreen, HelpScreen
 from simo2_tui.screens.embedding import EmbeddingScreen
@@ -77,6 +78,7 @@ class Console(App[int]):
         preset: str | None = None,
         overrides: Mapping[str, Any] | None = None,
         name: str | None = None,
+        services: Sequence[Service] = (),
         session: Session | None = None,
         ascii_only: bool = False,
         colour: bool = True,
@@ -92,6 +94,7 @@ class Console(App[int]):
 
         Args:
             name: the name of the first run that is started here.
+            services: told of every run that is trained here.
             colour: whether the terminal shows colours; `NO_COLOR` says no as well.
             budget: bytes a second that the screen may send; it draws less often to stay below.
             sent: how many bytes the terminal has taken so far.
@@ -107,7 +110,7 @@ class Console(App[int]):
         self._preset, self._overrides, self._name = preset, dict(overrides or {}), name
         self._theme_name = theme
         self._budget, self._sent, self._stalled, self._gone = budget, sent, stalled, gone
-        self._on_run = on_run
+        self._services, self._on_run = services, on_run
         self._leaving: Asker | None = None
         self._told = False
         self._words = ("", "")
@@ -217,7 +220,7 @@ class Console(App[int]):
             self.notify("A run is training in this console already.", severity="warning")
             return
         try:
-            session = LiveSession(config, self.run_dir, name, on_run=self._on_run)
+            session = LiveSession(config, self.run_dir, name, services=self._services, on_run=self._on_run)
         except Simo2Error as error:
             self.notify(str(error), severity="error", timeout=10)
             return
@@ -249,7 +252,7 @@ class Console(App[int]):
             if diverged:
                 config = config.slowed_down()
                 self.notify(f"Goes on from before it diverged, with learning rate {config.optim.learning_rate:.2g}.")
-            session = LiveSession(config, self.run_dir, resume=run, diverged=diverged, on_run=self._on_run)
+            session = LiveSession(config, self.run_dir, resume=run, services=self._services, on_run=self._on_run)
         except Simo2Error as error:
             self.notify(str(error), severity="error", timeout=10)
             return
@@ -323,10 +326,6 @@ class Console(App[int]):
         """Asks training to stop; the screen goes when the checkpoint is on disk."""
         if self.session is None or not self.session.alive or not self.session.owned_here:
             self.exit(CANCELLED if asker == Asker.SIGNAL else LEFT)
-            return
-        if isinstance(self.session, LiveSession) and self.session.before_first_step:
-            self.session.leave(Source(asker).reason)
-            self.exit(CANCELLED)
             return
         if self._leaving is None and asker != Asker.SIGNAL:
             self.session.command(Command.STOP)

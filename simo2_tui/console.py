@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 from simo2_core.commands import Asker, Command, Reason, Source
 from simo2_core.errors import RunError, Simo2Error
 from simo2_core.presets import find_preset
 from simo2_core.run.directory import RunDirectory
+from simo2_core.track.service import Service
 from simo2_tui.app import BUDGET, CANCELLED, DETACHED, LEFT, Console
+from simo2_tui.ending import end_at_once_if_busy
 from simo2_tui.foreground import split, stay_behind
 from simo2_tui.session.follow import FollowSession
 from simo2_tui.session.live import LiveSession
@@ -27,6 +29,7 @@ def run_console(
     run_dir: Path,
     *,
     name: str | None = None,
+    services: Sequence[Service] = (),
     ascii_only: bool | None = None,
     theme: str = "simo2-dark",
     budget: int = BUDGET,
@@ -37,7 +40,8 @@ def run_console(
     training process goes on.
 
     Args:
-        overrides: settings by leaf name, as `Config.replace` takes them.
+        overrides: settings by name, as `Config.replace` takes them.
+        services: told of every run that is trained here.
         ascii_only: draw in ASCII; by default where the terminal or its locale shows nothing else.
         budget: bytes a second that the screen may send over the link.
 
@@ -50,7 +54,7 @@ def run_console(
     code = split()
     if code is not None:
         return code
-    options = {"preset": preset, "overrides": overrides, "name": name}
+    options = {"preset": preset, "overrides": overrides, "name": name, "services": services}
     return _show(run_dir, ascii_only=ascii_only, theme=theme, budget=budget, **options)
 
 
@@ -103,22 +107,11 @@ def _show(run_dir: Path, *, ascii_only: bool | None, **options: Any) -> int:
             result = app.run(mouse=False)
         session, hung_up = app.session, link.gone
         crashed = result is None and not hung_up
-        if isinstance(session, LiveSession) and session.left:
-            _end_without_thread(session, result)
         if isinstance(session, LiveSession) and session.alive:
             return _go_on(session, hung_up=hung_up, crashed=crashed, detached=result == DETACHED, stray=stray)
     if session is None or not isinstance(session, LiveSession):
         return 1 if crashed else CANCELLED if result == CANCELLED else LEFT
     return _end(session, quiet=hung_up)
-
-
-def _end_without_thread(session: LiveSession, code: int | None) -> NoReturn:
-    """Ends the process while its thread still compiles, which nothing can interrupt and nobody waits for."""
-    run = session.run
-    assert run is not None
-    with contextlib.suppress(OSError):  # the terminal may be gone
-        print(f"stopped before the first step: {run.path}\n  begin again: simo2 resume {run.path}", flush=True)
-    os._exit(LEFT if code is None else code)
 
 
 @contextlib.contextmanager
@@ -197,9 +190,12 @@ def _end(session: LiveSession, *, quiet: bool) -> int:
             print(f"  checkpoint: {run.path / history.checkpoints[-1].path}")
             print(f"  next: simo2 plot {run.path}")
         if reason.early:
-            print(f"  continue: simo2 resume {run.path}")
-    if isinstance(error, Simo2Error):
-        return error.exit_code
+            print(f"  {'continue' if history.checkpoints else 'begin again'}: simo2 resume {run.path}")
+        for line in session.last_words:
+            print(f"  {line}")
     if error is not None:
-        return RunError.exit_code
-    return reason.exit_code
+        code = error.exit_code if isinstance(error, Simo2Error) else RunError.exit_code
+    else:
+        code = reason.exit_code
+    end_at_once_if_busy(code)
+    return code

@@ -23,14 +23,11 @@ from simo2_core.config import Config
 from simo2_core.data.dataset import Dataset
 from simo2_core.events import Compiled, StepsLogged
 from simo2_core.model.build import compute_dtype
-from simo2_core.run.control import Control
-from simo2_core.run.directory import RunDirectory
-from simo2_core.run.log import record
+from simo2_core.session import RunSession
 from simo2_core.train.feed import place
 from simo2_core.train.memory import program_bytes
 from simo2_core.train.preparation import prepare
 from simo2_core.train.step import MAX_STEPS, compile_call
-from simo2_core.train.trainer import train
 
 SECONDS = 16.0
 """About how long everything is timed, compiling apart, unless a single step is longer than its share."""
@@ -145,9 +142,11 @@ def _time_loop(
     turn = min(TURN_SECONDS, seconds / 2 / LEAST_TURNS)
     steps = max(1, min(MAX_STEPS, round(turn / step_seconds)))
     rounds = max(LEAST_TURNS, int(seconds / (2 * max(turn, step_seconds))))
-    with tempfile.TemporaryDirectory(prefix="simo2-bench-") as folder:
-        run = RunDirectory.create(Path(folder), "bench", config)
-        events = record(train(config, run, Control(run.control), dataset), run)
+    with (
+        tempfile.TemporaryDirectory(prefix="simo2-bench-") as folder,
+        RunSession.create(config, Path(folder), "bench", dataset=dataset, pictures=False) as session,
+    ):
+        events = session.events()
         while not isinstance(next(events), Compiled):
             pass
         calls = (event for event in events if isinstance(event, StepsLogged))
@@ -157,7 +156,6 @@ def _time_loop(
         for _ in range(rounds):
             loops.append(_time_calls(calls, turn))
             alone.append(_time_bare(bare, steps))
-        events.close()  # type: ignore[attr-defined]
     return tuple(zip(loops, map(statistics.mean, itertools.pairwise(alone)), strict=True))
 
 

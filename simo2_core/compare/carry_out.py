@@ -19,15 +19,17 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from simo2_core.child import child_environment
-from simo2_core.commands import Asker, Command, Source
 from simo2_core.compare.outcome import FILE, Outcome
-from simo2_core.compare.plan import Job, Plan
+from simo2_core.compare.plan import Plan, PlannedRun
 from simo2_core.errors import ConfigError, DivergedError, RunError
 from simo2_core.events import Evaluated, Event, RunFinished, StepsLogged
 from simo2_core.run.contained import require_contained
 from simo2_core.run.control import STOP_SIGNALS
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import disk_error, write_whole
+from simo2_core.run.state import State
+from simo2_core.run.summary import summarise
+from simo2_core.session import RunSession, with_init
 
 FEATURES = ("representation", "projection")
 """What is measured of every run; of the first one also `raw_pixels`, which no arm changes."""
@@ -35,7 +37,7 @@ FEATURES = ("representation", "projection")
 MOST_CLASSES = 150
 """Up to so many classes a heat map of them is kept."""
 
-Tell = Callable[[Job, Event], None]
+Tell = Callable[[PlannedRun, Event], None]
 
 _DEVICE = {"gpu": "CUDA_VISIBLE_DEVICES", "cuda": "CUDA_VISIBLE_DEVICES", "rocm": "ROCR_VISIBLE_DEVICES"}
 
@@ -72,12 +74,12 @@ class Stop(Protocol):
     def is_set(self) -> bool: ...
 
 
-def carry_out(folder: Path, job: Job, tell: Tell, stop: Stop, *, pixels: bool = False) -> Outcome | None:
+def carry_out(folder: Path, job: PlannedRun, tell: Tell, stop: Stop, *, pixels: bool = False) -> Outcome | None:
     """Trains and measures one run, or what of it is still to be done.
 
     Args:
         tell: gets every event of its training.
-        stop: asked after each event; training then saves its state and ends.
+        stop: asked again and again; training then saves its state and ends.
         pixels: measure raw pixels as well.
 
     Returns: None when it was stopped, here or by `simo2 attach`; the next start goes on from there.
@@ -85,36 +87,37 @@ def carry_out(folder: Path, job: Job, tell: Tell, stop: Stop, *, pixels: bool = 
     Raises:
         Simo2Error: as training and measuring do, but for a run that diverges, which is an outcome.
     """
-    from simo2_core.run.summary import summarise
-
     path = folder / "runs" / job.name
     if (done := Outcome.read(path)) is not None:
         if (done.arm, done.seed) != (job.arm, job.config.seed):
             raise RunError(f"{path / FILE} is of another run, {done.arm} with seed {done.seed}. Delete it.")
         return done
-    run = RunDirectory.open(path) if path.exists() else RunDirectory.create(path.parent, job.name, job.config)
-    completed = summarise(run).state == "completed"  # and its test part read, but not measured yet
-    with run.own():
-        ended = "completed" if completed else _train(job, run, tell, stop)
+    session = _session(folder, job)
+    completed = summarise(session.run).course.finished is State.COMPLETED  # its test part read, but not measured yet
+    with session:
+        ended = "completed" if completed else _train(job, session, tell, stop)
         if ended == "stopped" or (stop.is_set() and not job.trial):  # measuring takes as long as a stop may not
             return None
-        outcome = _measure(job, run, diverged=ended == "diverged", pixels=pixels)
+        outcome = _measure(job, session.run, diverged=ended == "diverged", pixels=pixels)
         outcome.write(path)
     return outcome
 
 
-def _train(job: Job, run: RunDirectory, tell: Tell, stop: Stop) -> Literal["completed", "diverged", "stopped"]:
-    """Trains a run to its end, a trial to just before it reads the test part; says how it ended."""
-    from simo2_core.run.control import Control
-    from simo2_core.run.log import record
-    from simo2_core.train.trainer import train
+def _session(folder: Path, job: PlannedRun) -> RunSession:
+    """A new run, or the one that an earlier start began: that has its settings, which it may have changed itself."""
+    path = folder / "runs" / job.name
+    if path.exists():
+        run = RunDirectory.open(path)
+        return RunSession(run.config, run, pictures=False)
+    return RunSession.create(with_init(job.config, folder.parent), path.parent, job.name, pictures=False)
 
-    control = Control(run.control)
+
+def _train(job: PlannedRun, session: RunSession, tell: Tell, stop: Stop) -> Literal["completed", "diverged", "stopped"]:
+    """Trains a run to its end, a trial to just before it reads the test part; says how it ended."""
+    session.control.follow(stop.is_set)
     try:
-        for event in record(train(job.config, run, control, pictures=False), run, say=lambda _: None):
+        for event in session.events():
             tell(job, event)
-            if stop.is_set():
-                control.send(Command.STOP, Source(Asker.SIGNAL))
             if isinstance(event, RunFinished) and event.reason.early:
                 return "stopped"
             if job.trial and isinstance(event, Evaluated) and event.step == job.config.steps:
@@ -124,7 +127,7 @@ def _train(job: Job, run: RunDirectory, tell: Tell, stop: Stop) -> Literal["comp
     return "completed"
 
 
-def _measure(job: Job, run: RunDirectory, *, diverged: bool, pixels: bool) -> Outcome:
+def _measure(job: PlannedRun, run: RunDirectory, *, diverged: bool, pixels: bool) -> Outcome:
     from simo2_core.checkpoints.checkpoint import find_checkpoint
     from simo2_core.evaluation.assess import assess
 
@@ -174,7 +177,7 @@ def make_stop(devices: int) -> Any:
     return threading.Event() if devices == 1 else multiprocessing.get_context("spawn").Event()
 
 
-def carry_out_all(folder: Path, jobs: Sequence[Job], devices: int, tell: Tell, stop: Stop) -> Iterator[Outcome]:
+def carry_out_all(folder: Path, jobs: Sequence[PlannedRun], devices: int, tell: Tell, stop: Stop) -> Iterator[Outcome]:
     """The outcomes of all jobs, as they come: in the order of `jobs` on one device, by speed on several.
 
     Ends early when a run is stopped: `stop`, of `make_stop`, is asked.
@@ -210,7 +213,7 @@ def carry_out_all(folder: Path, jobs: Sequence[Job], devices: int, tell: Tell, s
             pool.shutdown(cancel_futures=True)
 
 
-def _with_pixels(number: int, job: Job) -> bool:
+def _with_pixels(number: int, job: PlannedRun) -> bool:
     return number == 0 and not job.trial
 
 
@@ -231,7 +234,7 @@ _asked: Any
 _busy = threading.Lock()
 
 
-def _carry_out_quietly(folder: Path, job: Job, pixels: bool) -> Outcome | None:
+def _carry_out_quietly(folder: Path, job: PlannedRun, pixels: bool) -> Outcome | None:
     with _busy:
         return None if _asked.is_set() else carry_out(folder, job, lambda _job, _event: None, _asked, pixels=pixels)
 

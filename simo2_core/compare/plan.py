@@ -93,7 +93,7 @@ class Sweep:
 
 
 @dataclass(frozen=True)
-class Job:
+class PlannedRun:
     """One run of a comparison."""
 
     name: str
@@ -123,7 +123,7 @@ class Plan:
         for arm in self.arms:
             arm.config(self.base)
 
-    def trials(self) -> list[Job]:
+    def trials(self) -> list[PlannedRun]:
         """The runs that a sweep chooses by: one for each arm and value."""
         if self.sweep is None:
             return []
@@ -134,17 +134,17 @@ class Plan:
             for value in self.sweep.values
         ]
 
-    def runs(self, chosen: Mapping[str, Any]) -> list[Job]:
+    def runs(self, chosen: Mapping[str, Any]) -> list[PlannedRun]:
         """The runs that are reported, seed by seed; `chosen` has the value of the swept setting for each arm."""
         return [self._job(arm, seed, chosen.get(arm.name)) for seed in self.seeds for arm in self.arms]
 
-    def _job(self, arm: Arm, seed: int, value: Any, *, trial: bool = False) -> Job:
+    def _job(self, arm: Arm, seed: int, value: Any, *, trial: bool = False) -> PlannedRun:
         config = arm.config(self.base).replace({"seed": seed})
         name = f"{slug(arm.name)}-s{seed}"
         if self.sweep is not None and value is not None:
             config = config.replace({self.sweep.setting: value})
             name += f"-{slug(str(value))}" if trial else ""
-        return Job(f"trial-{name}" if trial else name, arm.name, config, value, trial)
+        return PlannedRun(f"trial-{name}" if trial else name, arm.name, config, value, trial)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dict: two plans are the same exactly when theirs are."""

@@ -13,6 +13,7 @@ import signal
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,12 +40,25 @@ class Control:
 
     def __init__(self, folder: Path | None = None) -> None:
         """Listens to this process, and to the `control/` folder of a run where one is given."""
-        self._folder = folder
+        self._folder: Path | None = None
+        self._asked: Callable[[], bool] | None = None
         # deque.append is atomic: a lock here could deadlock against the very thread that a signal interrupts
         self._queue: deque[Request] = deque()
         self._paused = threading.Event()
-        self._read_folder()
-        self._queue.clear()  # commands left for an earlier owner of the run
+        if folder is not None:
+            self.listen_to(folder)
+
+    def listen_to(self, folder: Path) -> None:
+        """From now on also takes commands from the `control/` folder of a run, which this process must own.
+
+        Those that are there already were left for an earlier owner, and are dropped.
+        """
+        self._folder = folder
+        self._commands_in_folder()
+
+    def follow(self, asked: Callable[[], bool]) -> None:
+        """From now on also stops when `asked` says so, which is how a signal to another process is heard of."""
+        self._asked = asked
 
     def send(self, command: str, source: Source | str) -> None:
         """Asks for `command`, a word of `Command`; raises ConfigError for another word."""
@@ -77,19 +91,32 @@ class Control:
                 return  # the trainer takes the command and says so in an event
             time.sleep(_POLL_SECONDS)
 
+    @property
+    def stop_asked(self) -> bool:
+        """Whether a stop waits to be taken."""
+        self._read_folder()
+        return any(request.command == Command.STOP for request in list(self._queue))
+
     def _read_folder(self) -> None:
+        self._queue.extend(self._commands_in_folder())
+        if self._asked is not None and self._asked():
+            self._asked = None  # once is enough
+            self.send(Command.STOP, Source(Asker.SIGNAL))
+
+    def _commands_in_folder(self) -> list[Request]:
+        """What is in the folder, which is then empty."""
         if self._folder is None:
-            return
+            return []
         try:
             names = sorted(path for path in self._folder.iterdir() if path.suffix == ".json")
         except OSError:
-            return
+            return []
+        found = []
         for path in names:
-            request = read_command(path)
+            found.append(read_command(path))
             with contextlib.suppress(OSError):
                 path.unlink()
-            if request is not None:
-                self._queue.append(request)
+        return [request for request in found if request is not None]
 
 
 def read_command(path: Path) -> Request | None:

@@ -47,6 +47,7 @@ def _open(service: Service, run: RunDirectory) -> Tracker:
     from simo2_core.track.to_tensorboard import TensorboardTracker
 
     assert isinstance(service, Tensorboard)
+    assert service.folder is not None, "it is of one run"
     return TensorboardTracker(run, service.folder)
 
 

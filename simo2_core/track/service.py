@@ -6,9 +6,12 @@ import importlib.util
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from simo2_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from simo2_core.run.directory import RunDirectory
 
 WANDB_MODES = ("online", "offline")
 
@@ -24,6 +27,10 @@ class Service:
     def replay(self) -> str:
         """The option of `simo2 log` that tells a run to this service later."""
         return f"--{self.name}"
+
+    def of_run(self, run: RunDirectory) -> Service:
+        """The service as that of one run: what it leaves to the run is filled in."""
+        return self
 
     def check(self) -> None:
         """Raises ConfigError when the service's client is not installed, without importing it."""
@@ -61,8 +68,11 @@ class Tensorboard(Service):
     """TensorBoard's event files."""
 
     name = "tensorboard"
-    folder: Path
-    """Where the files go; TensorBoard names a run by its folder."""
+    folder: Path | None = None
+    """Where the files go, by default into the run's own folder; TensorBoard names a run by its folder."""
+
+    def of_run(self, run: RunDirectory) -> Tensorboard:
+        return self if self.folder is not None else Tensorboard(folder=run.path / self.name)
 
     @property
     def replay(self) -> str:

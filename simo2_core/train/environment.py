@@ -13,6 +13,12 @@ from typing import Any
 import jax
 
 from simo2_core.cache_folder import cache_folder
+from simo2_core.config import Config
+from simo2_core.data.dataset import Dataset
+from simo2_core.data.located import absolute_paths
+from simo2_core.model.build import compute_dtype
+from simo2_core.run.directory import RunDirectory
+from simo2_core.run.files import disk_error
 
 _PACKAGES = ("simo2", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scikit-learn")
 
@@ -54,6 +60,17 @@ def environment() -> dict[str, Any]:
     }
     commit = _git_commit()
     return {**facts, "git_commit": commit} if commit else facts
+
+
+def write_settings(run: RunDirectory, config: Config, data: Dataset) -> None:
+    """Writes the settings of a run, and beside them what else decides its numbers; raises RunError when it cannot."""
+    precision = str(compute_dtype(config.model.precision))
+    facts = {**environment(), "precision": precision, "data": data.name, "fingerprint": data.fingerprint}
+    facts["paths"] = absolute_paths(config)
+    try:
+        run.write_config(config, facts)
+    except OSError as error:
+        raise disk_error("writing", run.config_path, error) from error
 
 
 def _git_commit() -> str | None:

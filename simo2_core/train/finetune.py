@@ -20,17 +20,18 @@ from simo2_core.objectives.objective import PREFIX
 from simo2_core.train.step import TrainState
 
 
-def load_weights(state: TrainState, checkpoint: str) -> tuple[TrainState, WeightsLoaded]:
+def load_weights(state: TrainState, checkpoint: str, run_dir: Path) -> tuple[TrainState, WeightsLoaded]:
     """The state with the encoder and its statistics as a checkpoint has them; the objective's own arrays stay fresh.
 
     Args:
-        checkpoint: a run (path or `latest`), or a checkpoint in one.
+        checkpoint: a run (path, name or `latest`), or a checkpoint in one.
+        run_dir: where a run is looked for by its name.
 
     Raises:
         RunError: there is none, or it is damaged.
         CheckpointError: an array of the encoder is missing there or has another shape; the message says which.
     """
-    path = locate(checkpoint, Path("runs"))
+    path = locate(checkpoint, run_dir)
     arrays, _ = load(path)
     ours = {f"params/{name}": value for name, value in state.params.items() if not name.startswith(PREFIX)}
     ours |= {f"stats/{name}": value for name, value in state.stats.items()}

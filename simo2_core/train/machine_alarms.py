@@ -77,3 +77,8 @@ class Watch:
         new = code not in self._raised
         self._raised.add(code)
         return new
+
+
+def disk_alarm(step: int, message: str) -> WarningRaised:
+    """The disk refused something that training can go on without."""
+    return WarningRaised(step=step, code="disk", message=message, cure="Training goes on and will try again.")

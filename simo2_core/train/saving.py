@@ -14,17 +14,16 @@ from simo2_core.events import CheckpointSaved, Event, WarningRaised
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import disk_error
 from simo2_core.run.whereabouts import Whereabouts
-from simo2_core.train.machine_alarms import Watch
-from simo2_core.train.telling import disk_alarm
+from simo2_core.train.machine_alarms import Watch, disk_alarm
 
 KEEP_ALL = 2**31
 """Where a run's folder is not in its place, nothing in it is removed."""
 
-Arrays = Callable[[], Mapping[str, NDArray[Any]]]
+CopyOut = Callable[[], Mapping[str, NDArray[Any]]]
 """Copies the state to the host, where it has to be saved."""
 
 
-class Keeper:
+class Saver:
     """Saves the states of a run. A save that fails is an alarm while training goes on, and an error where it ends."""
 
     def __init__(self, run: RunDirectory, keep: int, watch: Watch) -> None:
@@ -50,7 +49,7 @@ class Keeper:
         """Whether nothing remains to be saved of the state after `step` steps."""
         return self._saved == step != self.unscored
 
-    def save(self, step: int, score: float | None, arrays: Arrays, meta: Mapping[str, Any]) -> Iterator[Event]:
+    def save(self, step: int, score: float | None, arrays: CopyOut, meta: Mapping[str, Any]) -> Iterator[Event]:
         """Begins to save a state, or gives its checkpoint the score that it was saved without."""
         if self._saved == step:
             yield from self.give_score(step, score)
@@ -111,7 +110,7 @@ class Keeper:
             self._saved = -1
             yield disk_alarm(step, str(error))
 
-    def save_last(self, step: int, arrays: Arrays, meta: Mapping[str, Any]) -> Iterator[Event]:
+    def save_last(self, step: int, arrays: CopyOut, meta: Mapping[str, Any]) -> Iterator[Event]:
         """Saves the state that a run ends with, and waits until it is whole.
 
         Raises:

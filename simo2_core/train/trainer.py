@@ -14,9 +14,9 @@ The order inside is written once. At a stop between two calls, with n steps take
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Set
 
+from simo2_core.checkpoints.recovery import newest_sound, set_aside
 from simo2_core.commands import Asker, Command, Source
 from simo2_core.config import Config
 from simo2_core.data.dataset import Dataset
@@ -24,11 +24,18 @@ from simo2_core.errors import DataError
 from simo2_core.events import ControlApplied, Event
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
-from simo2_core.settings import Cadence
-from simo2_core.train.job import Job
+from simo2_core.train.beginning import introduce
+from simo2_core.train.endings import Endings
+from simo2_core.train.environment import write_settings
+from simo2_core.train.machine_alarms import Watch
 from simo2_core.train.memory import out_of_memory
-from simo2_core.train.processes import HOLD_SECONDS, notice_loss
-from simo2_core.train.step import MAX_STEPS
+from simo2_core.train.plotting import Plotter
+from simo2_core.train.preparation import Preparation, prepare
+from simo2_core.train.processes import HOLD_SECONDS, Word, lead, notice_loss
+from simo2_core.train.rollback import Rollback
+from simo2_core.train.saving import Saver
+from simo2_core.train.timetable import Timetable
+from simo2_core.train.training import Training
 
 
 def train(
@@ -54,75 +61,132 @@ def train(
     """
     kept = f"What was saved is kept: start all processes again with --resume {run.path}."
     with notice_loss(kept), out_of_memory(config, run):
-        job = Job(config, run, dataset, pictures=pictures)
+        work = _Work(prepare(config, dataset), run, pictures=pictures)
         try:
-            yield from job.begin()
-            plan = _Plan(config, job.step, job.unscored)  # after compiling, which is no time to count
-            while True:
-                if job.diverged:
-                    yield from job.recover()
-                    plan = _Plan(job.config, job.step, job.unscored)
-                if job.step >= config.steps:
-                    yield from job.finish()
-                    if job.diverged:
-                        continue
-                    return
-                commands = control.take()
-                for command in commands:
-                    yield ControlApplied(step=job.step, command=command.command, source=command.source)
-                asked = {command.command for command in commands}
-                if Command.STOP in asked:
-                    yield from job.finish_early(next(c.source for c in commands if c.command == Command.STOP))
-                    return
-                due = set() if control.paused else plan.due(job.step)  # while paused only what is asked for
-                if "evaluate" in due or Command.EMBED in asked:
-                    yield from job.evaluate()
-                if "plot" in due or Command.PLOT in asked:
-                    yield from job.plot()
-                if "checkpoint" in due or Command.CHECKPOINT in asked:
-                    yield from job.save()
-                yield from job.poll()
-                if job.diverged:
-                    continue
-                if control.paused:
-                    control.wait_while_paused(HOLD_SECONDS)
-                    job.hold()
-                    continue
-                yield job.advance(plan.steps_before_next(job.step))
-                if job.stop_passed_on:
-                    control.send(Command.STOP, Source(Asker.SIGNAL, "to another process"))
+            yield from _train(work, control)
         except DataError as error:
-            yield from job.end_without_images(error)
+            yield from work.endings.without_images(error)
         finally:
-            job.close()
+            work.close()
 
 
-class _Plan:
-    """When evaluation, plots and checkpoints are due.
+class _Work:
+    """A run between two events: its state on the device, and those who save it, draw it, bring it back and end it."""
 
-    Of `step` they are done, unless its checkpoint has no score: then a stop came before they could be.
-    """
+    def __init__(self, ready: Preparation, run: RunDirectory, *, pictures: bool) -> None:
+        ready.tell()
+        self.recovery = newest_sound(run.checkpoints)
+        self.training = Training(ready, run, self.recovery)
+        set_aside(self.recovery)
+        self.watch = Watch(run.path)
+        self.saver = Saver(run, ready.config.keep, self.watch)
+        self.saver.go_on_from(self.recovery.checkpoint, self.training.taken)
+        self.plotter = Plotter(run, enabled=pictures)
+        self.rollback = Rollback(self.training, self.saver)
+        self.endings = Endings(self.training, self.saver, self.plotter)
 
-    def __init__(self, config: Config, step: int, unscored: int) -> None:
-        self._steps = config.steps
-        self._cadences: dict[str, Cadence] = {
-            "evaluate": config.eval_every,
-            "plot": config.plot_every,
-            "checkpoint": config.checkpoint_every,
-        }
-        done = step - (step == unscored)
-        self._last = {name: (done, time.monotonic()) for name in self._cadences}
+    def timetable(self) -> Timetable:
+        """From now on, with the settings as they are now."""
+        return Timetable(self.training.config, self.training.taken, self.saver.unscored)
 
-    def due(self, step: int) -> set[str]:
-        now = time.monotonic()
-        found = {
-            name
-            for name, cadence in self._cadences.items()
-            if cadence.due(step=step, last_step=self._last[name][0], now=now, last_time=self._last[name][1])
-        }
-        self._last |= dict.fromkeys(found, (step, now))
-        return found
+    def evaluate_once(self) -> Iterator[Event]:
+        """Evaluates the state unless that is done."""
+        if not self.training.evaluated:
+            yield from self.training.evaluate()
 
-    def steps_before_next(self, step: int) -> int:
-        until = [cadence.steps_until(step) for cadence in self._cadences.values()]
-        return min(self._steps - step, *(steps for steps in until if steps is not None), MAX_STEPS)
+    def save(self) -> Iterator[Event]:
+        """Begins to save the state, evaluated first so that the best checkpoint can be told."""
+        training = self.training
+        if self.saver.has(training.taken):
+            return
+        yield from self.evaluate_once()
+        if not training.diverged:
+            yield from self.saver.save(training.taken, training.score, training.arrays, training.meta())
+
+    def do(self, wanted: Set[str]) -> Iterator[Event]:
+        """Evaluates, plots and saves, whichever of it is wanted, in this order."""
+        if "evaluate" in wanted:
+            yield from self.training.evaluate()
+        if "plot" in wanted:
+            yield from self.evaluate_once()
+            self.plotter.request(self.training.taken)
+        if "checkpoint" in wanted:
+            yield from self.save()
+
+    def poll(self) -> Iterator[Event]:
+        """Says what finished behind the training: pictures, checkpoints."""
+        yield from self.plotter.poll()
+        yield from self.saver.poll(self.training.taken)
+        yield from self.watch.alarms(self.training.taken)
+
+    def close(self) -> None:
+        """Lets go of threads and children."""
+        self.training.close()
+        self.saver.close()
+        self.plotter.close()
+
+
+def _train(work: _Work, control: Control) -> Iterator[Event]:
+    training = work.training
+    write_settings(training.run, training.config, training.data)
+    yield from introduce(training, work.recovery)
+    if not (yield from _compile(work, control)):
+        return
+    timetable = work.timetable()
+    while True:
+        if training.diverged:
+            if not work.rollback.allowed:
+                yield from work.endings.give_up(work.rollback.times)
+            yield from work.rollback.go_back()
+            if not (yield from _compile(work, control)):
+                return
+            timetable = work.timetable()
+        if training.taken >= training.config.steps:
+            yield from work.endings.complete()
+            if training.diverged:
+                continue
+            return
+        asked, stopped_by = yield from _take(control, training)
+        if stopped_by is not None:
+            yield from work.endings.stop(stopped_by)
+            return
+        due = set() if control.paused else timetable.due(training.taken)  # while paused only what is asked for
+        start = training.seconds["evaluate"]
+        yield from work.do(due | asked)
+        timetable.did(due, training.taken, training.seconds["evaluate"] - start)
+        yield from work.poll()
+        if training.diverged:
+            continue
+        if control.paused:
+            control.wait_while_paused(HOLD_SECONDS)
+            lead(Word.HOLD)  # the other processes learn that this one is still there
+            continue
+        logged = training.advance(timetable.steps_before_next(training.taken))
+        work.watch.saw_call(logged)
+        yield logged
+        if training.stop_passed_on:
+            control.send(Command.STOP, Source(Asker.SIGNAL, "to another process"))
+
+
+_ASKED = {Command.EMBED: "evaluate", Command.PLOT: "plot", Command.CHECKPOINT: "checkpoint"}
+
+
+def _take(control: Control, training: Training) -> Generator[Event, None, tuple[set[str], Source | None]]:
+    """Says which commands came; returns what they ask for, and who asks to stop, if anybody does."""
+    requests = control.take()
+    for request in requests:
+        yield ControlApplied(step=training.taken, command=request.command, source=request.source)
+    stops = [request.source for request in requests if request.command == Command.STOP]
+    return {_ASKED[request.command] for request in requests if request.command in _ASKED}, next(iter(stops), None)
+
+
+def _compile(work: _Work, control: Control) -> Generator[Event, None, bool]:
+    """Compiles; returns False when the run was stopped meanwhile, which is then said."""
+    compiled = work.training.compile(lambda: control.stop_asked)
+    if compiled is not None:
+        yield compiled
+        return True
+    _, stopped_by = yield from _take(control, work.training)
+    assert stopped_by is not None
+    yield from work.endings.leave(stopped_by)
+    return False

@@ -14,14 +14,15 @@ import typer
 from simo2_core.errors import INTERRUPTED, ConfigError
 from simo2_tui.cli.headless import decode_images, listen, say
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, resolve, with_settings
+from simo2_tui.ending import end_at_once_if_busy
 
 if TYPE_CHECKING:
     from simo2_core.compare.outcome import Outcome
-    from simo2_core.compare.plan import Job, Plan
+    from simo2_core.compare.plan import Plan, PlannedRun
     from simo2_core.compare.results import Cell
     from simo2_core.events import Event
 
-    Progress = Callable[[Job, Event], None]
+    Progress = Callable[[PlannedRun, Event], None]
 
 _DEFAULT_ARMS = "simo2,simo2-line,supcon,cross_entropy,autoencoder"
 
@@ -90,6 +91,7 @@ def _compare(
     if len(trials) + len(outcomes) < total:
         saved = f"{len(trials) + len(outcomes)} of {total} runs are done, and what the others have is saved"
         print(f"simo2: stopped; {saved}. The same command with --name {folder.name} goes on.", file=sys.stderr)
+        end_at_once_if_busy(INTERRUPTED)
         raise typer.Exit(INTERRUPTED)
     result = to_json(plan, chosen, outcomes, ("representation", "projection"))
     from simo2_core.compare.pictures import draw_comparison  # imports jax, in which a Ctrl+C that raises can get lost
@@ -127,7 +129,7 @@ def _progress(total: int, as_json: bool) -> Iterator[tuple[Progress, Callable[[O
         all_runs = bars.add_task("runs", total=total)
         one = bars.add_task("", total=1, visible=False)
 
-        def tell(job: Job, event: Event) -> None:
+        def tell(job: PlannedRun, event: Event) -> None:
             if isinstance(event, StepsLogged):
                 bars.update(one, description=job.name, total=job.config.steps, completed=event.last_step, visible=True)
 

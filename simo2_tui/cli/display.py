@@ -253,6 +253,6 @@ def summary_lines(display: Display, run: RunDirectory, *, accuracies: bool = Tru
         lines.append(f"Plots: {', '.join(str(run.path / path) for path in sorted(display.plots))}")
     if display.reason == Reason.COMPLETED:
         lines.append(f"Next: simo2 plot {run.path}")
-    elif display.finished and display.finished.checkpoint:
-        lines.append(f"Continue: simo2 resume {run.path}")
+    elif display.finished and (display.finished.checkpoint or display.reason.early):
+        lines.append(f"{'Continue' if display.finished.checkpoint else 'Begin again'}: simo2 resume {run.path}")
     return lines

@@ -13,9 +13,10 @@ import typer
 
 from simo2_core.commands import Command, Reason
 from simo2_core.errors import INTERRUPTED, ConfigError
+from simo2_core.track.service import Service
 from simo2_tui.cli.headless import decode_images, listen, run_training, say
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, with_settings
-from simo2_tui.cli.tracking import Begin, with_tracking
+from simo2_tui.cli.tracking import with_tracking
 
 if TYPE_CHECKING:
     from simo2_core.config import Config
@@ -42,7 +43,7 @@ def _finetune(
     name: Annotated[str | None, typer.Option(help="Name of the new run's folder.")] = None,
     plain: Annotated[bool, typer.Option("--plain", help="One line per log interval; the default when piped.")] = False,
     as_json: JsonOption = False,
-    tracking: Begin,
+    services: Sequence[Service],
     settings: Mapping[str, Any],
 ) -> None:
     """Train a classifier on a pretrained encoder: `simo2 finetune latest --labels-per-class 5`.
@@ -62,7 +63,7 @@ def _finetune(
         _compare(config, checkpoint, seeds, run_dir, stem, as_json)
         return
     config = config if from_scratch else config.replace({"init": str(checkpoint)})
-    run_training(config, None, run_dir=run_dir, name=name, plain=plain, as_json=as_json, tracking=tracking)
+    run_training(config, None, run_dir=run_dir, name=name, plain=plain, as_json=as_json, services=services)
 
 
 finetune_command = with_settings(with_tracking(_finetune))

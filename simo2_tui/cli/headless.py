@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,51 +16,48 @@ import typer
 from simo2_core.commands import Command
 from simo2_core.errors import INTERRUPTED
 from simo2_core.run.control import STOP_SIGNALS
-from simo2_tui.cli.tracking import Begin
+from simo2_tui.ending import end_at_once_if_busy
 from simo2_tui.output import never_held_up, say_at_once
 
 if TYPE_CHECKING:
     from simo2_core.config import Config, DataConfig
     from simo2_core.run.directory import RunDirectory
+    from simo2_core.track.service import Service
 
 
 def run_training(
     config: Config, run: RunDirectory | None, *, run_dir: Path, name: str | None, plain: bool, as_json: bool,
-    tracking: Begin,
+    services: Sequence[Service],
 ) -> None:  # fmt: skip
     """Trains in this process, in a new run or an existing one, and shows it.
 
     Raises:
         typer.Exit: with the exit code of its `Reason` when the run did not come to its end.
     """
-    from simo2_core.run.control import Control
-    from simo2_core.run.directory import RunDirectory
-    from simo2_core.run.log import record
-    from simo2_core.run.state import State
-    from simo2_core.run.summary import summarise
+    from simo2_core.session import RunSession
+    from simo2_tui.cli.data_progress import DataProgress
     from simo2_tui.cli.display import make_display
     from simo2_tui.terminal import stray_output
 
     display = make_display(config, plain=plain or not sys.stdout.isatty(), as_json=as_json)
-    decode_images(config.data, quiet=as_json or plain)
-    # from the log alone: settings that cannot be read now come from the checkpoint
-    diverged = run is not None and summarise(run).course.finished is State.DIVERGED
-    run = run or RunDirectory.create(run_dir, name, config)
-    with run.own(), tracking(run) as services:
-        if diverged:  # its newest state is what gave a loss that is not finite, whatever the learning rate
-            from simo2_core.checkpoints.recovery import set_diverged_aside
-
-            set_diverged_aside(run)
-        control = Control(run.control)
-        with stray_output() as stray, display, listen(partial(control.send, Command.STOP), stray.say):
-            stray.send_to(run.log_path)  # what native code writes to descriptor 2 would break the picture
-            from simo2_core.train.trainer import train  # seconds of jax: not before the settings are known to work
-
-            for event in record(services.watch(train(config, run, control)), run):
+    with ExitStack() as held:
+        with DataProgress(quiet=as_json or plain) as progress:
+            new = partial(RunSession.create, run_dir=run_dir, name=name)
+            carry = new if run is None else partial(RunSession, run=run)
+            session = held.enter_context(carry(config, services=services, report=progress.report, say=_say_of_service))
+        stop = partial(session.control.send, Command.STOP)
+        with stray_output() as stray, display, listen(stop, stray.say):
+            stray.send_to(session.run.log_path)  # what native code writes to descriptor 2 would break the picture
+            for event in session.events():
                 display.show(event)
-        display.summary(run)
+        display.summary(session.run)
     if display.reason.exit_code:
+        end_at_once_if_busy(display.reason.exit_code)
         raise typer.Exit(display.reason.exit_code)
+
+
+def _say_of_service(line: str) -> None:
+    print(f"simo2: {line}", file=sys.stderr)
 
 
 def decode_images(config: DataConfig, *, quiet: bool) -> None:

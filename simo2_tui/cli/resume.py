@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from simo2_core.errors import ConfigError, NewerFormatError, RunError
+from simo2_core.track.service import Service
 from simo2_tui.cli.headless import run_training
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, with_settings
-from simo2_tui.cli.tracking import Begin, with_tracking
+from simo2_tui.cli.tracking import with_tracking
 
 if TYPE_CHECKING:
     from simo2_core.config import Config
@@ -25,7 +26,7 @@ def _resume(
     run_dir: RunDirOption = DEFAULT_RUN_DIR,
     plain: Annotated[bool, typer.Option("--plain", help="One line per log interval; the default when piped.")] = False,
     as_json: JsonOption = False,
-    tracking: Begin,
+    services: Sequence[Service],
     settings: Mapping[str, Any],
 ) -> None:
     """Go on with a run from its newest sound checkpoint, bit for bit as if it had never stopped.
@@ -35,7 +36,7 @@ def _resume(
     if plain and as_json:
         raise ConfigError("--plain and --json are given together; choose one of them.")
     config, found = find_resumable(run, run_dir, settings)
-    run_training(config, found, run_dir=run_dir, name=None, plain=plain, as_json=as_json, tracking=tracking)
+    run_training(config, found, run_dir=run_dir, name=None, plain=plain, as_json=as_json, services=services)
 
 
 resume_command = with_settings(with_tracking(_resume))

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import inspect
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from simo2_core.errors import ConfigError
-
-if TYPE_CHECKING:
-    from simo2_core.run.directory import RunDirectory
-    from simo2_core.track.outlet import Tracking
-    from simo2_core.track.service import Service
-
-Begin = Callable[["RunDirectory"], "Tracking"]
-"""Makes the context manager in which a run is told to the services asked for."""
+from simo2_core.track.service import Service, Tensorboard, Wandb
 
 _PANEL = "Tracking"
 
@@ -49,8 +41,6 @@ def wandb_service(
         if mode or project or tags or checkpoints:
             raise ConfigError("an option of --wandb is given without --wandb; add it.")
         return []
-    from simo2_core.track.service import Wandb
-
     names = tuple(tag.strip() for tag in (tags or "").split(",") if tag.strip())
     service = Wandb(
         mode=mode, project="simo2" if project is None else project, tags=names, checkpoints=checkpoints, new=new
@@ -59,16 +49,14 @@ def wandb_service(
     return [service]
 
 
-def tensorboard_service(folder: Path) -> Service:
-    """TensorBoard files in `folder`; raises ConfigError when the tensorboard package is not installed."""
-    from simo2_core.track.service import Tensorboard
-
+def tensorboard_service(folder: Path | None = None) -> Service:
+    """TensorBoard files in `folder`, or the run's own; raises ConfigError when the package is not installed."""
     service = Tensorboard(folder=folder)
     service.check()
     return service
 
 
-def _begin(
+def _services(
     *,
     wandb: Annotated[
         bool, typer.Option("--wandb", rich_help_panel=_PANEL, help="Tell the run to Weights & Biases.")
@@ -81,34 +69,21 @@ def _begin(
         bool,
         typer.Option("--tensorboard", rich_help_panel=_PANEL, help="Write TensorBoard files into the run's folder."),
     ] = False,
-) -> Begin:
+) -> Sequence[Service]:
     asked = wandb_service(wandb, wandb_mode, wandb_project, wandb_tags, wandb_checkpoints)
-    if tensorboard:
-        asked = [*asked, tensorboard_service(Path())]  # refused now, before the run has a folder
-
-    def begin(run: RunDirectory) -> Tracking:
-        from simo2_core.track.outlet import Tracking
-        from simo2_core.track.service import Tensorboard
-
-        services = [
-            Tensorboard(folder=run.path / "tensorboard") if isinstance(service, Tensorboard) else service
-            for service in asked
-        ]
-        return Tracking(run, services, lambda line: print(f"simo2: {line}", file=sys.stderr))
-
-    return begin
+    return [*asked, tensorboard_service()] if tensorboard else asked
 
 
 def with_tracking(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a Typer command the tracking options; its `tracking` argument gets a `Begin`."""
-    offered = inspect.signature(_begin, eval_str=True).parameters
+    """Gives a Typer command the tracking options; its `services` argument gets what they ask for."""
+    offered = inspect.signature(_services, eval_str=True).parameters
 
     def wrapped(**arguments: Any) -> None:
         given = {name: arguments.pop(name) for name in offered}
-        command(**arguments, tracking=_begin(**given))
+        command(**arguments, services=_services(**given))
 
     own = inspect.signature(command, eval_str=True)
-    kept = [parameter for name, parameter in own.parameters.items() if name != "tracking"]
+    kept = [parameter for name, parameter in own.parameters.items() if name != "services"]
     at = next((i for i, parameter in enumerate(kept) if parameter.name == "settings"), len(kept))
     kept[at:at] = offered.values()
     wrapped.__signature__ = own.replace(parameters=kept)  # type: ignore[attr-defined]

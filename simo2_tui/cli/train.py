@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 
 from simo2_core.errors import ConfigError
+from simo2_core.track.service import Service
 from simo2_tui.cli.distributed import (
     CoordinatorOption,
     DistributedOption,
@@ -19,7 +20,7 @@ from simo2_tui.cli.distributed import (
 from simo2_tui.cli.headless import run_training
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, resolve, with_settings
 from simo2_tui.cli.resume import find_resumable
-from simo2_tui.cli.tracking import Begin, with_tracking
+from simo2_tui.cli.tracking import with_tracking
 
 
 def _train(
@@ -39,7 +40,7 @@ def _train(
     coordinator: CoordinatorOption = None,
     processes: ProcessesOption = None,
     process_id: ProcessIdOption = None,
-    tracking: Begin,
+    services: Sequence[Service],
     settings: Mapping[str, Any],
 ) -> None:
     """Train an encoder: `simo2 train --preset digits`.
@@ -56,7 +57,7 @@ def _train(
 
     def run_it() -> None:
         config, run = find_resumable(resume, run_dir, settings) if resume else (resolve(preset, settings), None)
-        run_training(config, run, run_dir=run_dir, name=name, plain=plain, as_json=as_json, tracking=tracking)
+        run_training(config, run, run_dir=run_dir, name=name, plain=plain, as_json=as_json, services=services)
 
     if distributed:
         train_together(place, run_it, as_json=as_json)

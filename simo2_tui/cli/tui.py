@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 
 from simo2_core.errors import ConfigError, did_you_mean
+from simo2_core.track.service import Service
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, RunDirOption, with_settings
+from simo2_tui.cli.tracking import with_tracking
 
 THEMES = ("dark", "light", "contrast")
 
@@ -30,16 +32,23 @@ def _tui(
     ascii_only: AsciiOption = None,
     theme: ThemeOption = "dark",
     refresh: BudgetOption = 8000,
+    services: Sequence[Service],
     settings: Mapping[str, Any],
 ) -> None:
-    """Choose a preset, train it and watch the embedding form, in the terminal."""
+    """Choose a preset, train it and watch the embedding form, in the terminal.
+
+    The options under Tracking hold for every run that is trained here.
+    """
     from simo2_tui.console import run_console
 
-    code = run_console(preset, settings, run_dir, name=name, ascii_only=ascii_only, theme=_theme(theme), budget=refresh)
+    code = run_console(
+        preset, settings, run_dir,
+        name=name, services=services, ascii_only=ascii_only, theme=_theme(theme), budget=refresh,
+    )  # fmt: skip
     raise typer.Exit(code)
 
 
-tui_command = with_settings(_tui)
+tui_command = with_settings(with_tracking(_tui))
 
 
 def attach_command(

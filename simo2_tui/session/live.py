@@ -9,19 +9,20 @@ from __future__ import annotations
 import contextlib
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
-from simo2_core.commands import Asker, Command, Reason, Source
+from simo2_core.commands import Asker, Command, Source
 from simo2_core.config import Config
 from simo2_core.data.progress import Progress
-from simo2_core.errors import RunError, Simo2Error, StoppedError
-from simo2_core.events import Event, RunFinished, StepsLogged
+from simo2_core.errors import RunError, Simo2Error
+from simo2_core.events import Event, StepsLogged
 from simo2_core.run.contained import open_to_append
-from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
-from simo2_core.run.event_file import EventLog, read_events
-from simo2_core.run.log import record
+from simo2_core.run.event_file import read_events
+from simo2_core.session import RunSession
+from simo2_core.track.service import Service
 from simo2_tui.session.history import History
 
 KEYBOARD = Source(Asker.KEYBOARD)
@@ -41,28 +42,28 @@ class LiveSession:
         name: str | None = None,
         *,
         resume: RunDirectory | None = None,
-        diverged: bool = False,
+        services: Sequence[Service] = (),
         on_run: Callable[[RunDirectory], None] | None = None,
     ) -> None:
         """Makes the run's folder at once, so that a name that is taken is refused before anything starts.
 
         Args:
             resume: the run to continue from its newest checkpoint, instead of making one.
-            diverged: continue it from before the state that diverged, which is its newest checkpoint.
+            services: told of the run while it trains.
             on_run: called with the run's folder before anything heavy is imported, to send stray output there.
 
         Raises:
             Simo2Error: the folder cannot be made.
         """
-        self.config = config
         self.history = History()
         self.progress: Progress | None = None
         self.stop_asked = False
-        self.left = False
-        """Whether training was given up before its first step: the process has to end without its thread."""
-        self._resumed, self._diverged = resume is not None, diverged
-        self._run = resume or RunDirectory.create(run_dir, name, config)
-        self._control = Control(self._run.control)
+        self.last_words: list[str] = []
+        """What the services said at the end, a line each."""
+        self._resumed = resume is not None
+        carry = partial(RunSession, run=resume) if resume else partial(RunSession.create, run_dir=run_dir, name=name)
+        self._session = carry(config, services=services, report=self._report, say=self.last_words.append)
+        self.config, self._run = self._session.config, self._session.run
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._train, name="simo2-train", daemon=False)
         if on_run:
@@ -96,56 +97,25 @@ class LiveSession:
 
     def command(self, word: str, source: Source = KEYBOARD) -> None:
         self.stop_asked |= word == Command.STOP
-        self._control.send(word, source)
+        self._session.control.send(word, source)
 
     @property
     def before_first_step(self) -> bool:
-        """Whether jax is being loaded or the step compiled: to leave now loses nothing, and a stop would wait."""
+        """Whether jax is being loaded or the step compiled: there is nothing to save, and a stop ends it at once."""
         return self.alive and self.progress is None and (self.history.compiling or not self.history.starts)
-
-    def leave(self, reason: Reason) -> None:
-        """Gives training up before its first step, with `reason` in the log; compiling cannot be interrupted.
-
-        The caller must end the process: the thread is left where it is.
-        """
-        self.left = self.stop_asked = True
-        kept = self.history.checkpoints[-1].path if self.history.checkpoints else None
-        message = "left before the first step, while it was prepared or compiled"
-        with contextlib.suppress(RunError):  # a disk that takes no line keeps nobody from leaving
-            log = EventLog(self._run.events_path)
-            log.write(RunFinished(step=self.history.step, reason=reason, message=message, checkpoint=kept, seconds={}))
-            log.close()
-
-    def _until_left(self, events: Iterator[Event]) -> Iterator[Event]:
-        for event in events:
-            if self.left:  # the log has been closed with a last word
-                return
-            yield event
 
     def close(self) -> None:
         """Nothing to let go of: the thread goes on until it is told to stop."""
 
     def _report(self, progress: Progress) -> None:
         self.progress = progress
-        if self.stop_asked:
-            raise StoppedError("stopped while the data were prepared, before the first step.")
 
     def _train(self) -> None:
         try:
-            from simo2_core.data.load import load_dataset
-            from simo2_core.train.trainer import train  # seconds of jax: not before the first screen is drawn
-
-            with self._run.own():
-                # The trainer finds the data decoded: this first pass is the one that can take minutes.
-                load_dataset(self.config.data, report=self._report)
+            with self._session:
                 self.progress = None
-                if self._diverged:
-                    from simo2_core.checkpoints.recovery import set_diverged_aside
-
-                    set_diverged_aside(self._run)
                 earlier = told(self._run) if self._resumed else []
-                events = train(self.config, self._run, self._control)
-                for event in record(self._until_left(events), self._run):
+                for event in self._session.events():
                     for before in earlier:
                         if _last_step(before) <= event.step:
                             self.history.add(before)

@@ -76,9 +76,7 @@ def take_steps(config: Config, seconds: float = SECONDS) -> Pace:
 
     from simo2_core.bench.synthetic import synthetic_dataset
     from simo2_core.events import Compiled, StepsLogged
-    from simo2_core.run.control import Control
-    from simo2_core.run.directory import RunDirectory
-    from simo2_core.train.trainer import train
+    from simo2_core.session import RunSession
 
     preset = preset_of(config)
     assert preset is not None, "the launcher offers no trial where the shape of the images is not known"
@@ -86,17 +84,19 @@ def take_steps(config: Config, seconds: float = SECONDS) -> Pace:
     endless = config.replace({"steps": 10**6, **never})
     rates: list[float] = []
     compiling, end = 0.0, float("inf")
-    with tempfile.TemporaryDirectory(prefix="simo2-trial-") as folder:
-        run = RunDirectory.create(Path(folder), "trial", endless)
-        events = train(endless, run, Control(), synthetic_dataset(preset, config), pictures=False)
-        for event in events:
+    with (
+        tempfile.TemporaryDirectory(prefix="simo2-trial-") as folder,
+        RunSession.create(
+            endless, Path(folder), "trial", dataset=synthetic_dataset(preset, config), pictures=False
+        ) as session,
+    ):
+        for event in session.events():
             if isinstance(event, Compiled):
                 compiling, end = event.seconds, time.monotonic() + seconds
             elif isinstance(event, StepsLogged):
                 rates.append(event.steps_per_second)
             if time.monotonic() > end and len(rates) > CALLS_BEFORE:
                 break
-        events.close()  # type: ignore[attr-defined]
     kind = jax.devices()[0].platform
     return Pace("a trial just now", config, kind, 1 / median(rates[CALLS_BEFORE:]), 0.0, compiling)
 

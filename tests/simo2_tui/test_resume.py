@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from textual.widgets import OptionList
 
+from simo2_core.background import left_behind
 from simo2_core.errors import DivergedError
-from simo2_core.events import Compiled
 from simo2_core.run.summary import summarise
 from simo2_tui.app import CANCELLED, Console
 from simo2_tui.screens.dialogs import FailureScreen
 from simo2_tui.screens.monitor import MonitorScreen
 from simo2_tui.session.follow import FollowSession
-from tests.simo2_tui.recorded import started, write_run
+from tests.simo2_tui.recorded import write_run
 
 TINY = {
     "widths": (8, 8), "embedding_size": 8, "batch_size": 20, "samples_per_class": 2, "warmup_steps": 0,
@@ -98,25 +98,19 @@ async def test_a_run_that_diverged_goes_back_stops_saved_and_is_resumed_from_the
 
 async def test_leaving_before_the_first_step_waits_for_no_compiler(tmp_path, monkeypatch):
     compiled = threading.Event()
-
-    def compiling(config, run, control):
-        yield started(run, 400)
-        compiled.wait(60)
-        yield Compiled(seconds=60.0)
-
-    monkeypatch.setattr("simo2_core.train.trainer.train", compiling)
+    monkeypatch.setattr("simo2_core.train.training.compile_call", lambda *_: compiled.wait(60))
     app = Console(tmp_path, preset="digits")
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("enter")
         await until(pilot, lambda: app.session.history.compiling, "the compiler")
         await pilot.press("q", "s")
+        await until(pilot, lambda: app.return_value is not None, "the end")
     session = app.session
     assert app.return_value == CANCELLED
-    assert session.left
-    assert session.alive, "the compiler cannot be interrupted, and nobody waited for it"
-    compiled.set()
     session.join(30)
-    assert [event.kind for event in session.run.events()] == ["run_started", "finished"], "the last word is the last"
+    assert left_behind(), "the compiler cannot be interrupted, and nobody waited for it"
+    compiled.set()
+    assert [event.kind for event in session.run.events()] == ["run_started", "control", "finished"]
     assert summarise(session.run).state == "stopped"
 
 

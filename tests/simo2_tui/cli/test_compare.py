@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from simo2_core.commands import Reason
 from simo2_core.compare.carry_out import carry_out
 from simo2_core.compare.outcome import Outcome
 from simo2_core.compare.plan import make_plan
@@ -78,10 +79,10 @@ def test_a_run_that_was_stopped_before_its_end_is_not_measured(
     asked.set()
     sent = []
 
-    def train(config: Config, run: RunDirectory, control: Control, *, pictures: bool) -> Iterator[Event]:
+    def train(config: Config, run: RunDirectory, control: Control, dataset: None, *, pictures: bool) -> Iterator[Event]:
         yield CheckpointSaved(step=2, path="checkpoints/2", best=False, seconds=0)
         sent.extend(command.command for command in control.take())
-        yield RunFinished(step=3, reason=reason, message="", checkpoint="checkpoints/2", seconds={})
+        yield RunFinished(step=3, reason=Reason(reason), message="", checkpoint="checkpoints/2", seconds={})
 
     monkeypatch.setattr("simo2_core.train.trainer.train", train)
     job = make_plan(PRESETS["digits"].config, ["simo2"], [], 2, None).runs({})[0]

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,11 +17,11 @@ pytestmark = pytest.mark.slow
 TINY = ["--widths", "8", "--stem-width", "4", "--samples-per-class", "4", "--batch-size", "40", "--plot-every", "never"]
 
 
-def start(*arguments: str, cwd: Path, wrapper: Sequence[str] = ()) -> subprocess.Popen[str]:
+def start(*arguments: str, cwd: Path, wrapper: Sequence[str] = (), **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [*wrapper, sys.executable, "-m", "simo2_tui.start", *arguments],
         cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+        env={**os.environ, "PYTHONPATH": str(Path.cwd()), **environment},
     )  # fmt: skip
 
 
@@ -83,15 +82,18 @@ def test_a_signal_keeps_a_checkpoint_that_can_be_resumed_and_plotted(tmp_path: P
     assert first["step"] == result["step"] + 1
 
 
-def test_a_second_ctrl_c_leaves_at_once(tmp_path: Path) -> None:
-    process = start("train", *TINY, "--steps", "100000", "--name", "one", "--json", cwd=tmp_path)
+def test_a_signal_while_it_compiles_is_heard_and_waits_for_no_compiler(tmp_path: Path) -> None:
+    # at full size and with a cache of its own it compiles for seconds
+    process = start("train", "--name", "one", "--json", cwd=tmp_path, SIMO2_CACHE=str(tmp_path / "cache"),
+                    JAX_COMPILATION_CACHE_DIR=str(tmp_path / "compiled"))  # fmt: skip
     assert process.stdout is not None
-    assert "run_started" in process.stdout.readline()  # it is compiling now, which cannot be interrupted
-    for _ in range(2):
-        process.send_signal(signal.SIGINT)
-        time.sleep(0.3)
-    process.communicate(timeout=20)
-    assert process.returncode == 130
+    assert "run_started" in process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (130, "")
+    result = json.loads(out.splitlines()[-1])
+    assert (result["reason"], result["step"], result["checkpoint"]) == ("interrupted", 0, None)
+    assert '"event":"compiled"' not in out
 
 
 def test_a_read_only_run_directory_is_one_line(tmp_path: Path) -> None:

@@ -1,0 +1,97 @@
+"""How a start of a run ends: done, stopped, left while compiling, diverged, or without images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from simo2_core.checkpoints.checkpoint import list_steps
+from simo2_core.commands import Reason, Source
+from simo2_core.errors import CheckpointError, DataError, DivergedError
+from simo2_core.events import Event, RunFinished, WarningRaised
+from simo2_core.train import processes
+from simo2_core.train.divergence import why_diverged
+from simo2_core.train.plotting import Plotter
+from simo2_core.train.saving import Saver
+from simo2_core.train.training import Training
+
+
+class Endings:
+    """Each saves what there is to save, and says `RunFinished` as its last event."""
+
+    def __init__(self, training: Training, saver: Saver, plotter: Plotter) -> None:
+        self._training, self._saver, self._plotter = training, saver, plotter
+
+    def complete(self) -> Iterator[Event]:
+        """Evaluates and saves the last state, reads the test part, and draws the pictures; stops if it `diverged`."""
+        training = self._training
+        if not training.evaluated:
+            yield from training.evaluate()
+        if not self._finite():
+            return
+        yield from self._save_or_fail()
+        yield from self._saver.give_score(training.taken, training.score)
+        self._plotter.request(training.taken)
+        yield from training.evaluate("test")
+        if not self._finite():
+            return
+        yield from self._plotter.finish()
+        yield self._finished(Reason.COMPLETED, f"{training.config.steps} steps done")
+
+    def _finite(self) -> bool:
+        return not self._training.diverged
+
+    def stop(self, source: Source) -> Iterator[Event]:
+        """Saves the state as it is, at once; the test part stays unread."""
+        yield from self._save_or_fail()
+        yield from self._plotter.poll()
+        yield self._finished(source.reason, f"at step {self._training.taken}, asked by {source}")
+
+    def leave(self, source: Source) -> Iterator[Event]:
+        """Ends before a step was taken, while compiling: what there is to save is on disk already."""
+        yield self._finished(source.reason, f"before the first step, while it was compiled, asked by {source}")
+
+    def give_up(self, rollbacks: int) -> Iterator[Event]:
+        """Saves the last good state and raises DivergedError.
+
+        Args:
+            rollbacks: how often the run went back before.
+        """
+        training = self._training
+        message, cure = why_diverged(training.diverged, training.config, training.taken, rollbacks)
+        yield WarningRaised(step=training.taken, code="diverged", message=message, cure=cure)
+        message = f"{message} {cure}"
+        yield from self._save_or_fail()
+        yield self._finished(Reason.DIVERGED, message)
+        raise DivergedError(message)
+
+    def without_images(self, error: DataError) -> Iterator[Event]:
+        """Saves the state as it is and raises what kept the next images from being read."""
+        yield from self._save_or_fail()
+        yield self._finished(Reason.FAILED, str(error))
+        if self._training.taken == 0:
+            raise error
+        kept = f"Step {self._training.taken} is kept: simo2 resume {self._training.run.path} goes on from it."
+        raise DataError(f"{error} {kept}") from error
+
+    def _save_or_fail(self) -> Iterator[Event]:
+        training = self._training
+        if training.taken == 0:
+            return
+        try:
+            yield from self._saver.save_last(training.taken, training.arrays, training.meta())
+        except CheckpointError as error:
+            yield self._finished(Reason.FAILED, str(error))
+            raise
+
+    def _finished(self, reason: Reason, message: str) -> RunFinished:
+        training = self._training
+        checkpoints = training.run.checkpoints
+        steps = list_steps(checkpoints)
+        processes.lead(processes.Word.END, processes.REASONS.index(reason))
+        return RunFinished(
+            step=training.taken,
+            reason=reason,
+            message=message,
+            checkpoint=f"{checkpoints.name}/{steps[-1]}" if steps else None,
+            seconds=dict(training.seconds),
+        )

@@ -1,0 +1,57 @@
+"""When evaluation, plots and checkpoints are due."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Set
+
+from simo2_core.config import Config
+from simo2_core.settings import Cadence
+from simo2_core.train.step import MAX_STEPS
+
+EVALUATING_SHARE = 0.2
+"""Most of the time that goes into what is due by the clock: on a machine where an evaluation takes longer than its
+cadence, a run would do nothing else. What is due by steps was asked for, and is done whatever it takes."""
+
+
+class Timetable:
+    """What is due between two calls, and how many steps may be taken before something is.
+
+    A cadence of time counts from the end of what was done last. Of `step` everything is done, unless its checkpoint has
+    no score: then a stop came before it could be.
+    """
+
+    def __init__(self, config: Config, step: int, unscored: int, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begins now: make it after compiling, which is no time to count."""
+        self._steps, self._clock = config.steps, clock
+        self._cadences: dict[str, Cadence] = {
+            "evaluate": config.eval_every,
+            "plot": config.plot_every,
+            "checkpoint": config.checkpoint_every,
+        }
+        done = step - (step == unscored)
+        self._begun, self._spent = clock(), 0.0
+        self._last = dict.fromkeys(self._cadences, (done, self._begun))
+
+    def due(self, step: int) -> set[str]:
+        """Which of `evaluate`, `plot` and `checkpoint` to do now, after `step` steps; say `did` afterwards."""
+        now = self._clock()
+        affordable = self._spent <= EVALUATING_SHARE * (now - self._begun)
+        return {
+            name
+            for name, cadence in self._cadences.items()
+            if (cadence.steps or affordable)
+            and cadence.due(step=step, last_step=self._last[name][0], now=now, last_time=self._last[name][1])
+        }
+
+    def did(self, due: Set[str], step: int, seconds: float) -> None:
+        """What was `due` is done now, and took so many seconds."""
+        now = self._clock()
+        if any(not self._cadences[name].steps for name in due):
+            self._spent += seconds
+        self._last |= dict.fromkeys(due, (step, now))
+
+    def steps_before_next(self, step: int) -> int:
+        """The most steps to take in one call."""
+        until = [cadence.steps_until(step) for cadence in self._cadences.values()]
+        return min(self._steps - step, *(steps for steps in until if steps is not None), MAX_STEPS)

@@ -1,0 +1,284 @@
+"""The state of a run on the device: it takes steps, is evaluated, and is copied out to be saved."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from simo2_core.analysis.embed import Encoder, compile_embed
+from simo2_core.background import wait_or_leave
+from simo2_core.checkpoints.checkpoint import load, name_leaves, require_same
+from simo2_core.checkpoints.recovery import Recovery
+from simo2_core.config import Config
+from simo2_core.errors import CheckpointError, ConfigError, DivergedError
+from simo2_core.evaluation.evaluate import (
+    Classify,
+    Evaluation,
+    alarms,
+    evaluate,
+    looked_at,
+    raw_pixels_knn,
+    save_snapshot,
+)
+from simo2_core.evaluation.thumbnails import save_thumbnails
+from simo2_core.events import Compiled, Event, StepsLogged, WeightsLoaded
+from simo2_core.run.directory import RunDirectory
+from simo2_core.run.files import disk_error
+from simo2_core.train import processes
+from simo2_core.train.devices import on_one_device, put_whole
+from simo2_core.train.divergence import EMBEDDING, LOSS
+from simo2_core.train.finetune import load_weights
+from simo2_core.train.machine_alarms import disk_alarm
+from simo2_core.train.memory import Chunking, out_of_memory
+from simo2_core.train.preparation import Preparation
+from simo2_core.train.step import Call, Measured, TrainState, compile_call
+
+OTHER_IMAGES = (
+    "If they are JPEG files and simplejpeg and OpenCV were installed since, set SIMO2_DECODER=pillow, so that they are "
+    "decoded as they were. If views were drawn of what is evaluated (--views-split), they no longer are."
+)
+"""What may have changed where a fingerprint has, though the files have not."""
+
+CALL_SECONDS = 0.25
+"""How long a call should last: short enough that stop and pause feel instant, long enough to hide the host."""
+
+
+class Training:
+    """Owns the state between two calls. It saves nothing, and decides nothing of when."""
+
+    def __init__(self, ready: Preparation, run: RunDirectory, recovery: Recovery) -> None:
+        """Takes the state that `recovery` names, or the beginning."""
+        self.ready, self.run = ready, run
+        self.data = ready.data
+        self._terms = [name for name in ready.config.objective.terms(2, 2) if name != "total"]  # as charts have it
+        self.weights: WeightsLoaded | None = None
+        """What the encoder began with, where that is not what the seed draws."""
+        self.seconds = {"compile": 0.0, "train": 0.0, "evaluate": 0.0}
+        self._warned: set[str] = set()
+        self.stop_passed_on = False
+        """Whether another process of the run has been asked to stop."""
+        self.go_to(recovery, ready.config)
+        self._feed = ready.feed(self.state)
+        self._embed = compile_embed(self._step.network)
+
+    def go_to(self, recovery: Recovery, config: Config) -> None:
+        """Takes the state of a checkpoint or of the beginning, to go on with `config`; `compile` comes next.
+
+        Raises:
+            CheckpointError: the checkpoint is damaged, of another network, or was trained on other images.
+        """
+        self.config = config
+        self.saved_with: Config | None = None
+        """The settings that the checkpoint was saved with."""
+        self.trained_on = self.data.fingerprint
+        """The fingerprint of the images that the checkpoint was trained on."""
+        self._step, state = self.ready.begin(config)
+        if recovery.checkpoint is not None:
+            state = self._restore(recovery.checkpoint, state)
+        elif config.tune.init is not None:
+            state, self.weights = load_weights(state, config.tune.init, self.run.path.parent)
+        self.state = processes.share(state, self._step.mesh)
+        self.taken = int(self.state.step)
+        """Steps taken so far."""
+        self.diverged = ""
+        """What was not finite, if anything: with the state as it is, it will not be."""
+        self._evaluated: Evaluation | None = None
+        self._seconds_per_step = 0.0
+
+    def _restore(self, checkpoint: Path, state: TrainState) -> TrainState:
+        arrays, meta = load(checkpoint)
+        expected = name_leaves(state)
+        require_same(arrays, expected, checkpoint)
+        self.trained_on = str(meta.get("fingerprint"))
+        if not self.data.is_that_of(self.trained_on):
+            raise CheckpointError(
+                f"{checkpoint} was trained on other images than {self.data.name} holds now "
+                f"(fingerprint {self.trained_on!r}, now {self.data.fingerprint!r}). {OTHER_IMAGES} Start a new run."
+            )
+        with contextlib.suppress(ConfigError):  # it only serves to say what has changed
+            self.saved_with = Config.from_json(meta["config"])
+        restored = TrainState(*jax.tree.unflatten(jax.tree.structure(state), [arrays[name] for name in expected]))
+        whole: TrainState = put_whole(restored, self._step.mesh)
+        return whole
+
+    # -- steps
+
+    @property
+    def rates(self) -> NDArray[np.float32]:
+        """(R,) learning rates of the steps of the run, and more."""
+        return self._step.rates
+
+    def compile(self, leave: Callable[[], bool]) -> Compiled | None:
+        """Compiles what trains and what embeds; None when `leave` says to wait no longer, which loses nothing.
+
+        Several processes can only compile together: there `leave` is not asked.
+        """
+        start = time.monotonic()
+
+        def work() -> Call:
+            call = self._compile_for(self.config)
+            self._encoder().embed(self.data.train.images[:1])
+            return call
+
+        call = wait_or_leave(work, leave) if processes.alone() else work()
+        if call is None:
+            return None
+        self._call = call
+        seconds = time.monotonic() - start
+        self.seconds["compile"] += seconds
+        return Compiled(step=self.taken, seconds=seconds)
+
+    def _compile_for(self, config: Config) -> Call:
+        step = dataclasses.replace(self._step, config=config, chunk=self._feed.chunk)
+        return compile_call(step, self.state, self._feed.data(self.taken))
+
+    def _chunking(self) -> Chunking | None:
+        if self.state.stats or not processes.alone():  # several processes can only compile together
+            return None
+        batch = self.ready.batch_size
+        present = min(self.config.chunk_size or batch, batch)
+        return Chunking(present, lambda size: self._compile_for(self.config.replace({"chunk_size": size})).program)
+
+    def advance(self, at_most: int) -> StepsLogged:
+        """Runs about a quarter of a second of steps, and says what each of them measured."""
+        wanted = round(CALL_SECONDS / self._seconds_per_step) if self._seconds_per_step else 1
+        n = max(1, min(at_most, wanted, self._feed.steps_left(self.taken) or wanted))
+        start = time.monotonic()
+        data = self._feed.data(self.taken)
+        self.stop_passed_on = processes.lead(processes.Word.TRAIN, n)
+        with out_of_memory(self.config, self.run, self._call.program, self._chunking()):
+            self.state, rows, begun = self._call(self.state, data, n)
+            measured, done = jax.device_get((rows, begun))
+        seconds = time.monotonic() - start
+        done = int(done)
+        self.seconds["train"] += seconds
+        self._seconds_per_step = seconds / done
+        first, self.taken = self.taken + 1, int(self.state.step)
+        self.diverged = LOSS if self.taken < first + done - 1 else ""
+        return _steps_logged(
+            first, measured, done, self._terms, self.rates,
+            seconds=seconds, images=self.ready.batch_size, waited=self._feed.waited,
+        )  # fmt: skip
+
+    # -- evaluation
+
+    def _encoder(self) -> Encoder:
+        params, stats = on_one_device((self.state.params, self.state.stats))
+        return Encoder(self._embed, params, stats, self.data.mean, self.data.std, self.data.image_shape)
+
+    def _classifier(self) -> Classify | None:
+        objective = self.config.objective
+        if not objective.classifies:
+            return None
+        own = self._step.own(self.state.params)
+        return lambda h_nf: np.asarray(objective.classify(own, jnp.asarray(h_nf)).argmax(axis=1), np.int32)
+
+    def measure_raw_pixels(self) -> float:
+        """Validation kNN on raw pixels, in [0, 1]: what the encoder has to beat."""
+        start = time.monotonic()
+        self._raw_pixels = raw_pixels_knn(self.data, "validation")
+        self.seconds["evaluate"] += time.monotonic() - start
+        return self._raw_pixels
+
+    def evaluate(self, split: str = "validation") -> Iterator[Event]:
+        """Evaluates the state; on validation, also writes the snapshot. One that is not finite has `diverged`."""
+        start = time.monotonic()
+        known = self._raw_pixels if split == "validation" else None
+        try:
+            evaluation = evaluate(self._encoder(), self.data, split, self.taken, known, self._classifier())
+        except DivergedError:  # the loss of its next step may yet be finite: a batch is a few images
+            self.diverged, self._evaluated = EMBEDDING, None
+            return
+        finally:
+            self.seconds["evaluate"] += time.monotonic() - start
+        yield evaluation.event
+        if split != "validation":
+            return
+        self._evaluated = evaluation
+        try:
+            yield save_snapshot(self.run, self.taken, evaluation.embedding, evaluation.labels, self.data.class_names)
+            save_thumbnails(self.run, looked_at(self.data, split)[0])
+        except OSError as error:
+            yield disk_alarm(self.taken, str(disk_error("writing a snapshot into", self.run.embeddings, error)))
+        yield from alarms(evaluation.event, self._warned, self.config.objective)
+
+    @property
+    def evaluated(self) -> bool:
+        """Whether validation has seen the state as it is."""
+        return self._evaluated is not None and self._evaluated.event.step == self.taken
+
+    # -- what is saved
+
+    @property
+    def score(self) -> float | None:
+        """Validation kNN of the state as it is, by which the best checkpoint is told; None where nobody has looked."""
+        return self._evaluated.event.knn_representation if self._evaluated is not None and self.evaluated else None
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The state by name: a copy, for the next call writes its state where this one lies."""
+        return {name: np.array(leaf) for name, leaf in name_leaves(on_one_device(self.state)).items()}
+
+    def meta(self) -> dict[str, Any]:
+        """What a checkpoint has beside the arrays: enough to use it without its run and its data."""
+        return {
+            "step": self.taken,
+            "score": self.score,
+            "config": self.config.to_json(),
+            "class_names": list(self.data.class_names),
+            "image_shape": list(self.data.image_shape),
+            "mean": self.data.mean.tolist(),
+            "std": self.data.std.tolist(),
+            "fingerprint": self.data.fingerprint,
+        }
+
+    def close(self) -> None:
+        """Ends the fetching of images."""
+        self._feed.close()
+
+
+def _steps_logged(
+    first: int,
+    measured: Measured,
+    done: int,
+    terms: Sequence[str],
+    rates: NDArray[np.float32],
+    *,
+    seconds: float,
+    images: int,
+    waited: float,
+) -> StepsLogged:
+    """The event of a call.
+
+    Args:
+        first: the step that it began with, counted from 1.
+        done: how many steps it took, or began.
+        terms: in the order in which charts have them.
+        rates: the learning rate of every step of the run.
+        seconds: how long the call took, and
+        waited: how much of it went by before there were data.
+        images: of a batch.
+    """
+    return StepsLogged(
+        step=first,
+        total=_floats(measured.total[:done]),
+        terms={name: _floats(measured.terms[name][:done]) for name in terms},
+        grad_norm=_floats(measured.grad_norm[:done]),
+        learning_rate=_floats(rates[first - 1 : first - 1 + done]),
+        steps_per_second=done / seconds,
+        images_per_second=done * images / seconds,
+        data_wait=min(1.0, waited / seconds),
+    )
+
+
+def _floats(values: Any) -> tuple[float, ...]:
+    """As Python floats that print with a float32's digits, and are the same float32: half the bytes in the log."""
+    return tuple(float(str(value)) for value in values.astype(np.float32))
