@@ -14,7 +14,7 @@ from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.log import record
-from simo2_core.train import feed, job
+from simo2_core.train import feed, preparation
 from simo2_core.train.trainer import train
 from tests.simo2_core.data.pictures import encoded, picture
 
@@ -33,7 +33,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def small_device(monkeypatch: pytest.MonkeyPatch) -> None:
     """A device on which no data set fits, and chunks of 5 steps."""
     machine = Machine(device="tiny", device_free=100, disk_free=10**12)
-    monkeypatch.setattr(job, "look_at_machine", lambda _: machine)
+    monkeypatch.setattr(preparation, "look_at_machine", lambda _: machine)
     whole = feed.Chunks
 
     def five(*args: object, **options: object) -> feed.Chunks:
@@ -117,7 +117,7 @@ def test_a_folder_that_fits_nowhere_is_streamed_and_trains_the_same(
     cache.clear()
     monkeypatch.setattr(cache, "disk_free", lambda _: 100)
     machine = Machine(device="tiny", device_free=10**12, disk_free=100)
-    monkeypatch.setattr(job, "look_at_machine", lambda _: machine)
+    monkeypatch.setattr(preparation, "look_at_machine", lambda _: machine)
     run = RunDirectory.create(tmp_path, "streamed", config)
     events = list(record(train(config, run, Control(run.control), pictures=False), run))
     streamed = [total for event in events if isinstance(event, StepsLogged) for total in event.total]
