@@ -8,6 +8,7 @@ import jax
 
 from simo2_core.checkpoints.recovery import Recovery
 from simo2_core.config import Config
+from simo2_core.data.dataset import Dataset
 from simo2_core.data.fingerprint import other_decoder
 from simo2_core.events import Event, RunStarted, WarningRaised
 from simo2_core.train.optimizer import learning_rate_schedule
@@ -53,7 +54,12 @@ def of_state(training: Training, recovery: Recovery) -> Iterator[WarningRaised]:
     for _, reason in recovery.damaged:
         cure = f"The run goes on from step {step}; the damaged one is set aside as STEP.damaged."
         yield WarningRaised(step=step, code="checkpoint-damaged", message=reason, cure=cure)
-    decoders = other_decoder(training.trained_on, training.data.fingerprint)
+    yield from decoded_otherwise(training.trained_on, training.data, step)
+
+
+def decoded_otherwise(trained_on: str, data: Dataset, step: int) -> Iterator[WarningRaised]:
+    """A warning where something else decodes the JPEG files than when the run with that fingerprint was trained."""
+    decoders = other_decoder(trained_on, data.fingerprint)
     if decoders:
         then, now = decoders
         yield WarningRaised(

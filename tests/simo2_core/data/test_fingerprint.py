@@ -5,7 +5,7 @@ import pytest
 from simo2_core.data import decode
 from simo2_core.data.fingerprint import make_fingerprint, other_decoder, same_images
 from simo2_core.data.load import load_dataset
-from simo2_core.train.telling import decoded_otherwise
+from simo2_core.train.beginning import decoded_otherwise
 from tests.simo2_core.data.pictures import MakeFolder, config, encoded, picture
 
 FAST, PLAIN = decode.DECODERS
