@@ -17,6 +17,7 @@ def preflight(config: Config, facts: DatasetFacts, machine: Machine) -> list[Fin
         *_splits(config, facts),
         *_files(facts),
         *(_views(config, facts) if config.data.labels == "none" else _pairs(config, facts)),
+        *_batch(config, facts),
         *_objective(config, facts),
         *_image_size(config, facts),
         *_room(facts, machine),
@@ -132,6 +133,23 @@ def _classes(config: Config, facts: DatasetFacts) -> list[Finding]:
             )
         ]
     return []
+
+
+def _batch(config: Config, facts: DatasetFacts) -> list[Finding]:
+    """A batch that the settings ask for and the data cannot fill: there are fewer classes, or images, than it wants."""
+    groups, what = (facts.images, "images") if config.data.labels == "none" else (facts.classes, "classes")
+    k, asked = config.samples_per_class, config.batch_size
+    drawn = config.classes_per_batch(groups) * k
+    if groups < 2 or drawn > asked - k:
+        return []
+    return [
+        Finding(
+            "warning" if 2 * drawn <= asked else "info",
+            "batch-not-filled",
+            f"batch_size is {asked}, and a batch has {drawn} images: {groups} {what}, {k} samples of each.",
+            f"Use --samples-per-class {asked // groups} for a batch of {asked // groups * groups}.",
+        )
+    ]
 
 
 def _class_sizes(config: Config, facts: DatasetFacts) -> list[Finding]:

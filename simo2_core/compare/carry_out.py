@@ -58,14 +58,21 @@ def open_comparison(run_dir: Path, name: str, plan: Plan) -> Path:
             if any(folder.iterdir()):
                 raise ConfigError(f"{folder} holds something else than a comparison. Give another --name.")
             write_whole(path, body.encode())
-        elif path.read_bytes() != body.encode():
+        elif apart := plan.apart(_read(path)):
             raise ConfigError(
-                f"{folder} is another comparison (see its comparison.json). Give another --name, or the same settings "
-                "to go on with it."
+                f"{folder} is another comparison, with other settings: {'; '.join(apart)}. Give another --name, or the "
+                "same settings to go on with it."
             )
     except OSError as error:
         raise disk_error("making", folder, error) from error
     return folder
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        return None
 
 
 class Stop(Protocol):
@@ -134,7 +141,9 @@ def _measure(job: PlannedRun, run: RunDirectory, *, diverged: bool, pixels: bool
     course = _course(run)
     scores: dict[str, dict[str, float]] = {}
     gram = None
-    if not diverged and not job.trial:
+    if not diverged and not job.assessed:
+        scores = _own_scores(run)
+    elif not diverged and not job.trial:
         features = (*FEATURES, "raw_pixels") if pixels else FEATURES
         found = assess(run, find_checkpoint(run.checkpoints, "latest"), features=features)
         scores = {
@@ -155,6 +164,13 @@ def _measure(job: PlannedRun, run: RunDirectory, *, diverged: bool, pixels: bool
         scores=scores,
         class_gram=gram,
     )
+
+
+def _own_scores(run: RunDirectory) -> dict[str, dict[str, float]]:
+    """What a completed run says of test, of which a classifier is a part where it trains one."""
+    test = next(event for event in reversed([*run.events()]) if isinstance(event, Evaluated) and event.split == "test")
+    scores = {"representation": {"knn_20": test.knn_representation}, "raw_pixels": {"knn_20": test.knn_raw_pixels}}
+    return scores | ({} if test.classifier is None else {"classifier": {"accuracy": test.classifier}})
 
 
 def _course(run: RunDirectory) -> list[tuple[int, float, float]]:

@@ -6,6 +6,7 @@ Everything else (data, order of data, augmentation, steps, batch) is the same fo
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -15,6 +16,8 @@ from simo2_core import parts
 from simo2_core.config import Config, all_settings
 from simo2_core.errors import ConfigError, did_you_mean
 from simo2_core.presets import with_views
+from simo2_core.run.difference import settings_apart
+from simo2_core.sections import plain
 
 FORMAT = 1
 """Version of `comparison.json`."""
@@ -102,6 +105,8 @@ class PlannedRun:
     config: Config
     value: Any = None
     """Of the swept setting; None where nothing is swept."""
+    assessed: bool = True
+    """Whether it is measured as `simo2 eval` does; else it counts by what it says of test itself."""
     trial: bool = False
     """Whether it only serves to choose `value`: it is looked at on validation alone."""
 
@@ -114,6 +119,8 @@ class Plan:
     arms: tuple[Arm, ...]
     seeds: tuple[int, ...]
     sweep: Sweep | None = None
+    assessed: bool = True
+    """See `PlannedRun`."""
 
     def __post_init__(self) -> None:
         if len(self.arms) < 1 or len({arm.name for arm in self.arms}) < len(self.arms):
@@ -144,17 +151,41 @@ class Plan:
         if self.sweep is not None and value is not None:
             config = config.replace({self.sweep.setting: value})
             name += f"-{slug(str(value))}" if trial else ""
-        return PlannedRun(f"trial-{name}" if trial else name, arm.name, config, value, trial)
+        name = f"trial-{name}" if trial else name
+        return PlannedRun(name, arm.name, config, value, assessed=self.assessed, trial=trial)
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON-ready dict: two plans are the same exactly when theirs are."""
+        """A JSON-ready dict, which `apart` holds against another plan."""
         return {
             "format": FORMAT,
             "base": self.base.to_json(),
             "arms": [arm.name for arm in self.arms],
+            "settings": {arm.name: {name: plain(value) for name, value in arm.settings.items()} for arm in self.arms},
             "seeds": list(self.seeds),
             "sweep": None if self.sweep is None else {"setting": self.sweep.setting, "values": list(self.sweep.values)},
+            "assessed": self.assessed,
         }
+
+    def apart(self, written: Any) -> list[str]:
+        """In what a `comparison.json` of now or of before is another plan, in words; empty where it is this one.
+
+        What is compared is what the settings mean: those that the file does not have yet had their defaults.
+        """
+        try:
+            base = Config.from_json(written["base"])
+            known = {"sweep": None, "assessed": True, **written}
+            mine = json.loads(json.dumps(self.to_json()))
+            words = {"arms": "arms", "seeds": "seeds", "sweep": "sweep", "assessed": "measures"}
+            apart = [f"other {text}" for name, text in words.items() if known[name] != mine[name]]
+            # in files of before they were written, the name of an arm alone says its settings
+            settings = {arm.name: arm.settings for arm in self.arms} | known.get("settings", {})
+            each = [(arm.config(self.base), Arm(arm.name, settings[arm.name]).config(base)) for arm in self.arms]
+        except (ConfigError, KeyError, TypeError, AttributeError) as error:
+            return [f"it cannot be read ({error!s:.80})"]
+        for here, there in each:
+            if here != there and not apart:
+                apart = [f"{name} {a} there and {b} here" for name, (a, b) in settings_apart([there, here]).items()]
+        return apart
 
 
 def make_plan(base: Config, arms: Iterable[str], encoders: Iterable[str], seeds: int, sweep: str | None) -> Plan:

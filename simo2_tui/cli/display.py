@@ -16,7 +16,16 @@ from rich.text import Text
 
 from simo2_core.commands import Reason
 from simo2_core.config import Config
-from simo2_core.events import Evaluated, Event, PlotSaved, RunFinished, RunStarted, StepsLogged, WarningRaised
+from simo2_core.events import (
+    Evaluated,
+    Event,
+    PlotSaved,
+    RolledBack,
+    RunFinished,
+    RunStarted,
+    StepsLogged,
+    WarningRaised,
+)
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.log import describe
 from simo2_tui.cli.printing import make_console, text_column
@@ -126,7 +135,10 @@ class PlainDisplay(Display):
                 if self._next >= event.step:
                     self._line(event, self._next)
                 self._next += self.config.log_rate
-        elif line := describe(event):
+            return
+        if isinstance(event, RolledBack):  # the steps after it are told again
+            self._next = (event.step // self.config.log_rate + 1) * self.config.log_rate
+        if line := describe(event):
             print(line, flush=True)
 
     def _line(self, event: StepsLogged, step: int) -> None:
@@ -181,6 +193,9 @@ class RichDisplay(Display):
             case RunStarted():
                 self._progress.update(self._task, completed=event.step)
                 self._live.console.print(describe(event))
+            case RolledBack():
+                self._progress.update(self._task, completed=event.step)
+                self._live.console.print(Text(describe(event), style="yellow"))
             case WarningRaised():
                 self._live.console.print(Text(describe(event), style="yellow"))
             case _:

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from simo2_core.commands import Command, Reason
-from simo2_core.errors import INTERRUPTED, ConfigError
+from simo2_core.errors import INTERRUPTED, ConfigError, DivergedError
 from simo2_core.track.service import Service
 from simo2_tui.cli.headless import decode_images, listen, run_training, say
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, with_settings
 from simo2_tui.cli.tracking import with_tracking
+from simo2_tui.ending import end_at_once_if_busy
 
 if TYPE_CHECKING:
     from simo2_core.config import Config
-    from simo2_core.events import Event
-    from simo2_core.run.directory import RunDirectory
 
 _TAKEN_OVER = ("--init", "--objective", "--labels")
 
@@ -99,21 +96,30 @@ def tuned_config(text: str, run_dir: Path, data: str | None, settings: Mapping[s
     return config, checkpoint
 
 
-def _compare(config: Config, checkpoint: Path, seeds: int, run_dir: Path, stem: str, as_json: bool) -> None:
+def _compare(config: Config, checkpoint: Path, seeds: int, run_dir: Path, name: str, as_json: bool) -> None:
+    from simo2_core.compare.carry_out import carry_out_all, make_stop, open_comparison
+    from simo2_core.compare.plan import Arm, Plan
+
+    arms = (Arm("pretrained", {"init": str(checkpoint)}), Arm("from scratch", {"init": None}))
+    plan = Plan(config, arms, tuple(range(config.seed, config.seed + seeds)), assessed=False)
+    folder = open_comparison(run_dir, name, plan)
     decode_images(config.data, quiet=as_json)
-    rows: dict[str, list[dict[str, float]]] = {"pretrained": [], "from scratch": []}
-    for seed in range(config.seed, config.seed + seeds):
-        for arm, init in (("pretrained", str(checkpoint)), ("from scratch", None)):
-            mine = config.replace({"seed": seed, "init": init})
-            run = _begin(run_dir, f"{stem}-{arm.split()[-1]}-s{seed}", mine)
-            test = _train(mine, run)
-            if test is None:
-                saved = f"{sum(map(len, rows.values()))} of {2 * seeds} runs are done, and what {run.path} has is saved"
-                print(f"simo2: stopped; {saved}. The same command goes on.", file=sys.stderr)
-                raise typer.Exit(INTERRUPTED)
-            rows[arm].append(test)
-            line = f"{arm}, seed {seed}: test accuracy of the classifier {test['classifier']:.2%} ({run.path})"
+    rows: dict[str, list[dict[str, float]]] = {arm.name: [] for arm in arms}
+    stop = make_stop(1)
+    with listen(lambda _: stop.set(), say):
+        for outcome in carry_out_all(folder, plan.runs({}), 1, lambda *_: None, stop):
+            if outcome.diverged:
+                raise DivergedError(f"{outcome.arm}, seed {outcome.seed} diverged. Use a smaller --learning-rate.")
+            test = {features: next(iter(scores.values())) for features, scores in outcome.scores.items()}
+            rows[outcome.arm].append({name: test[features] for name, features in _SHOWN.items()})
+            line = f"{outcome.arm}, seed {outcome.seed}: test accuracy of the classifier {test['classifier']:.2%}"
             print(line, file=sys.stderr, flush=True)
+    done = sum(map(len, rows.values()))
+    if done < 2 * seeds:
+        saved = f"{done} of {2 * seeds} runs are done, and what {folder} has is saved"
+        print(f"simo2: stopped; {saved}. The same command goes on.", file=sys.stderr)
+        end_at_once_if_busy(INTERRUPTED)
+        raise typer.Exit(INTERRUPTED)
     summary = {arm: _mean_and_std(tests) for arm, tests in rows.items()}
     if as_json:
         print(json.dumps({"event": "result", "checkpoint": str(checkpoint), "seeds": seeds, "test": summary}))
@@ -125,46 +131,8 @@ def _compare(config: Config, checkpoint: Path, seeds: int, run_dir: Path, stem: 
         print(f"{arm:<14}{cells[0]:>16}{cells[1]:>16}{cells[2]:>18}")
 
 
-def _begin(run_dir: Path, name: str, config: Config) -> RunDirectory:
-    """A run of the comparison: a new one, or the one that an earlier start has begun."""
-    from simo2_core.data.located import absolute
-    from simo2_core.run.directory import RunDirectory
-
-    path = run_dir / name
-    if not path.exists():
-        return RunDirectory.create(run_dir, name, config)
-    run = RunDirectory.open(path)
-    if run.config != absolute(config):
-        raise ConfigError(f"{path} has other settings. Give another --name, or the same settings to go on with it.")
-    return run
-
-
-def _train(config: Config, run: RunDirectory) -> dict[str, float] | None:
-    """What test says of a run, trained now if it has not been; None when it was asked to stop, and has saved."""
-    from simo2_core.run.control import Control
-    from simo2_core.run.log import record
-    from simo2_core.run.summary import summarise
-
-    if summarise(run).state == "completed":
-        return _test_of(run.events())
-    with run.own():
-        control = Control(run.control)
-        with listen(partial(control.send, Command.STOP), say):
-            from simo2_core.train.trainer import train  # seconds of jax: not before the settings are known to work
-
-            return _test_of(record(train(config, run, control, pictures=False), run, say=lambda _: None))
-
-
-def _test_of(events: Iterable[Event]) -> dict[str, float] | None:
-    from simo2_core.events import Evaluated, RunFinished
-
-    found, reason = None, Reason.FAILED
-    for event in events:
-        if isinstance(event, Evaluated) and event.split == "test" and event.classifier is not None:
-            found = {"classifier": event.classifier, "knn_20": event.knn_representation, "raw": event.knn_raw_pixels}
-        if isinstance(event, RunFinished):  # the last one counts: the run may have been stopped and gone on
-            reason = event.reason
-    return found if reason == Reason.COMPLETED else None
+_SHOWN = {"classifier": "classifier", "knn_20": "representation", "raw": "raw_pixels"}
+"""Columns of the table, each by the features that an outcome has its score of."""
 
 
 def _mean_and_std(tests: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:

@@ -156,3 +156,33 @@ def test_the_config_default_is_small_enough_for_its_images() -> None:
     facts = dataclasses.replace(FACTS, image_shape=(8, 8, 1))
     assert codes(Config(), facts)["image-size"] == "warning"
     assert "image-size" not in codes(Config(data=DataConfig()), FACTS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "severity", "words", "cure"),
+    [
+        ({"batch_size": 512, "samples_per_class": 4}, "warning", "is 512, and a batch has 40 images", "class 51 for"),
+        (
+            {"batch_size": 96, "samples_per_class": 8},
+            "info",
+            "10 classes, 8 samples of each",
+            "class 9 for a batch of 90",
+        ),
+        ({"batch_size": 84, "samples_per_class": 8}, None, "", ""),
+        (
+            {"batch_size": 8000, "samples_per_class": 2, "labels": "none"},
+            "warning",
+            "1000 images, 2 samples",
+            "class 8",
+        ),
+        ({"batch_size": 512, "samples_per_class": 2, "labels": "none"}, None, "", ""),
+    ],
+)
+def test_a_batch_that_the_data_cannot_fill_is_said_with_the_setting_that_would(
+    changes: dict[str, int | str], severity: str | None, words: str, cure: str
+) -> None:
+    found = [f for f in preflight(Config().replace(changes), FACTS, ROOMY) if f.code == "batch-not-filled"]
+    assert [finding.severity for finding in found] == ([severity] if severity else [])
+    for finding in found:
+        assert words in finding.message
+        assert cure in finding.cure

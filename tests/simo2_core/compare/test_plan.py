@@ -1,6 +1,12 @@
+import json
+import tarfile
+from pathlib import Path
+
 import pytest
 
-from simo2_core.compare.plan import Arm, Sweep, arms, make_plan
+from simo2_core.compare.carry_out import open_comparison
+from simo2_core.compare.plan import Arm, Plan, Sweep, arms, make_plan
+from simo2_core.config import Config
 from simo2_core.errors import ConfigError
 from simo2_core.presets import PRESETS
 
@@ -71,3 +77,54 @@ def test_a_plan_wants_seeds_and_different_arms():
         make_plan(DIGITS, ["simo2"], [], 1, None)
     with pytest.raises(ConfigError, match="twice"):
         make_plan(DIGITS, ["simo2", "simo2"], [], 2, None)
+
+
+def before_settings_were_added(plan):
+    """`comparison.json` as an earlier simo2 wrote it: without what has been added since."""
+    written = json.loads(json.dumps(plan.to_json()))
+    del written["settings"], written["assessed"], written["base"]["keep"], written["base"]["data"]["resize"]
+    return written
+
+
+def test_an_upgrade_orphans_no_comparison(tmp_path):
+    plan = make_plan(DIGITS, ["simo2", "simo2-line:epsilon=0.1"], ["yatcnn"], 2, "lr")
+    (tmp_path / "two").mkdir()
+    path = tmp_path / "two" / "comparison.json"
+    path.write_text(json.dumps(before_settings_were_added(plan)))
+    assert open_comparison(tmp_path, "two", plan) == tmp_path / "two"
+    assert open_comparison(tmp_path, "new", plan) == open_comparison(tmp_path, "new", plan)
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (make_plan(DIGITS.replace({"steps": 7}), ["simo2", "supcon"], [], 2, None), "steps 400 there and 7 here"),
+        (make_plan(DIGITS, ["simo2", "autoencoder"], [], 2, None), "other arms"),
+        (make_plan(DIGITS, ["simo2", "supcon"], [], 3, None), "other seeds"),
+        (make_plan(DIGITS, ["simo2", "supcon"], [], 2, "lr"), "other sweep"),
+    ],
+)
+def test_another_comparison_is_refused_with_what_is_other(tmp_path, other, said):
+    plan = make_plan(DIGITS, ["simo2", "supcon"], [], 2, None)
+    open_comparison(tmp_path, "two", plan)
+    assert plan.apart(before_settings_were_added(plan)) == []
+    with pytest.raises(ConfigError, match=f"with other settings: {said}"):
+        open_comparison(tmp_path, "two", other)
+    (tmp_path / "two" / "comparison.json").write_text("[]")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        open_comparison(tmp_path, "two", plan)
+
+
+def test_arms_that_no_name_stands_for_differ_by_their_settings():
+    plans = [Plan(DIGITS, (Arm("a", {"steps": steps}), Arm("b", {})), (0, 1), assessed=False) for steps in (5, 6)]
+    assert plans[0].apart(plans[0].to_json()) == []
+    assert plans[0].apart(plans[1].to_json()) == ["steps 6 there and 5 here"]
+    assert not any(run.assessed for run in plans[0].runs({}))
+
+
+def test_comparisons_that_were_made_before_are_those_that_they_are():
+    with tarfile.open(Path(__file__).parents[1] / "golden" / "runs-of-format-1.tar.xz") as archive:
+        written = json.load(archive.extractfile("./comparison/comparison.json"))
+    base = Config.from_json(written["base"])
+    plan = Plan(base, tuple(map(Arm.parse, written["arms"])), tuple(written["seeds"]))
+    assert plan.apart(written) == []

@@ -1,0 +1,33 @@
+import pytest
+
+from simo2_core.config import Config
+from simo2_core.events import Event, RolledBack
+from simo2_tui.cli.display import PlainDisplay, make_display
+from tests.simo2_tui.recorded import logged
+
+
+def rolled_back(to: int) -> RolledBack:
+    return RolledBack(step=to, from_step=35, learning_rate=1e-3, left=2)
+
+
+def told(capsys: pytest.CaptureFixture[str], *events: Event) -> list[str]:
+    display = PlainDisplay(Config().replace({"log_rate": 10, "steps": 400}))
+    for event in events:
+        display.draw(event)
+    return [line.split()[1].split("/")[0] for line in capsys.readouterr().out.splitlines() if " loss total " in line]
+
+
+@pytest.mark.parametrize(("to", "again"), [(0, ["10", "20"]), (10, ["20"]), (12, ["20"])])
+def test_steps_that_are_taken_again_after_a_rollback_are_told_again(
+    capsys: pytest.CaptureFixture[str], to: int, again: list[str]
+) -> None:
+    assert told(capsys, logged(1, 34, 400), rolled_back(to), logged(to + 1, 28 - to, 400)) == ["10", "20", "30", *again]
+
+
+def test_the_picture_of_a_terminal_says_that_a_run_went_back(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    display = make_display(Config(), plain=False, as_json=False)
+    with display:
+        display.draw(rolled_back(20))
+    assert "back to step 20" in capsys.readouterr().out
