@@ -140,7 +140,8 @@ class Saver:
         except (OSError, RunError) as error:
             raise CheckpointError(f"{self._run.path} is gone, and step {step} could not be saved: {error}") from error
         raise CheckpointError(
-            f"{self._run.path} is gone: step {step} is saved in {run.checkpoints / str(step)}. "
+            f"{self._run.path} was renamed or removed while it trained: step {step} is saved in "
+            f"{run.checkpoints / str(step)}. "
             f"Go on with: simo2 resume {run.path}"
         )
 
