@@ -18,6 +18,9 @@ from simo2_core.run.directory import RunDirectory
 from simo2_core.run.log import describe
 from simo2_core.run.summary import RunSummary, summarise
 
+_MOST_PIXELS = 100_000_000
+"""Of a picture that is read at all: ten times ours."""
+
 _WIDEST = 1400
 """Pixels of a picture in a report: a page of ten at 300 dpi would weigh 5 MB."""
 
@@ -92,16 +95,23 @@ def _pictures(run: RunDirectory) -> list[tuple[str, bytes]]:
     for path in paths:
         if path.is_file():
             where = f" {path.parent.name}" if path.parent.parent.name == "eval" else ""
-            with contextlib.suppress(OSError):
-                shown.append((f"{path.stem}{where}", _smaller(path)))
+            picture = _smaller(path)
+            if picture is not None:
+                shown.append((f"{path.stem}{where}", picture))
     return shown
 
 
-def _smaller(path: Path) -> bytes:
+def _smaller(path: Path) -> bytes | None:
+    """The picture in a PNG file, small enough for a page; None when it is none, or too large to be one of ours."""
     from PIL import Image
 
-    with Image.open(path) as image:
-        picture = image.convert("RGB")
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            if image.width * image.height > _MOST_PIXELS:
+                return None
+            picture = image.convert("RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # Pillow has many for what is damaged
+        return None
     if picture.width > _WIDEST:
         size = _WIDEST, round(picture.height * _WIDEST / picture.width)
         picture = picture.resize(size, Image.Resampling.LANCZOS)
@@ -122,8 +132,22 @@ def shown_score(score: Mapping[str, float] | None, metric: Mapping[str, Any]) ->
 def _measured(run: RunDirectory) -> list[dict[str, Any]]:
     found = []
     for path in sorted(run.path.glob("eval/*/eval.json"), key=lambda path: (not path.parent.name.isdigit(), path)):
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, RecursionError):
             data = json.loads(path.read_bytes())
-            if isinstance(data, dict) and {"scores", "metrics", "images", "data", "step"} <= data.keys():
+            if _is_evaluation(data):
                 found.append(data)
     return found
+
+
+def _is_evaluation(data: Any) -> bool:
+    """Whether JSON is what `simo2 eval` writes, as far as the page shows it."""
+    try:
+        scores = [score for found in data["scores"].values() for score in found.values()]
+        numbers = [number for score in scores for name, number in score.items() if name in ("value", "interval")]
+        numbers += [*data["images"].values(), data["step"]]
+        texts = [metric[name] for metric in data["metrics"].values() for name in ("label", "split")]
+        texts += [metric["how"] or "" for metric in data["metrics"].values()]
+        whole = all("value" in score for score in scores)
+    except (AttributeError, KeyError, TypeError):
+        return False
+    return whole and all(type(n) in (int, float) for n in numbers) and all(isinstance(text, str) for text in texts)

@@ -67,6 +67,11 @@ def run(tmp_path_factory):
     return run
 
 
+@pytest.fixture(scope="module")
+def found(run):
+    return collect(run)
+
+
 def test_one_number_has_one_form_on_the_page():
     assert shown_score({"value": 0.9972}, {"share": True}) == "99.72%"
     assert shown_score({"value": 0.9972, "interval": 0.0105}, {"share": True}) == "99.72% ± 1.05%"
@@ -75,8 +80,8 @@ def test_one_number_has_one_form_on_the_page():
     assert shown_score(None, {}) == "–"
 
 
-def test_the_page_tells_everything_and_loads_nothing(run):
-    page = render_page(collect(run))
+def test_the_page_tells_everything_and_loads_nothing(found):
+    page = render_page(found)
     found = Elements(page)
     assert not found.inside, "every element is closed"
     assert not [tag for tag, _ in found.found if tag in ("script", "link", "iframe", "object")]
@@ -96,8 +101,8 @@ def test_the_page_tells_everything_and_loads_nothing(run):
     assert "NC1" not in words
 
 
-def test_a_picture_is_made_smaller(run):
-    (_, content), *_ = collect(run).pictures
+def test_a_picture_is_made_smaller(found):
+    (_, content), *_ = found.pictures
     assert Image.open(io.BytesIO(content)).width == 1400
 
 
@@ -110,6 +115,73 @@ def test_a_run_that_was_killed_early_has_a_page_too(tmp_path):
     page = render_page(collect(write_run(tmp_path, upto=3)))
     assert "dead" in page
     assert "Nothing has been evaluated yet." in page
+
+
+UNSEEN = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202egnp.exe\u2066\u2028\ud800\0"
+
+
+def test_what_does_not_show_is_written_out_wherever_it_comes_from(tmp_path):
+    run = write_run(tmp_path, finish="completed", upto=400, bad=77)
+    evil = json.dumps(EVIL + UNSEEN)[1:-1]
+    text = run.events_path.read_text()
+    for place in ('"zero"', '"cpu"', '"completed"', '"diverged"'):
+        text = text.replace(place, f'"{evil}"') if place == '"zero"' else text
+    said = [json.loads(line) for line in text.splitlines()]
+    for event in said:
+        for name in ("message", "cure", "device", "code", "source"):
+            if isinstance(event.get(name), str):
+                event[name] += EVIL + UNSEEN
+    run.events_path.write_text("".join(json.dumps(event) + "\n" for event in said))
+    run.write_config(run.config, {"packages": {"simo2": UNSEEN}, EVIL + UNSEEN: UNSEEN, "git_commit": UNSEEN})
+    folder = run.path / "eval" / "400"
+    folder.mkdir(parents=True)
+    metric = {"label": UNSEEN, "split": UNSEEN, "how": EVIL + UNSEEN, "share": True}
+    (folder / "eval.json").write_text(json.dumps({
+        "step": 400, "data": UNSEEN, "images": {UNSEEN: 3}, "metrics": {UNSEEN: metric},
+        "scores": {EVIL + UNSEEN: {UNSEEN: {"value": 0.5}}},
+    }))  # fmt: skip
+    for name in ("curves", "a" + UNSEEN[1:8]):
+        Image.new("RGB", (8, 8)).save(run.plots / f"{name}.png")
+    page = render_page(collect(run))
+    assert not [char for char in page if char in set(UNSEEN) - set("]0;owned[2J31mgnp.exe")]
+    page.encode()
+    assert r"\x1b]0;owned\x07\x1b[2J\x9b31m\u202egnp.exe\u2066\u2028\ud800\x00" in Elements(page).text
+    assert not [tag for tag, _ in Elements(page).found if tag == "script"]
+
+
+FOREIGN = (
+    "[]",
+    "{}",
+    "[" * 9999,
+    '{"scores": 1, "metrics": 2, "images": 3, "data": 4, "step": 5}',
+    '{"scores": {"a": {"b": {"value": "x"}}}, "metrics": {}, "images": {}, "data": 1, "step": 1}',
+    '{"scores": {}, "metrics": {"a": {"label": 1, "split": 2, "how": 3}}, "images": {}, "data": 1, "step": 1}',
+    '{"scores": {"a": {"b": {}}}, "metrics": {}, "images": {"x": []}, "data": 1, "step": "x"}',
+)
+
+
+def test_evaluations_and_pictures_that_a_stranger_made_cost_themselves_alone(tmp_path):
+    run = write_run(tmp_path, finish="completed", upto=40)
+    bomb = io.BytesIO()
+    Image.new("1", (20_000, 10_000)).save(bomb, "PNG")
+    Image.new("RGB", (8, 8)).save(run.plots / "curves.png")
+    for number, text in enumerate(FOREIGN):
+        folder = run.path / "eval" / str(number)
+        folder.mkdir(parents=True)
+        (folder / "eval.json").write_text(text)
+    for name, content in (("bomb", bomb.getvalue()), ("torn", bomb.getvalue()[:60]), ("none", b"nothing")):
+        (folder / f"{name}.png").write_bytes(content)
+    found = collect(run)
+    assert found.measured == []
+    assert [name for name, _ in found.pictures] == ["curves"]
+    render_page(found)
+
+
+def test_a_wide_table_is_stacked_on_a_phone_with_each_number_named(found):
+    page = render_page(found)
+    assert "@media (max-width: 42rem)" in page
+    cells = [attributes.get("data-head") for tag, attributes in Elements(page).found if tag == "td"]
+    assert cells.count("effective rank") > 1
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="there is no chromium")
