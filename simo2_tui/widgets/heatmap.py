@@ -74,7 +74,7 @@ class Grid:
 
     def row(self, place: int) -> int:
         """The row in which the name and the value of a place stand; row 0 is the heading."""
-        return 1 + int(place * self.rows + (self.rows - 1) / 2) if self.rows >= 1 else 1 + int(place * self.rows)
+        return 1 + int(place * self.rows + max(self.rows - 1, Fraction(0)) / 2)
 
 
 def lay_out(classes: int, width: int, height: int, gutter: int, *, halves: bool) -> Grid:
@@ -107,11 +107,12 @@ def render_heatmap(
 ) -> Cells:
     """Draws the signed cosines (C, C) of class means, blue for opposite, orange for alike.
 
+    Where there are too few rows two classes share one, each in half its height. Where that does not do either, blocks
+    of classes share a place: see `reduce_blocks`. Without colours, characters say how large a value is.
+
     Args:
         order: (C,) the class of each row and column, so that alike classes stand together.
         cursor: row and column (positions, after ordering) whose value the top row spells out.
-    Where there are too few rows two classes share one, each in half its height. Where that does not do either, blocks
-    of classes share a place: see `reduce_blocks`. Without colours, characters say how large a value is.
     """
     cells = Cells(width, height)
     classes = len(matrix_cc)
@@ -122,16 +123,18 @@ def render_heatmap(
     sorted_cc = matrix_cc[np.ix_(order, order)]
     every = [class_names[label] if label < len(class_names) else str(label) for label in range(classes)]
     most = max(1, min(NAME, width // 3))
-    names = [shown_names(every, most, glyphs)[label] for label in order.tolist()]
+    short, labels = shown_names(every, most, glyphs), order.tolist()
+    names = [short[label] for label in labels]
     longest = max(cell_len(name) for name in names)
     grid = lay_out(classes, width, height - 2, longest + 1, halves=glyphs.halves)
     if grid.halves and 2 * longest + 1 <= TWO_NAMES:
         grid = lay_out(classes, width, height - 2, 2 * longest + 2, halves=glyphs.halves)
     shown = reduce_blocks(sorted_cc, grid.block)
-    _head(cells, sorted_cc, [every[label] for label in order.tolist()], cursor, grid.block)
+    _head(cells, sorted_cc, [every[label] for label in labels], cursor, grid.block)
     _paint(cells, shown, grid, glyphs)
     _row_names(cells, names, grid, len(shown))
-    _column_names(cells, [shown_names(every, max(1, grid.across - 1), glyphs)[i] for i in order.tolist()], grid)
+    shorter = shown_names(every, max(1, grid.across - 1), glyphs)
+    _column_names(cells, [shorter[label] for label in labels], grid)
     if cursor is not None and grid.block == 1:
         row, column = grid.row(cursor[0]), grid.gutter + cursor[1] * grid.across
         cells.write(row, column, "[", ACCENT)
