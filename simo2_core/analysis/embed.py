@@ -32,7 +32,7 @@ def compile_embed(network: Network) -> Embed:
     return compiled
 
 
-class Encoder:
+class TrainedEncoder:
     """An encoder with its weights and the statistics it was trained with."""
 
     def __init__(

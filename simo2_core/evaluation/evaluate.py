@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simo2_core.analysis import geometry
-from simo2_core.analysis.embed import Encoder
+from simo2_core.analysis.embed import TrainedEncoder
 from simo2_core.analysis.metrics import knn_accuracy
 from simo2_core.data.dataset import Dataset, Part
 from simo2_core.events import EmbeddingSnapshot, Evaluated, WarningRaised
@@ -71,7 +71,7 @@ Classify = Callable[[NDArray[np.float32]], NDArray[np.int32]]
 
 
 def evaluate(
-    encoder: Encoder,
+    encoder: TrainedEncoder,
     dataset: Dataset,
     split: str,
     step: int,

@@ -10,7 +10,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from simo2_core.analysis.embed import Encoder, compile_embed
+from simo2_core.analysis.embed import TrainedEncoder, compile_embed
 from simo2_core.checkpoints.checkpoint import find_checkpoint, load, read_meta, require_same
 from simo2_core.checkpoints.exported import image_rule, is_exported, read_exported
 from simo2_core.config import Config
@@ -63,7 +63,7 @@ def snapshot_checkpoint(run: RunDirectory, checkpoint: Path) -> int:
     return step
 
 
-def load_encoder(path: str | Path) -> Encoder:
+def load_encoder(path: str | Path) -> TrainedEncoder:
     """The encoder in a checkpoint, in the newest checkpoint of a run, or in a folder that `simo2 export` wrote.
 
     Args:
@@ -84,7 +84,7 @@ def load_encoder(path: str | Path) -> Encoder:
     return _ready(*load_network(locate(str(path), Path("runs"))))
 
 
-def untrained_encoder(checkpoint: Path) -> Encoder:
+def untrained_encoder(checkpoint: Path) -> TrainedEncoder:
     """The encoder of a checkpoint as it was before the first step of its run: the weights that the seed drew.
 
     Raises:
@@ -125,8 +125,8 @@ def _filled(params: Arrays, stats: Arrays, arrays: Mapping[str, Any]) -> tuple[A
     )
 
 
-def _ready(network: Network, params: Arrays, stats: Arrays, meta: Mapping[str, Any]) -> Encoder:
+def _ready(network: Network, params: Arrays, stats: Arrays, meta: Mapping[str, Any]) -> TrainedEncoder:
     height, width, channels = meta["image_shape"]
     mean, std = np.asarray(meta["mean"], np.float32), np.asarray(meta["std"], np.float32)
     rule = Rule(**image_rule(meta))
-    return Encoder(compile_embed(network), params, stats, mean, std, (height, width, channels), rule=rule)
+    return TrainedEncoder(compile_embed(network), params, stats, mean, std, (height, width, channels), rule=rule)

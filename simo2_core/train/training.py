@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from simo2_core.analysis.embed import Encoder, compile_embed
+from simo2_core.analysis.embed import TrainedEncoder, compile_embed
 from simo2_core.background import wait_or_leave
 from simo2_core.checkpoints.checkpoint import load, name_leaves, require_same
 from simo2_core.checkpoints.recovery import Recovery
@@ -171,9 +171,9 @@ class Training:
 
     # -- evaluation
 
-    def _encoder(self) -> Encoder:
+    def _encoder(self) -> TrainedEncoder:
         params, stats = on_one_device((self.state.params, self.state.stats))
-        return Encoder(self._embed, params, stats, self.data.mean, self.data.std, self.data.image_shape)
+        return TrainedEncoder(self._embed, params, stats, self.data.mean, self.data.std, self.data.image_shape)
 
     def _classifier(self) -> Classify | None:
         objective = self.config.objective

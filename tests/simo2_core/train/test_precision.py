@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from simo2_core.analysis.embed import Encoder, compile_embed
+from simo2_core.analysis.embed import TrainedEncoder, compile_embed
 from simo2_core.config import Config
 from simo2_core.data.load import load_dataset
 from simo2_core.evaluation.evaluate import evaluate
@@ -40,7 +40,7 @@ def knn(config: Config) -> float:
     data = place(dataset)
     state, rows, _ = compile_call(step, state, data)(state, data, config.steps)
     assert np.isfinite(rows.total[: config.steps]).all()
-    encoder = Encoder(
+    encoder = TrainedEncoder(
         compile_embed(step.network), state.params, state.stats, dataset.mean, dataset.std, dataset.image_shape
     )
     looks = [evaluate(encoder, dataset, split, config.steps, raw_pixels=0.0).event for split in ("validation", "test")]

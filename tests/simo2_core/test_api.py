@@ -1,0 +1,85 @@
+"""Training from a program of one's own: the examples of the guide, and what they promise."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+import simo2_core as simo2
+from simo2_core.errors import ConfigError, DataError
+from simo2_core.events import Evaluated, RunFinished, StepsLogged
+
+PAGE = Path(__file__).parents[2] / "simo2_tui" / "guide" / "python.md"
+DIGITS = load_digits()
+IMAGES = np.rint(DIGITS.images * 255 / 16).astype(np.uint8)
+SMALL: dict[str, Any] = {"widths": "4", "stem_width": 4, "samples_per_class": 3, "batch_size": 12, "steps": 4}
+
+
+def example(number: int) -> dict[str, Any]:
+    names: dict[str, Any] = {"__name__": f"example{number}"}
+    exec(compile(PAGE.read_text().split("```python\n")[number].split("```")[0], str(PAGE), "exec"), names)
+    return names
+
+
+@pytest.mark.slow
+def test_the_first_example_trains_on_arrays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = example(1)["run"]
+    assert run.test.split == "test"
+    assert run.test.knn_representation > 0.5
+    encoder = simo2.load_encoder(run.path)
+    assert encoder.represent(IMAGES[:3, :, :, None]).shape == (3, 128)
+
+
+def test_the_second_example_trains_an_own_network_with_an_own_loss(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = example(2)["run"]
+    assert run.config.objective.name == "example2:axes"
+    assert simo2.load_encoder(run.path).represent(IMAGES[:3, :, :, None]).shape == (3, 32)
+
+
+def test_a_run_on_arrays_goes_on_where_they_are_given_again(tmp_path: Path) -> None:
+    half = {"test": (IMAGES[900:], DIGITS.target[900:])}
+    run = simo2.fit(IMAGES[:900], DIGITS.target[:900], run_dir=tmp_path, name="mine", **SMALL, **half)
+    kinds = [type(event) for event in run]
+    assert kinds.count(StepsLogged) >= 1
+    assert kinds[-1] is RunFinished
+    assert isinstance(run.test, Evaluated)
+    assert run.test.images == len(IMAGES) - 900
+    simo2.give("mine", IMAGES[:900, ::-1], DIGITS.target[:900])
+    with pytest.raises(Exception, match="other images"):
+        simo2.resume(run.path, steps=6).run()
+    simo2.give("mine", IMAGES[:900], DIGITS.target[:900], **half)
+    assert list(simo2.resume(run.path, steps=6))[-1].step == 6
+    encoder = simo2.load_encoder(run.path)
+    part = IMAGES[:60, :, :, None], DIGITS.target[:60]
+    scores = simo2.evaluate(encoder, train=(IMAGES[60:400, :, :, None], DIGITS.target[60:400]), test=part)
+    assert 0 <= scores["knn_20"] <= 1
+    assert 0 <= scores["linear_probe"] <= 1
+
+
+def test_what_does_not_fit_is_refused_in_one_line(tmp_path: Path) -> None:
+    labels = DIGITS.target
+    for images, given, error, said in (
+        (IMAGES / 255.0, labels, DataError, "must be uint8"),
+        (IMAGES, labels[:5], DataError, "one for each of 1797 images"),
+        (IMAGES, None, ConfigError, "without labels"),
+    ):
+        with pytest.raises(error, match=said):
+            simo2.fit(images, given, run_dir=tmp_path)
+    with pytest.raises(DataError, match="not trained on: 9"):
+        simo2.fit(IMAGES[:50], np.minimum(labels[:50], 8), test=(IMAGES, labels), run_dir=tmp_path)
+    with pytest.raises(ConfigError, match="Did you mean steps"):
+        simo2.fit(IMAGES, labels, stepz=3, run_dir=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_public_name_is_documented_and_imports_nothing_early() -> None:
+    for name in simo2.__all__:
+        assert getattr(simo2, name).__doc__
+    with pytest.raises(AttributeError, match="no attribute 'fitt'"):
+        simo2.fitt  # noqa: B018
