@@ -8,7 +8,11 @@ from simo2_core.data.facts import DatasetFacts
 from simo2_core.data.placement import Machine, choose_placement, human_bytes
 from simo2_core.findings import Finding
 from simo2_core.loss_floor import welch_floor
+from simo2_core.memory_needs import too_much
 from simo2_core.objectives.objective import Batch
+
+_COMPILING = 600_000_000
+"""Bytes of addresses without which the compiler ends the process, with no word: digits needs 0.5 GB on 2 cores."""
 
 
 def preflight(config: Config, facts: DatasetFacts, machine: Machine) -> list[Finding]:
@@ -21,6 +25,7 @@ def preflight(config: Config, facts: DatasetFacts, machine: Machine) -> list[Fin
         *_objective(config, facts),
         *_image_size(config, facts),
         *_room(facts, machine),
+        *_memory(config, facts, machine),
     ]
     return sorted(findings, key=lambda finding: ("error", "warning", "info").index(finding.severity))
 
@@ -209,6 +214,24 @@ def _image_size(config: Config, facts: DatasetFacts) -> list[Finding]:
                 "image-size",
                 f"images of {side} pixels are halved up to {halvings} times by {halvings + 1} blocks.",
                 "Use fewer --widths or a larger --image-size.",
+            )
+        ]
+    return []
+
+
+def _memory(config: Config, facts: DatasetFacts, machine: Machine) -> list[Finding]:
+    wrong = too_much(config, facts, machine.device_free, machine.device, machine.devices)
+    if wrong:
+        return [Finding("error", "memory", *wrong)]
+    if machine.addresses_free is not None and machine.addresses_free < _COMPILING:
+        left = human_bytes(max(0, machine.addresses_free))
+        return [
+            Finding(
+                "error",
+                "addresses",
+                f"the limit of this shell or job (ulimit -v) leaves {left} of addresses, and compiling takes "
+                f"{human_bytes(_COMPILING)} or more.",
+                "Use ulimit -v unlimited, or ask the batch system for more memory.",
             )
         ]
     return []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,10 @@ class Machine:
     device_free: int
     disk_free: int
     """Free bytes where the cache of decoded images lives."""
+    devices: int = 1
+    """How many memories like that of the device share a batch."""
+    addresses_free: int | None = None
+    """Bytes of addresses that are left under `ulimit -v`; None without such a limit."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +67,19 @@ def look_at_machine(cache: Path) -> Machine:
     import jax
 
     device = jax.local_devices()[0]
-    stats = device.memory_stats() if device.platform != "cpu" else None
+    on_host = device.platform == "cpu"
+    stats = None if on_host else device.memory_stats()
     if stats and "bytes_limit" in stats:
         free = stats["bytes_limit"] - stats.get("bytes_in_use", 0)
     else:
         free = host_memory_free()
-    return Machine(device=device.device_kind, device_free=int(free), disk_free=disk_free(cache))
+    return Machine(
+        device="this machine" if on_host else device.device_kind,
+        device_free=int(free),
+        disk_free=disk_free(cache),
+        devices=jax.process_count() if on_host else jax.device_count(),
+        addresses_free=min(_left_of_addresses(), default=None),
+    )
 
 
 def disk_free(path: Path) -> int:
@@ -77,19 +90,56 @@ def disk_free(path: Path) -> int:
 
 
 def host_memory_free() -> int:
-    """Bytes of main memory that a new process may take, the limit of a container or batch job included."""
+    """Bytes of main memory that this process may take, the limits of a container, a job or a shell included."""
     free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    try:
+    with contextlib.suppress(OSError, StopIteration):  # not Linux: what is installed has to do
         lines = Path("/proc/meminfo").read_text().splitlines()
         free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration):
-        pass  # not Linux: what is installed has to do
+    return max(0, min([free, *_left_in_groups(Path("/sys/fs/cgroup")), *_left_of_addresses()]))
+
+
+def _left_in_groups(root: Path, own: Path = Path("/proc/self/cgroup")) -> list[int]:
+    """Bytes that are left in each control group that this process is in and that has a limit."""
     try:
-        group = Path("/sys/fs/cgroup")
-        free = min(free, int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
-    except (OSError, ValueError):
-        pass  # no limit ("max"), or no cgroups
-    return max(free, 0)
+        lines = [line.split(":", 2) for line in own.read_text().splitlines()]
+    except OSError:
+        return []
+    newer = [root / path.strip("/") for _, kinds, path in lines if not kinds]
+    older = [root / "memory" / path.strip("/") for _, kinds, path in lines if "memory" in kinds.split(",")]
+    return [
+        *_left_in(root, newer, "memory.max", "memory.current", "inactive_file "),
+        *_left_in(root / "memory", older, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file "),
+    ]
+
+
+def _left_in(root: Path, groups: list[Path], limit: str, taken: str, reclaimable: str) -> list[int]:
+    left = []
+    above = [folder for group in groups for folder in group.parents if folder.is_relative_to(root)]
+    for group in dict.fromkeys([*groups, *above, root]):
+        with contextlib.suppress(OSError, ValueError):  # no limit ("max"), or no such group
+            spare = int((group / limit).read_text()) - int((group / taken).read_text())
+            left.append(spare + _number(group / "memory.stat", reclaimable))
+    return left
+
+
+def _number(path: Path, name: str) -> int:
+    """What a line of `path` says behind `name`: bytes of files that were read, say, and may be forgotten."""
+    try:
+        return next(int(line.removeprefix(name)) for line in path.read_text().splitlines() if line.startswith(name))
+    except (OSError, ValueError, StopIteration):
+        return 0
+
+
+def _left_of_addresses() -> list[int]:
+    """Bytes of addresses that are left under `ulimit -v`, where there is such a limit."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return []
+    try:
+        taken = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        taken = 0
+    return [limit - taken]
 
 
 def human_bytes(size: float) -> str:

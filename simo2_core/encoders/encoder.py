@@ -29,6 +29,14 @@ class Encoder(Part):
         """Channels of each stage, where the map is halved between two of them; the last is F."""
         return (self.features,)
 
+    def weights(self, channels: int) -> int:
+        """How many weights it has, or somewhat fewer, for images of so many channels: 0 where it does not say.
+
+        One that says so has a map of each of its `stages`. A run whose needs exceed the memory is refused before
+        anything is allocated.
+        """
+        return 0
+
     @property
     def needs_whole_batch(self) -> str:
         """Why a batch can be neither cut into chunks nor filled up: empty where it can."""

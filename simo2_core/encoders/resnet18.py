@@ -40,6 +40,12 @@ class ResNet18(Encoder):
     def stages(self) -> tuple[int, ...]:
         return self.widths[:4]
 
+    def weights(self, channels: int) -> int:
+        before = (self.stages[0], *self.stages[:-1])
+        return 9 * channels * self.stages[0] + sum(
+            9 * a * b + 27 * b * b for a, b in zip(before, self.stages, strict=True)
+        )
+
     @property
     def needs_whole_batch(self) -> str:
         if self.norm == "group":

@@ -40,6 +40,11 @@ class YatCNN(Encoder):
     def stages(self) -> tuple[int, ...]:
         return self.widths
 
+    def weights(self, channels: int) -> int:
+        before = (self.stem_width, *self.widths[:-1])
+        blocks = sum(10 * a * b + 9 * b * b for a, b in zip(before, self.widths, strict=True))
+        return 9 * channels * self.stem_width + blocks
+
     def build(self, channels: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> nnx.Module:
         from simo2_core.model.encoders import YatEncoder
         from simo2_core.model.yat import YatConv

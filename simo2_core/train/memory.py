@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 
 import jax
 
+from simo2_core.checkpoints.checkpoint import list_steps
 from simo2_core.config import Config
-from simo2_core.data.placement import look_at_machine
+from simo2_core.data.placement import host_memory_free, human_bytes, look_at_machine
 from simo2_core.errors import OutOfMemoryError
+from simo2_core.memory_needs import Needs, cure
 from simo2_core.run.directory import RunDirectory
 
 SHARE = 0.9
@@ -43,13 +45,18 @@ def program_bytes(compiled: Any) -> int:
 
 @contextlib.contextmanager
 def out_of_memory(
-    config: Config, run: RunDirectory, program: Any = None, chunking: Chunking | None = None
+    config: Config,
+    run: RunDirectory,
+    program: Any = None,
+    chunking: Chunking | None = None,
+    needs: Needs | None = None,
 ) -> Iterator[None]:
     """Turns an exhausted device or host inside the block into one line with its cure.
 
     Args:
         program: the compiled training call, where there is one: its needs decide what is suggested.
         chunking: of that call; None where its encoder needs the whole batch.
+        needs: what the run needs at the least, where that is known.
 
     Raises:
         OutOfMemoryError: instead of what jax, XLA or Python raise.
@@ -60,10 +67,34 @@ def out_of_memory(
         if isinstance(error, jax.errors.JaxRuntimeError) and not _exhausted(error):
             raise
         where = "host" if isinstance(error, MemoryError) else "device"
+        kept = f" The newest checkpoint is kept: simo2 resume {run.path}." if list_steps(run.checkpoints) else ""
         raise OutOfMemoryError(
             f"out of memory on the {where} with batches of {config.batch_size} images. "
-            f"{_advice(config, program, chunking)} The newest checkpoint is kept: simo2 resume {run.path}."
+            f"{_advice(config, program, chunking, needs)}{kept}"
         ) from error
+
+
+def require_memory(config: Config, program: Any, chunking: Chunking | None, needs: Needs) -> None:
+    """Refuses a training call that the main memory is too small for: taken, the system would end the process.
+
+    The memory of an accelerator refuses by itself.
+
+    Args:
+        program: the compiled call, whose arguments are there already.
+        chunking: as for `out_of_memory`, and `needs` as well.
+
+    Raises:
+        OutOfMemoryError: with the setting that would fit.
+    """
+    if jax.default_backend() != "cpu":
+        return
+    needed = program_bytes(program) - program.memory_analysis().argument_size_in_bytes
+    free = host_memory_free()
+    if needed > free:
+        raise OutOfMemoryError(
+            f"a step with batches of {config.batch_size} images needs {human_bytes(needed)} of memory, and "
+            f"{human_bytes(free)} are free. {_advice(config, program, chunking, needs)}"
+        )
 
 
 def _exhausted(error: BaseException) -> bool:
@@ -71,7 +102,9 @@ def _exhausted(error: BaseException) -> bool:
     return "resource_exhausted" in text or "out of memory" in text
 
 
-def _advice(config: Config, program: Any, chunking: Chunking | None) -> str:
+def _advice(config: Config, program: Any, chunking: Chunking | None, needs: Needs | None) -> str:
+    if needs is not None and needs.weights > needs.total / 2 and needs.weights > host_memory_free() / 4:
+        return cure(config, needs, host_memory_free() / 4)  # a smaller batch would not help
     if program is not None and chunking is not None:
         chunk = fitting_chunk(chunking, program, _room(program))
         if chunk is not None:

@@ -21,6 +21,7 @@ from simo2_core.data.load import load_dataset
 from simo2_core.data.placement import Placement, choose_placement, look_at_machine
 from simo2_core.errors import ConfigError, DataError
 from simo2_core.findings import Finding
+from simo2_core.memory_needs import Needs, needs_of
 from simo2_core.model.compiling import require_device
 from simo2_core.preflight import preflight
 from simo2_core.train.environment import keep_compiled_programs
@@ -52,6 +53,11 @@ class Preparation:
     def batch_size(self) -> int:
         """Images of a batch: of all classes, that may be fewer than the settings ask for."""
         return self.config.classes_per_batch(self.groups) * self.config.samples_per_class
+
+    @property
+    def needs(self) -> Needs:
+        """What it needs of memory at the least."""
+        return needs_of(self.config, DatasetFacts.of(self.data))
 
     def begin(self, config: Config) -> tuple[Step, TrainState]:
         """The step of `config`, which is `self.config` but for the learning rate, and the state before the first one.

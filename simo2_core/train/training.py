@@ -38,7 +38,7 @@ from simo2_core.train.devices import on_one_device, put_whole
 from simo2_core.train.divergence import EMBEDDING, LOSS
 from simo2_core.train.finetune import load_weights
 from simo2_core.train.machine_alarms import disk_alarm
-from simo2_core.train.memory import Chunking, out_of_memory
+from simo2_core.train.memory import Chunking, out_of_memory, require_memory
 from simo2_core.train.preparation import Preparation
 from simo2_core.train.step import Call, Measured, TrainState, compile_call
 
@@ -121,11 +121,15 @@ class Training:
         """Compiles what trains and what embeds; None when `leave` says to wait no longer, which loses nothing.
 
         Several processes can only compile together: there `leave` is not asked.
+
+        Raises:
+            OutOfMemoryError: main memory is too small for a step.
         """
         start = time.monotonic()
 
         def work() -> Call:
             call = self._compile_for(self.config)
+            require_memory(self.config, call.program, self._chunking(), self.ready.needs)
             self._encoder().embed(self.data.train.images[:1])
             return call
 
@@ -155,7 +159,7 @@ class Training:
         start = time.monotonic()
         data = self._feed.data(self.taken)
         self.stop_passed_on = processes.lead(processes.Word.TRAIN, n)
-        with out_of_memory(self.config, self.run, self._call.program, self._chunking()):
+        with out_of_memory(self.config, self.run, self._call.program, self._chunking(), self.ready.needs):
             self.state, rows, begun = self._call(self.state, data, n)
             measured, done = jax.device_get((rows, begun))
         seconds = time.monotonic() - start

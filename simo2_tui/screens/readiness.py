@@ -53,8 +53,8 @@ def find_out(preset: Preset, config: Config, paces: Sequence[Pace] = (), *, scan
         return [*rows, ("error", str(error))]
     if facts is None:
         return [*rows, *_device(config), ("info", "classes and sizes are known when the data have been read")]
-    machine = Machine(device="cpu", device_free=host_memory_free(), disk_free=disk_free(cache_root()))
-    hidden = {"placement"} if gpu() else set()  # what a GPU has room for is known when jax has asked it
+    machine = Machine(device="this machine", device_free=host_memory_free(), disk_free=disk_free(cache_root()))
+    hidden = {"placement", "memory"} if gpu() else set()  # what a GPU has room for is known when jax has asked it
     if not config.data.image_size and is_folder(config.data.dataset):
         hidden |= {"placement", "image-size"}
     findings = [item for item in preflight(config, facts, machine) if item.code not in hidden]

@@ -10,11 +10,20 @@ from hypothesis import strategies as st
 
 from simo2_core.data.load import load_dataset
 from simo2_core.errors import OutOfMemoryError
+from simo2_core.memory_needs import Needs
 from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
 from simo2_core.train.feed import place
-from simo2_core.train.memory import SHARE, Chunking, fitting_batch, fitting_chunk, out_of_memory, program_bytes
+from simo2_core.train.memory import (
+    SHARE,
+    Chunking,
+    fitting_batch,
+    fitting_chunk,
+    out_of_memory,
+    program_bytes,
+    require_memory,
+)
 from simo2_core.train.step import compile_call, make_training
 from simo2_core.train.trainer import train
 
@@ -47,12 +56,35 @@ def test_half_of_an_unknown_batch_is_suggested() -> None:
         (jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 70368744177664 bytes."), "device"),
     ],
 )
-def test_an_exhausted_memory_is_one_line_with_the_setting_that_fits(error: Exception, where: str) -> None:
-    with pytest.raises(OutOfMemoryError) as caught, out_of_memory(CONFIG, RunDirectory(Path("runs/one"))):
+def test_an_exhausted_memory_is_one_line_with_the_setting_that_fits(
+    error: Exception, where: str, tmp_path: Path
+) -> None:
+    with pytest.raises(OutOfMemoryError) as caught, out_of_memory(CONFIG, RunDirectory(tmp_path)):
         raise error
-    assert f"out of memory on the {where} with batches of 320 images. Use --batch-size 160." in str(caught.value)
-    assert "simo2 resume runs/one" in str(caught.value)
-    assert "\n" not in str(caught.value)
+    said = f"out of memory on the {where} with batches of 320 images. Use --batch-size 160."
+    assert str(caught.value) == said  # and of no checkpoint, for there is none
+    (tmp_path / "checkpoints" / "20").mkdir(parents=True)
+    with pytest.raises(OutOfMemoryError) as caught, out_of_memory(CONFIG, RunDirectory(tmp_path)):
+        raise error
+    assert str(caught.value) == f"{said} The newest checkpoint is kept: simo2 resume {tmp_path}."
+
+
+def test_where_the_weights_are_too_many_no_smaller_batch_is_proposed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simo2_core.train.memory.host_memory_free", lambda: 10**9)
+    needs = Needs(encoder=10**6, head=2 * 10**9, embedding=10**7, images=10**7, batch=320)
+    config = CONFIG.replace({"embedding_size": 10**6})
+    with pytest.raises(OutOfMemoryError, match=r"Use --embedding-size \d+ or less\."):  # noqa: SIM117
+        with out_of_memory(config, RunDirectory(Path("runs/one")), needs=needs):
+            raise MemoryError
+
+
+def test_a_call_that_main_memory_is_too_small_for_is_refused_before_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = jax.jit(lambda x: jnp.sort(x @ x.T @ x, axis=0)[::-1] @ x).lower(jnp.zeros((512, 512))).compile()
+    little = Needs(encoder=1, head=1, embedding=1, images=10, batch=1)
+    require_memory(CONFIG, program, None, little)
+    monkeypatch.setattr("simo2_core.train.memory.host_memory_free", lambda: 10**6)
+    with pytest.raises(OutOfMemoryError, match=r"needs .* MB of memory, and 1\.0 MB are free\. Use --batch-size"):
+        require_memory(CONFIG, program, None, little)
 
 
 def test_a_device_that_is_really_out_of_memory_is_recognised() -> None:
