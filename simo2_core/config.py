@@ -67,7 +67,8 @@ class DataConfig(Section):
     label_key: str | None = setting(None, "the label feature of a TFDS data set, where there are several")
     image_size: int = setting(
         0,
-        "height and width in pixels that images are resized to; 0 keeps the data set's own",
+        "height and width in pixels that images are resized to; 0 keeps the data set's own, or chooses one that most "
+        "images fill where they differ",
         at_least=0,
         at_most=8192,
     )

@@ -12,7 +12,7 @@ from simo2_core.analysis.plots.style import clean
 from simo2_core.compare.outcome import Outcome
 from simo2_core.compare.plan import Plan
 from simo2_core.compare.results import cells
-from simo2_core.evaluation.measures import METRICS
+from simo2_core.evaluation.measures import rows_of
 
 SHOWN = (
     ("representation", "knn_20"), ("representation", "linear_probe"), ("representation", "nearest_class_mean"),
@@ -43,7 +43,7 @@ def draw_comparison(folder: Path, plan: Plan, outcomes: Sequence[Outcome]) -> li
     data = plan.base.preset or plan.base.data.dataset
     where = f"comparison {clean(folder.name, 40)} · {clean(data, 40)}"
     caption = f"{where} · {plan.base.steps:,} steps · {len(plan.seeds)} seeds · test"
-    shares = {metric.key for metric in METRICS if metric.share}
+    shares = {row.key for row in rows_of() if row.share}
     tables = {features: cells(plan, outcomes, features) for features in ("representation", "projection")}
     arms = [arm.name for arm in plan.arms]
     scores = []

@@ -13,7 +13,7 @@ from simo2_core.compare.outcome import Outcome
 from simo2_core.compare.plan import Plan
 
 SECONDS = "seconds"
-"""The key of the time of training, beside those of `simo2_core.evaluation.measures.METRICS`."""
+"""The key of the time of training, beside those of the rows of the metrics."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,8 @@ from simo2_core.errors import ConfigError, DataError
 from simo2_core.evaluation.augmented_probe import AugmentedProbe, augmented_probe
 from simo2_core.evaluation.evaluate import flatten_pixels
 from simo2_core.evaluation.features import Features, dataset_for, features_of, folder_of
-from simo2_core.evaluation.measures import METRICS, Worth, measure, with_score
+from simo2_core.evaluation.measures import Worth, measure, own_metrics, rows_of, with_augmented_probe
+from simo2_core.metrics.metric import Metric, Row
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import write_into
 
@@ -60,6 +61,8 @@ class Assessment:
     images: dict[str, int]
     """By part; of train, those whose labels are used."""
     labels: Labels
+    metrics: tuple[Metric, ...]
+    """What was asked."""
     worth: dict[str, Worth]
     """By name in `FEATURES`."""
     classes: Classification
@@ -84,15 +87,33 @@ class Assessment:
             "fingerprint": self.fingerprint,
             "images": self.images,
             "labels": self.labels._asdict(),
-            "metrics": describe_metrics(augmented=bool(self.augmented_probes)),
+            "metrics": describe_rows(self.rows),
             "scores": {name: scores_to_json(worth.scores) for name, worth in self.worth.items()},
-            "linear_probe": {
-                name: {"C": worth.probe_C, "validation": worth.probe_validation} for name, worth in self.worth.items()
-            },
+            "linear_probe": self._details("probe"),
             "augmented_probe": {name: probe._asdict() for name, probe in self.augmented_probes.items()},
             "classes": [self._class_to_json(c) for c in range(len(self.class_names))],
             "confusion": self.classes.confusion.tolist(),
+            **self._of_others(),
         }  # fmt: skip
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """By metric: why a stranger's could not measure."""
+        return {name: why for worth in self.worth.values() for name, why in worth.problems.items()}
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """What was measured, in the order of the table."""
+        return rows_of(self.metrics, augmented=bool(self.augmented_probes))
+
+    def _of_others(self) -> dict[str, Any]:
+        """What metrics beside simo2's own have to tell beyond their scores."""
+        others = sorted({metric for worth in self.worth.values() for metric in worth.details} - {"probe"})
+        told = {"details": {metric: self._details(metric) for metric in others}, "problems": self.problems}
+        return {name: what for name, what in told.items() if what}
+
+    def _details(self, metric: str) -> dict[str, Any]:
+        return {name: worth.details[metric] for name, worth in self.worth.items() if metric in worth.details}
 
     def _class_to_json(self, c: int) -> dict[str, Any]:
         shares = {name: getattr(self.classes, name)[c] for name in ("precision", "recall", "f1")}
@@ -100,12 +121,11 @@ class Assessment:
         return {"name": self.class_names[c], "images": int(self.classes.images[c]), **known}
 
 
-def describe_metrics(*, augmented: bool = False) -> dict[str, dict[str, str | bool]]:
-    """What each metric is, whether it is a share, which part it is measured on and which part it was fitted on."""
-    measured = (metric for metric in METRICS if augmented or not metric.asked)
+def describe_rows(rows: Sequence[Row]) -> dict[str, dict[str, str | bool]]:
+    """What each row is, whether it is a share, which part it is measured on and which part it was fitted on."""
     return {
-        m.key: {"label": m.label.strip(), "share": m.share, "split": m.split, "fit": m.fit, "how": m.how}
-        for m in measured
+        row.key: {"label": row.label.strip(), "share": row.share, "split": row.split, "fit": row.fit, "how": row.how}
+        for row in rows
     }
 
 
@@ -119,7 +139,7 @@ def scores_to_json(scores: dict[str, Estimate]) -> dict[str, dict[str, float]]:
 
 def assess(
     run: RunDirectory, checkpoint: Path, *, data: str | None = None, features: Sequence[str] = FEATURES,
-    augmented: bool = False, all_labels: bool = False, report: Report = silent,
+    metrics: Sequence[Metric] | None = None, augmented: bool = False, all_labels: bool = False, report: Report = silent,
     say: Callable[[str], None] = lambda _: None,
 ) -> Assessment:  # fmt: skip
     """Measures a checkpoint of a run on the test part of its own data set, or of another.
@@ -131,6 +151,7 @@ def assess(
         data: a data set as for `simo2 train --dataset`; its images are made as large as those of the run and
             normalised by the statistics of the run.
         features: which of `FEATURES` to measure, `representation` among them.
+        metrics: by default simo2's own.
         all_labels: whether the labels count that the run was not given in training, by `--label-fraction` or
             `--labels-per-class`. Without it they are the same as in training, so that the numbers are.
         augmented: whether to fit a linear probe by SGD on augmented images too; it takes 30 epochs of embedding.
@@ -149,19 +170,21 @@ def assess(
         )
     seen = whole if data is not None else with_labels(whole, run.config.tune, run.config.seed)
     dataset = whole if all_labels else seen
+    metrics = own_metrics() if metrics is None else tuple(metrics)
     made = _features(folder_of(run, checkpoint, data), checkpoint, whole, dataset, say)
     labels = {name: part.labels for name, part in dataset.parts.items()}
     classes = len(dataset.class_names)
+    rows = rows_of(metrics, augmented=augmented)
     worth = {}
     for name in features:
         heading = name.replace("_", " ")
-        worth[name] = measure(made[name], labels, classes=classes, say=_prefixed(say, heading))
+        worth[name] = measure(made[name], labels, classes=classes, say=_prefixed(say, heading), metrics=metrics)
     probes = {}
     if augmented:
         known = {part: Features(made["representation"][part], made["projection"][part]) for part in dataset.parts}
         probes = augmented_probe(checkpoint, dataset, known, say=say)
         for name in worth.keys() & probes.keys():
-            worth[name] = with_score(worth[name], "augmented_probe", probes[name].accuracy)
+            worth[name] = with_augmented_probe(worth[name], probes[name].accuracy, rows)
     return Assessment(
         checkpoint=checkpoint,
         step=int(checkpoint.name),
@@ -170,6 +193,7 @@ def assess(
         class_names=dataset.class_names,
         images={name: len(part) for name, part in dataset.parts.items()},
         labels=Labels(used=len(dataset.train), seen=len(seen.train), all=len(whole.train)),
+        metrics=metrics,
         worth=worth,
         classes=classification(labels["test"], worth["representation"].predicted, classes=classes),
         class_grams={name: class_gram(made[name]["test"], labels["test"], classes) for name in features},

@@ -171,9 +171,9 @@ def table_lines(
 ) -> list[str]:  # fmt: skip
     """The table for people: rows are arms, columns what `SHOWN` lists."""
     from simo2_core.compare.pictures import SHOWN
-    from simo2_core.evaluation.measures import METRICS
+    from simo2_core.evaluation.measures import rows_of
 
-    shares = {metric.key for metric in METRICS if metric.share}
+    shares = {row.key for row in rows_of() if row.share}
     heads = {
         "knn_20": "kNN@20", "linear_probe": "probe", "nearest_class_mean": "near.mean", "shot_5": "5 labels",
         "class_max_abs_cosine": "max|cos|", "effective_rank": "rank", "seconds": "seconds",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,6 +15,7 @@ from simo2_core.paths import user_path
 from simo2_core.presets import PRESETS
 from simo2_tui.cli.command import App
 from simo2_tui.cli.data_progress import DataProgress
+from simo2_tui.cli.options import with_settings
 
 if TYPE_CHECKING:
     from simo2_core.config import DataConfig
@@ -167,27 +168,24 @@ def info(
         print(line)
 
 
-@app.command()
-def prepare(
+def _prepare(
     names: Annotated[list[str], typer.Argument(help=NAMES_HELP)],
+    *,
     data_dir: DataDirOption = None,
-    image_size: Annotated[int, typer.Option("--image-size", help="Decode to this size instead of the preset's.")] = 0,
-    image_key: ImageKeyOption = None,
-    label_key: LabelKeyOption = None,
     as_json: JsonOption = False,
+    settings: Mapping[str, Any],
 ) -> None:
     """Download what is missing, write it, and decode it into the cache, so that training starts at once.
 
-    Ctrl+C stops; what was downloaded is kept, and preparing again goes on from there. Exit code 4: there was no room
-    for the decoded images.
+    Give the settings that you will train with: they decide what is decoded. Ctrl+C stops; what was downloaded is kept,
+    and preparing again goes on from there. Exit code 4: there was no room for the decoded images.
     """
+    from simo2_core.config import Config
     from simo2_core.data.load import load_dataset
 
     lost = False
     for name in names:
-        config = dataclasses.replace(_config(name, data_dir), image_key=image_key, label_key=label_key)
-        if image_size:
-            config = dataclasses.replace(config, image_size=image_size)
+        config = dataclasses.replace(Config(), data=_config(name, data_dir)).replace(settings).data
         with DataProgress(quiet=as_json) as progress:
             dataset = load_dataset(config, report=progress.report)
         needed = _not_kept(dataset)
@@ -199,6 +197,9 @@ def prepare(
             print(line)
     if lost:
         raise typer.Exit(DataError.exit_code)
+
+
+app.command("prepare")(with_settings(_prepare, section="data", without=("dataset",)))
 
 
 def _not_kept(dataset: Dataset) -> int:

@@ -7,7 +7,7 @@ import json
 import math
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,7 +18,7 @@ from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, pat
 if TYPE_CHECKING:
     from simo2_core.analysis.few_shot import Estimate
     from simo2_core.evaluation.assess import Assessment
-    from simo2_core.evaluation.measures import Metric
+    from simo2_core.metrics.metric import Row
     from simo2_core.run.directory import RunDirectory
 
 _HEADS = {
@@ -44,6 +44,15 @@ def eval_command(
         Path | None,
         path_option("--out", "Folder for eval.json and the PNG files; by default the run's eval/STEP/.", metavar="DIR"),
     ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metric",
+            metavar="NAME",
+            help="Measure this too, as often as given: a metric's name or FILE.py:CLASS, with settings as in "
+            "knn:neighbours=1,5.",
+        ),
+    ] = None,
     sgd_probe: Annotated[
         bool, typer.Option("--sgd-probe", help="Fit a linear probe by SGD on augmented images too, for 30 epochs.")
     ] = False,
@@ -63,17 +72,26 @@ def eval_command(
     """
     from simo2_core.evaluation.assess import assess, summarise, write_json
     from simo2_core.evaluation.features import folder_of
+    from simo2_core.evaluation.measures import choose_metrics
     from simo2_core.evaluation.restore import locate
     from simo2_core.run.directory import find_run
     from simo2_tui.cli.data_progress import DataProgress
 
+    metrics = choose_metrics(metric or ())
     places = [(find_run(text, run_dir), locate(text, run_dir)) for text in runs]
     several = len(places) > 1
     done = []
     for run, checkpoint in places:
         with DataProgress(quiet=as_json) as progress, _telling(as_json) as say:
             found = assess(
-                run, checkpoint, data=data, augmented=sgd_probe, all_labels=all_labels, report=progress.report, say=say
+                run,
+                checkpoint,
+                data=data,
+                metrics=metrics,
+                augmented=sgd_probe,
+                all_labels=all_labels,
+                report=progress.report,
+                say=say,
             )
         done.append(found)
         folder = folder_of(run, checkpoint, data) if several or out is None else out
@@ -110,8 +128,9 @@ def _summary(
     summary: Mapping[str, Mapping[str, Estimate]], done: list[Assessment], out: Path | None, as_json: bool
 ) -> None:
     from simo2_core.analysis.plots.evaluation import draw_scores
-    from simo2_core.evaluation.assess import FORMAT, describe_metrics, write_json
+    from simo2_core.evaluation.assess import FORMAT, describe_rows, write_json
 
+    rows = max((found.rows for found in done), key=len)
     scores = {
         name: {key: {"mean": score.mean, "std": score.interval} for key, score in by_key.items()}
         for name, by_key in summary.items()
@@ -119,7 +138,7 @@ def _summary(
     checkpoints = [str(found.checkpoint) for found in done]
     result: dict[str, Any] = {
         "format": FORMAT, "checkpoints": checkpoints, "data": done[0].data, "images": done[0].images,
-        "metrics": describe_metrics(augmented=any(found.augmented_probes for found in done)), "scores": scores,
+        "metrics": describe_rows(rows), "scores": scores,
     }  # fmt: skip
     files = []
     if out is not None:
@@ -127,13 +146,13 @@ def _summary(
         caption = f"{done[0].data} · {len(done)} runs · {done[0].images['test']:,} test images"
         files = [
             out / "eval.json",
-            draw_scores(out / "eval.png", summary, _shares(summary), caption, ["Bars: ± std of runs."]),
+            draw_scores(out / "eval.png", summary, _shares(rows), caption, ["Bars: ± std of runs."]),
         ]
     if as_json:
         print(json.dumps({**result, "files": [str(path) for path in files]}))
         return
     print(f"{len(done)} runs: mean ± standard deviation (n - 1)")
-    print("\n".join([*_table(summary), "", *_origins(done[0])]))
+    print("\n".join([*_table(rows, summary), "", *_origins(done[0])]))
     if files:
         print(f"Written: {', '.join(map(str, files))}")
 
@@ -146,46 +165,44 @@ def _draw(found: Assessment, folder: Path, run: RunDirectory) -> list[Path]:
     scores = {name: worth.scores for name, worth in found.worth.items()}
     notes = ["Random: the same network before its first step. Bars: 95% interval over draws of labels or episodes."]
     return [
-        draw_scores(folder / "eval.png", scores, _shares(scores), str(caption), notes),
+        draw_scores(folder / "eval.png", scores, _shares(found.rows), str(caption), notes),
         draw_confusion(
             folder / "confusion.png", found.classes, found.class_names, caption, "kNN k=20 on the representation"
         ),
     ]
 
 
-def _shares(scores: Mapping[str, Mapping[str, Estimate]]) -> list[Any]:
-    from simo2_core.analysis.plots.evaluation import Row
+def _shares(rows: Sequence[Row]) -> list[Any]:
+    from simo2_core.analysis.plots.evaluation import Row as Drawn
 
-    return [Row(metric.key, metric.label) for metric in _measured(scores) if metric.share]
-
-
-def _measured(scores: Mapping[str, Mapping[str, Estimate]]) -> list[Metric]:
-    """Every metric, but those that nobody asked for."""
-    from simo2_core.evaluation.measures import METRICS
-
-    return [m for m in METRICS if not m.asked or any(m.key in found for found in scores.values())]
+    return [Drawn(row.key, row.label) for row in rows if row.share]
 
 
 def _one_run(found: Assessment) -> list[str]:
     scores = {name: worth.scores for name, worth in found.worth.items()}
-    return [*_table(scores), "", *_per_class(found), "", *_origins(found)]
+    return [*_table(found.rows, scores), "", *_per_class(found), "", *_origins(found)]
 
 
-def _table(scores: Mapping[str, Mapping[str, Estimate]]) -> list[str]:
+def _table(rows: Sequence[Row], scores: Mapping[str, Mapping[str, Estimate]]) -> list[str]:
     lines, group = [" " * _LABEL + "".join(f"{_HEADS[name]:>{_CELL}}" for name in scores)], ""
-    for metric in _measured(scores):
-        if metric.group != group:
-            group = metric.group
-            lines.append(f"{group}, %" if metric.share else group)
-        cells = (_cell(metric, scores[name].get(metric.key)) for name in scores)
-        lines.append(f" {metric.label:<{_LABEL - 1}}" + "".join(f"{cell:>{_CELL}}" for cell in cells))
+    for row in rows:
+        if row.group != group:
+            group = row.group
+            lines.append(f"{group}, %" if row.share else group)
+        cells = (_cell(row, scores[name].get(row.key)) for name in scores)
+        lines.append(f" {_fitting(row.label):<{_LABEL - 1}}" + "".join(f"{cell:>{_CELL}}" for cell in cells))
     return lines
 
 
-def _cell(metric: Metric, score: Estimate | None) -> str:
+def _fitting(name: str) -> str:
+    """A name that fits into the first column."""
+    return name if len(name) < _LABEL else name[: _LABEL - 2] + "…"
+
+
+def _cell(row: Row, score: Estimate | None) -> str:
     if score is None:
         return "–"
-    scale, digits = (100, 1) if metric.share else (1, 2)
+    scale, digits = (100, 1) if row.share else (1, 2)
     if not math.isnan(score.interval):
         return f"{scale * score.mean:.{digits}f}±{scale * score.interval:.{digits}f}"
     return f"{scale * score.mean:.{digits + 1}f}" if abs(score.mean) < 1e4 else f"{score.mean:.1e}"
@@ -199,13 +216,11 @@ def _per_class(found: Assessment) -> list[str]:
         order = sorted(order, key=lambda c: (math.isnan(classes.f1[c]), classes.f1[c]))[:_LISTED_CLASSES]  # type: ignore[assignment]
         title = f"The {_LISTED_CLASSES} classes with the lowest F1, kNN k=20 on the representation:"
     lines = [title, f" {'':<{_LABEL - 1}}{'images':>8}{'precision':>11}{'recall':>9}{'F1':>8}"]
-    for c in order:
-        name = found.class_names[c]
-        name = name if len(name) < _LABEL else name[: _LABEL - 2] + "…"
-        lines.append(
-            f" {name:<{_LABEL - 1}}{classes.images[c]:>8,}{_share(classes.precision[c]):>11}"
-            f"{_share(classes.recall[c]):>9}{_share(classes.f1[c]):>8}"
-        )
+    lines += [
+        f" {_fitting(found.class_names[c]):<{_LABEL - 1}}{classes.images[c]:>8,}{_share(classes.precision[c]):>11}"
+        f"{_share(classes.recall[c]):>9}{_share(classes.f1[c]):>8}"
+        for c in order
+    ]
     if found.untested:
         shown = ", ".join(found.untested[:8]) + (", …" if len(found.untested) > 8 else "")
         what = f"Warning: test has no image of {len(found.untested)} of {len(found.class_names)} classes: {shown}."
@@ -219,11 +234,11 @@ def _share(value: float) -> str:
 
 def _origins(found: Assessment) -> list[str]:
     """Which part every number is from."""
-    from simo2_core.evaluation.measures import METRICS, PROBE_IMAGES
+    from simo2_core.metrics.probe import Probe
 
     sizes = {name: f"{count:,}" for name, count in found.images.items()}
-    within = "; ".join(metric.label for metric in METRICS if metric.fit == "test")
-    elsewhere = ", ".join(metric.label for metric in METRICS if metric.split != "test")
+    within = "; ".join(row.label for row in found.rows if row.fit == "test")
+    elsewhere = ", ".join(row.label for row in found.rows if row.split != "test")
     lines = [
         f"Every number is about test ({sizes['test']} images), but {elsewhere}, about train ({sizes['train']}).",
         f"Neighbours, means and probes come from train; within test itself: {within}.",
@@ -239,6 +254,8 @@ def _origins(found: Assessment) -> list[str]:
         )
     if found.augmented_probes:
         lines.append("Probe by SGD: on augmented images, as the run augments; learning rate chosen on validation.")
-    if found.images["train"] > PROBE_IMAGES:
-        lines.append(f"Linear probes are fitted on {PROBE_IMAGES:,} training images, as many of each class as can be.")
+    most = min((metric.probe_images for metric in found.metrics if isinstance(metric, Probe)), default=math.inf)
+    if found.images["train"] > most:
+        lines.append(f"Linear probes are fitted on {most:,} training images, as many of each class as can be.")
+    lines += [f"Warning: the metric {name} could not measure. {why}." for name, why in found.problems.items()]
     return [piece for line in lines for piece in textwrap.wrap(line, _WIDTH)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -52,10 +52,21 @@ _METAVARS: dict[Any, str] = {
 }
 
 
-def with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a Typer command an option for every setting; its `settings` keyword argument gets those that were given."""
+def with_settings(
+    command: Callable[..., None], *, section: str | None = None, without: Container[str] = ()
+) -> Callable[..., None]:
+    """Gives a Typer command an option for every setting; its `settings` keyword argument gets those that were given.
+
+    Args:
+        section: the one whose settings are offered; None for all.
+        without: settings that are not.
+    """
     taken = _NOT_FLAGS | set(inspect.signature(command).parameters)  # by the command itself, in its own words
-    offered = {item.name: item for item in all_settings() if item.name not in taken}
+    offered = {
+        item.name: item
+        for item in all_settings()
+        if item.name not in taken and item.name not in without and section in (None, item.section)
+    }
 
     def wrapped(**arguments: Any) -> None:
         given = {name: arguments.pop(name) for name in offered}

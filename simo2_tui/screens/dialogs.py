@@ -81,6 +81,7 @@ HELP: dict[str, Section] = {
     "chart": (
         ("y", "log axis"), ("+ -", "smoothing"), ("← →", "cursor, with shift ten times as far"),
         ("z Z", "zoom in and out"), ("f", "follow the newest step"),
+        ("a", "all values, or the usual ones with arrows for those outside"),
     ),
     "scatter": (
         ("← → ↑ ↓", "pick a point; on the embedding screen also see the images nearest to it"),

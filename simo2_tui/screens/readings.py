@@ -29,7 +29,8 @@ WAITED = 0.1
 UNITS = ("sum", "per pair", "above floor")
 """How the loss is counted: as published; a pair's mean; a pair's mean less the least it can be."""
 
-_LOSS_INKS = (TEXT, 2, 1, 0)
+_LOSS_INKS = (TEXT, 2, 1, 0, 3, 4, 6, 5, 7)
+"""Of the loss and its terms; those of more terms begin again after the loss."""
 
 
 def loss_series(history: History, unit: str, objective: Objective) -> list[Series]:
@@ -38,7 +39,8 @@ def loss_series(history: History, unit: str, objective: Objective) -> list[Serie
     x = steps.column("step")
     terms = objective.terms(start.classes_per_batch, start.samples_per_class) if start else {}
     series = []
-    for name, ink in zip(("total", *history.terms), _LOSS_INKS, strict=False):
+    for place, name in enumerate(("total", *history.terms)):
+        ink = _LOSS_INKS[1 + (place - 1) % (len(_LOSS_INKS) - 1)] if place else _LOSS_INKS[0]
         y = steps.column(name)[: len(x)]
         if unit != "sum" and name in terms:
             floor = terms[name].floor or 0.0
@@ -56,8 +58,8 @@ def accuracy_series(history: History) -> list[Series]:
     told = [event.classifier for event in rows]
     classifier = [Series("clf", x, np.array(told, np.float64) * 100, 3, True, "%")] if None not in told else []
     return [
-        *(classifier if rows else ()),
         Series("kNN", x, column_of(rows, "knn_representation") * 100, 2, True, "%"),
+        *(classifier if rows else ()),
         Series("proj", x, column_of(rows, "knn_projection") * 100, 0, True, "%"),
         Series("raw", x, column_of(rows, "knn_raw_pixels") * 100, MUTED, False, "%"),
         Series("rank", x, column_of(rows, "effective_rank"), 1, True, f"/{rank_limit}", right=True, top=rank_limit),
@@ -78,7 +80,7 @@ def speed_series(history: History) -> list[Series]:
     series = [Series("images/s", x, rate, 0)]
     if len(wait) and float(wait.max()) >= WAITED:
         # Behind the measured one: the gap between the two is what a faster source of images would bring.
-        series.insert(0, Series("without waiting", x, rate / np.maximum(1 - wait, 0.01), MUTED))
+        series.append(Series("without waiting", x, rate / np.maximum(1 - wait, 0.01), MUTED))
     return series
 
 

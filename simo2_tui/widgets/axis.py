@@ -7,6 +7,7 @@ chart each time and cost a slow link a hundred times more than the new dots do.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,35 @@ def round_log_range(low: float, high: float) -> tuple[float, float]:
     bottom = floor + max(step for step in steps if floor + step <= bottom + 1e-9)
     top = ceiling + min(step for step in steps if ceiling + step >= top - 1e-9)
     return (bottom, top) if top - bottom > 0.2 else (bottom - 0.3, top + 0.3)
+
+
+USUAL = 0.02
+"""Share of the values at either end that need not be usual."""
+
+FEWEST = 20
+"""Values from which on some may be unusual."""
+
+
+def usual_range(y: NDArray[np.float64]) -> tuple[float, float]:
+    """The range of the usual of finite values (n,) in the order of steps: all but the ends, and what is newest.
+
+    The newest values are told by their median: a curve that really leaves for elsewhere is followed, a spike is not.
+    """
+    if len(y) < FEWEST:
+        return float(y.min()), float(y.max())
+    ordered, skipped = np.sort(y), int(USUAL * len(y))
+    newest = float(np.sort(y[-5:])[2])
+    return min(float(ordered[skipped]), newest), max(float(ordered[-1 - skipped]), newest)
+
+
+def without_outliers(low: float, high: float, usual: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """The range from `low` to `high`, cut at an end where it would leave less than half of it to the usual values."""
+    inner, outer = min(pair[0] for pair in usual), max(pair[1] for pair in usual)
+    span = max(outer - inner, 0.02 * max(abs(inner), abs(outer)))
+    return (
+        low if low >= inner - span else inner - span / 8,
+        high if high <= outer + span else outer + span / 8,
+    )
 
 
 def ticks(low: float, high: float, most: int) -> NDArray[np.float64]:

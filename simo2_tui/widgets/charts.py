@@ -37,6 +37,7 @@ class CurveChart(CellsView, can_focus=True):
         Binding("z", "zoom(0.5)", "zoom in", show=False),
         Binding("Z", "zoom(2)", "zoom out", show=False),
         Binding("f", "follow", "follow", show=False),
+        Binding("a", "toggle_all", "all values, or the usual ones", show=False),
     ]
 
     def __init__(
@@ -109,6 +110,7 @@ class CurveChart(CellsView, can_focus=True):
         """The settings of the view that are not the usual ones, in words."""
         view = self._view
         words = ["log"] if view.log_y else []
+        words += ["all values"] if view.all_values else []
         words += [f"mean of {view.smooth}"] if view.smooth > 1 else []
         if self._span is not None:
             words.append("zoom" if self._centre is not None else "zoom, following")
@@ -120,6 +122,9 @@ class CurveChart(CellsView, can_focus=True):
 
     def action_toggle_log(self) -> None:
         self._change(log_y=not self._view.log_y)
+
+    def action_toggle_all(self) -> None:
+        self._change(all_values=not self._view.all_values)
 
     def action_smooth(self, by: int) -> None:
         at = SMOOTHING.index(self._view.smooth) + by

@@ -5,7 +5,9 @@
        1      ⠈⠒⠤⠤⣀⣀⣀⣊⣀⣀⣀⣀ 0                  axis of another quantity, where there is one
         0     100      200                     steps; at the top, flags where something happened
 
-A value that is not finite is a mark in the column of its step: it is never dropped.
+A value that is not finite is a mark in the column of its step: it is never dropped. Where a column has many steps, the
+curve is their median over a faint band from the least to the most of them. The first steps of a run, or a single one,
+must not press all others flat: what lies far outside the usual values is an arrow at the edge.
 """
 
 from __future__ import annotations
@@ -19,8 +21,9 @@ from numpy.typing import NDArray
 
 from simo2_tui.widgets import axis
 from simo2_tui.widgets.cells import Cells
+from simo2_tui.widgets.frame import Frame, draw_grid, draw_right_axis, draw_step_axis
 from simo2_tui.widgets.palette import ACCENT, ALERT, FAINT, MUTED, TEXT, UNICODE, Glyphs
-from simo2_tui.widgets.raster import Raster, dot_columns
+from simo2_tui.widgets.raster import Raster, column_medians, dot_columns
 
 GUTTER = 7
 """Columns for the labels of the value axis; constant, or every new label would move the whole chart."""
@@ -30,6 +33,15 @@ RIGHT = 6
 
 RIGHT_FROM = 38
 """Columns from which on the axis at the right has labels as well."""
+
+DENSE = 3
+"""Points a dot column from which on a curve is their median over their band."""
+
+SOME = 1000
+"""Values of a curve by which its usual ones are told."""
+
+NOWHERE = -400.0
+"""The logarithm of what has none, below that of every number."""
 
 MARKS = 8
 """Marks along a curve where there are no colours."""
@@ -69,19 +81,8 @@ class View:
     """The step whose values the legend shows."""
     y_range: tuple[float, float] | None = None
     """A fixed range of values, instead of one around the data."""
-
-
-@dataclass(frozen=True)
-class _Frame:
-    """Where the curves are: `columns` × `rows` cells, the first of them at column `left` of row 1."""
-
-    left: int
-    columns: int
-    rows: int
-
-    def row(self, share: float) -> int:
-        """The row of a value that lies `share` of the way up its axis."""
-        return 1 + round((1 - min(max(share, 0.0), 1.0)) * (self.rows - 1))
+    all_values: bool = False
+    """Whether the range holds every value; else it holds the usual ones, and marks stand for those outside."""
 
 
 @dataclass(frozen=True)
@@ -113,22 +114,30 @@ def _visible(item: Series, view: View) -> tuple[Array, Array]:
 
 
 def value_range(series: Sequence[Series], view: View) -> tuple[float, float]:
-    """The range of the left axis (exponents of ten when `view.log_y`), around the finite values in view."""
+    """The range of the left axis (exponents of ten when `view.log_y`), around the finite values in view.
+
+    Around the usual ones, unless `view.all_values`: see `axis.usual_range`. Points that are marked one by one are few,
+    and all usual.
+    """
     if view.y_range is not None and not view.log_y:
         return view.y_range
-    lows, highs = [], []
+    lows, highs, usual = [], [], []
     for item in series:
         if item.right:
             continue
-        _, y = _visible(item, view)
-        y = y[np.isfinite(y)]
-        y = y[y > 0] if view.log_y else y
+        y = _scalable(_visible(item, view)[1], view)
         if len(y):
-            lows.append(float(y.min()))
-            highs.append(float(y.max()))
+            ends = _scale(np.array([y.min(), y.max()]), view).tolist()
+            lows.append(ends[0])
+            highs.append(ends[1])
+            some = _scale(y[(len(y) - 1) % (1 + len(y) // SOME) :: 1 + len(y) // SOME], view)  # the newest among them
+            usual.append((ends[0], ends[1]) if item.dotted else axis.usual_range(some))
     if not lows:
         return (0.0, 1.0)
-    return (axis.round_log_range if view.log_y else axis.round_range)(min(lows), max(highs))
+    low, high = min(lows), max(highs)
+    if not view.all_values:
+        low, high = axis.without_outliers(low, high, usual)
+    return axis.round_log_range(10.0**low, 10.0**high) if view.log_y else axis.round_range(low, high)
 
 
 def right_range(series: Sequence[Series], view: View) -> tuple[float, float]:
@@ -156,7 +165,7 @@ def render_curves(
     cells = Cells(width, height)
     left = GUTTER if width >= 30 else 0
     right = RIGHT if width >= RIGHT_FROM and any(item.right for item in series) else 0
-    frame = _Frame(left, width - left - right, height - 2)
+    frame = Frame(left, width - left - right, height - 2)
     if frame.columns < 2 or frame.rows < 1:
         _legend(cells, series, view, glyphs)
         return cells
@@ -164,27 +173,22 @@ def render_curves(
         cells.write(1 + frame.rows // 2, max(0, (width - len(empty)) // 2), empty, MUTED)
         return cells
     y_range, y_right = value_range(series, view), right_range(series, view)
-    _grid(cells, frame, view, y_range, glyphs)
+    draw_grid(cells, frame, view.log_y, y_range, glyphs)
     if right:
-        _right_axis(cells, frame, y_right, next(item.ink for item in series if item.right))
-    raster = Raster(frame.columns, frame.rows)
-    x_range = (view.low, view.high)
-    for ink, smooth in ((FAINT, 1), (None, view.smooth)):  # the raw curve stays behind the smoothed one
-        for item in series if ink is None or view.smooth > 1 else ():
-            y = smoothed(item.y, smooth)
-            y = y if item.right else _scale(y, view)
-            raster.line(item.x, y, x_range, y_right if item.right else y_range, item.ink if ink is None else ink)
-    raster.stamp(cells, 1, left, glyphs)
-    for place, item in enumerate(series):
+        draw_right_axis(cells, frame, y_right, next(item.ink for item in series if item.right))
+    _lines(cells, frame, series, view, (y_range, y_right), glyphs)
+    for place, item in reversed(list(enumerate(series))):  # as the lines: the first is the most telling, and on top
         mark = _mark(place, glyphs)
         y_axis = y_right if item.right else y_range
+        _outside(cells, frame, item, view, y_axis, glyphs)
         _points(cells, frame, item, view, y_axis, glyphs, mark)
         if mark and not item.dotted:
             _marks(cells, frame, item, view, y_axis, mark, (place + 1) / (len(series) + 1))
-    _step_axis(cells, frame, view)
+    draw_step_axis(cells, frame, view.low, view.high)
     _flags(cells, frame, flags, view, glyphs)
     if view.cursor is not None and view.low <= view.cursor <= view.high:
-        column = left + int(dot_columns(np.array([view.cursor]), x_range, frame.columns * 2)[0]) // 2
+        at = dot_columns(np.array([view.cursor]), (view.low, view.high), frame.columns * 2)
+        column = left + int(at[0]) // 2
         for row in range(1, 1 + frame.rows):
             if cells.glyphs[row, column] in (ord(" "), ord(glyphs.grid)):
                 cells.write(row, column, glyphs.cursor, ACCENT)
@@ -192,7 +196,51 @@ def render_curves(
     return cells
 
 
-def _flags(cells: Cells, frame: _Frame, flags: Sequence[Flag], view: View, glyphs: Glyphs) -> None:
+def _lines(
+    cells: Cells,
+    frame: Frame,
+    series: Sequence[Series],
+    view: View,
+    ranges: tuple[tuple[float, float], tuple[float, float]],
+    glyphs: Glyphs,
+) -> None:
+    """The curves; behind them, faint, what they are the mean or median of. `ranges` are of left and right axis."""
+    raster = Raster(frame.columns, frame.rows)
+    x_range, columns = (view.low, view.high), frame.columns * 2
+    bold: list[tuple[Series, Array, Array]] = []
+    for item in reversed(series):
+        x, y = item.x, item.y
+        dense = len(_visible(item, view)[0]) > DENSE * columns
+        if view.smooth > 1 or dense:
+            raster.line(x, y if item.right else _scale(y, view), x_range, ranges[item.right], FAINT)
+        if view.smooth > 1:
+            y = smoothed(y, view.smooth)
+        elif dense:
+            x, y = column_medians(x, y, x_range, columns)
+        bold.append((item, x, y))
+    for item, x, y in bold:
+        raster.line(x, y if item.right else _scale(y, view), x_range, ranges[item.right], item.ink)
+    raster.stamp(cells, 1, frame.left, glyphs)
+
+
+def _outside(
+    cells: Cells, frame: Frame, item: Series, view: View, y_range: tuple[float, float], glyphs: Glyphs
+) -> None:
+    """Arrows at the edge for values that lie beyond the axis."""
+    x, y = _visible(item, view)
+    slack = (y_range[1] - y_range[0]) * 1e-9
+    low, high = y_range[0] - slack, y_range[1] + slack
+    if view.log_y and not item.right:
+        low, high = 10.0**low, 10.0**high
+    up, down = ("↑", "↓") if glyphs.braille else ("^", "v")
+    for beyond, row, arrow in ((y > high, 1, up), (y < low, frame.rows, down)):
+        at = x[beyond & np.isfinite(y)] if beyond.any() else x[:0]
+        if len(at):
+            for column in np.unique(dot_columns(at, (view.low, view.high), frame.columns * 2) // 2).tolist():
+                cells.write(row, frame.left + column, arrow, item.ink)
+
+
+def _flags(cells: Cells, frame: Frame, flags: Sequence[Flag], view: View, glyphs: Glyphs) -> None:
     shown = [flag for flag in flags if view.low <= flag.x <= view.high]
     x = np.array([flag.x for flag in shown])
     columns = dot_columns(x, (view.low, view.high), frame.columns * 2) // 2 if shown else ()
@@ -204,45 +252,23 @@ def _flags(cells: Cells, frame: _Frame, flags: Sequence[Flag], view: View, glyph
             cells.write(row, frame.left + int(column), "!" if alarm else mark, flag.ink)
 
 
+def _scalable(y: Array, view: View) -> Array:
+    """The values that have a place on the axis."""
+    y = y[np.isfinite(y)]
+    return y[y > 0] if view.log_y else y
+
+
 def _scale(y: Array, view: View) -> Array:
     if not view.log_y:
         return y
     with np.errstate(divide="ignore", invalid="ignore"):
         # Zero and below have no logarithm: the curve runs off the bottom there, and a NaN stays a NaN.
-        return np.where(y > 0, np.log10(y), np.where(np.isnan(y), np.nan, -300.0))
-
-
-def _places(values: Array, y_range: tuple[float, float], frame: _Frame) -> dict[int, float]:
-    """Row and value of each label: both ends of the axis first, then the ticks that do not crowd them."""
-    low, high = y_range
-    placed: dict[int, float] = {}
-    for value in (high, low, *values.tolist()):
-        row = frame.row((value - low) / (high - low))
-        if all(abs(row - other) > 1 for other in placed):
-            placed[row] = value
-    return placed
-
-
-def _grid(cells: Cells, frame: _Frame, view: View, y_range: tuple[float, float], glyphs: Glyphs) -> None:
-    most = max(2, frame.rows // 3)
-    placed = _places((axis.log_ticks if view.log_y else axis.ticks)(*y_range, most), y_range, frame)
-    values = np.array([placed[row] for row in sorted(placed)])
-    labels = [axis.short(10.0**value) for value in values.tolist()] if view.log_y else axis.tick_labels(values)
-    for row, label in zip(sorted(placed), labels, strict=True):
-        cells.write(row, frame.left, glyphs.grid * frame.columns, FAINT)
-        if frame.left:
-            cells.write(row, 0, f"{label:>{frame.left - 1}}", MUTED)
-
-
-def _right_axis(cells: Cells, frame: _Frame, y_range: tuple[float, float], ink: int) -> None:
-    placed = _places(axis.ticks(*y_range, max(1, frame.rows // 5)), y_range, frame)
-    for row, value in placed.items():
-        cells.write(row, frame.left + frame.columns + 1, axis.short(value), ink)
+        return np.where(y > 0, np.log10(y), np.where(np.isnan(y), np.nan, NOWHERE))
 
 
 def _points(
     cells: Cells,
-    frame: _Frame,
+    frame: Frame,
     item: Series,
     view: View,
     y_range: tuple[float, float],
@@ -270,7 +296,7 @@ def _mark(place: int, glyphs: Glyphs) -> str:
 
 def _marks(
     cells: Cells,
-    frame: _Frame,
+    frame: Frame,
     item: Series,
     view: View,
     y_range: tuple[float, float],
@@ -285,18 +311,6 @@ def _marks(
         if math.isfinite(level):
             share = (level - y_range[0]) / (y_range[1] - y_range[0])
             cells.write(frame.row(share), frame.left + column, mark, item.ink)
-
-
-def _step_axis(cells: Cells, frame: _Frame, view: View) -> None:
-    values = axis.ticks(view.low, view.high, max(1, frame.columns // 10))
-    taken = -1
-    for value in values.tolist():
-        label = axis.short(value) if view.high >= 1e5 and value >= 1e4 else f"{value:.0f}"
-        share = (value - view.low) / max(view.high - view.low, 1e-300)
-        start = frame.left + round(share * (frame.columns - 1)) - len(label) // 2
-        start = min(max(start, frame.left), cells.width - len(label))
-        if start > taken:
-            taken = cells.write(cells.height - 1, start, label, MUTED)
 
 
 def value_at(item: Series, x: float | None, smooth: int = 1) -> float | None:
@@ -325,7 +339,9 @@ def _legend(cells: Cells, series: Sequence[Series], view: View, glyphs: Glyphs) 
     full = wide <= cells.width
     for place, (item, value, text) in enumerate(zip(series, values, texts, strict=True)):
         mark = _mark(place, glyphs)
-        if column and column + len(item.name) + len(text) + 1 > cells.width:
+        more = "" if full or place + 1 == len(series) else f" +{len(series) - place - 1}"
+        if column and column + len(mark) + len(item.name) + len(text) + 1 + len(more) > cells.width:
+            cells.write(0, column, f"+{len(series) - place}", MUTED)  # never fewer without a word
             break
         if full:
             column = cells.write(0, column, (mark or glyphs.line) + " ", item.ink)

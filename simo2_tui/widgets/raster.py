@@ -60,9 +60,9 @@ class Raster:
         row = np.arange(rows)[:, None]
         on = np.zeros((rows, columns), bool)
         on[:, drawn] = (row >= top) & (row <= bottom)
-        height, width = self.bits.shape
-        blocks = on.reshape(height, 4, width, 2) * _BIT[None, :, None, :]
-        bits = blocks.sum(axis=(1, 3), dtype=np.uint8)
+        bits = np.zeros_like(self.bits)
+        for dot_row, dot_column in np.ndindex(4, 2):  # a third of the time of a sum over both axes of a cell
+            bits |= on[dot_row::4, dot_column::2] * _BIT[dot_row, dot_column]
         self.bits |= bits
         self.ink[bits > 0] = ink
 
@@ -134,6 +134,33 @@ def column_extents(
     np.fmax.at(high, at[inside], largest[inside])
     _join(low, high, at, y[start], y[end], part[start])
     return low, high
+
+
+SAMPLED = 15
+"""Values of a column whose median stands for that of all of them."""
+
+
+def column_medians(x: Numbers, y: Numbers, x_range: tuple[float, float], columns: int) -> tuple[Numbers, Numbers]:
+    """About the median of a curve in each dot column that has finite values, and where it lies: both (m,).
+
+    Of many values some, evenly spread, are looked at: a hundred thousand steps cost what a thousand do.
+    """
+    first, last = np.searchsorted(x, x_range[0], "left"), np.searchsorted(x, x_range[1], "right")
+    x, y = x[first:last], y[first:last]
+    if not len(x):
+        return x, y
+    # The first value of each column is found, not looked for among all: `dot_columns` rounds to the nearest.
+    edges = x_range[0] + (np.arange(1, columns) - 0.5) * (x_range[1] - x_range[0]) / max(1, columns - 1)
+    start = np.unique(np.concatenate(([0], np.searchsorted(x, edges, "left"))))
+    start = start[start < len(x)]
+    size = np.diff(np.concatenate((start, [len(x)])))
+    picked = start[:, None] + np.arange(SAMPLED) * size[:, None] // SAMPLED
+    values = y[picked]
+    finite = np.isfinite(values)
+    count = finite.sum(axis=1)
+    ordered = np.sort(np.where(finite, values, np.inf), axis=1)
+    medians = ordered[np.arange(len(start)), np.maximum(0, (count - 1) // 2)]
+    return x[start + size // 2][count > 0], medians[count > 0]
 
 
 def _join(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from simo2_core.config import Config, DataConfig
-from simo2_core.data.dataset import Skipped
+from simo2_core.data.dataset import FEW_CLASSES, Note, Skipped
 from simo2_core.data.facts import DatasetFacts
 from simo2_core.data.load import load_dataset
 from simo2_core.data.placement import Machine, Placement, choose_placement, disk_free, human_bytes, look_at_machine
@@ -55,6 +55,21 @@ def test_files_left_out_are_counted_and_named() -> None:
     assert "5 files" in first.message
     assert "cat/2.jpg (the file is empty); and 2 more" in first.message
     assert "bird" in second.message
+
+
+def test_what_the_data_says_of_itself_is_a_warning() -> None:
+    facts = dataclasses.replace(FACTS, notes=(Note("unused", "not used: 3 images in extra/.", "Use it."),))
+    (finding,) = (f for f in preflight(Config(), facts, ROOMY) if f.severity == "warning")
+    assert (finding.code, finding.message, finding.cure) == ("unused", "not used: 3 images in extra/.", "Use it.")
+
+
+def test_one_class_is_an_error_in_the_words_of_the_source_and_none_without_labels() -> None:
+    heap = dataclasses.replace(FACTS, classes=1, notes=(Note(FEW_CLASSES, "flat has no class.", "--labels none."),))
+    (finding,) = (f for f in preflight(Config(), heap, ROOMY) if f.severity == "error")
+    assert (finding.code, finding.message) == (FEW_CLASSES, "flat has no class.")
+    found = codes(Config().replace({"labels": "none", "crop": 0.2}), heap)
+    assert "error" not in found.values()
+    assert found["one-class"] == "warning"
 
 
 def test_a_single_class_is_an_error() -> None:

@@ -73,6 +73,23 @@ def test_a_folder_is_counted(tmp_path):
     assert any("the smallest 2" in text for severity, text in rows if severity == "warning")
 
 
+def test_what_of_a_folder_is_not_used_is_minded(tmp_path):
+    for place, count in (("train/Cat", 4), ("train/cat", 4), ("test", 3), ("extra/cat", 2)):
+        (tmp_path / place).mkdir(parents=True)
+        for index in range(count):
+            (tmp_path / place / f"{index}.png").write_bytes(b"")
+    minded = [text for severity, text in told("digits", dataset=str(tmp_path)) if severity == "warning"]
+    assert any("not used: 2 images in extra/; 3 images without labels in test/." in text for text in minded)
+    assert any("'Cat' and 'cat'" in text for text in minded)
+
+
+def test_a_folder_that_cannot_be_trained_on_says_why(tmp_path):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "train.parquet").write_bytes(b"")
+    rows = told("digits", dataset=str(tmp_path / "set"))
+    assert any("1 Parquet files" in text for severity, text in rows if severity == "error")
+
+
 def test_no_gpu_is_minded_where_it_matters(monkeypatch):
     monkeypatch.setattr(readiness, "gpu", lambda: False)
     assert any("no GPU" in text for text in warnings("cifar10"))

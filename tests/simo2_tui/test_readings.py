@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from simo2_core.presets import PRESETS
 from simo2_tui.screens import readings
 from simo2_tui.session.device import Sample
 from simo2_tui.session.follow import FollowSession
+from simo2_tui.session.history import History
 from simo2_tui.session.live import LiveSession
 from simo2_tui.widgets.curve import View, render_curves
 from simo2_tui.widgets.palette import ACCENT, ALERT, ASCII, TEXT, UNICODE
@@ -91,7 +94,7 @@ def test_compiling_and_waiting_are_marked_on_the_throughput(session):
     assert [item.name for item in readings.speed_series(history)] == ["images/s"]
     history.add(Compiled(step=280, seconds=3.0))
     history.add(waited(281, 0.5))
-    without, measured = readings.speed_series(history)
+    measured, without = readings.speed_series(history)
     assert without.name == "without waiting"
     assert without.y[-1] == 2 * measured.y[-1]
     marks = readings.speed_flags(history)
@@ -117,3 +120,22 @@ def test_the_device_panel_has_a_row_for_what_is_known():
     (only,) = readings.device_rows(Sample(resident=10**9), 44, UNICODE)
     assert "memory" in words(only)
     assert "nobody" in words(readings.device_rows(None, 44, UNICODE)[0])
+
+
+def test_an_objective_with_six_terms_has_six_curves_beside_its_loss(session):
+    history = History()
+    history.add(session.history.starts[0])
+    terms = {name: (float(place), float(place)) for place, name in enumerate("abcdef")}
+    history.add(replace(waited(1, 0.0), total=(1.0, 1.0), terms=terms, grad_norm=(1.0, 1.0), learning_rate=(1.0, 1.0)))
+    curves = readings.loss_series(history, "above floor", session.config.objective)
+    assert [item.name for item in curves] == ["total", *"abcdef"]
+    assert [item.y.tolist() for item in curves[1:]] == [[float(place)] * 2 for place in range(6)]
+    assert len({item.ink for item in curves}) == 7
+    cells = render_curves(curves, View(high=2), 160, 20)
+    assert all(f" {name} " in cells.row_text(0) for name in "abcdef")
+
+
+def test_the_number_that_matters_is_drawn_on_top(session):
+    assert readings.accuracy_series(session.history)[0].name == "kNN"
+    assert readings.loss_series(session.history, "sum", session.config.objective)[0].name == "total"
+    assert readings.gradient_series(session.history)[0].name == "gradient norm"

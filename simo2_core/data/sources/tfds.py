@@ -85,8 +85,8 @@ class TfdsSource(Source):
 
     def shared(self, first: str, second: str) -> int:
         """How many records two splits, or expressions of splits, have in common."""
-        if first in self.splits and second in self.splits:
-            return self.prepared.splits[first] if first == second else 0
+        if first.isidentifier() and second.isidentifier():  # whether there are such is said when they are opened
+            return self.prepared.splits.get(first, 0) if first == second else 0
         info = self._info()
         return shared_records(self._shards(info, first), self._shards(info, second))
 

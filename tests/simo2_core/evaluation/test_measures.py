@@ -1,6 +1,7 @@
 """That each row of the table is the measure it says, on the part it says: against scikit-learn or its definition."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +15,8 @@ from sklearn.preprocessing import StandardScaler, normalize
 from simo2_core.analysis import geometry, neural_collapse
 from simo2_core.analysis.clusters import matched_accuracy
 from simo2_core.analysis.few_shot import episodes, k_shot
-from simo2_core.evaluation import measures
-from simo2_core.evaluation.measures import METRICS, Worth, measure
+from simo2_core.evaluation.measures import Worth, measure, rows_of
+from simo2_core.metrics.geometry import Geometry
 
 PIXELS, LABELS = load_digits(return_X_y=True)
 PIXELS, LABELS = PIXELS[:700].astype(np.float32), LABELS[:700].astype(np.int32)
@@ -41,9 +42,13 @@ def test_neighbours(found: Worth, k: int) -> None:
 
 def test_the_probe_is_fitted_on_train_chosen_on_validation_and_scored_on_test(found: Worth) -> None:
     scaler = StandardScaler().fit(X["train"])
-    model = LogisticRegression(C=found.probe_C, max_iter=10_000).fit(scaler.transform(X["train"]), Y["train"])
+    model = LogisticRegression(C=found.details["probe"]["C"], max_iter=10_000).fit(
+        scaler.transform(X["train"]), Y["train"]
+    )
     assert value(found, "linear_probe") == pytest.approx(model.score(scaler.transform(X["test"]), Y["test"]), abs=1e-6)
-    assert found.probe_validation == pytest.approx(model.score(scaler.transform(X["validation"]), Y["validation"]))
+    assert found.details["probe"]["validation"] == pytest.approx(
+        model.score(scaler.transform(X["validation"]), Y["validation"])
+    )
     means = np.stack([scaler.transform(X["train"])[Y["train"] == c].mean(axis=0) for c in range(10)])
     weights, centred = model.coef_ - model.coef_.mean(axis=0), means - means.mean(axis=0)
     apart = weights / np.linalg.norm(weights) - centred / np.linalg.norm(centred)
@@ -100,14 +105,14 @@ def test_geometry_is_of_test(found: Worth) -> None:
 
 
 def test_every_row_of_the_table_is_measured_in_its_order(found: Worth) -> None:
-    assert list(found.scores) == [metric.key for metric in METRICS if not metric.asked]
+    assert list(found.scores) == [row.key for row in rows_of()]
     drawn = {key for key, score in found.scores.items() if not math.isnan(score.interval)}
     assert drawn == {"shot_1", "shot_5", "shot_10", "way_5_shot_1", "way_5_shot_5"}
 
 
 def test_more_classes_than_dimensions_have_a_floor() -> None:
     three = X["test"][:, 20:23]
-    found = measures._geometry(three, Y["test"], 10)
+    found: Any = Geometry().measure({"test": three}, {"test": Y["test"]}, 10, lambda _: None)
     assert found["welch_floor"] == pytest.approx((10 - 3) / (3 * 9), abs=1e-6)
     means = normalize(geometry.class_means(three, Y["test"], 10))
     squared = ((means @ means.T)[np.triu_indices(10, 1)] ** 2).mean()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from simo2_core.data import upkeep
@@ -253,3 +254,25 @@ def test_the_package_asks_for_neither_tensorflow_nor_torch() -> None:
     names = {line.split(">")[0].split("=")[0].split("[")[0] for line in project["dependencies"]}
     assert not names & {"tensorflow", "tensorflow-cpu", "tf-nightly", "torch", "torchvision"}
     assert "importlib_resources" in names
+
+
+def test_prepare_and_info_say_what_is_not_used_and_prepare_takes_the_cure(tmp_path: Path, folder: Path) -> None:
+    (folder / "cat" / "IMG_1.HEIC").write_bytes(b"x")
+    drawing = Image.new("RGBA", (16, 16), (255, 255, 255, 0))
+    drawing.putpixel((3, 4), (255, 255, 255, 255))
+    (folder / "cat" / "drawing.png").write_bytes(encoded(drawing))
+    for text in (run("info", str(folder)), run("prepare", str(folder))):
+        assert "not used: 1 files (1 ending in .heic; such as cat/IMG_1.HEIC)." in text
+    (made,) = rows("prepare", str(folder))
+    assert [note["code"] for note in made["notes"]] == ["unused", "constant", "equal-images"][: len(made["notes"])]
+    assert "--background black" in made["notes"][1]["cure"]
+    (cured,) = rows("prepare", str(folder), "--background", "black")
+    assert "constant" not in [note["code"] for note in cured["notes"]]
+
+
+def test_prepare_takes_a_heap_and_what_it_is_to_be_trained_with(tmp_path: Path) -> None:
+    (tmp_path / "heap").mkdir()
+    for index in range(10):
+        (tmp_path / "heap" / f"{index}.png").write_bytes(encoded(picture(index)))
+    (made,) = rows("prepare", str(tmp_path / "heap"), "--labels", "none", "--test-fraction", "0.3")
+    assert (made["classes"], made["test"]) == (1, 3)

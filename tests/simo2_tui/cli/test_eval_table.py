@@ -6,20 +6,21 @@ import numpy as np
 from simo2_core.analysis.classification import classification
 from simo2_core.analysis.few_shot import Estimate
 from simo2_core.evaluation.assess import Labels
-from simo2_core.evaluation.measures import METRICS
-from simo2_tui.cli.eval import _HEADS, _origins, _per_class, _table
+from simo2_core.evaluation.measures import own_metrics, rows_of
+from simo2_core.metrics.metric import Row
+from simo2_tui.cli.eval import _HEADS, _fitting, _origins, _per_class, _table
 
 
 def test_columns_never_touch_whatever_the_numbers() -> None:
     for value, interval in ((-0.03, 0.07), (28.98, 0.25), (1.0, 0.1), (0.5, float("nan")), (1e24, float("nan"))):
-        scores = {metric.key: Estimate(value, interval) for metric in METRICS if value <= 1 or not metric.share}
-        lines = _table(dict.fromkeys(_HEADS, scores))
+        rows = [*rows_of(augmented=True), Row("mine", "a label of a stranger that is long", "a heading")]
+        scores = {row.key: Estimate(value, interval) for row in rows if value <= 1 or not row.share}
+        lines = _table(rows, dict.fromkeys(_HEADS, scores))
         assert max(map(len, lines)) <= 80
-        for metric in (m for m in METRICS if not m.asked or m.key in scores):
-            cells = next(line for line in lines if line.startswith(f" {metric.label} "))[
-                len(metric.label) + 1 :
-            ].split()
-            assert len(cells) == len(_HEADS), metric.label
+        for row in rows:
+            label = _fitting(row.label)
+            cells = next(line for line in lines if line.startswith(f" {label} "))[len(label) + 1 :].split()
+            assert len(cells) == len(_HEADS), label
             assert len(set(cells)) == 1
 
 
@@ -27,6 +28,7 @@ def assessed(labels: Labels) -> Any:
     found = classification(np.array([0, 1, 1]), np.array([0, 1, 0]), classes=3)
     return SimpleNamespace(
         classes=found, class_names=["a", "b", "c"], untested=["c"], labels=labels, augmented_probes={},
+        rows=rows_of(), metrics=own_metrics(), problems={"mine.py:X": "ZeroDivisionError: no"},
         images={"train": labels.used, "validation": 9, "test": 3},
     )  # fmt: skip
 
@@ -46,3 +48,4 @@ def test_which_labels_count_is_said_where_training_was_given_few() -> None:
     assert "Labels: the 129 of 1,295 that training was given; --all-labels takes all of them." in few
     assert "Labels: all 1,295 of train. Training was given 129 of them, which are the default here." in every
     assert "Labels:" not in usual
+    assert "Warning: the metric mine.py:X could not measure. ZeroDivisionError: no." in usual

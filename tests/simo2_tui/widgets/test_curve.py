@@ -8,7 +8,8 @@ from rich.cells import cell_len
 from rich.style import Style
 
 from simo2_tui.widgets.curve import Flag, Series, View, render_curves, smoothed, value_at, value_range
-from simo2_tui.widgets.palette import ALERT, ASCII, UNICODE, colours
+from simo2_tui.widgets.palette import ALERT, ASCII, FAINT, UNICODE, colours
+from simo2_tui.widgets.raster import column_medians
 
 TABLE = colours(dark=True)
 PLAIN = replace(UNICODE, colour=False)
@@ -142,3 +143,105 @@ def test_without_colours_a_warning_is_told_from_a_checkpoint():
 
 def test_an_empty_chart_says_so():
     assert "no steps yet" in render_curves([], View(), 60, 10).text()
+
+
+def levels(y, **options):
+    """The value axis that values get, as a user reads it."""
+    return value_range([series(np.asarray(y, float))], View(high=len(y), **options))
+
+
+def test_one_spike_does_not_press_the_others_flat_and_is_marked():
+    y = np.sin(np.arange(400) / 20)
+    y[200] = 1e6
+    low, high = levels(y)
+    assert (low, high) == pytest.approx((-1.5, 1.5), abs=0.6)
+    cells = render_curves([series(y)], View(high=400), 80, 20)
+    [column] = [at for at, char in enumerate(cells.row_text(1)) if char == "↑"]
+    assert abs((column - 7) / 73 - 0.5) < 0.03
+    assert levels(y, all_values=True)[1] >= 1e6
+    assert "↑" not in render_curves([series(y)], View(high=400, all_values=True), 80, 20).text()
+
+
+@pytest.mark.parametrize("log_y", [False, True])
+def test_the_first_steps_do_not_press_those_that_follow_flat(log_y):
+    rng = np.random.default_rng(0)
+    y = 1 + 0.05 * rng.random(10_000)
+    y[:30] = np.geomspace(1e5, 1, 30)
+    _, high = levels(y, log_y=log_y)
+    assert high < (0.5 if log_y else 2)
+    cells = render_curves([series(y)], View(high=10_000, log_y=log_y), 80, 20)
+    assert cells.row_text(1)[7] == "↑"
+    assert cells.row_text(1).count("↑") == 1
+
+
+def test_a_dip_is_marked_at_the_bottom_also_in_ascii():
+    y = np.full(400, 5.0) + np.arange(400) % 2 / 10
+    y[100] = -1e4
+    for glyphs, arrow in ((UNICODE, "↓"), (ASCII, "v")):
+        cells = render_curves([series(y)], View(high=400), 80, 20, glyphs=glyphs)
+        assert arrow in cells.row_text(18)
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        np.linspace(3000, 800, 400),  # a usual course
+        800 + 2200 * np.exp(-np.arange(400) / 60),
+        np.r_[np.full(390, 1.0), np.linspace(1, 50, 10)],  # it really leaves: the newest are followed
+        np.random.default_rng(1).normal(size=400),
+        np.r_[1e6, np.ones(10)],  # few values: who knows what is usual
+    ],
+)
+def test_what_is_usual_has_its_place_on_the_axis(y):
+    low, high = levels(y)
+    assert low <= y.min()
+    assert high >= np.median(y[-5:])
+    assert high >= y.max() or (len(y) == 400 and y.max() == 50)
+
+
+def test_evaluations_are_few_and_all_have_a_place():
+    y = np.r_[0.1, np.full(60, 0.99)]
+    item = series(y, dotted=True)
+    assert value_range([item], View(high=61))[0] <= 0.1
+
+
+def test_a_dense_curve_is_its_median_over_a_faint_band():
+    rng = np.random.default_rng(0)
+    y = np.where(rng.random(20_000) < 0.1, 9.0, 1.0)  # the median is 1
+    cells = render_curves([series(y)], View(high=20_000, y_range=(0, 10)), 80, 22)
+    bright = (cells.ink[1:-1, 7:] == 0).any(axis=1)
+    faint = (cells.ink[1:-1, 7:] == FAINT).any(axis=1)
+    assert np.flatnonzero(bright).tolist() == [17], "one row, that of the median"
+    assert np.flatnonzero(faint)[[0, -1]].tolist() == [0, 19]
+    few = render_curves([series(y[:60])], View(high=60, y_range=(0, 10)), 80, 22)
+    assert (few.ink[2:-2, 8:] == 0).any(axis=1).sum() > 10, "few points are drawn as they are"
+
+
+def test_a_median_of_values_that_are_not_finite_is_that_of_the_others():
+    y = np.tile([1.0, np.nan, 3.0, np.inf, 1.0], 200)
+    x, medians = column_medians(np.arange(1.0, 1001), y, (0, 1000), 20)
+    assert len(x) == 20
+    assert set(medians) <= {1.0, 3.0}
+    assert len(column_medians(np.arange(1.0, 1001), np.full(1000, np.nan), (0, 1000), 20)[0]) == 0
+
+
+def test_the_first_curve_is_on_top():
+    flat = np.full(50, 5.0)
+    cells = render_curves([series(flat, "first"), replace(series(flat, "second"), ink=3)], View(high=50), 80, 12)
+    drawn = cells.ink[1:-1, 7:]
+    assert (drawn == 0).sum() > 60
+    assert not (drawn == 3).any()
+    points = render_curves(
+        [series(flat[:5], "first", dotted=True), replace(series(flat[:5], "second", dotted=True), ink=3)],
+        View(high=5), 80, 12,
+    )  # fmt: skip
+    assert not (points.ink[1:-1, 7:] == 3).any()
+
+
+def test_a_legend_without_room_says_how_many_curves_it_leaves_out():
+    items = [series(np.ones(5), f"quantity{i}") for i in range(7)]
+    for width in (40, 60, 79):
+        head = render_curves(items, View(high=5), width, 12).row_text(0).rstrip()
+        shown = head.count("quantity")
+        assert head.endswith(f"+{7 - shown}"), head
+    assert "+" not in render_curves(items, View(high=5), 200, 12).row_text(0)
