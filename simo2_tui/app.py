@@ -19,6 +19,7 @@ from simo2_core.commands import Asker, Command
 from simo2_core.config import Config
 from simo2_core.errors import INTERRUPTED, DivergedError, Simo2Error
 from simo2_core.run.directory import RunDirectory
+from simo2_core.run.owner import Presence
 from simo2_core.run.state import State
 from simo2_core.run.summary import summarise
 from simo2_core.track.service import Service
@@ -240,6 +241,8 @@ class Console(App[int]):
             self.notify("A run is training in this console already.", severity="warning")
             return
         if run.owned():
+            if run.owner().presence == Presence.ELSEWHERE:
+                self.notify(f"{run.owner()} may be training it. From a shell: simo2 resume {run.name}.", timeout=8)
             self.follow(run)
             return
         summary = summarise(run)

@@ -126,6 +126,16 @@ def save_snapshot(
     return EmbeddingSnapshot(step=step, path=str(path.relative_to(run.path)), images=len(labels))
 
 
+def result_alarms(event: Evaluated) -> list[WarningRaised]:
+    """What the result of a run warns of: an encoder whose neighbours are worse than those of raw pixels."""
+    reached, raw = event.knn_representation, event.knn_raw_pixels
+    if reached >= raw:
+        return []
+    message = f"{event.split} kNN is {reached:.2%}, below the {raw:.2%} of raw pixels: the encoder is worse than none."
+    cure = "Train longer (--steps), lower --learning-rate, or look in the curves for a collapse."
+    return [WarningRaised(step=event.step, code="below_raw_pixels", message=message, cure=cure)]
+
+
 def alarms(event: Evaluated, already: set[str], objective: Objective) -> list[WarningRaised]:
     """What an evaluation warns of, each code once a run: `already` remembers.
 

@@ -70,6 +70,11 @@ class Owner:
         """Whether somebody trains the run, or may do so where it cannot be seen."""
         return self.presence in (Presence.HERE, Presence.ELSEWHERE)
 
+    @property
+    def stopped(self) -> bool:
+        """Whether it is on this machine and stopped by a signal (Ctrl+Z, `kill -STOP`): alive, and doing nothing."""
+        return self.presence == Presence.HERE and self.pid is not None and _field(self.pid, 0) in (b"T", b"t")
+
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}" if self.pid is not None else "nobody"
 
@@ -144,12 +149,19 @@ def _space() -> str:
 
 def _started(pid: int) -> int | None:
     """When a process began, in ticks since the machine did; None when there is none, or it is only waited for."""
+    if _field(pid, 0) in (b"Z", b"X"):
+        return None
+    ticks = _field(pid, 19)
+    return int(ticks) if ticks.isdigit() else None
+
+
+def _field(pid: int, place: int) -> bytes:
+    """What the system says of a process: 0 its state, 19 when it began; empty where there is no such process."""
     try:
         # The name of the program, in parentheses, may hold blanks: what counts follows the last parenthesis.
-        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-        return None if fields[0] in (b"Z", b"X") else int(fields[19])
-    except (OSError, IndexError, ValueError):
-        return None
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[place]
+    except (OSError, IndexError):
+        return b""
 
 
 def _clock_of(ticks: int) -> float:

@@ -6,16 +6,26 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from simo2_core.commands import Command
-from simo2_core.events import Compiled, ControlApplied, Event, RolledBack, RunFinished, RunStarted, StepsLogged
+from simo2_core.events import (
+    Compiled,
+    ControlApplied,
+    Evaluated,
+    Event,
+    RolledBack,
+    RunFinished,
+    RunStarted,
+    StepsLogged,
+)
+from simo2_core.run.owner import Owner
 
 
 class State(StrEnum):
     """What a run is doing, or how it ended.
 
     A process owns it: `preparing` (data, before the first word of the start), `compiling`, `training`, `paused`,
-    `stopping`. It ended by itself: `completed`, `stopped`, `interrupted`, `diverged`, `failed`. Nobody owns it and
-    it did not end: `dead`, or `empty` where it never began. Its settings cannot be read: `damaged`. A screen that
-    has not read the log yet says `reading`.
+    `stopping`; `silent` where it says nothing for longer than it should take. It ended by itself: `completed`,
+    `stopped`, `interrupted`, `diverged`, `failed`. Nobody owns it and it did not end: `dead`, or `empty` where it never
+    began. Its settings cannot be read: `damaged`. A screen that has not read the log yet says `reading`.
     """
 
     PREPARING = "preparing"
@@ -23,6 +33,7 @@ class State(StrEnum):
     TRAINING = "training"
     PAUSED = "paused"
     STOPPING = "stopping"
+    SILENT = "silent"
     COMPLETED = "completed"
     STOPPED = "stopped"
     INTERRUPTED = "interrupted"
@@ -46,10 +57,13 @@ class State(StrEnum):
     @property
     def bad(self) -> bool:
         """Whether somebody should look at it."""
-        return self in (State.DIVERGED, State.FAILED, State.DEAD, State.DAMAGED)
+        return self in (State.DIVERGED, State.FAILED, State.DEAD, State.DAMAGED, State.SILENT)
 
 
-_RUNNING = (State.PREPARING, State.COMPILING, State.TRAINING, State.PAUSED, State.STOPPING)
+_RUNNING = (State.PREPARING, State.COMPILING, State.TRAINING, State.PAUSED, State.STOPPING, State.SILENT)
+
+PATIENCE = 30.0
+"""Seconds for which a run that trains may say nothing, beside ten times what a call takes and thrice an evaluation."""
 
 
 @dataclass
@@ -66,8 +80,24 @@ class Course:
     finished_at: float = 0.0
     """When, in seconds since 1970."""
 
+    said_at: float = 0.0
+    """When it last said something, in seconds since 1970."""
+    call_seconds: float = 0.0
+    """What its newest call took, and
+    evaluation_seconds: its longest look at validation."""
+    evaluation_seconds: float = 0.0
+
+    def heard(self, event: Event) -> None:
+        """Takes how long things last, and when something was said last, from an event in any order."""
+        self.said_at = max(self.said_at, event.time)
+        if isinstance(event, StepsLogged) and event.steps_per_second > 0:
+            self.call_seconds = len(event.total) / event.steps_per_second
+        elif isinstance(event, Evaluated):
+            self.evaluation_seconds = max(self.evaluation_seconds, event.seconds)
+
     def add(self, event: Event) -> None:
         """Takes one more event; those that say nothing of the state are passed over."""
+        self.heard(event)
         match event:
             case RunStarted():
                 # what an earlier start was told is over
@@ -81,6 +111,22 @@ class Course:
             case RunFinished():
                 self.finished = State(event.reason)
                 self.finished_at = event.time
+
+    def silent_for(self, owner: Owner, now: float) -> float | None:
+        """For how many seconds it has said nothing, where that is longer than it should be.
+
+        A process that was stopped by a signal says nothing whatever it does; of one that prepares or compiles nobody
+        knows how long that takes, and one that is paused has nothing to say.
+
+        Args:
+            now: seconds since 1970.
+        """
+        if not owner.may_live:
+            return None
+        quiet = max(0.0, now - max(self.said_at, owner.since))
+        patience = PATIENCE + 10 * self.call_seconds + 3 * self.evaluation_seconds
+        late = self.state(owner.since) is State.TRAINING and quiet > patience
+        return quiet if owner.stopped or late else None
 
     def state(self, owned_since: float | None) -> State:
         """The state of a run whose settings can be read.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from dataclasses import dataclass, field
 
 from simo2_core.config import Config
@@ -20,6 +21,7 @@ from simo2_core.events import (
 )
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.event_file import Damage, LineReader
+from simo2_core.run.owner import Owner, Presence
 from simo2_core.run.state import Course, State
 
 _TOLD = tuple(
@@ -51,6 +53,10 @@ class RunSummary:
     """When it last said something, in seconds since 1970."""
     course: Course = field(default_factory=Course)
     """What its log says of its state, whoever owns it and whether or not its settings can be read."""
+    owner: Owner = field(default_factory=lambda: Owner(Presence.NOWHERE))
+    """Who trains it."""
+    silent_for: float | None = None
+    """Seconds for which whoever trains it has said nothing, where that is longer than it should be."""
 
     @property
     def best_knn(self) -> float | None:
@@ -89,8 +95,11 @@ class SummaryReader:
             self._read_log()
         self._read_settings()
         summary = self._summary
-        owned_since = self._run.owned_since()
-        state = summary.course.state(owned_since)
+        owner = self._run.owner()
+        state = summary.course.state(owner.since if owner.may_live else None)
+        summary.owner = owner
+        summary.silent_for = summary.course.silent_for(owner, time.time()) if state.running else None
+        state = State.SILENT if summary.silent_for is not None else state
         summary.state = State.DAMAGED if self._damaged and not state.running else state
         return summary
 
@@ -112,6 +121,7 @@ class SummaryReader:
         if isinstance(event, StepsLogged):  # the last of many: it says nothing of the state that others do not
             summary.step = max(summary.step, event.last_step)
             summary.loss = event.total[-1] if event.total else None
+            summary.course.heard(event)
             return
         summary.course.add(event)
         if isinstance(event, RunStarted):

@@ -27,6 +27,7 @@ from simo2_core.evaluation.evaluate import (
     evaluate,
     looked_at,
     raw_pixels_knn,
+    result_alarms,
     save_snapshot,
 )
 from simo2_core.evaluation.thumbnails import save_thumbnails
@@ -206,6 +207,7 @@ class Training:
             self.seconds["evaluate"] += time.monotonic() - start
         yield evaluation.event
         if split != "validation":
+            yield from result_alarms(evaluation.event)
             return
         self._evaluated = evaluation
         try:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from simo2_core.data.placement import human_bytes
 from simo2_core.data.progress import Progress
 from simo2_core.objectives.objective import Objective
+from simo2_core.run.owner import Presence
 from simo2_core.run.state import State
 from simo2_tui.session.base import Session, state_of
 from simo2_tui.session.device import Sample
@@ -144,7 +145,10 @@ def status_spans(session: Session, width: int, glyphs: Glyphs, *, link: str = ""
     lamp = "●" if glyphs.braille else "*"
     mode = "" if session.owned_here else " (replay)" if not session.alive else " (attached)"
     mode = " (read-only)" if session.read_only and session.alive else mode
-    spans: list[Span] = [(f"{lamp} {state}{mode}", TONE[state])]
+    quiet = f" for {ago(session.silent_for)}" if state is State.SILENT else ""
+    owner = session.owner
+    where = f" on {owner.host}" if owner is not None and owner.presence == Presence.ELSEWHERE and state.running else ""
+    spans: list[Span] = [(f"{lamp} {state}{quiet}{where}{mode}", TONE[state])]
     if total:
         spans.append((f"  {step:,}/{total:,} ", TEXT))
         spans += bar(step / total, max(6, min(24, width // 8)), glyphs)
@@ -211,15 +215,17 @@ def value_spans(session: Session, width: int, glyphs: Glyphs) -> list[Span]:
         return [(f"{session.error}"[:width], ALERT)]
     if history.test is not None:
         test = history.test
+        below = test.knn_representation < test.knn_raw_pixels
         lead: list[Span] = [
             ("test kNN@20 ", MUTED),
-            (f"{test.knn_representation:.2%}", GOOD),
-            (" (raw pixels ", MUTED),
+            (f"{test.knn_representation:.2%}", ALERT if below else GOOD),
+            (" BELOW raw pixels " if below else " (raw pixels ", ALERT if below else MUTED),
             (f"{test.knn_raw_pixels:.2%}", TEXT),
-            (")", MUTED),
+            ("" if below else ")", MUTED),
         ]
         if test.classifier is not None:
-            lead = [("test classifier ", MUTED), (f"{test.classifier:.2%}", GOOD), ("  ", MUTED), *lead]
+            ink = GOOD if test.classifier >= test.knn_raw_pixels else ALERT
+            lead = [("test classifier ", MUTED), (f"{test.classifier:.2%}", ink), ("  ", MUTED), *lead]
         used = sum(len(text) for text, _ in lead)
         return [*lead, ("  ", MUTED), *pairs_line(value_pairs(history), max(1, width - used - 2), glyphs)]
     state = state_of(session)
@@ -228,8 +234,23 @@ def value_spans(session: Session, width: int, glyphs: Glyphs) -> list[Span]:
     if not len(history.steps):
         ended = history.finished
         return [(_waiting(session) if ended is None else f"{ended.reason}: {ended.message}", MUTED)]
-    died: list[Span] = [("its process has died, r goes on  ", ALERT)] if state is State.DEAD else []
-    return [*died, *pairs_line(value_pairs(history), width - sum(len(text) for text, _ in died), glyphs)]
+    trouble: list[Span] = [(f"{_trouble(session, state)}  ", ALERT)] if state in (State.DEAD, State.SILENT) else []
+    newest = history.evaluations[-1] if history.evaluations else None
+    below = newest is not None and newest.knn_representation < newest.knn_raw_pixels
+    room = width - sum(len(text) for text, _ in trouble)
+    return [*trouble, *pairs_line(value_pairs(history), room, glyphs, bad={"kNN"} if below else ())]
+
+
+def _trouble(session: Session, state: State) -> str:
+    """What is wrong with whoever trains the run, and what helps."""
+    owner = session.owner
+    if state is State.DEAD or owner is None:
+        return "its process has died, r goes on"
+    if owner.stopped:
+        return f"{owner} is stopped: kill -CONT {owner.pid} lets it go on"
+    if owner.presence == Presence.ELSEWHERE:
+        return f"{owner} cannot be asked from here: simo2 resume takes the run if nobody has it"
+    return f"{owner} lives and says nothing: train.log may say why"
 
 
 def _stopping(session: Session) -> str:

@@ -8,6 +8,7 @@ from typing import Protocol
 from simo2_core.config import Config
 from simo2_core.data.progress import Progress
 from simo2_core.run.directory import RunDirectory
+from simo2_core.run.owner import Owner
 from simo2_core.run.state import State
 from simo2_tui.session.history import History
 
@@ -37,6 +38,14 @@ class Session(Protocol):
         """When whoever trains it began to, in seconds since 1970; None where nobody does."""
 
     @property
+    def silent_for(self) -> float | None:
+        """Seconds for which whoever trains it has said nothing, where that is longer than it should be."""
+
+    @property
+    def owner(self) -> Owner | None:
+        """Whoever trains it or did last, where that is another process."""
+
+    @property
     def alive(self) -> bool:
         """Whether somebody is training it now."""
 
@@ -63,6 +72,8 @@ def state_of(session: Session) -> State:
     if session.error is not None and history.finished is None:
         return State.FAILED
     state = history.course.state(session.owned_since)
+    if state.running and session.silent_for is not None:
+        return State.SILENT
     return State.STOPPING if session.stop_asked and state.running else state
 
 

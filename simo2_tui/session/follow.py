@@ -14,6 +14,7 @@ from simo2_core.events import RunStarted, WarningRaised
 from simo2_core.run.control import send_command
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.event_file import DAMAGED, Damage, LineReader
+from simo2_core.run.owner import Owner
 from simo2_tui.session.history import History
 
 POLL_SECONDS = 0.25
@@ -35,7 +36,7 @@ class FollowSession:
         self.stop_asked = False
         self._run = run
         self._tail = LineReader(run.events_path)
-        self._owned_since = run.owned_since()
+        self._owner = run.owner()
         self._looked = time.monotonic()
         self._looks = self._read_out = 0
         """How often the log was looked at, and the newest look that found nothing more in it."""
@@ -56,13 +57,22 @@ class FollowSession:
         return not self._caught_up.is_set()
 
     @property
-    def owned_since(self) -> float | None:
+    def owner(self) -> Owner | None:
         if time.monotonic() - self._looked > OWNER_SECONDS:
-            found = self._run.owned_since()
-            if found is None and self._owned_since is not None and not self._read_to_the_end():
-                return self._owned_since
-            self._owned_since, self._looked = found, time.monotonic()
-        return self._owned_since
+            found = self._run.owner()
+            if self._owner.may_live and not found.may_live and not self._read_to_the_end():
+                return self._owner
+            self._owner, self._looked = found, time.monotonic()
+        return self._owner
+
+    @property
+    def owned_since(self) -> float | None:
+        owner = self.owner
+        return owner.since if owner is not None and owner.may_live else None
+
+    @property
+    def silent_for(self) -> float | None:
+        return None if self.owner is None else self.history.course.silent_for(self.owner, time.time())
 
     def _read_to_the_end(self) -> bool:
         """After the owner has let go: whether its last words have been read, without which it would look dead."""

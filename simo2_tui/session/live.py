@@ -34,6 +34,8 @@ class LiveSession:
     read_only = False
     owned_here = True
     reading = False
+    silent_for = None
+    owner = None
 
     def __init__(
         self,

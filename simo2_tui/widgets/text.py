@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -25,7 +25,7 @@ TONE = {
     **dict.fromkeys((State.TRAINING, State.COMPLETED), GOOD),
     **dict.fromkeys((State.COMPILING, State.PREPARING, State.STOPPED), ACCENT),
     **dict.fromkeys((State.PAUSED, State.STOPPING, State.INTERRUPTED), 1),
-    **dict.fromkeys((State.DIVERGED, State.FAILED, State.DEAD, State.DAMAGED), ALERT),
+    **dict.fromkeys((State.DIVERGED, State.FAILED, State.DEAD, State.DAMAGED, State.SILENT), ALERT),
     **dict.fromkeys((State.EMPTY, State.READING), MUTED),
 }
 """The ink of each state."""
@@ -155,8 +155,8 @@ class LogView(CellsView, can_focus=True):
         self.redraw()
 
 
-def pairs_line(items: Sequence[tuple[str, str]], width: int, glyphs: Glyphs) -> list[Span]:
-    """Names and values, as many whole pairs as fit."""
+def pairs_line(items: Sequence[tuple[str, str]], width: int, glyphs: Glyphs, bad: Collection[str] = ()) -> list[Span]:
+    """Names and values, as many whole pairs as fit; the values of the names in `bad` in the ink of alarms."""
     spans: list[Span] = []
     used = 0
     gap = "  " if width < 100 else "   "
@@ -164,6 +164,6 @@ def pairs_line(items: Sequence[tuple[str, str]], width: int, glyphs: Glyphs) -> 
         if used and used + len(gap) + len(name) + 1 + len(value) > width:
             break
         lead = gap if used else ""
-        spans += [(f"{lead}{name} ", MUTED), (value, TEXT)]
+        spans += [(f"{lead}{name} ", MUTED), (value, ALERT if name in bad else TEXT)]
         used += len(lead) + len(name) + 1 + len(value)
     return spans

@@ -14,8 +14,8 @@ from simo2_tui.session.follow import FollowSession
 from simo2_tui.session.history import History
 from simo2_tui.session.live import LiveSession
 from simo2_tui.widgets.curve import View, render_curves
-from simo2_tui.widgets.palette import ACCENT, ALERT, ASCII, TEXT, UNICODE
-from tests.simo2_tui.recorded import write_run
+from simo2_tui.widgets.palette import ACCENT, ALERT, ASCII, GOOD, TEXT, UNICODE
+from tests.simo2_tui.recorded import evaluated, write_run
 
 
 @pytest.fixture
@@ -133,6 +133,19 @@ def test_an_objective_with_six_terms_has_six_curves_beside_its_loss(session):
     assert len({item.ink for item in curves}) == 7
     cells = render_curves(curves, View(high=2), 160, 20)
     assert all(f" {name} " in cells.row_text(0) for name in "abcdef")
+
+
+@pytest.mark.parametrize(("reached", "ink"), [(0.98, GOOD), (0.90, ALERT)])
+def test_a_result_below_raw_pixels_is_red_and_says_so(session, reached, ink):
+    test = replace(evaluated(280, 1.0, "test"), knn_representation=reached)  # raw pixels give 97.2%
+    session.history.add(test)
+    spans = readings.value_spans(session, 160, UNICODE)
+    assert (f"{reached:.2%}", ink) in spans
+    assert (" BELOW raw pixels ", ALERT) in spans or ink == GOOD
+    session.history.test = None
+    session.history.add(replace(test, split="validation", step=281))
+    spans = readings.value_spans(session, 160, UNICODE)
+    assert (f"{reached:.1%}", ink if ink == ALERT else TEXT) in spans
 
 
 def test_the_number_that_matters_is_drawn_on_top(session):

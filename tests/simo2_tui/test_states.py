@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 
 import pytest
 from typer.testing import CliRunner
@@ -11,6 +12,7 @@ from simo2_core.events import ControlApplied
 from simo2_core.presets import PRESETS
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.event_file import EventLog
+from simo2_core.run.owner import Owner, Presence
 from simo2_core.run.state import State
 from simo2_core.run.summary import summarise
 from simo2_tui.app import Console
@@ -36,6 +38,11 @@ def make(run_dir, state):
     if state is State.COMPILING:
         lines = run.events_path.read_text().splitlines(keepends=True)
         run.events_path.write_text(lines[0])
+    if state is State.SILENT:
+        lines = [json.loads(line) for line in run.events_path.read_text().splitlines()]
+        run.events_path.write_text(
+            "".join(json.dumps({**line, "time": 1e9}, separators=(",", ":")) + "\n" for line in lines)
+        )
     if state is State.DAMAGED:
         run.config_path.write_text("{")
     return run
@@ -45,6 +52,8 @@ def make(run_dir, state):
 async def test_every_face_says_the_same_of_a_run(tmp_path, state):
     run = make(tmp_path, state)
     with run.own() if state.running else contextlib.nullcontext():
+        if state is State.SILENT:  # the run was taken long ago as well
+            os.utime(run.path / "lock", (1e9, 1e9))
         assert summarise(run).state is state
         row = json.loads(
             CliRunner().invoke(command_line, ["runs", "--run-dir", str(tmp_path), "--json"]).stdout.splitlines()[0]
@@ -70,6 +79,40 @@ async def test_every_face_says_the_same_of_a_run(tmp_path, state):
             await pilot.pause(0.1)
             assert text_of(app).splitlines()[0].split()[1] == state.value, "the monitor"
         session.close()
+
+
+async def test_a_silent_owner_is_named_with_what_helps(tmp_path):
+    run = make(tmp_path, State.SILENT)
+    session = FollowSession(run)
+    session.start()
+    assert session.wait_until_read(5)
+    for owner, said in (
+        (Owner(Presence.ELSEWHERE, 7, "node12", 1e9), ("on node12", "cannot be asked from here: simo2 resume")),
+        (Owner(Presence.HERE, 7, "here", 1e9), ("silent for", "process 7 on here lives and says nothing")),
+    ):
+        session._owner, session._looked = owner, float("inf")
+        app = Console(tmp_path, session=session)
+        async with app.run_test(size=(120, 40)) as pilot:
+            await pilot.pause(0.1)
+            status, values = text_of(app).splitlines()[:2]
+            assert said[0] in status
+            assert said[1] in values
+    session.close()
+
+
+async def test_r_does_not_train_over_a_run_that_another_machine_may_train(tmp_path):
+    run = write_run(tmp_path, "demo", upto=8)
+    text = "process 7 on node12\nstarted 1 boot another in pid:[1]\n"
+    (run.path / "lock").write_text(text)
+    app = Console(tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.resume(run)
+        await pilot.pause(0.1)
+        assert isinstance(app.session, FollowSession)
+        assert "process 7 on node12 may be training it" in str(next(iter(app._notifications)).message)
+        assert "on node12" in text_of(app).splitlines()[0]
+        app.session.close()
+    assert (run.path / "lock").read_text() == text
 
 
 def test_every_state_has_an_ink_and_a_style():

@@ -1,11 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
 from simo2_core.data.load import load_dataset
 from simo2_core.evaluation import evaluate
-from simo2_core.evaluation.evaluate import flatten_pixels, looked_at, raw_pixels_knn
+from simo2_core.evaluation.evaluate import flatten_pixels, looked_at, raw_pixels_knn, result_alarms
 from simo2_core.presets import PRESETS
+from tests.simo2_tui.recorded import evaluated
 
 DIGITS = load_dataset(PRESETS["digits"].config.data)
 
@@ -30,3 +33,11 @@ def test_a_large_part_is_sampled_and_counted(monkeypatch: pytest.MonkeyPatch) ->
     assert 40 <= len(part) <= 50
     assert 40 <= len(bank) <= 50
     assert (bank.counts >= 1).all()
+
+
+def test_a_result_below_raw_pixels_is_warned_of() -> None:
+    seen = evaluated(400, 1.0, "test")
+    assert result_alarms(replace(seen, knn_representation=seen.knn_raw_pixels)) == []
+    [alarm] = result_alarms(replace(seen, knn_representation=0.5))
+    assert (alarm.code, alarm.step) == ("below_raw_pixels", 400)
+    assert "test kNN is 50.00%, below the 97.20% of raw pixels" in alarm.message

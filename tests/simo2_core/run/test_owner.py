@@ -1,6 +1,7 @@
 import errno
 import fcntl
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from simo2_core.presets import PRESETS
 from simo2_core.run import owner
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.log import record
-from simo2_core.run.owner import Presence, owner_of, whose
+from simo2_core.run.owner import Owner, Presence, owner_of, whose
 
 CONFIG = PRESETS["digits"].config
 
@@ -76,6 +77,21 @@ def test_who_holds_a_run_is_asked_of_the_system(run: RunDirectory, sleeper: subp
         time.sleep(0.01)
     with run.own():
         pass
+
+
+def test_an_owner_that_was_stopped_by_a_signal_is_alive_and_told(
+    run: RunDirectory, sleeper: subprocess.Popen[bytes]
+) -> None:
+    name(run, fields(sleeper.pid))
+    assert not run.owner().stopped
+    sleeper.send_signal(signal.SIGSTOP)
+    while not run.owner().stopped:
+        time.sleep(0.01)
+    assert run.owner().presence == Presence.HERE
+    sleeper.send_signal(signal.SIGCONT)
+    while run.owner().stopped:
+        time.sleep(0.01)
+    assert not Owner(Presence.ELSEWHERE, sleeper.pid, "node12").stopped
 
 
 def test_the_lock_of_an_older_simo2_is_understood(run: RunDirectory, sleeper: subprocess.Popen[bytes]) -> None:

@@ -1,8 +1,13 @@
+import math
+from dataclasses import replace
+
 import pytest
 
 from simo2_core.commands import Command, Reason, Source
-from simo2_core.events import Compiled, ControlApplied, Event, RolledBack, RunFinished, RunStarted
+from simo2_core.events import Compiled, ControlApplied, Event, RolledBack, RunFinished, RunStarted, StepsLogged
+from simo2_core.run.owner import Owner, Presence
 from simo2_core.run.state import Course, State
+from tests.simo2_tui.recorded import evaluated
 
 BEGUN = RunStarted(
     run="r", steps=9, parameters=1, class_names=("a", "b"), classes_per_batch=2, samples_per_class=2,
@@ -50,6 +55,57 @@ def test_an_owner_that_has_just_ended_the_run_says_how() -> None:
     for event in (BEGUN, over("diverged")):
         course.add(event)
     assert course.state(owned_since=50.0) is State.DIVERGED
+
+
+HERE, ELSEWHERE = (Owner(presence, 7, "node12", since=50.0) for presence in (Presence.HERE, Presence.ELSEWHERE))
+
+
+def logged(seconds: float) -> StepsLogged:
+    return StepsLogged(
+        step=1, time=100.0, total=(1.0, 1.0), terms={}, grad_norm=(1.0, 1.0), learning_rate=(1.0, 1.0),
+        steps_per_second=2 / seconds, images_per_second=1.0, data_wait=0.0,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("owner", [HERE, ELSEWHERE])
+@pytest.mark.parametrize(
+    ("events", "patience"),
+    [
+        ([BEGUN, Compiled(time=100.0, seconds=1.0), logged(0.25)], 32.5),
+        ([BEGUN, Compiled(time=100.0, seconds=1.0), logged(20.0)], 230.0),
+        ([BEGUN], math.inf),
+        ([BEGUN, Compiled(time=100.0, seconds=1.0), logged(0.25), told("pause")], math.inf),
+        ([], math.inf),
+    ],
+)
+def test_a_run_that_trains_is_silent_when_its_next_word_is_long_due(
+    events: list[Event], patience: float, owner: Owner
+) -> None:
+    course = Course()
+    for event in events:
+        course.add(replace(event, time=100.0))
+    assert course.silent_for(owner, 100.0) is None
+    if patience < math.inf:
+        assert course.silent_for(owner, 100.0 + patience - 1) is None
+        assert course.silent_for(owner, 100.0 + patience + 1) == pytest.approx(patience + 1)
+    else:
+        assert course.silent_for(owner, 1e6) is None
+    assert course.silent_for(Owner(Presence.DEAD, 7, "node12"), 1e6) is None
+
+
+def test_an_evaluation_is_waited_for() -> None:
+    course = Course()
+    for event in (BEGUN, Compiled(seconds=1.0), logged(0.25), replace(evaluated(1, 0.5), seconds=60.0)):
+        course.add(replace(event, time=100.0))
+    assert course.silent_for(HERE, 300.0) is None
+    assert course.silent_for(HERE, 320.0) == 220.0
+
+
+def test_a_run_that_has_just_changed_hands_is_not_silent() -> None:
+    course = Course()
+    for event in (BEGUN, Compiled(seconds=1.0), logged(0.25)):
+        course.add(replace(event, time=100.0))
+    assert course.silent_for(replace(HERE, since=1000.0), 1010.0) is None
 
 
 def test_every_way_to_end_is_a_state() -> None:
