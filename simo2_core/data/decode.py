@@ -18,6 +18,7 @@ import os
 import struct
 import threading
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -178,21 +179,25 @@ def _open(data: bytes) -> Image.Image:
 
 
 def _without_metadata(data: bytes) -> bytes | None:
-    """A PNG or JPEG without text, profiles and the like; None for other formats, and where there are none."""
-    bare = None
+    """A PNG, JPEG or AVIF without text, profiles and the like; None for other formats, and where there are none."""
+    bare = data
     if data.startswith(_PNG):
         bare = _bare_png(data)
     elif data.startswith(_JPEG):
         bare = _bare_jpeg(data)
-    return bare if bare is not None and len(bare) < len(data) else None
+    elif data[4:11] == b"ftypavi":
+        bare = data.replace(b"Exif", b"none")  # an item of a kind that is not known is passed over
+    return bare if bare != data else None
 
 
 def _bare_png(data: bytes) -> bytes:
     kept, at = [_PNG], len(_PNG)
     while at + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
-        if kind in _KEPT_CHUNKS:
-            kept.append(data[at : at + length + 12])
+        chunk = data[at : at + length + 12]
+        broken = kind == b"eXIf" and zlib.crc32(chunk[4:-4]) != int.from_bytes(chunk[-4:], "big")
+        if kind in _KEPT_CHUNKS and not broken:
+            kept.append(chunk)
         at += length + 12
     return b"".join(kept)
 

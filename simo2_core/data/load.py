@@ -69,7 +69,7 @@ def load_dataset(config: DataConfig, *, report: Report = silent, workers: int | 
         views=drawn,
         skipped=tuple(skipped for item in used.values() for skipped in item.skipped),
         empty_classes=source.empty_classes,
-        notes=(*source.notes, *alike(names), *_chosen(entry), *_looks(parts, entries, seen)),
+        notes=(*source.notes, *alike(names), *_chosen(entry), *_looks(parts, entries, seen, config.background)),
     )
 
 
@@ -197,10 +197,12 @@ def alike(names: tuple[str, ...]) -> Iterator[Note]:
         yield Note("alike-classes", f"these are taken for different classes: {listed}{more}.", cure)
 
 
-def _looks(parts: Mapping[str, Part], entries: Mapping[str, Entry], seen: Mapping[str, Survey]) -> Iterator[Note]:
+def _looks(
+    parts: Mapping[str, Part], entries: Mapping[str, Entry], seen: Mapping[str, Survey], background: str
+) -> Iterator[Note]:
     """What is wrong with the images themselves, and which of those that are evaluated were trained on."""
     for part, found in seen.items():
-        yield from describe(found, part)
+        yield from describe(found, part, background=background)
     trained = seen["train"].digests[parts["train"].rows]
     for part in ("validation", "test"):
         digests = seen[part if part in entries else "train"].digests[parts[part].rows]

@@ -136,16 +136,21 @@ def equal_images(seen: NDArray[np.uint64], trained: NDArray[np.uint64]) -> int:
     return int(np.isin(seen, trained).sum())
 
 
-def describe(seen: Survey, name: str) -> list[Note]:
-    """What is wrong with how images look: nothing is on them, or nearly nothing."""
-    count, notes = len(seen.digests), []
+def describe(seen: Survey, name: str, *, background: str = "white") -> list[Note]:
+    """What is wrong with how images look: nothing is on them, or nearly nothing.
+
+    Args:
+        name: of the part, for people.
+        background: what transparent pixels have become.
+    """
+    count, notes, other = len(seen.digests), [], "black" if background == "white" else "white"
     constant = int(seen.constant.sum())
     if constant:
         notes.append(
             Note(
                 "constant",
                 f"{constant:,} of {count:,} {name} images are of one colour: nothing is on them.",
-                "Where they are drawings on transparent ground, use --background black. Else remove them.",
+                f"Where they are drawings on transparent ground, use --background {other}. Else remove them.",
             )
         )
     faint = int((seen.high.astype(int) - seen.low < FAINT).sum()) - constant
@@ -155,7 +160,7 @@ def describe(seen: Survey, name: str) -> list[Note]:
     bits = _bits(brightest)
     cure = "Raise their contrast, or remove them."
     if bits < 16:
-        cure = f"Where they are 16-bit files of {bits}-bit values, use --depth {bits}. Else raise their contrast."
+        cure = f"Where they are 16-bit greys of {bits}-bit values, use --depth {bits}. Else raise their contrast."
     said = f"{faint:,} of {count:,} {name} images span fewer than {FAINT} of 256 levels; the brightest has {brightest}."
     return [*notes, Note("faint", said, cure)]
 

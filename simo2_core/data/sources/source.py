@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from simo2_core.config import DataConfig
 from simo2_core.data.dataset import Note
 from simo2_core.data.progress import Report
+from simo2_core.errors import DataError
 from simo2_core.parts import Part
 
 
@@ -274,6 +275,11 @@ class LargeClasses(_Wrapper):
         """The images of the classes that are large enough, numbered anew."""
         found, (names, counts) = self.source.split(split), self._train
         kept = np.flatnonzero(counts >= self.least)
+        if not len(kept):
+            raise DataError(
+                f"no class of {self.name} has {self.least:,} images; the largest has {counts.max(initial=0):,}. "
+                "Use a smaller --min-images."
+            )
         number = np.full(len(names) + 1, -1, np.int32)  # the last for images without a label
         number[kept] = np.arange(len(kept))
         labels = number[found.labels]

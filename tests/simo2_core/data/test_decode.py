@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, PngImagePlugin
+from PIL import Image, PngImagePlugin, features
 
 from simo2_core.data import decode
 from simo2_core.data.decode import Rule, UnreadableImage, decode_image, fitted_box, probe_image
@@ -266,6 +266,7 @@ def with_a_broken_segment(image: Image.Image, marker: int, body: bytes) -> bytes
 BROKEN_METADATA = {
     "exif of jpeg": lambda image: file(image, "JPEG", quality=95, subsampling=0, exif=JUNK, dpi=(72, 72)),
     "exif of png": lambda image: file(image, exif=JUNK[6:]),
+    "exif of png, and its checksum": lambda image: with_a_broken_chunk(image, b"eXIf"),
     "exif of webp": lambda image: file(image, "WEBP", lossless=True, exif=JUNK),
     "text of png": with_text,
     "text without a checksum": lambda image: with_a_broken_chunk(image, b"tEXt"),
@@ -284,6 +285,19 @@ def test_metadata_that_nobody_needs_costs_no_picture(make: Callable[[Image.Image
     pixels = decode_image(data, Rule(height=32, width=32, channels=3))
     assert np.abs(pixels.astype(int) - np.asarray(image)).max() <= 12
     assert probe_image(data) == (32, 32, 3)
+
+
+def test_a_broken_exif_block_costs_no_avif() -> None:
+    if not features.check("avif"):
+        pytest.skip("this Pillow reads no AVIF")
+    exif = Image.Exif()
+    exif[0x010E] = "a description"
+    image = picture(5, (32, 32))
+    data = file(image, "AVIF", exif=exif, quality=95)
+    at = data.rindex(b"MM\0*")
+    broken = data[:at] + b"????" + data[at + 4 :]
+    pixels = decode_image(broken, Rule(height=32, width=32, channels=3))
+    assert np.abs(pixels.astype(int) - np.asarray(image)).mean() <= 4
 
 
 def test_a_png_whose_pixels_are_torn_is_refused_with_and_without_its_text() -> None:

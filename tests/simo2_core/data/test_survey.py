@@ -88,6 +88,9 @@ def test_white_drawings_on_transparent_ground_are_counted_before_a_run(tmp_path:
     codes = {note.code: note for note in load_dataset(config(root)).notes}
     assert "10 of 10 train images are of one colour" in codes["constant"].message
     assert "--background black" in codes["constant"].cure
+    assert (
+        "--background white" in describe(look(np.zeros((1, 4, 4, 1), np.uint8), None), "", background="black")[0].cure
+    )
     black = load_dataset(config(root, background="black"))
     assert not {note.code for note in black.notes} & {"constant", "faint", "equal-images"}
 

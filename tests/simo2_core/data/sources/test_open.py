@@ -94,4 +94,6 @@ def test_small_classes_can_be_left_out(make_folder: MakeFolder) -> None:
     assert note.message == "2 of 4 classes have fewer than 3 images and are left out: 'emu' (1), 'owl' (1)."
     with pytest.raises(DataError, match=r"2 of 4 classes have fewer than 2 images.*--min-images 2"):
         load_dataset(config(root))
+    with pytest.raises(DataError, match="no class of set has 50 images; the largest has 6"):
+        load_dataset(config(root, min_images=50))
     assert open_source(config(root, min_images=3)).files("train") != open_source(config(root)).files("train")
