@@ -16,7 +16,7 @@ SCREENS = {
     "monitor": (),
     "embedding": EARLY,
     "nearest": (*EARLY, "right", "right"),
-    "runs": ("R", "space", *("down", "down", "space"), *("down", "space") * 2, "u"),
+    "runs": ("R", "space", *("down", "space") * 3, "u"),
 }
 """Each screen with the keys that lead to it. The embedding of an early snapshot: in the end each class is one point."""
 
