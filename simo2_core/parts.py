@@ -12,6 +12,7 @@ Host values only, standard library only: importing this file must stay instant.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import importlib.util
 import inspect
@@ -33,6 +34,8 @@ VARIABLE = "SIMO2_PARTS"
 """The environment variable with the references that may be imported, one a line: how child processes know them."""
 
 _REFERENCE = re.compile(r"(?P<where>[^:=]+):(?P<what>[A-Za-z_]\w*)")
+
+_WITH_SETTINGS = re.compile(r"(?P<name>.+?)(?P<settings>(:[a-z_]\w*=[^:]*)*)")
 
 
 class Part(Section):
@@ -76,7 +79,7 @@ KINDS = {
         Kind("augmentation", "simo2_core.augmentations", "simo2_core.augmentations.augmentation:Augmentation"),
         Kind("source", "simo2_core.data.sources", "simo2_core.data.sources.source:SourcePart"),
         Kind("metric", "simo2_core.metrics", "simo2_core.metrics.metric:Metric"),
-        Kind("tracker", "simo2_core.trackers", "simo2_core.trackers.tracker:TrackerPart"),
+        Kind("tracker", "simo2_core.trackers", "simo2_core.trackers.service:Service"),
     )
 }
 """Every kind by its word."""
@@ -161,6 +164,25 @@ def find(kind: str, name: str) -> type[Part]:
         f"there is no {kind} {name!r}; choose from {', '.join(known)}, or name your own as FILE.py:Class."
         f"{did_you_mean(name, known)}"
     )
+
+
+def named(kind: str, text: str) -> Part:
+    """The part that `text` asks for, with settings where it gives some: `knn`, `mine.py:Spread:power=3`.
+
+    Raises:
+        ConfigError: there is no such part or setting, or a value cannot work.
+    """
+    match = _WITH_SETTINGS.fullmatch(text)
+    if match is None:
+        raise ConfigError(f"{kind} is {text!r}; it must be one of {', '.join(names(kind))}, or FILE.py:Class.")
+    made = find(kind, match["name"])
+    known = [item.name for item in dataclasses.fields(made)]
+    given = dict(word.split("=", 1) for word in match["settings"].split(":") if word)
+    for name in given:
+        if name not in known:
+            has = f"it has {', '.join(known)}" if known else "it has none"
+            raise ConfigError(f"{name!r} is no setting of {made.name}; {has}.{did_you_mean(name, known)}")
+    return made(**given)
 
 
 @cache

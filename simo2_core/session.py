@@ -28,7 +28,7 @@ from simo2_core.run.log import record
 from simo2_core.run.state import State
 from simo2_core.run.summary import summarise
 from simo2_core.track.outlet import Tracking
-from simo2_core.track.service import Service
+from simo2_core.trackers.service import Service
 
 
 class RunSession:

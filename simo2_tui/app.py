@@ -22,7 +22,7 @@ from simo2_core.run.directory import RunDirectory
 from simo2_core.run.owner import Presence
 from simo2_core.run.state import State
 from simo2_core.run.summary import summarise
-from simo2_core.track.service import Service
+from simo2_core.trackers.service import Service
 from simo2_tui.screens.base import ConsoleScreen
 from simo2_tui.screens.dialogs import LEAVE, LEAVE_EARLY, ChoiceDialog, FailureScreen, HelpScreen
 from simo2_tui.screens.embedding import EmbeddingScreen

@@ -14,7 +14,7 @@ from simo2_core.commands import Asker, Command, Reason, Source
 from simo2_core.errors import RunError, Simo2Error
 from simo2_core.presets import find_preset
 from simo2_core.run.directory import RunDirectory
-from simo2_core.track.service import Service
+from simo2_core.trackers.service import Service
 from simo2_tui.app import BUDGET, CANCELLED, DETACHED, LEFT, Console
 from simo2_tui.ending import end_at_once_if_busy
 from simo2_tui.foreground import split, stay_behind

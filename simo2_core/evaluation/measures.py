@@ -6,7 +6,6 @@ The metrics are parts, of `simo2_core/metrics/` or a stranger's. Nothing is chos
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from simo2_core import parts
 from simo2_core.analysis.few_shot import Estimate
-from simo2_core.errors import ConfigError, Simo2Error, did_you_mean
+from simo2_core.errors import ConfigError, Simo2Error
 from simo2_core.metrics.metric import GROUPS, FeatureParts, LabelParts, Measured, Metric, Row, Score
 
 AUGMENTED_PROBE = Row(
@@ -26,8 +25,6 @@ AUGMENTED_PROBE = Row(
 """Measured where it is asked for, by `simo2_core.evaluation.augmented_probe`: it embeds images of its own."""
 _AFTER = 35.0
 """Its place among the metrics: after the linear probe."""
-
-_SETTINGS = re.compile(r"(?P<name>.+?)(?P<settings>(:[a-z_]\w*=[^:]*)*)")
 
 
 def own_metrics() -> tuple[Metric, ...]:
@@ -47,24 +44,11 @@ def choose_metrics(named: Iterable[str]) -> tuple[Metric, ...]:
     """
     chosen = {metric.name: metric for metric in own_metrics()}
     for text in named:
-        match = _SETTINGS.fullmatch(text)
-        if match is None:
-            raise ConfigError(f"metric is {text!r}; it must be a name, or FILE.py:Class. {_known()}")
-        made = parts.find("metric", match["name"])
-        given = dict(word.split("=", 1) for word in match["settings"].split(":") if word)
-        settings = {item.name for item in dataclasses.fields(made)}
-        for name in given:
-            if name not in settings:
-                known = f"it has {', '.join(sorted(settings))}" if settings else "it has none"
-                raise ConfigError(f"{name!r} is no setting of {made.name}; {known}.{did_you_mean(name, settings)}")
-        chosen[made.name] = cast(Metric, made(**given))
+        metric = cast(Metric, parts.named("metric", text))
+        chosen[metric.name] = metric
     metrics = tuple(chosen.values())
     rows_of(metrics)
     return metrics
-
-
-def _known() -> str:
-    return f"There are {', '.join(parts.names('metric'))}."
 
 
 def rows_of(metrics: Sequence[Metric] | None = None, *, augmented: bool = False) -> tuple[Row, ...]:

@@ -15,9 +15,8 @@ from pathlib import Path
 from simo2_core.events import Event
 from simo2_core.events import from_line as read_event
 from simo2_core.run.directory import RunDirectory
-from simo2_core.track.service import Service, Tensorboard, Wandb
-from simo2_core.track.service import from_line as read_service
-from simo2_core.track.tracker import Tracker
+from simo2_core.trackers.service import Service
+from simo2_core.trackers.service import from_line as read_service
 
 
 def tell(run: RunDirectory, service: Service, events: Iterable[Event], say: Callable[[str], None]) -> None:
@@ -26,7 +25,7 @@ def tell(run: RunDirectory, service: Service, events: Iterable[Event], say: Call
     Args:
         say: told where to look, once that is known.
     """
-    tracker = _open(service, run)
+    tracker = service.open(run)
     said = ""
     try:
         for event in events:
@@ -36,19 +35,6 @@ def tell(run: RunDirectory, service: Service, events: Iterable[Event], say: Call
                 say(said)
     finally:
         tracker.close()
-
-
-def _open(service: Service, run: RunDirectory) -> Tracker:
-    """Imports the service's client, which takes seconds, and makes its tracker."""
-    if isinstance(service, Wandb):
-        from simo2_core.track.to_wandb import WandbTracker
-
-        return WandbTracker(run, service)
-    from simo2_core.track.to_tensorboard import TensorboardTracker
-
-    assert isinstance(service, Tensorboard)
-    assert service.folder is not None, "it is of one run"
-    return TensorboardTracker(run, service.folder)
 
 
 def main() -> int:

@@ -19,7 +19,7 @@ from simo2_core.child import child_environment, module_command, read_answer
 from simo2_core.events import Event, RunFinished, WarningRaised
 from simo2_core.run.contained import open_to_append
 from simo2_core.run.directory import RunDirectory
-from simo2_core.track.service import Service
+from simo2_core.trackers.service import Service
 
 WAITING_EVENTS = 20_000
 """Events that may wait for a service: over an hour of training, some 100 MB."""
@@ -111,7 +111,7 @@ class Outlet:
         if self._error:
             return f"{name}: {self._error} Tell it again with: {again}"
         left_out = f" ({self._dropped:,} events were left out; all of them: {again})" if self._dropped else ""
-        return f"{name}: {self.where}{left_out}"
+        return f"{name}: {self.where or 'told'}{left_out}"
 
 
 class Tracking:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from simo2_core.errors import INTERRUPTED, ConfigError, DivergedError
-from simo2_core.track.service import Service
+from simo2_core.trackers.service import Service
 from simo2_tui.cli.headless import decode_images, listen, run_training, say
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, with_settings
 from simo2_tui.cli.tracking import with_tracking

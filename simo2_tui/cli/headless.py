@@ -22,7 +22,7 @@ from simo2_tui.output import never_held_up, say_at_once
 if TYPE_CHECKING:
     from simo2_core.config import Config, DataConfig
     from simo2_core.run.directory import RunDirectory
-    from simo2_core.track.service import Service
+    from simo2_core.trackers.service import Service
 
 
 def run_training(

@@ -9,8 +9,10 @@ from typing import Annotated
 import typer
 
 from simo2_core.errors import ConfigError, Simo2Error
+from simo2_core.trackers.service import Service, choose_service
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, path_option
 from simo2_tui.cli.tracking import (
+    TrackerOption,
     WandbCheckpoints,
     WandbMode,
     WandbProject,
@@ -30,14 +32,16 @@ def log_command(
     tensorboard: Annotated[
         Path | None, path_option("--tensorboard", "Write TensorBoard files into DIR/NAME.", metavar="DIR")
     ] = None,
+    tracker: TrackerOption = None,
     run_dir: RunDirOption = DEFAULT_RUN_DIR,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell a run to Weights & Biases or TensorBoard, from its folder, as if it happened now.
+    """Tell a run to Weights & Biases, TensorBoard or another service, from its folder, as if it happened now.
 
     Losses, evaluations, warnings and pictures, at the steps and times at which they came.
     """
     services = wandb_service(wandb, wandb_mode, wandb_project, wandb_tags, wandb_checkpoints, new=True)
+    services += map(choose_service, tracker or ())
     from simo2_core.run.directory import find_run
     from simo2_core.track.child import tell
 
@@ -49,22 +53,23 @@ def log_command(
             )
         services.append(tensorboard_service(tensorboard / found.name))
     if not services:
-        raise ConfigError("nothing to tell the run to is given; add --wandb or --tensorboard DIR.")
+        raise ConfigError("nothing to tell the run to is given; add --wandb, --tensorboard DIR or --tracker NAME.")
     events = list(found.events())
     if not events:
         raise ConfigError(f"{found.path} has logged nothing yet. Let it train first.")
     told: dict[str, str] = {}
-    for service in services:
+    for service in [service.of_run(found) for service in services]:
+        told[service.name] = ""
         try:
             tell(found, service, events, lambda where, name=service.name: told.update({name: where}))  # type: ignore[misc]
         except Simo2Error:
             raise
         except Exception as error:  # whatever a client raises, from a refused key to a network that is gone
-            raise ServiceError(service.name, error) from error
+            raise ServiceError(service, error) from error
         if as_json:
             print(json.dumps({"event": "told", "service": service.name, "where": told[service.name]}), flush=True)
         else:
-            print(f"{service.name}: {len(events):,} events told. {told[service.name]}", flush=True)
+            print(f"{service.name}: {len(events):,} events told. {told[service.name]}".rstrip(), flush=True)
     if as_json:
         print(json.dumps({"run": str(found.path), "events": len(events), "told": told}))
 
@@ -72,7 +77,6 @@ def log_command(
 class ServiceError(Simo2Error):
     """A tracking service that refused or could not be reached."""
 
-    def __init__(self, name: str, error: Exception) -> None:
+    def __init__(self, service: Service, error: Exception) -> None:
         line = " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
-        cure = "Try again later, or use --wandb-mode offline." if name == "wandb" else "Try another folder."
-        super().__init__(f"{name}: {line}. {cure}")
+        super().__init__(f"{service.name}: {line}. {service.at_fault}")

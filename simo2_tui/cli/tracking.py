@@ -10,7 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from simo2_core.errors import ConfigError
-from simo2_core.track.service import Service, Tensorboard, Wandb
+from simo2_core.trackers.service import Service, choose_service
+from simo2_core.trackers.tensorboard import Tensorboard
+from simo2_core.trackers.wandb import Wandb
 
 _PANEL = "Tracking"
 
@@ -24,6 +26,14 @@ WandbProject = Annotated[
 WandbTags = Annotated[
     str | None, typer.Option(rich_help_panel=_PANEL, metavar="TAGS", help="Tags of the run, comma separated.")
 ]
+TrackerOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tracker", "--track", rich_help_panel=_PANEL, metavar="NAME",
+        help="Tell another service, as often as given: an installed one or FILE.py:CLASS, with settings as in "
+        "mine.py:Lines:path=x.",
+    ),
+]  # fmt: skip
 WandbCheckpoints = Annotated[
     bool, typer.Option("--wandb-checkpoints", rich_help_panel=_PANEL, help="Upload checkpoints as artifacts.")
 ]
@@ -41,18 +51,17 @@ def wandb_service(
         if mode or project or tags or checkpoints:
             raise ConfigError("an option of --wandb is given without --wandb; add it.")
         return []
-    names = tuple(tag.strip() for tag in (tags or "").split(",") if tag.strip())
     service = Wandb(
-        mode=mode, project="simo2" if project is None else project, tags=names, checkpoints=checkpoints, new=new
+        mode=mode, project="simo2" if project is None else project, tags=tags or "", checkpoints=checkpoints, new=new
     )
-    service.check()
+    service.require_client()
     return [service]
 
 
 def tensorboard_service(folder: Path | None = None) -> Service:
     """TensorBoard files in `folder`, or the run's own; raises ConfigError when the package is not installed."""
-    service = Tensorboard(folder=folder)
-    service.check()
+    service = Tensorboard(folder=None if folder is None else str(folder))
+    service.require_client()
     return service
 
 
@@ -69,9 +78,11 @@ def _services(
         bool,
         typer.Option("--tensorboard", rich_help_panel=_PANEL, help="Write TensorBoard files into the run's folder."),
     ] = False,
+    tracker: TrackerOption = None,
 ) -> Sequence[Service]:
     asked = wandb_service(wandb, wandb_mode, wandb_project, wandb_tags, wandb_checkpoints)
-    return [*asked, tensorboard_service()] if tensorboard else asked
+    asked += [tensorboard_service()] if tensorboard else []
+    return [*asked, *map(choose_service, tracker or ())]
 
 
 def with_tracking(command: Callable[..., None]) -> Callable[..., None]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from simo2_core.errors import ConfigError
-from simo2_core.track.service import Service
+from simo2_core.trackers.service import Service
 from simo2_tui.cli.distributed import (
     CoordinatorOption,
     DistributedOption,

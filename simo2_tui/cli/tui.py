@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from simo2_core.errors import ConfigError, did_you_mean
-from simo2_core.track.service import Service
+from simo2_core.trackers.service import Service
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, RunDirOption, with_settings
 from simo2_tui.cli.tracking import with_tracking
 

@@ -22,7 +22,7 @@ from simo2_core.run.contained import open_to_append
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.event_file import read_events
 from simo2_core.session import RunSession
-from simo2_core.track.service import Service
+from simo2_core.trackers.service import Service
 from simo2_tui.session.history import History
 
 KEYBOARD = Source(Asker.KEYBOARD)

@@ -18,7 +18,7 @@ from simo2_core.events import PlotSaved
 from simo2_core.presets import PRESETS
 from simo2_core.run.directory import RunDirectory
 from simo2_core.track.outlet import Outlet
-from simo2_core.track.service import Tensorboard
+from simo2_core.trackers.tensorboard import Tensorboard
 from simo2_core.train.plotting import Plotter
 from simo2_tui.session.trial import Trial
 from simo2_tui.session.tsne import Layouts
@@ -76,7 +76,7 @@ def test_pictures_of_a_child_that_answers_nonsense_are_none(tmp_path: Path, chil
 def test_a_service_that_answers_nonsense_ends_in_a_line(tmp_path: Path, child: Child, text: str) -> None:
     run = RunDirectory.create(tmp_path, "one", CONFIG)
     child(text)
-    outlet = Outlet(run, Tensorboard(folder=tmp_path / "out"))
+    outlet = Outlet(run, Tensorboard(folder=str(tmp_path / "out")))
     assert outlet.finish(time.monotonic() + 10).startswith("tensorboard: ")
 
 

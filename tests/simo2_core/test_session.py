@@ -15,7 +15,7 @@ from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control, send_command
 from simo2_core.run.directory import RunDirectory
 from simo2_core.session import RunSession, with_init
-from simo2_core.track.service import Tensorboard
+from simo2_core.trackers.tensorboard import Tensorboard
 from tests.simo2_tui.recorded import logged, started, write_run
 
 DIGITS = PRESETS["digits"].config

@@ -84,4 +84,4 @@ def test_nothing_else_opens_the_log() -> None:
         for path in (root / folder).rglob("*.py")
         if opens.search(path.read_text())
     }
-    assert found == {"simo2_core/run/event_file.py", "simo2_core/events.py", "simo2_core/track/service.py"}
+    assert found == {"simo2_core/run/event_file.py", "simo2_core/events.py", "simo2_core/trackers/service.py"}

@@ -12,8 +12,9 @@ from simo2_core.errors import ConfigError
 from simo2_core.events import RunFinished, WarningRaised
 from simo2_core.run.directory import RunDirectory
 from simo2_core.track.outlet import Outlet, Tracking
-from simo2_core.track.series import series
-from simo2_core.track.service import Tensorboard, Wandb, from_line
+from simo2_core.trackers.series import series
+from simo2_core.trackers.tensorboard import Tensorboard
+from simo2_core.trackers.wandb import Wandb
 from tests.simo2_tui.recorded import evaluated, logged, write_run
 
 
@@ -32,11 +33,6 @@ def test_every_step_of_a_call_is_told_and_its_speed_once():
     assert (step, row["test/effective_rank"]) == (40, evaluated(40, 0.5).effective_rank)
 
 
-def test_a_service_travels_as_one_line(tmp_path):
-    for service in (Wandb(mode="offline", tags=("a", "b"), checkpoints=True), Tensorboard(folder=tmp_path / "x")):
-        assert from_line(service.to_line()) == service
-
-
 def test_what_cannot_work_is_refused(monkeypatch):
     with pytest.raises(ConfigError, match="one of online, offline"):
         Wandb(mode="sometimes")
@@ -44,7 +40,7 @@ def test_what_cannot_work_is_refused(monkeypatch):
         Wandb(project=" ")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"wandb is not installed.*pip install 'simo2\[wandb\]'"):
-        Wandb().check()
+        Wandb().require_client()
 
 
 def test_a_service_that_fails_is_one_warning_and_every_event_passes(run):
@@ -58,7 +54,7 @@ def test_a_service_that_fails_is_one_warning_and_every_event_passes(run):
             time.sleep(0.02)
         yield from events[-2:]
 
-    with Tracking(run, [Tensorboard(folder=run.path / "config.json" / "in-a-file")], lines.append) as tracking:
+    with Tracking(run, [Tensorboard(folder=str(run.path / "config.json" / "in-a-file"))], lines.append) as tracking:
         passed = list(tracking.watch(patiently()))
     warnings = [event for event in passed if isinstance(event, WarningRaised)]
     assert [event for event in passed if event not in warnings] == events
@@ -70,7 +66,7 @@ def test_a_service_that_fails_is_one_warning_and_every_event_passes(run):
 
 
 def test_a_service_that_is_stuck_neither_blocks_nor_fills_the_memory(run):
-    outlet = Outlet(run, Tensorboard(folder=run.path / "tensorboard"), waiting=5)
+    outlet = Outlet(run, Tensorboard(folder=str(run.path / "tensorboard")), waiting=5)
     assert outlet._child is not None
     os.kill(outlet._child.pid, signal.SIGSTOP)
     long = logged(1, 5000, 5000)  # more than a pipe holds
@@ -92,7 +88,7 @@ def test_a_service_that_is_stuck_neither_blocks_nor_fills_the_memory(run):
 def test_training_and_tracking_import_no_client():
     program = (
         "import sys, simo2_tui.cli.train, simo2_tui.cli.log, simo2_core.train.trainer, simo2_core.track.outlet\n"
-        "from simo2_core.track.service import Wandb\n"
+        "from simo2_core.trackers.wandb import Wandb\n"
         "Wandb().to_line()\n"
         "sys.exit(str([name for name in ('wandb', 'tensorboard', 'umap') if name in sys.modules] or '') or 0)"
     )

@@ -13,9 +13,9 @@ from simo2_core.commands import Reason
 from simo2_core.events import CheckpointSaved, Evaluated, Event, PlotSaved, RunFinished, RunStarted, WarningRaised
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import write_whole
-from simo2_core.track.series import series, settings
-from simo2_core.track.service import Wandb
-from simo2_core.track.tracker import Tracker
+from simo2_core.trackers.series import series, settings
+from simo2_core.trackers.tracker import Tracker
+from simo2_core.trackers.wandb import Wandb
 
 
 class WandbTracker(Tracker):
@@ -63,7 +63,7 @@ class WandbTracker(Tracker):
             name=self._run.name,
             id=id,
             resume="allow" if told_before and not offline else None,
-            tags=[*self._service.tags] or None,
+            tags=self._service.each_tag or None,
             mode=self._service.mode,
             dir=str(self._run.path),
             config=settings(config) | {"facts": self._run.facts, "parameters": event.parameters},

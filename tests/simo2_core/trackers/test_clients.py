@@ -9,7 +9,8 @@ from PIL import Image
 
 from simo2_core.events import CheckpointSaved, PlotSaved, RolledBack, StepsLogged
 from simo2_core.track.outlet import Tracking
-from simo2_core.track.service import Tensorboard, Wandb
+from simo2_core.trackers.tensorboard import Tensorboard
+from simo2_core.trackers.wandb import Wandb
 from tests.simo2_tui.recorded import evaluated, logged, started, write_run
 
 
@@ -44,7 +45,7 @@ def test_tensorboard(run, tmp_path):
     picture = PlotSaved(step=74, path="plots/pca.png")
     again = [RolledBack(step=72, from_step=81, learning_rate=1e-3, left=2), logged(73, 2, 400), picture]
     events = events_of(run)
-    assert told(run, Tensorboard(folder=folder), [*events[:-1], *again, events[-1]]) == [
+    assert told(run, Tensorboard(folder=str(folder)), [*events[:-1], *again, events[-1]]) == [
         f"tensorboard: tensorboard --logdir {folder}"
     ]
     with warnings.catch_warnings():
@@ -65,7 +66,7 @@ def test_wandb_offline(run, monkeypatch):
     pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "online")  # what is asked for wins over the user's own setting
     events = events_of(run)
-    service = Wandb(mode="offline", project="there", tags=("a", "b"), checkpoints=True)
+    service = Wandb(mode="offline", project="there", tags="a, b", checkpoints=True)
     (line,) = told(run, service, events)
     (file,) = run.path.glob("wandb/offline-run-*/*.wandb")
     assert str(file.parent) in line

@@ -15,8 +15,8 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from simo2_core.events import Event, PlotSaved, RolledBack, RunFinished, RunStarted, WarningRaised
 from simo2_core.run.directory import RunDirectory
-from simo2_core.track.series import series, settings
-from simo2_core.track.tracker import Tracker
+from simo2_core.trackers.series import series, settings
+from simo2_core.trackers.tracker import Tracker
 
 _FLUSH_SECONDS = 5
 
