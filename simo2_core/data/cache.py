@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simo2_core.cache_folder import cache_folder
+from simo2_core.data.damage import DAMAGE
 from simo2_core.data.dataset import Skipped
 from simo2_core.data.locks import hold, is_free, lock
 from simo2_core.data.progress import Progress, Report
@@ -41,9 +42,6 @@ FORMAT = 1
 
 _WITHOUT_DIGEST = frozenset({"key", "counts", "class_names", "skipped", "bytes", "mtime_ns", "sha256"})
 """What entries say that were made before they were held against a digest of their own."""
-_DAMAGE = (OSError, ArithmeticError, ValueError, LookupError, TypeError, AttributeError, SyntaxError, RecursionError,
-           MemoryError)  # fmt: skip
-"""What reading damaged facts or a damaged header of an array raises, from a number too large to brackets too deep."""
 
 
 class NoRoom(DataError):
@@ -118,12 +116,12 @@ def open_entry(path: Path, *, whole: bool = False, trusting: bool = False) -> En
         skipped = tuple(Skipped(str(item["name"]), str(item["reason"])) for item in facts["skipped"])
         content = facts.get("content")
         return Entry(path, images, np.array(counts, np.int64), names, skipped, str(facts["sha256"]), content)
-    except _DAMAGE:
+    except DAMAGE:
         return None
 
 
 def _read_facts(path: Path) -> dict[str, Any]:
-    """entry.json; raises one of `_DAMAGE` when it is not what was written."""
+    """entry.json; raises one of `DAMAGE` when it is not what was written."""
     facts = _read_json(path / "entry.json")
     if not (isinstance(facts["key"]["name"], str) and isinstance(facts["key"]["split"], str)):
         raise TypeError("no name")
@@ -259,7 +257,7 @@ def entry_key(path: Path) -> dict[str, Any]:
             key = _read_json(path / file)["key"]
             if isinstance(key["name"], str) and isinstance(key["split"], str):
                 return dict(key)
-        except _DAMAGE:
+        except DAMAGE:
             continue
     return {}
 
@@ -282,7 +280,7 @@ def stored_facts(path: Path) -> dict[str, Any]:
     try:
         facts = _read_json(path)
         return facts if facts.pop("digest") == _digest_of(facts) else {}
-    except _DAMAGE:
+    except DAMAGE:
         return {}
 
 
@@ -302,7 +300,7 @@ def stored_digests(entry: Entry) -> NDArray[np.uint8] | None:
     try:
         digests = np.load(entry.path / "digests.npy", allow_pickle=False)
         return digests if digest_of_all(digests) == entry.content else None
-    except _DAMAGE:
+    except DAMAGE:
         return None
 
 

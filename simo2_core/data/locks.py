@@ -27,7 +27,10 @@ def lock(path: Path, waiting: Callable[[], None], say: Callable[[str], None]) ->
     Raises:
         OSError: the file cannot be made, or is a link.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o644)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o644)
+    except PermissionError:  # made by somebody else who shares the cache
+        descriptor = os.open(path, os.O_RDONLY | _FLAGS)
     try:
         try:
             locked = lock_now(descriptor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import subprocess
 import tempfile
@@ -50,14 +51,17 @@ def prepare(
     folder = data_dirs(data_dir)[0]
     name = f"{wanted}:{wanted.version}" if wanted.version else str(wanted)
     locks = cache_root() / "locks"
+    held = contextlib.ExitStack()
     try:
         locks.mkdir(parents=True, exist_ok=True)
         folder.mkdir(parents=True, exist_ok=True)
+        waiting = functools.partial(report, Progress(stage="waiting", name=name))
+        held.enter_context(lock(locks / f"prepare-{wanted.name}", waiting, telling(report)))
     except OSError as error:
         raise DataError(
             f"{error.filename} cannot be made: {error.strerror}. Use another --data-dir, or another SIMO2_CACHE."
         ) from None
-    with lock(locks / f"prepare-{wanted.name}", lambda: report(Progress(stage="waiting", name=name)), telling(report)):
+    with held:
         found = _newest(wanted, data_dir)
         if found is not None:
             return found

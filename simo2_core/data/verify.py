@@ -11,6 +11,7 @@ import numpy as np
 from simo2_core.config import DataConfig
 from simo2_core.data.build import digests_of
 from simo2_core.data.cache import Entry, digest_of_all, entry_key, open_entry, stored_digests
+from simo2_core.data.damage import DAMAGE
 from simo2_core.data.progress import Progress, Report, silent
 from simo2_core.data.sources.anew import prepare_anew
 from simo2_core.data.sources.open import open_on_disk
@@ -44,7 +45,7 @@ def verify_prepared(prepared: Prepared, report: Report = silent) -> list[str]:
         return [f"it is stored as {prepared.format}, which cannot be read without TensorFlow"]
     try:
         info = json.loads((prepared.path / "dataset_info.json").read_text())
-    except (OSError, ValueError) as error:
+    except DAMAGE as error:
         return [f"dataset_info.json cannot be read: {error}"]
     problems, done = [], 0
     for split in info["splits"]:
@@ -111,10 +112,13 @@ def _held_against_source(entry: Entry, key: dict[str, object], data_dir: str | N
     least = key.get("min_images")
     if isinstance(least, list) and len(least) == 2:
         config = replace(config, min_images=int(least[0]), train_split=str(least[1]))
-    source = open_on_disk(config)
-    if source is None:
-        return "", "what it was decoded from is not here"
-    if source.identity(split) != key.get("identity"):
+    for order in ("natural", "alphabetical"):
+        source = open_on_disk(replace(config, class_order=order))
+        if source is None:
+            return "", "what it was decoded from is not here"
+        if source.identity(split) == key.get("identity"):
+            break
+    else:
         return "", f"of another state of its source, which is {_ANEW}"
     if entry.content is None:
         return "", ""

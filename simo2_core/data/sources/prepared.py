@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from simo2_core.data.damage import DAMAGE
 from simo2_core.data.sources.shards import FORMATS
 from simo2_core.errors import DataError
 from simo2_core.paths import user_path
@@ -104,7 +105,7 @@ def _default_config(home: Path) -> str | None:
     """What TFDS notes as the default when it prepares a data set with configs; else the only one there is."""
     try:
         return str(json.loads((home / ".config" / "metadata.json").read_text())["default_config_name"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except DAMAGE:
         pass
     if _glob(home, "*/dataset_info.json"):
         return None
@@ -123,10 +124,17 @@ def _numbers(version: str) -> list[int]:
     return [int(part) for part in re.findall(r"\d+", version)]
 
 
+def _length(text: object) -> int:
+    length = int(str(text))
+    if not 0 <= length < 2**40:
+        raise ValueError("no number of records")
+    return length
+
+
 def _read(path: Path) -> Prepared | None:
     try:
         info = json.loads(path.read_text())
-        splits = {split["name"]: sum(map(int, split.get("shardLengths", ()))) for split in info["splits"]}
+        splits = {split["name"]: sum(map(_length, split.get("shardLengths", ()))) for split in info["splits"]}
         size = sum(int(split.get("numBytes", 0)) for split in info["splits"])
         return Prepared(
             path.parent,
@@ -137,5 +145,5 @@ def _read(path: Path) -> Prepared | None:
             splits,
             size,
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except DAMAGE:
         return None

@@ -19,6 +19,7 @@ from PIL import Image
 
 from simo2_core.config import DataConfig
 from simo2_core.data import tfds_without_tf
+from simo2_core.data.cache import cache_root
 from simo2_core.data.decode import Rule, decode_image
 from simo2_core.data.download import Downloads, _in_words
 from simo2_core.data.load import load_dataset, open_source
@@ -243,6 +244,16 @@ def test_an_invalid_certificate_is_named_as_such() -> None:
     import requests
 
     assert "certificate of madm.dfki.de" in _in_words("http://madm.dfki.de/x.zip", requests.exceptions.SSLError())
+
+
+def test_a_lock_that_is_a_link_is_refused_and_not_followed(tmp_path: Path) -> None:
+    precious, locks = tmp_path / "precious", cache_root() / "locks"
+    precious.write_text("mine")
+    locks.mkdir(parents=True)
+    (locks / "prepare-x").symlink_to(precious)
+    with pytest.raises(DataError, match="prepare-x cannot be made"):
+        prepare(TfdsName.parse("x"), str(tmp_path / "shelf"))
+    assert precious.read_text() == "mine"
 
 
 def test_a_child_that_dies_is_reported(tmp_path: Path) -> None:

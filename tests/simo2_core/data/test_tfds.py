@@ -331,3 +331,23 @@ def test_a_record_that_is_none_is_named_with_its_file(tmp_path: Path) -> None:
         list(records.images())
     with pytest.raises(DataError, match=cure):
         records.labels("label")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "[" * 100_000,
+        "[]",
+        '{"splits": [{"name": "train", "shardLengths": [Infinity]}]}',
+        '{"splits": [{"name": "train", "shardLengths": ["' + "9" * 30 + '"]}], "name": "mnist", "version": "3.0.1"}',
+        '{"splits": [{"name": "train", "shardLengths": ["-4"]}], "name": "mnist", "version": "3.0.1"}',
+    ],
+)
+def test_metadata_that_makes_no_sense_is_as_if_it_were_not_there(damage: str, tmp_path: Path) -> None:
+    folder = tmp_path / "mnist" / "3.0.1"
+    folder.mkdir(parents=True)
+    (tmp_path / "mnist" / ".config").mkdir()
+    (tmp_path / "mnist" / ".config" / "metadata.json").write_text(damage)
+    (folder / "dataset_info.json").write_text(damage)
+    assert find_all(str(tmp_path)) == []
+    assert find(TfdsName.parse("mnist"), str(tmp_path)) == []

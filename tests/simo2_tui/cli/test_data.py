@@ -115,7 +115,7 @@ def test_the_feature_can_be_chosen_where_the_message_says_so(tmp_path: Path) -> 
         run("info", "bair_robot_pushing_small")
     with pytest.raises(DataError, match="could be the label"):
         run("info", "bair_robot_pushing_small", "--image-key", "image_main")
-    prepare_tiny("oxford_iiit_pet", tmp_path / "shelf", {"train": 1})
+    prepare_tiny("oxford_iiit_pet", tmp_path / "shelf", {"train": 1, "test": 1})
     assert rows("info", "oxford_iiit_pet", "--image-key", "segmentation_mask")[0]["image_shape"] == [None, None, 1]
     with pytest.raises(DataError, match=r"no label feature 'species2'.*Did you mean species"):
         run("prepare", "oxford_iiit_pet", "--label-key", "species2")
