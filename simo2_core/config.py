@@ -342,6 +342,10 @@ class Config(Section):
         name = next(claiming, None)
         return self if name is None else self.replace({"source": name})
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travels to another process as JSON: the parts are found there by name, as they were here."""
+        return Config.from_json, (self.to_json(),)
+
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dict, versioned; `from_json` gives the same Config back."""
         return {"format": FORMAT, **plain(self)}

@@ -1,6 +1,8 @@
 """How parts are found, and what is never imported."""
 
 import os
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import jax
@@ -102,6 +104,17 @@ def test_code_that_does_not_import_is_one_line(tmp_path: Path, monkeypatch: pyte
         with pytest.raises(ConfigError) as caught:
             parts.find("objective", reference)
         assert "\n" not in str(caught.value)
+
+
+def test_settings_with_such_a_part_travel_to_another_process(mine: str) -> None:
+    parts.allow(f"{mine}:Mine")
+    config = Config().replace({"objective": "mine.py:Mine", "steepness": 0.9})
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        assert pool.submit(as_typed_in_json, config).result() == {"part": "mine.py:Mine", "steepness": 0.9}
+
+
+def as_typed_in_json(config: Config) -> object:
+    return config.to_json()["objective"]
 
 
 def test_the_command_line_names_parts_and_loses_with(mine: str) -> None:
