@@ -88,6 +88,10 @@ _registered: dict[str, dict[str, type[Part]]] = {}
 """By kind and name: what a program has added itself."""
 
 
+problems: dict[str, str] = {}
+"""Why parts of installed packages are left out, for whoever has a place to say it."""
+
+
 def own(kind: str) -> dict[str, type[Part]]:
     """simo2's own parts of a kind, by name, in the order of their files."""
     return dict(_own(kind))
@@ -139,7 +143,9 @@ def strangers(kind: str) -> dict[str, type[Part]]:
     for name in (*_installed(kind), *_registered.get(kind, {}), *references()):
         try:
             part = find(kind, name)
-        except ConfigError:  # said where it is asked for; help must not end for somebody else's fault
+        except ConfigError as error:  # help must not end for somebody else's fault
+            if name in _installed(kind):
+                problems[f"{kind} {name}"] = str(error)
             continue
         found[part.name] = part
     return found

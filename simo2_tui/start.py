@@ -28,8 +28,11 @@ def main() -> None:
             if signal.getsignal(number) == signal.SIG_DFL:  # `nohup` has it that a hang-up is ignored
                 signal.signal(number, _interrupt)
         _take_parts()
+        from simo2_core.parts import problems
         from simo2_tui.cli.main import app
 
+        for problem in problems.values():
+            print(f"simo2: {problem} It is left out.", file=sys.stderr)
         app()
     except KeyboardInterrupt:
         from simo2_core.errors import INTERRUPTED

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simo2_core.data.sources.digits import Places
-from simo2_core.data.sources.source import Source, SourcePart, Split
+from simo2_core.data.sources.source import Source, SourcePart, split_of_pixels
 from simo2_core.settings import setting
 
 
@@ -38,4 +37,4 @@ class Made(Source):
         noise = np.random.default_rng(0).normal(0, self.noise, (len(labels), 8, 8))
         pixels = np.clip(waves + noise, 0, 255).astype(np.uint8)[..., None]
         names = tuple(f"{number} stripes" for number in range(self.count))
-        return Split(split, Places(np.arange(len(labels))), labels, names, pixels=pixels)
+        return split_of_pixels(split, pixels, labels, names)
