@@ -62,7 +62,7 @@ class Asker(StrEnum):
 
 
 @dataclass(frozen=True)
-class Source:
+class Requester:
     """Who asked. Files and people have it as text: `keyboard`, `signal SIGTERM`, `attach pid 4711`."""
 
     asker: Asker
@@ -70,7 +70,7 @@ class Source:
     """The rest of the text; of an OUTSIDE one all of it."""
 
     @classmethod
-    def parse(cls, text: str) -> Source:
+    def parse(cls, text: str) -> Requester:
         """Reads what `str` gives; any other text is OUTSIDE."""
         word, _, detail = text.partition(" ")
         if word in (Asker.KEYBOARD, Asker.SIGNAL, Asker.ATTACH):

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from simo2_core.commands import Command, Reason, Source
+from simo2_core.commands import Command, Reason, Requester
 from simo2_core.errors import NewerFormatError, RunError
 
 VERSION = 1
@@ -227,7 +227,7 @@ class ControlApplied(Event):
 
     kind: ClassVar[str] = "control"
     command: Command
-    source: Source
+    source: Requester
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -314,7 +314,7 @@ def from_line(line: str | bytes) -> Event:
 
 
 def _encode(value: Any) -> Any:
-    if isinstance(value, StrEnum | Source):
+    if isinstance(value, StrEnum | Requester):
         return str(value)
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
@@ -339,10 +339,10 @@ def _decode(value: Any, kind: Any) -> Any:
         return float(value)
     if kind in (str | None, float | None):
         return None if value is None else _decode(value, typing.get_args(kind)[0])
-    if kind in (Command, Reason, Source):
+    if kind in (Command, Reason, Requester):
         if not isinstance(value, str):
             raise ValueError
-        return Source.parse(value) if kind is Source else kind(value)
+        return Requester.parse(value) if kind is Requester else kind(value)
     if type(value) is not kind or (kind is int and abs(value) > _LARGEST):
         raise ValueError
     return value

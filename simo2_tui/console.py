@@ -10,7 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from simo2_core.commands import Asker, Command, Reason, Source
+from simo2_core.commands import Asker, Command, Reason, Requester
 from simo2_core.errors import RunError, Simo2Error
 from simo2_core.presets import find_preset
 from simo2_core.run.directory import RunDirectory
@@ -129,7 +129,7 @@ def _signals(app: Console, link: Link) -> Iterator[None]:
     def terminate(number: int, frame: FrameType | None) -> None:
         link.hurry()
         if isinstance(app.session, LiveSession) and app.session.alive:
-            app.session.command(Command.STOP, Source(Asker.SIGNAL, signal.Signals(number).name))
+            app.session.command(Command.STOP, Requester(Asker.SIGNAL, signal.Signals(number).name))
         app.stop_soon()
 
     handlers = {signal.SIGHUP: hang_up, signal.SIGTERM: terminate, signal.SIGINT: terminate}
@@ -150,7 +150,7 @@ def _go_on(session: LiveSession, *, hung_up: bool, crashed: bool, detached: bool
     assert run is not None
 
     def stop(number: int, frame: FrameType | None) -> None:
-        session.command(Command.STOP, Source(Asker.SIGNAL, signal.Signals(number).name))
+        session.command(Command.STOP, Requester(Asker.SIGNAL, signal.Signals(number).name))
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)

@@ -274,4 +274,6 @@ def count_devices() -> int:
             capture_output=True, encoding="utf-8", errors="replace", timeout=120, check=True, env=child_environment(),
         )  # fmt: skip
         return max(1, int(said.stdout.split()[-1]))
-    raise RunError("jax cannot count the devices of this machine. Say how many to use with --devices.")
+    wanted = os.environ.get("JAX_PLATFORMS")
+    why = f": JAX_PLATFORMS is {wanted!r}. Unset it if there are none of these, or say" if wanted else ". Say"
+    raise RunError(f"jax cannot count the devices of this machine{why} how many to use with --devices.")

@@ -22,6 +22,7 @@ from simo2_core.data.dataset import Part
 from simo2_core.data.load import load_dataset
 from simo2_core.errors import RunError
 from simo2_core.evaluation.restore import load_encoder
+from simo2_core.model.compiling import require_device
 from simo2_core.objectives.objective import PREFIX
 from simo2_core.run.directory import RunDirectory
 
@@ -35,9 +36,11 @@ def draw_checkpoint(kind: str, run: RunDirectory, checkpoint: Path, folder: Path
     """Draws one of `KINDS` into `folder`.
 
     Raises:
+        ConfigError: jax has no device of the kind that it shall use.
         DataError: the run's data set cannot be read any more.
         RunError: the checkpoint is damaged, reconstructs nothing, or the disk refuses.
     """
+    require_device()
     theme = DARK if dark else LIGHT
     path = folder / f"{kind}.png"
     draw = {"augmentation": _augmentation, "filters": _filters, "reconstructions": _reconstructions}[kind]

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from simo2_core.commands import Asker, Command, Source
+from simo2_core.commands import Asker, Command, Requester
 from simo2_core.errors import ConfigError
 from simo2_core.run.files import write_whole
 
@@ -32,7 +32,7 @@ class Request:
     """What is asked, and by whom."""
 
     command: Command
-    source: Source
+    source: Requester
 
 
 class Control:
@@ -60,9 +60,11 @@ class Control:
         """From now on also stops when `asked` says so, which is how a signal to another process is heard of."""
         self._asked = asked
 
-    def send(self, command: str, source: Source | str) -> None:
+    def send(self, command: str, source: Requester | str) -> None:
         """Asks for `command`, a word of `Command`; raises ConfigError for another word."""
-        self._queue.append(Request(_command(command), source if isinstance(source, Source) else Source.parse(source)))
+        self._queue.append(
+            Request(_command(command), source if isinstance(source, Requester) else Requester.parse(source))
+        )
 
     def take(self) -> list[Request]:
         """Everything asked since the last call, in order; each command is handed out once."""
@@ -101,7 +103,7 @@ class Control:
         self._queue.extend(self._commands_in_folder())
         if self._asked is not None and self._asked():
             self._asked = None  # once is enough
-            self.send(Command.STOP, Source(Asker.SIGNAL))
+            self.send(Command.STOP, Requester(Asker.SIGNAL))
 
     def _commands_in_folder(self) -> list[Request]:
         """What is in the folder, which is then empty."""
@@ -130,7 +132,7 @@ def read_command(path: Path) -> Request | None:
         return None
     if not isinstance(data, dict) or data.get("command") not in tuple(Command):
         return None
-    return Request(Command(data["command"]), Source.parse(str(data.get("source", Asker.OUTSIDE))[:100]))
+    return Request(Command(data["command"]), Requester.parse(str(data.get("source", Asker.OUTSIDE))[:100]))
 
 
 def send_command(folder: Path, command: str, source: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from simo2_core.checkpoints.checkpoint import list_steps
-from simo2_core.commands import Reason, Source
+from simo2_core.commands import Reason, Requester
 from simo2_core.errors import CheckpointError, DataError, DivergedError
 from simo2_core.events import Event, RunFinished, WarningRaised
 from simo2_core.train import processes
@@ -40,13 +40,13 @@ class Endings:
     def _finite(self) -> bool:
         return not self._training.diverged
 
-    def stop(self, source: Source) -> Iterator[Event]:
+    def stop(self, source: Requester) -> Iterator[Event]:
         """Saves the state as it is, at once; the test part stays unread."""
         yield from self._save_or_fail()
         yield from self._plotter.poll()
         yield self._finished(source.reason, f"at step {self._training.taken}, asked by {source}")
 
-    def leave(self, source: Source) -> Iterator[Event]:
+    def leave(self, source: Requester) -> Iterator[Event]:
         """Ends before a step was taken, while compiling: what there is to save is on disk already."""
         yield self._finished(source.reason, f"before the first step, while it was compiled, asked by {source}")
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Set
 
 from simo2_core.checkpoints.recovery import newest_sound, set_aside
-from simo2_core.commands import Asker, Command, Source
+from simo2_core.commands import Asker, Command, Requester
 from simo2_core.config import Config
 from simo2_core.data.dataset import Dataset
 from simo2_core.errors import DataError
@@ -165,13 +165,13 @@ def _train(work: _Work, control: Control) -> Iterator[Event]:
         work.watch.saw_call(logged)
         yield logged
         if training.stop_passed_on:
-            control.send(Command.STOP, Source(Asker.SIGNAL, "to another process"))
+            control.send(Command.STOP, Requester(Asker.SIGNAL, "to another process"))
 
 
 _ASKED = {Command.EMBED: "evaluate", Command.PLOT: "plot", Command.CHECKPOINT: "checkpoint"}
 
 
-def _take(control: Control, training: Training) -> Generator[Event, None, tuple[set[str], Source | None]]:
+def _take(control: Control, training: Training) -> Generator[Event, None, tuple[set[str], Requester | None]]:
     """Says which commands came; returns what they ask for, and who asks to stop, if anybody does."""
     requests = control.take()
     for request in requests:

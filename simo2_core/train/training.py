@@ -41,7 +41,7 @@ from simo2_core.train.finetune import load_weights
 from simo2_core.train.machine_alarms import disk_alarm
 from simo2_core.train.memory import Chunking, out_of_memory, require_memory
 from simo2_core.train.preparation import Preparation
-from simo2_core.train.step import Call, Measured, TrainState, compile_call
+from simo2_core.train.step import Call, Measured, Step, TrainState, compile_call
 
 OTHER_IMAGES = (
     "If they are JPEG files and simplejpeg and OpenCV were installed since, set SIMO2_DECODER=pillow, so that they are "
@@ -113,11 +113,6 @@ class Training:
 
     # -- steps
 
-    @property
-    def rates(self) -> NDArray[np.float32]:
-        """(R,) learning rates of the steps of the run, and more."""
-        return self._step.rates
-
     def compile(self, leave: Callable[[], bool]) -> Compiled | None:
         """Compiles what trains and what embeds; None when `leave` says to wait no longer, which loses nothing.
 
@@ -170,7 +165,7 @@ class Training:
         first, self.taken = self.taken + 1, int(self.state.step)
         self.diverged = LOSS if self.taken < first + done - 1 else ""
         return _steps_logged(
-            first, measured, done, self._terms, self.rates,
+            first, measured, done, self._terms, self._step.rates,
             seconds=seconds, images=self.ready.batch_size, waited=self._feed.waited,
         )  # fmt: skip
 
@@ -179,13 +174,6 @@ class Training:
     def _encoder(self) -> TrainedEncoder:
         params, stats = on_one_device((self.state.params, self.state.stats))
         return TrainedEncoder(self._embed, params, stats, self.data.mean, self.data.std, self.data.image_shape)
-
-    def _classifier(self) -> Classify | None:
-        objective = self.config.objective
-        if not objective.classifies:
-            return None
-        own = self._step.own(self.state.params)
-        return lambda h_nf: np.asarray(objective.classify(own, jnp.asarray(h_nf)).argmax(axis=1), np.int32)
 
     def measure_raw_pixels(self) -> float:
         """Validation kNN on raw pixels, in [0, 1]: what the encoder has to beat."""
@@ -199,7 +187,9 @@ class Training:
         start = time.monotonic()
         known = self._raw_pixels if split == "validation" else None
         try:
-            evaluation = evaluate(self._encoder(), self.data, split, self.taken, known, self._classifier())
+            evaluation = evaluate(
+                self._encoder(), self.data, split, self.taken, known, _classifier(self._step, self.state)
+            )
         except DivergedError:  # the loss of its next step may yet be finite: a batch is a few images
             self.diverged, self._evaluated = EMBEDDING, None
             return
@@ -249,6 +239,14 @@ class Training:
     def close(self) -> None:
         """Ends the fetching of images."""
         self._feed.close()
+
+
+def _classifier(step: Step, state: TrainState) -> Classify | None:
+    objective = step.objective
+    if not objective.classifies:
+        return None
+    own = step.own(state.params)
+    return lambda h_nf: np.asarray(objective.classify(own, jnp.asarray(h_nf)).argmax(axis=1), np.int32)
 
 
 def _steps_logged(

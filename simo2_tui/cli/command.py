@@ -16,7 +16,7 @@ _TAG = re.compile(r"(\\*)(\[[a-z#/@][^\[]*?\])")
 """What rich takes for markup."""
 
 
-class Command(TyperCommand):
+class OwnCommand(TyperCommand):
     """A command whose switches may be written `--flip`, `--no-flip`, `--flip=false` or `--flip false`."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -38,14 +38,14 @@ class Group(TyperGroup):
 
 
 class App(typer.Typer):
-    """An app of `Command`s in `Group`s."""
+    """An app of `OwnCommand`s in `Group`s."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"cls": Group, **options})
 
     def command(self, name: str | None = None, **options: Any) -> Callable[[Any], Any]:
         """As Typer's, which makes a command of a function."""
-        return super().command(name, **{"cls": Command, **options})
+        return super().command(name, **{"cls": OwnCommand, **options})
 
 
 def _show_as_written(command: Any) -> None:

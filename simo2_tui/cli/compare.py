@@ -7,6 +7,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -66,15 +67,39 @@ def _compare(
     Same data, same order of it, same steps and batch for all. An interrupted comparison goes on when it is started
     again with the same --name. Settings below hold for all arms.
     """
-    from simo2_core.compare.carry_out import carry_out_all, count_devices, make_stop, open_comparison
+    from simo2_core.compare.carry_out import count_devices, open_comparison
     from simo2_core.compare.plan import make_plan
-    from simo2_core.compare.results import choose, to_json
+    from simo2_core.compare.results import to_json
 
     base = resolve(preset, settings)
     plan = make_plan(base, _names(objectives), _names(encoders), seeds, sweep)
-    folder = open_comparison(run_dir, name or f"compare-{base.preset or 'data'}", plan)
     workers = devices or count_devices()
+    folder = open_comparison(run_dir, name or f"compare-{base.preset or 'data'}", plan)
     decode_images(base.data, quiet=as_json)
+    chosen, outcomes = _carry_out(folder, plan, workers, as_json)
+    result = to_json(plan, chosen, outcomes, ("representation", "projection"))
+    from simo2_core.compare.pictures import draw_comparison  # imports jax, in which a Ctrl+C that raises can get lost
+    from simo2_core.evaluation.assess import write_json
+
+    write_json(folder / "results.json", result)
+    if all(outcome.diverged for outcome in outcomes):
+        raise ConfigError("every run diverged. Use a smaller --learning-rate, or --sweep lr.")
+    files = [folder / "results.json", *draw_comparison(folder, plan, outcomes)]
+    if as_json:
+        print(json.dumps({"event": "result", **result, "files": [str(path) for path in files]}))
+        return
+    _table(plan, chosen, outcomes)
+    print(f"Written: {', '.join(map(str, files))}")
+
+
+compare_command = with_settings(_compare)
+
+
+def _carry_out(folder: Path, plan: Plan, workers: int, as_json: bool) -> tuple[dict[str, Any], list[Outcome]]:
+    """The values that a sweep chose, by arm, and what every run came to; ends the command when it is stopped."""
+    from simo2_core.compare.carry_out import carry_out_all, make_stop
+    from simo2_core.compare.results import choose
+
     stop = make_stop(workers)
     trials: list[Outcome] = []
     outcomes: list[Outcome] = []
@@ -93,22 +118,7 @@ def _compare(
         print(f"simo2: stopped; {saved}. The same command with --name {folder.name} goes on.", file=sys.stderr)
         end_at_once_if_busy(INTERRUPTED)
         raise typer.Exit(INTERRUPTED)
-    result = to_json(plan, chosen, outcomes, ("representation", "projection"))
-    from simo2_core.compare.pictures import draw_comparison  # imports jax, in which a Ctrl+C that raises can get lost
-    from simo2_core.evaluation.assess import write_json
-
-    write_json(folder / "results.json", result)
-    if all(outcome.diverged for outcome in outcomes):
-        raise ConfigError("every run diverged. Use a smaller --learning-rate, or --sweep lr.")
-    files = [folder / "results.json", *draw_comparison(folder, plan, outcomes)]
-    if as_json:
-        print(json.dumps({"event": "result", **result, "files": [str(path) for path in files]}))
-        return
-    _table(plan, chosen, outcomes)
-    print(f"Written: {', '.join(map(str, files))}")
-
-
-compare_command = with_settings(_compare)
+    return chosen, outcomes
 
 
 def _names(text: str) -> list[str]:

@@ -24,7 +24,7 @@ from simo2_tui.screens import readings
 from simo2_tui.screens.base import ConsoleScreen
 from simo2_tui.screens.host import host_of
 from simo2_tui.session.base import Session
-from simo2_tui.session.snapshot import Projector, Snapshot, read_snapshot
+from simo2_tui.session.snapshot import Projector, ShownSnapshot, read_snapshot
 from simo2_tui.session.tsne import Layouts
 from simo2_tui.widgets.charts import CurveChart
 from simo2_tui.widgets.embedding_views import ClassLegend, CosineHistogram, HeatMap, ScatterPlot
@@ -75,7 +75,7 @@ class EmbeddingScreen(ConsoleScreen):
         self._drawn: tuple[str, str] = ("", "")
         self._view = 0
         self._projector = Projector()
-        self._cache: OrderedDict[str, Snapshot] = OrderedDict()
+        self._cache: OrderedDict[str, ShownSnapshot] = OrderedDict()
         self._layouts: Layouts | None = None
         self._want_tsne = False
         self._version = -1
@@ -195,7 +195,7 @@ class EmbeddingScreen(ConsoleScreen):
             chart.show(series[:1], newest=float(history.step), limit=history.total_steps)
             chart.point_at(float(at.step) if at is not None and self._index is not None else None)
 
-    def _read(self, at: EmbeddingSnapshot) -> Snapshot | None:
+    def _read(self, at: EmbeddingSnapshot) -> ShownSnapshot | None:
         run = self.session.run
         if at.path not in self._cache and run is not None:
             snapshot = read_snapshot(run.path / at.path)
@@ -288,7 +288,7 @@ class EmbeddingScreen(ConsoleScreen):
 
 
 def _thumbnails(
-    snapshot: Snapshot,
+    snapshot: ShownSnapshot,
     names: Sequence[str],
     images: NDArray[np.uint8],
     picked: int,
@@ -303,7 +303,7 @@ def _thumbnails(
     return items
 
 
-def _worst_rows(snapshot: Snapshot, glyphs: Glyphs) -> list[list[Span]]:
+def _worst_rows(snapshot: ShownSnapshot, glyphs: Glyphs) -> list[list[Span]]:
     """How orthogonal the classes are in all, and the pairs furthest from it, one a row."""
     floor = welch_floor(len(snapshot.class_names), snapshot.z_nd.shape[1])
     rows: list[list[Span]] = [

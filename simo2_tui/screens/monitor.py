@@ -25,7 +25,7 @@ from simo2_tui.screens.plots import PlotsScreen, copy_line, plots_of
 from simo2_tui.session.base import Session, state_of
 from simo2_tui.session.device import DeviceMeter
 from simo2_tui.session.drawing import DrawingJob
-from simo2_tui.session.snapshot import Projector, Snapshot, read_snapshot
+from simo2_tui.session.snapshot import Projector, ShownSnapshot, read_snapshot
 from simo2_tui.widgets.charts import CurveChart
 from simo2_tui.widgets.embedding_views import ClassLegend, HeatMap, ScatterPlot
 from simo2_tui.widgets.text import Lines, LogView
@@ -70,7 +70,7 @@ class MonitorScreen(ConsoleScreen):
         self._unit = 0
         self._solo = False
         self._projector = Projector()
-        self._snapshot: Snapshot | None = None
+        self._snapshot: ShownSnapshot | None = None
         self._snapshot_name = ""
         self._rung: set[str] = set()
         self._meter = DeviceMeter()

@@ -36,7 +36,7 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class RunTime:
     """Seconds that a run would take, after compiling, and what that is taken from."""
 
     seconds: float
@@ -74,7 +74,7 @@ def read_paces(runs: Iterable[RunDirectory]) -> list[Pace]:
     return [pace for pace in paces if pace is not None]
 
 
-def estimate(config: Config, paces: Iterable[Pace], *, gpu: bool) -> Estimate | None:
+def estimate(config: Config, paces: Iterable[Pace], *, gpu: bool) -> RunTime | None:
     """What `config` would take on this machine, or None where no run is like it.
 
     A run is like it when images, encoder, objective and kind of device are the same; of those the one with the nearest
@@ -89,7 +89,7 @@ def estimate(config: Config, paces: Iterable[Pace], *, gpu: bool) -> Estimate | 
     every = config.eval_every
     looks = config.steps // every.steps if every.steps else seconds / every.seconds if every.seconds else 0.0
     seconds += looks * pace.evaluation_seconds
-    return Estimate(seconds, pace, None if ratio == 1 else pace.config.batch_size)
+    return RunTime(seconds, pace, None if ratio == 1 else pace.config.batch_size)
 
 
 def _work(config: Config) -> tuple[object, ...]:

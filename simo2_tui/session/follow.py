@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 
-from simo2_core.commands import Asker, Command, Source
+from simo2_core.commands import Asker, Command, Requester
 from simo2_core.data.progress import Progress
 from simo2_core.errors import RunError
 from simo2_core.events import RunStarted, WarningRaised
@@ -117,7 +117,7 @@ class FollowSession:
             )
         try:
             send_command(
-                self._run.control, word, str(Source(Asker.ATTACH, f"pid {os.getpid()} on {socket.gethostname()}"))
+                self._run.control, word, str(Requester(Asker.ATTACH, f"pid {os.getpid()} on {socket.gethostname()}"))
             )
         except OSError as error:
             raise RunError(f"{self._run.control} cannot be written: {error.strerror}.") from error

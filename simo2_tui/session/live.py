@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from simo2_core.commands import Asker, Command, Source
+from simo2_core.commands import Asker, Command, Requester
 from simo2_core.config import Config
 from simo2_core.data.progress import Progress
 from simo2_core.errors import RunError, Simo2Error
@@ -25,7 +25,7 @@ from simo2_core.session import RunSession
 from simo2_core.trackers.service import Service
 from simo2_tui.session.history import History
 
-KEYBOARD = Source(Asker.KEYBOARD)
+KEYBOARD = Requester(Asker.KEYBOARD)
 
 
 class LiveSession:
@@ -97,7 +97,7 @@ class LiveSession:
         if self._thread.ident is not None:
             self._thread.join(timeout)
 
-    def command(self, word: str, source: Source = KEYBOARD) -> None:
+    def command(self, word: str, source: Requester = KEYBOARD) -> None:
         self.stop_asked |= word == Command.STOP
         self._session.control.send(word, source)
 

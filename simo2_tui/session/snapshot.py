@@ -28,7 +28,7 @@ BINS = 400
 
 
 @dataclass(frozen=True, eq=False)
-class Snapshot:
+class ShownSnapshot:
     """The validation embedding after `step`: `z_nd` (N, D) unit rows, `labels_n` (N,)."""
 
     step: int
@@ -60,13 +60,13 @@ class Snapshot:
         return [(self.class_names[i], self.class_names[j], value) for i, j, value in pairs]
 
 
-def read_snapshot(path: Path) -> Snapshot | None:
+def read_snapshot(path: Path) -> ShownSnapshot | None:
     """The snapshot in a file, or None when it is gone or damaged: a screen then shows the one before."""
     try:
         found = snapshot.read_snapshot(path)
     except RunError:
         return None
-    return Snapshot(found.step, found.embedding, found.labels, found.class_names)
+    return ShownSnapshot(found.step, found.embedding, found.labels, found.class_names)
 
 
 class Projector:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simo2_core.commands import Asker, Command, Reason, Source
+from simo2_core.commands import Asker, Command, Reason, Requester
 from simo2_core.config import RATE_AFTER_DIVERGENCE, Config, all_settings
 from simo2_core.errors import DivergedError, RunError
 from simo2_core.events import ControlApplied, RunFinished, from_json, from_line
@@ -34,13 +34,14 @@ def test_one_table_says_how_a_process_ends() -> None:
     ],
 )
 def test_who_asks_decides_how_a_stop_is_called(text: str, asker: Asker, reason: Reason) -> None:
-    assert (Source.parse(text).asker, Source.parse(text).reason, str(Source.parse(text))) == (asker, reason, text)
+    by = Requester.parse(text)
+    assert (by.asker, by.reason, str(by)) == (asker, reason, text)
 
 
 @given(st.text())
 def test_any_text_names_a_source_that_survives(text: str) -> None:
-    source = Source.parse(text)
-    assert Source.parse(str(source)) == source
+    source = Requester.parse(text)
+    assert Requester.parse(str(source)) == source
 
 
 def test_logs_of_before_are_read_and_new_ones_have_the_same_words() -> None:
@@ -52,7 +53,7 @@ def test_logs_of_before_are_read_and_new_ones_have_the_same_words() -> None:
         assert json.loads(event.to_line()) == line
         assert {type(value) for value in event.to_json().values()} <= {str, int, float, dict, type(None)}
     assert from_json(control) == ControlApplied(
-        step=4, time=1.0, command=Command.STOP, source=Source(Asker.SIGNAL, "SIGTERM")
+        step=4, time=1.0, command=Command.STOP, source=Requester(Asker.SIGNAL, "SIGTERM")
     )
     read = from_json(finished)
     assert isinstance(read, RunFinished)

@@ -82,7 +82,7 @@ def test_any_snapshot_file_is_read_or_refused(run: RunDirectory, data: st.DataOb
     except RunError as error:
         assert str(path) in str(error)  # noqa: PT017
     seen = screen_snapshot.read_snapshot(path)
-    assert seen is None or isinstance(seen, screen_snapshot.Snapshot)
+    assert seen is None or isinstance(seen, screen_snapshot.ShownSnapshot)
 
 
 def test_a_snapshot_with_a_byte_changed_anywhere_is_read_or_refused(run: RunDirectory) -> None:

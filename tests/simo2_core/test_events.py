@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simo2_core.commands import Asker, Command, Reason, Source
+from simo2_core.commands import Asker, Command, Reason, Requester
 from simo2_core.errors import RunError
 from simo2_core.events import KINDS, Event, StepsLogged, from_json, from_line
 
@@ -24,7 +24,7 @@ _VALUES: dict[Any, st.SearchStrategy[Any]] = {
     tuple[str, ...]: st.lists(st.text()).map(tuple),
     Reason: st.sampled_from(Reason),
     Command: st.sampled_from(Command),
-    Source: st.text().map(Source.parse) | st.builds(Source, st.sampled_from(Asker), st.just("pid 7")),
+    Requester: st.text().map(Requester.parse) | st.builds(Requester, st.sampled_from(Asker), st.just("pid 7")),
     dict[str, float]: st.dictionaries(st.text(), st.floats(allow_nan=False)),
 }
 
@@ -34,9 +34,16 @@ def _any_event() -> st.SearchStrategy[Event]:
         hints = typing.get_type_hints(kind)
         if kind is StepsLogged:
             return st.integers(0, 4).flatmap(_any_steps)
-        return st.builds(kind, **{item.name: _VALUES[hints[item.name]] for item in dataclasses.fields(kind)})
+        values = {item.name: _VALUES[hints[item.name]] for item in dataclasses.fields(kind)}
+        inside = {name: values[name].filter(_leads_nowhere) for name in ("path", "checkpoint") if name in values}
+        return st.builds(kind, **values | inside)
 
     return st.sampled_from(sorted(KINDS)).flatmap(lambda name: of(KINDS[name]))
+
+
+def _leads_nowhere(path: str | None) -> bool:
+    """Whether a path stays inside the run; events with others are refused."""
+    return path is None or not (path.startswith("/") or ".." in path.split("/") or "\0" in path)
 
 
 def _any_steps(count: int) -> st.SearchStrategy[StepsLogged]:

@@ -7,7 +7,7 @@ import os
 import pytest
 from typer.testing import CliRunner
 
-from simo2_core.commands import Command, Source
+from simo2_core.commands import Command, Requester
 from simo2_core.events import ControlApplied
 from simo2_core.presets import PRESETS
 from simo2_core.run.directory import RunDirectory
@@ -33,7 +33,7 @@ def make(run_dir, state):
     if state in (State.PAUSED, State.STOPPING):
         word = Command.PAUSE if state is State.PAUSED else Command.STOP
         log = EventLog(run.events_path)
-        log.write(ControlApplied(step=8, command=word, source=Source.parse("keyboard")))
+        log.write(ControlApplied(step=8, command=word, source=Requester.parse("keyboard")))
         log.close()
     if state is State.COMPILING:
         lines = run.events_path.read_text().splitlines(keepends=True)

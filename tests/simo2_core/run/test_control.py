@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simo2_core.commands import Asker, Command, Source
+from simo2_core.commands import Asker, Command, Requester
 from simo2_core.errors import ConfigError
 from simo2_core.run.control import Control, Request, read_command, send_command
 
@@ -16,8 +16,8 @@ def test_commands_are_handed_out_once_and_in_order() -> None:
     control.send("checkpoint", "keyboard")
     control.send("stop", "signal SIGTERM")
     assert control.take() == [
-        Request(Command.CHECKPOINT, Source(Asker.KEYBOARD)),
-        Request(Command.STOP, Source(Asker.SIGNAL, "SIGTERM")),
+        Request(Command.CHECKPOINT, Requester(Asker.KEYBOARD)),
+        Request(Command.STOP, Requester(Asker.SIGNAL, "SIGTERM")),
     ]
     assert control.take() == []
 
@@ -33,7 +33,7 @@ def test_another_process_commands_through_the_folder(tmp_path: Path) -> None:
     control = Control(tmp_path)
     for command in Command:
         send_command(tmp_path, command, "attach pid 7")
-    assert control.take() == [Request(command, Source(Asker.ATTACH, "pid 7")) for command in Command]
+    assert control.take() == [Request(command, Requester(Asker.ATTACH, "pid 7")) for command in Command]
     assert list(tmp_path.iterdir()) == []
 
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from simo2_core.commands import Command, Reason, Source
+from simo2_core.commands import Command, Reason, Requester
 from simo2_core.events import Compiled, ControlApplied, Event, RolledBack, RunFinished, RunStarted, StepsLogged
 from simo2_core.run.owner import Owner, Presence
 from simo2_core.run.state import Course, State
@@ -16,7 +16,7 @@ BEGUN = RunStarted(
 
 
 def told(word: str) -> ControlApplied:
-    return ControlApplied(step=1, command=Command(word), source=Source.parse("keyboard"))
+    return ControlApplied(step=1, command=Command(word), source=Requester.parse("keyboard"))
 
 
 def over(reason: str) -> RunFinished:

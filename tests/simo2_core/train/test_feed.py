@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from simo2_core.config import Config
-from simo2_core.data import cache, stream
+from simo2_core.data import cache, stream, upkeep
 from simo2_core.data.placement import Machine
 from simo2_core.errors import DataError
 from simo2_core.events import RunFinished, StepsLogged, WarningRaised
@@ -114,7 +114,7 @@ def test_a_folder_that_fits_nowhere_is_streamed_and_trains_the_same(
 ) -> None:
     config = TINY.replace({"dataset": str(make_pets), "image_size": 8, "channels": 3, "samples_per_class": 3})
     cached = totals(tmp_path, "cached", config)
-    cache.clear()
+    upkeep.clear()
     monkeypatch.setattr(cache, "disk_free", lambda _: 100)
     machine = Machine(device="tiny", device_free=10**12, disk_free=100)
     monkeypatch.setattr(preparation, "look_at_machine", lambda _: machine)
