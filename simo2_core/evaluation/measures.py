@@ -33,16 +33,17 @@ def own_metrics() -> tuple[Metric, ...]:
 
 
 def choose_metrics(named: Iterable[str]) -> tuple[Metric, ...]:
-    """simo2's own metrics, and those that are named beside them.
+    """simo2's own metrics, those of installed packages, and those that are named beside them.
 
     Args:
-        named: `NAME`, `FILE.py:Class` or `package.module:Class`, with settings as in `knn:neighbours=1,5`. One of
-            simo2's own takes the place of the usual one.
+        named: `NAME`, `FILE.py:Class` or `package.module:Class`, with settings as in `knn:neighbours=1,5`, which take
+            the place of the usual ones.
 
     Raises:
         ConfigError: there is no such metric or setting, or two measure the same row.
     """
-    chosen = {metric.name: metric for metric in own_metrics()}
+    installed = (cast(Metric, part()) for part in parts.strangers("metric").values())
+    chosen = {metric.name: metric for metric in (*own_metrics(), *installed)}
     for text in named:
         metric = cast(Metric, parts.named("metric", text))
         chosen[metric.name] = metric

@@ -110,6 +110,16 @@ def test_two_that_measure_the_same_are_refused(mine: str, tmp_path: Path) -> Non
         choose_metrics([f"{mine}:Spread", f"{tmp_path / 'other.py'}:Spread"])
 
 
+def test_those_of_this_program_and_of_packages_need_no_naming(mine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    spread = parts.find("metric", "mine.py:Spread")
+    monkeypatch.setenv(parts.VARIABLE, "")
+    monkeypatch.setattr(parts, "_registered", {"metric": {"mine.py:Spread": spread}})
+    assert [metric.name for metric in choose_metrics([])][-1] == "mine.py:Spread"
+    (changed,) = [metric for metric in choose_metrics(["mine.py:Spread:power=3"]) if metric.name == "mine.py:Spread"]
+    assert changed == spread(power=3)
+    assert "spread" not in {row.key for row in rows_of()}, "comparisons are of simo2's own numbers"
+
+
 def test_our_own_take_settings_too() -> None:
     metrics = choose_metrics(["knn:neighbours=1,5"])
     keys = [row.key for row in rows_of(metrics)]
