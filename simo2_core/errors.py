@@ -8,6 +8,7 @@ Simo2Error                 exit code 1: failed
 ├── StoppedError           exit code 130: asked to stop before there was anything to save
 ├── OutOfMemoryError       exit code 1: the device or the host has too little memory for these settings
 ├── ProcessLostError       exit code 1: another process of a distributed run is gone
+├── WrongNumbersError      exit code 1: the device or its compiler gives wrong numbers
 └── RunError               exit code 1: a run directory that cannot be found, written or owned
     ├── RunLockedError     another live process owns the run
     ├── CheckpointError    a checkpoint that is missing, damaged or of another format
@@ -63,6 +64,10 @@ class OutOfMemoryError(Simo2Error):
 
 class ProcessLostError(Simo2Error):
     """Another process of a distributed run has ended, cannot be reached, or did not come."""
+
+
+class WrongNumbersError(Simo2Error):
+    """What is computed here is not what was asked for."""
 
 
 class RunError(Simo2Error):

@@ -11,11 +11,11 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
+from simo2_core.compiling import jit
 from simo2_core.data.augment import normalise
 from simo2_core.data.dataset import Part
 from simo2_core.data.decode import Rule, UnreadableImage, decode_image
 from simo2_core.errors import DataError
-from simo2_core.model.compiling import jit
 from simo2_core.model.network import Arrays, Network
 
 Embed = Callable[[Arrays, Arrays, Array, Array, Array], tuple[Array, Array]]

@@ -9,7 +9,7 @@ bank and a chunk size compile once, whatever the number of queries.
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache
 from typing import Any
 
 import jax
@@ -18,6 +18,7 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
+from simo2_core.compiling import jit
 from simo2_core.errors import ConfigError, DataError, DivergedError
 
 BANK_CHUNK = 16_384
@@ -99,7 +100,7 @@ def knn_predict_each(
     for start in range(0, len(queries_qf), width):
         piece = queries_qf[start : start + width]
         padded = np.pad(piece, ((0, width - len(piece)), (0, 0)))
-        votes = _vote(padded, bank_nbf, labels_nb, len(bank), temperature, classes=classes, ks=used)
+        votes = _compiled_vote()(padded, bank_nbf, labels_nb, len(bank), temperature, classes=classes, ks=used)
         predicted.append((votes, len(piece)))  # fetched after the last chunk is under way, so that none waits
     return np.concatenate([np.asarray(votes)[:, :size] for votes, size in predicted], axis=1)
 
@@ -132,7 +133,11 @@ def knn_accuracy(
     return float(np.mean(predicted == np.asarray(query_labels)))
 
 
-@partial(jax.jit, static_argnames=("classes", "ks"))
+@cache
+def _compiled_vote() -> Any:
+    return jit(_vote, static_argnames=("classes", "ks"))
+
+
 def _vote(
     queries_qf: Array,
     bank_nbf: Array,

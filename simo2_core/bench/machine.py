@@ -14,6 +14,8 @@ from jax import Array
 from jax.experimental.compilation_cache.compilation_cache import reset_cache
 from jax.typing import DTypeLike
 
+from simo2_core.compiling import jit
+
 _SIDE = {"cpu": 1024}
 """Rows of the matrices whose product is timed: 4 MB each, or far more where the device is an accelerator."""
 _ACCELERATOR_SIDE = 8192
@@ -27,7 +29,7 @@ def make_products(dtype: DTypeLike) -> tuple[Callable[[int], object], float]:
     side = _SIDE.get(jax.default_backend(), _ACCELERATOR_SIDE)
     left = jax.random.normal(jax.random.key(0), (side, side), jnp.float32).astype(dtype) / side**0.5
 
-    @jax.jit
+    @jit
     def products(x: Array, n: Array) -> Any:
         return jax.lax.fori_loop(0, n, lambda _, y: jnp.matmul(left, y), x)
 

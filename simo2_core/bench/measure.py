@@ -18,6 +18,7 @@ from simo2_core.bench.machine import (
     empty_compilation_cache,
     make_products,
 )
+from simo2_core.bench.products import largest_errors, products_in_force, require_right_products
 from simo2_core.bench.stages import Run, make_stages, split, time_in_turn, whole_step
 from simo2_core.config import Config
 from simo2_core.data.dataset import Dataset
@@ -46,6 +47,10 @@ class Bench:
     image_shape: tuple[int, int, int]
     precision: str
     """What the convolutions multiply in."""
+    products: str
+    """How products are made: the option that XLA was given."""
+    product_errors: dict[str, float]
+    """Of two programs that a compiler has got wrong, the largest error here as a share of the largest entry."""
     parameters: int
     parts: dict[str, float]
     """Seconds of each part of a step; they add up to `step`."""
@@ -95,7 +100,12 @@ def measure(config: Config, dataset: Dataset, report: Callable[[str], None], sec
     Args:
         report: gets a few words before each thing that takes long.
         seconds: about how long to time, half of it the parts and half of it the loop.
+
+    Raises:
+        WrongNumbersError: this device, or its compiler, gets products wrong.
     """
+    errors = largest_errors()
+    require_right_products(errors)
     config = config.replace(
         {"steps": 10**5, **dict.fromkeys(("eval_every", "plot_every", "checkpoint_every"), "never")}
     )
@@ -121,6 +131,8 @@ def measure(config: Config, dataset: Dataset, report: Callable[[str], None], sec
             batch_size=ready.batch_size,
             image_shape=dataset.image_shape,
             precision=str(precision),
+            products=products_in_force(),
+            product_errors=errors,
             parameters=sum(array.size for array in state.params.values()),
             parts=split(spent),
             step=spent["step"],

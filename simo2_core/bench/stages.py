@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from simo2_core.model.compiling import jit
+from simo2_core.compiling import jit
 from simo2_core.model.network import Arrays
 from simo2_core.objectives.objective import Loss, Seen
 from simo2_core.train.step import Call, Data, Step, TrainState

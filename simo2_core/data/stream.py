@@ -18,6 +18,7 @@ from jax import Array
 from jax.sharding import Sharding, SingleDeviceSharding
 from numpy.typing import NDArray
 
+from simo2_core.compiling import jit
 from simo2_core.data.dataset import Part
 from simo2_core.data.sampler import draw_batch
 
@@ -106,7 +107,6 @@ def _row_function(
     on_host = functools.partial(jax.device_put, device=host)
     key, offsets, counts = on_host(key), on_host(part.offsets.astype(np.int32)), on_host(part.counts.astype(np.int32))
 
-    @jax.jit
     def rows_of(first: Array) -> Array:
         def rows(step: Array) -> Array:
             return draw_batch(
@@ -121,7 +121,9 @@ def _row_function(
         drawn: Array = jax.lax.map(rows, first + jnp.arange(steps, dtype=jnp.int32))
         return drawn
 
+    compiled = jit(rows_of, platform=host.platform)
+
     def rows_of_chunk(chunk: int) -> NDArray[np.int64]:
-        return np.asarray(rows_of(on_host(np.int32(chunk * steps)))).astype(np.int64)
+        return np.asarray(compiled(on_host(np.int32(chunk * steps)))).astype(np.int64)
 
     return rows_of_chunk

@@ -22,12 +22,12 @@ from jax import Array
 from numpy.typing import NDArray
 
 from simo2_core.augmentations.augmentation import Augmentation
+from simo2_core.compiling import jit
 from simo2_core.config import Config
 from simo2_core.data.augment import augment
 from simo2_core.data.dataset import Dataset, Part
 from simo2_core.evaluation.features import Features
 from simo2_core.evaluation.restore import load_network
-from simo2_core.model.compiling import jit
 from simo2_core.model.network import Arrays, Network
 
 RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
@@ -151,8 +151,10 @@ def _logits(head: _Heads, features: Array) -> Array:
 def _judge(
     head: _Heads, scale: _Scale, name: str, features: Mapping[str, Features], dataset: Dataset
 ) -> AugmentedProbe:
+    predict = jit(lambda head, features: _logits(head, scale(features)).argmax(axis=-1))
+
     def right(part: str) -> NDArray[np.float64]:
-        predicted = np.asarray(_logits(head, scale(jnp.asarray(getattr(features[part], name)))).argmax(axis=-1))
+        predicted = np.asarray(predict(head, jnp.asarray(getattr(features[part], name))))
         return np.asarray((predicted == dataset.parts[part].labels[None, :]).mean(axis=1))
 
     validation = right("validation")

@@ -1,7 +1,7 @@
 """Linear convolution, in whichever form the backend is fast at.
 
 XLA's convolution is the fastest on an accelerator, and on a CPU for large maps. On a CPU two forms of the same sum
-beat it, forwards and backwards (2 cores, batch 160, compiled as `compiling.jit` does; `tests/benchmarks/test_conv.py`):
+beat it both ways (2 cores, batch 160, compiled by `simo2_core.compiling`; `tests/benchmarks/test_conv.py`):
 
     kernel 1×1                   one product over pixels          0.09 ms instead of 2.1 in a loop (32 to 32 at 4×4)
     map no larger than kernel    one product over whole maps      0.29 ms instead of 2.9 (3×3, 64 to 64 on 2×2)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.typing import DTypeLike
+
+from simo2_core.compiling import jit
 
 _AT_ONCE = 2**14
 """Numbers drawn at once. XLA compiles a random draw anew for each shape: 7 s for the 14 kernels of the digits preset,
@@ -20,9 +23,13 @@ _CUT_NORMAL_STD = 0.87962566103423978
 """Standard deviation of a unit normal cut at ±2."""
 
 
-@jax.jit
 def _draw(key: Array, piece: Array) -> Array:
     return jax.random.truncated_normal(jax.random.fold_in(key, piece), -2, 2, (_AT_ONCE,), jnp.float32)
+
+
+@cache
+def _compiled_draw() -> Any:
+    return jit(_draw)
 
 
 def lecun_normal(key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
@@ -37,5 +44,6 @@ def lecun_normal(key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float3
     if isinstance(key, jax.core.Tracer):
         traced: Array = jax.lax.map(partial(_draw, key), jnp.asarray(pieces))
         return (traced.reshape(-1)[:size].reshape(tuple(shape)) * scale).astype(dtype)
-    drawn = np.concatenate([_draw(key, piece) for piece in pieces])  # by numpy, which has nothing to compile
+    draw = _compiled_draw()
+    drawn = np.concatenate([draw(key, piece) for piece in pieces])  # by numpy, which has nothing to compile
     return jnp.asarray(drawn[:size].reshape(tuple(shape)) * scale, dtype)

@@ -10,6 +10,7 @@ import numpy as np
 import optax
 from numpy.typing import NDArray
 
+from simo2_core.compiling import jit
 from simo2_core.config import OptimizerConfig
 from simo2_core.errors import ConfigError
 from simo2_core.parts import find_object
@@ -41,7 +42,7 @@ def _named(config: OptimizerConfig, rate: optax.Schedule) -> optax.GradientTrans
 
 def learning_rates(config: OptimizerConfig, steps: int) -> NDArray[np.float32]:
     """(steps,) learning rates of a run."""
-    return np.asarray(jax.jit(jax.vmap(learning_rate_schedule(config, steps)))(jnp.arange(steps)), np.float32)
+    return np.asarray(jit(jax.vmap(learning_rate_schedule(config, steps)))(jnp.arange(steps)), np.float32)
 
 
 def learning_rate_schedule(config: OptimizerConfig, steps: int) -> optax.Schedule:

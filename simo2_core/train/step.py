@@ -21,11 +21,11 @@ from jax import Array
 from jax.sharding import Mesh
 from numpy.typing import NDArray
 
+from simo2_core.compiling import jit
 from simo2_core.config import Config, task_of
 from simo2_core.data.augment import augment
 from simo2_core.data.sampler import Draw, draw_batch
 from simo2_core.errors import ConfigError
-from simo2_core.model.compiling import jit
 from simo2_core.model.network import Arrays, Network, first_weights
 from simo2_core.objectives.objective import PREFIX, Loss, Objective, Seen, Task
 from simo2_core.train.devices import all_devices, embed_in_chunks, put_whole, share_out, whole

@@ -94,6 +94,8 @@ def summary_lines(result: Bench) -> list[str]:
     held = f", {human_bytes(result.device_peak_bytes)} held at most" if result.device_peak_bytes else ""
     return [
         f"Device: {result.device}, {result.parameters:,} parameters in float32, products in {result.precision}",
+        f"Products: {result.products}; off by {max(result.product_errors.values()):.0e} at most in programs that "
+        "compilers have got wrong",
         f"Speed: {1 / result.step:.1f} steps/s, {result.batch_size / result.step:,.0f} images/s",
         f"Arithmetic: {result.flops / 1e9:.3g} GFLOP a step (counted by XLA), {result.mfu:.1%} of the "
         f"{result.peak_flops / 1e9:,.0f} GFLOP/s that a matrix product reaches here",

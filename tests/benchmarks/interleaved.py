@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from simo2_core.model.compiling import jit
+from simo2_core.compiling import jit
 
 
 def best_of_each(rivals: Mapping[str, Callable[..., Any]], *operands: Any, seconds: float = 0.5) -> dict[str, float]:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from simo2_core.compiling import jit
 from simo2_core.data.placement import host_memory_free
 from simo2_core.loss import simo2_loss
 from tests.benchmarks.interleaved import best_of_each
@@ -33,7 +34,7 @@ def batch(shape):
 
 
 def planned_bytes(loss, z):
-    return jax.jit(jax.value_and_grad(loss)).lower(z).compile().memory_analysis().temp_size_in_bytes
+    return jit(jax.value_and_grad(loss)).lower(z).compile().memory_analysis().temp_size_in_bytes
 
 
 @pytest.mark.parametrize(("shape", "times"), [((10, 16, 16), 0.7), ((10, 32, 16), 1), ((100, 16, 64), 30)])
@@ -67,7 +68,7 @@ def test_a_thousand_classes_against_a_gather():
 
 def measure(name):
     z = batch((1000, 32, 64))
-    loss = jax.jit(jax.value_and_grad(RIVALS[name])).lower(z).compile()
+    loss = jit(jax.value_and_grad(RIVALS[name])).lower(z).compile()
     before, seconds = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, []
     for _ in range(10 if name == "ours" else 1):
         start = time.perf_counter()

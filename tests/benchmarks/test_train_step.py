@@ -5,6 +5,7 @@ import time
 import jax
 import jax.numpy as jnp
 
+from simo2_core.compiling import jit
 from simo2_core.data.load import load_dataset
 from simo2_core.presets import PRESETS
 from simo2_core.train.step import Data, compile_call, make_training
@@ -28,7 +29,7 @@ def test_steps_in_a_loop_are_as_fast_as_steps_alone():
                                    dataset.mean, dataset.std)))  # fmt: skip
     step, state = make_training(CONFIG, len(dataset.class_names), dataset.image_shape)
     rates = jnp.asarray(step.rates)
-    alone = jax.jit(step).lower(state, data, rates).compile()
+    alone = jit(step).lower(state, data, rates).compile()
     call = compile_call(step, state, data)
 
     def step_alone():

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from simo2_core import loss as loss_module
+from simo2_core.compiling import jit
 from simo2_core.loss import Simo2Loss, simo2_loss
 
 GOLDEN = np.load(Path(__file__).parent / "golden" / "simo2_loss.npz")
@@ -45,7 +46,7 @@ def value_and_gradient(z: Rows, dtype: type, orth_lean: float, epsilon: float) -
         loss = simo2_loss(z_ckd, orth_lean=orth_lean, epsilon=epsilon)
         return loss.total, loss
 
-    (_, loss), gradient = jax.jit(jax.value_and_grad(total, has_aux=True))(jnp.asarray(z, dtype))
+    (_, loss), gradient = jit(jax.value_and_grad(total, has_aux=True))(jnp.asarray(z, dtype))
     return loss, np.asarray(gradient, np.float64)
 
 
@@ -78,7 +79,7 @@ def _embeddings(seed: int, shape: tuple[int, int, int], spread: float = 1.0) -> 
 
 
 SHAPES = st.sampled_from([(2, 2, 2), (4, 3, 5), (3, 4, 2)])  # each new shape is a compilation
-jitted = jax.jit(simo2_loss, static_argnames=("orth_lean", "epsilon"))
+jitted = jit(simo2_loss, static_argnames=("orth_lean", "epsilon"))
 
 
 @settings(max_examples=25, deadline=None)
@@ -147,7 +148,7 @@ def test_distance_and_bias_agree_with_a_loop_and_with_differences(distance: str,
     loss = partial(simo2_loss, orth_lean=0.1, epsilon=0.05, distance=distance, bias=bias)
     expected = simo2_of_lines(z, 0.1, 0.05, bias, distance == "line")
     with float64_allowed(True):
-        found = jax.jit(loss)(jnp.asarray(z))
+        found = jit(loss)(jnp.asarray(z))
         np.testing.assert_allclose([*map(float, found)][1:], expected, rtol=1e-10)
         gradient = jax.grad(lambda rows: loss(rows).total)(jnp.asarray(z))
         for at in [(0, 0, 0), (1, 2, 1), (3, 1, 2)]:
@@ -179,7 +180,7 @@ def test_unknown_words_are_refused() -> None:
 
 def test_half_precision_is_raised() -> None:
     z = jnp.asarray(_embeddings(0, (3, 4, 8)), jnp.bfloat16)
-    loss, gradient = jax.jit(jax.value_and_grad(lambda rows: simo2_loss(rows).total))(z)
+    loss, gradient = jit(jax.value_and_grad(lambda rows: simo2_loss(rows).total))(z)
     assert loss.dtype == jnp.float32
     assert gradient.dtype == jnp.bfloat16
 
@@ -198,7 +199,7 @@ def test_blocks_and_groups_change_nothing(monkeypatch: pytest.MonkeyPatch, eleme
 def test_nothing_of_the_size_of_a_gram_matrix_is_kept() -> None:
     z = jax.ShapeDtypeStruct((1000, 32, 64), jnp.float32)
     total: Callable[[jax.Array], jax.Array] = lambda rows: simo2_loss(rows).total  # noqa: E731
-    memory = jax.jit(jax.value_and_grad(total)).lower(z).compile().memory_analysis()
+    memory = jit(jax.value_and_grad(total)).lower(z).compile().memory_analysis()
     if memory is None:
         pytest.skip("this backend does not tell how much memory a program takes")
     assert memory.temp_size_in_bytes < 20e9 / 25, "the pair gather takes 20 GB"
@@ -212,6 +213,6 @@ def test_a_batch_that_is_not_grouped_is_refused() -> None:
 def test_partial_application_keeps_the_settings() -> None:
     z = jnp.asarray(_embeddings(2, (3, 3, 4)), jnp.float32)
     lean = partial(simo2_loss, orth_lean=0.25)
-    found, usual = jax.jit(lean)(z), jitted(z)
+    found, usual = jit(lean)(z), jitted(z)
     assert float(found.same) == float(usual.same)
     assert float(found.diff) != float(usual.diff)

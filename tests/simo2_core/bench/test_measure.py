@@ -10,6 +10,7 @@ from simo2_core.bench.machine import compile_twice, empty_compilation_cache
 from simo2_core.bench.measure import Bench, measure
 from simo2_core.bench.stages import PARTS, split, time_in_turn
 from simo2_core.bench.synthetic import synthetic_dataset
+from simo2_core.compiling import jit
 from simo2_core.presets import PRESETS, find_preset
 from simo2_core.train.memory import program_bytes
 
@@ -64,7 +65,7 @@ def test_a_second_start_finds_the_program(monkeypatch: pytest.MonkeyPatch) -> No
             from pathlib import Path
 
             entered.append({path.name for path in Path(folder).iterdir()})
-            return jax.jit(lambda x: jnp.sin(x) @ x).lower(jnp.ones((8, 8))).compile()
+            return jit(lambda x: jnp.sin(x) @ x).lower(jnp.ones((8, 8))).compile()
 
         compiled, cold, warm = compile_twice(make)
     assert cold > 0

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from simo2_core.compiling import jit
 from simo2_core.data.sampler import draw_batch
 
 COUNTS = np.array([5, 1, 40, 7, 300], np.int32)
@@ -13,7 +14,7 @@ OFFSETS = np.concatenate([[0], np.cumsum(COUNTS)[:-1]]).astype(np.int32)
 KEY = jax.random.key(7)
 
 
-@partial(jax.jit, static_argnums=(1, 2))
+@partial(jit, static_argnums=(1, 2))
 def draws(steps: jax.Array, classes: int, k: int) -> tuple[jax.Array, jax.Array]:
     one = partial(draw_batch, classes_per_batch=classes, samples_per_class=k)
     return jax.vmap(lambda step: one(KEY, step, jnp.asarray(OFFSETS), jnp.asarray(COUNTS)))(steps)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simo2_core.compiling import jit
 from simo2_core.config import DataConfig
 from simo2_core.data.build import labelled_order
 from simo2_core.data.dataset import Part
@@ -44,7 +45,7 @@ def chunks(part: Part) -> Iterator[Chunks]:
     made.close()
 
 
-@jax.jit
+@jit
 def _draw(step: int, offsets: jax.Array, counts: jax.Array) -> jax.Array:
     return draw_batch(KEY, step, offsets, counts, **DRAWN).rows
 

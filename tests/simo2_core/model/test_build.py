@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from simo2_core.compiling import jit
 from simo2_core.config import ModelConfig
 from simo2_core.encoders.yatcnn import YatCNN
 from simo2_core.model.build import build_model, compute_dtype, to_unit_rows
@@ -20,7 +21,7 @@ def images(*shape):
 def test_gives_a_representation_and_a_unit_embedding():
     model = build_model(SMALL, 1, jax.random.key(0))
     x = images(5, 6, 6, 1)
-    representation, embedding = jax.jit(lambda x: model(x))(x)
+    representation, embedding = jit(lambda x: model(x))(x)
     assert representation.shape == (5, 8)
     assert embedding.shape == (5, 3)
     np.testing.assert_allclose(np.linalg.norm(embedding, axis=1), 1, rtol=1e-6)
@@ -37,7 +38,7 @@ def test_half_precision_is_of_the_products_alone():
     half = dataclasses.replace(SMALL, precision="bfloat16")
     models = [build_model(config, 1, jax.random.key(0)) for config in (SMALL, half)]
     x = images(5, 6, 6, 1)
-    (whole, _), (near, embedding) = (jax.jit(lambda x, model=model: model(x))(x) for model in models)
+    (whole, _), (near, embedding) = (jit(lambda x, model=model: model(x))(x) for model in models)
     assert near.dtype == embedding.dtype == jnp.float32
     assert {leaf.dtype for leaf in jax.tree.leaves(nnx.state(models[1], nnx.Param))} == {jnp.dtype("float32")}
     assert 0 < float(jnp.abs(near - whole).max()) < 0.05 * float(jnp.abs(whole).max())
@@ -54,7 +55,7 @@ def test_the_device_decides_a_precision_that_is_left_open(monkeypatch):
 
 def test_different_images_have_different_embeddings_from_the_beginning():
     model = build_model(SMALL, 3, jax.random.key(0))
-    _, embedding = jax.jit(lambda x: model(x))(images(32, 8, 8, 3))
+    _, embedding = jit(lambda x: model(x))(images(32, 8, 8, 3))
     assert float(jnp.std(embedding, axis=0).max()) > 0.03
 
 
@@ -87,5 +88,5 @@ def test_the_model_has_no_state_but_its_params_and_trains_in_a_donated_loop():
         params = jax.lax.fori_loop(0, steps, body, params)
         return params, before, error(params)
 
-    _, before, after = jax.jit(descend, donate_argnums=0)(params, 30)
+    _, before, after = jit(descend, donate_argnums=0)(params, 30)
     assert after < 0.9 * before

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from simo2_core.compiling import jit
 from simo2_core.model.conv import Conv, convolve, taps
 
 
@@ -19,7 +20,7 @@ def by_definition(x, k, strides, padding):
 
 
 def with_gradients(convolution, x, k, strides, padding):
-    @jax.jit
+    @jit
     def both(x, k):
         y, transpose = jax.vjp(lambda x, k: convolution(x, k, strides, padding), x, k)
         return y, *transpose(jnp.cos(jnp.arange(y.size, dtype=y.dtype)).reshape(y.shape))
@@ -68,7 +69,7 @@ def test_no_convolution_in_a_training_loop_leaves_the_fast_order_of_dimensions()
 
     x = jnp.concatenate([x, x], axis=-1)
     k = jnp.concatenate([k, k], axis=2)
-    program = jax.jit(lambda n, x, k: jax.lax.fori_loop(0, n, body, (x, k))).lower(3, x, k).compile().as_text()
+    program = jit(lambda n, x, k: jax.lax.fori_loop(0, n, body, (x, k))).lower(3, x, k).compile().as_text()
     convolutions = [line for line in program.splitlines() if " convolution(" in line]
     assert len(convolutions) == 2, "that of x and that of the kernel; y itself is not used"
     assert all("dim_labels=b01f_01io->b01f" in line for line in convolutions)

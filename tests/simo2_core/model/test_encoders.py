@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from simo2_core.compiling import jit
 from simo2_core.model.encoders import YatEncoder, average_pool, drop
 
 
@@ -14,7 +15,7 @@ def images(*shape):
 @pytest.mark.parametrize(("size", "channels"), [((8, 8), 1), ((7, 5), 3), ((1, 1), 1), ((1, 4), 3)])
 def test_any_size_becomes_one_vector_an_image(size, channels):
     encoder = YatEncoder(channels, 4, (6, 8, 10, 12), 0.2, rngs=nnx.Rngs(0))
-    representation = jax.jit(lambda x: encoder(x))(images(2, *size, channels))
+    representation = jit(lambda x: encoder(x))(images(2, *size, channels))
     assert representation.shape == (2, 12)
     assert np.isfinite(representation).all()
 

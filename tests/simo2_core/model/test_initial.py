@@ -2,6 +2,7 @@ import jax
 import numpy as np
 import pytest
 
+from simo2_core.compiling import jit
 from simo2_core.model.initial import lecun_normal
 
 
@@ -17,5 +18,5 @@ def test_is_decided_by_the_key_traced_or_not():
     once, again, other = (np.asarray(lecun_normal(jax.random.key(seed), (5, 4000))) for seed in (0, 0, 1))
     np.testing.assert_array_equal(once, again)
     assert (once != other).mean() > 0.99
-    traced = jax.jit(lambda key: lecun_normal(key, (5, 4000)))(jax.random.key(0))
+    traced = jit(lambda key: lecun_normal(key, (5, 4000)))(jax.random.key(0))
     np.testing.assert_allclose(traced, once, rtol=1e-6)

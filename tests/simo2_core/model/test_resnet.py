@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from simo2_core.compiling import jit
 from simo2_core.config import ModelConfig
 from simo2_core.encoders.resnet18 import ResNet18
 from simo2_core.encoders.yatcnn import PlainCNN, YatCNN
@@ -26,13 +27,13 @@ def test_it_is_the_published_network():
 def test_only_batch_norm_depends_on_the_batch_and_remembers_it(norm):
     config = ModelConfig(encoder=ResNet18(widths=(16, 32), norm=norm), embedding_size=4)
     network, params, stats = Network.build(config, 3, jax.random.key(0))
-    train = jax.jit(network.train)
+    train = jit(network.train)
     whole, _, after = train(params, stats, IMAGES, KEYS)
     half, _, _ = train(params, stats, IMAGES[:3], KEYS[:3])
     assert np.allclose(whole[:3], half, atol=1e-4) == (norm == "group")
     moved = [name for name in stats if not np.array_equal(stats[name], after[name])]
     assert bool(moved) == (norm == "batch")
-    representation, embedding = jax.jit(network.infer)(params, after, IMAGES)
+    representation, embedding = jit(network.infer)(params, after, IMAGES)
     assert representation.shape == (6, 32)
     assert embedding.shape == (6, 4)
 

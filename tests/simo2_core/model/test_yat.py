@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from simo2_core.compiling import jit
 from simo2_core.model.yat import YatConv
 
 with warnings.catch_warnings():
@@ -27,7 +28,7 @@ def layers(in_features, out_features, kernel_size, strides, padding):
 def values_and_gradients(layer, x):
     graph, params = nnx.split(layer, nnx.Param)
 
-    @jax.jit
+    @jit
     def both(params, x):
         y, transpose = jax.vjp(lambda params, x: nnx.merge(graph, params)(x), params, x)
         return y, *transpose(jnp.cos(jnp.arange(y.size, dtype=y.dtype)).reshape(y.shape))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from simo2_core import parts
+from simo2_core.compiling import jit
 from simo2_core.config import Config, task_of
 from simo2_core.data.load import load_dataset
 from simo2_core.errors import ConfigError
@@ -33,7 +34,7 @@ def test_trains_and_reports_its_terms(objective):
     part = dataset.train.singletons() if objective == "simclr" else dataset.train
     step, state = make_training(config, len(part.counts), dataset.image_shape)
     data = place(dataclasses.replace(dataset, train=part))
-    after, measured, finite = jax.jit(step)(state, data, step.rates)
+    after, measured, finite = jit(step)(state, data, step.rates)
     assert finite
     assert {"total", *measured.terms} == set(config.objective.terms(4, 3))
     moved = {name for name in state.params if not np.array_equal(state.params[name], after.params[name])}

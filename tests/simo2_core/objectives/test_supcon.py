@@ -4,6 +4,7 @@ import numpy as np
 import optax
 import pytest
 
+from simo2_core.compiling import jit
 from simo2_core.objectives import supcon
 from simo2_core.objectives.supcon import SupCon, supcon_loss
 
@@ -27,7 +28,7 @@ def by_pairs(z, labels, temperature):
 @pytest.mark.parametrize(("classes", "k", "temperature"), [(2, 2, 0.1), (5, 3, 0.5), (3, 4, 0.07)])
 def test_agrees_with_a_loop_over_anchors(classes, k, temperature):
     z = unit(0, classes, k, 6)
-    pull, push = jax.jit(supcon_loss, static_argnames="temperature")(jnp.asarray(z), temperature=temperature)
+    pull, push = jit(supcon_loss, static_argnames="temperature")(jnp.asarray(z), temperature=temperature)
     labels = np.repeat(np.arange(classes), k)
     assert float(pull + push) == pytest.approx(by_pairs(z.reshape(-1, 6), labels, temperature), rel=1e-5)
 

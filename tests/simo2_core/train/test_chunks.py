@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simo2_core.compiling import jit
 from simo2_core.config import Config
 from simo2_core.data.load import load_dataset
 from simo2_core.errors import ConfigError
@@ -34,7 +35,7 @@ def gradient_of(config: Config, data: Data) -> tuple[Any, Any]:
         drawn = step.draw(state, data)
         return step.gradient(state, step.prepare(state, data, drawn.rows), drawn.classes)[:2]
 
-    found: tuple[Any, Any] = jax.jit(gradient)(state, data)
+    found: tuple[Any, Any] = jit(gradient)(state, data)
     return found
 
 

@@ -1,12 +1,12 @@
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
 from simo2_core.checkpoints.checkpoint import find_checkpoint, load
+from simo2_core.compiling import jit
 from simo2_core.config import Config, FinetuneConfig
 from simo2_core.data.load import load_dataset
 from simo2_core.errors import CheckpointError, ConfigError
@@ -99,7 +99,7 @@ def test_frozen_means_nothing_decays_either() -> None:
                             "norm": "batch", "widths": "8"})  # fmt: skip
     dataset = load_dataset(config.data)
     step, state = make_training(config, 10, dataset.image_shape)
-    after, _, _ = jax.jit(step)(state, place(dataset), step.rates)
+    after, _, _ = jit(step)(state, place(dataset), step.rates)
     for name, value in state.params.items():
         assert np.array_equal(after.params[name], value) != name.startswith(PREFIX), name
     for name, value in state.stats.items():

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simo2_core.compiling import jit
 from simo2_core.data.load import load_dataset
 from simo2_core.errors import OutOfMemoryError
 from simo2_core.memory_needs import Needs
@@ -99,7 +100,7 @@ def test_other_errors_of_the_device_pass() -> None:
 
 
 def test_a_compiled_program_decides_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    program = jax.jit(lambda x: jnp.sort(x @ x.T @ x, axis=0)[::-1] @ x).lower(jnp.zeros((512, 512))).compile()
+    program = jit(lambda x: jnp.sort(x @ x.T @ x, axis=0)[::-1] @ x).lower(jnp.zeros((512, 512))).compile()
     needs = program.memory_analysis()
     assert needs.temp_size_in_bytes > 0
     room = int((needs.argument_size_in_bytes + needs.temp_size_in_bytes / 2) / SHARE) - needs.argument_size_in_bytes

@@ -13,6 +13,7 @@ import pytest
 from jax import Array
 
 from simo2_core.checkpoints.checkpoint import Checkpoints, load, name_leaves
+from simo2_core.compiling import jit
 from simo2_core.config import OPTIMIZERS, SCHEDULES, OptimizerConfig
 from simo2_core.data.load import load_dataset
 from simo2_core.presets import PRESETS
@@ -80,7 +81,7 @@ def test_an_optimiser_goes_on_with_every_schedule(optimizer: str) -> None:
     config = TINY.replace({"optimizer": optimizer, "decay_steps": 5, "warmup_steps": 3, "learning_rate": 0.1}).optim
     optimizers = {name: _optimizer(dataclasses.replace(config, schedule=name)) for name in SCHEDULES}
 
-    @jax.jit
+    @jit
     def step(states: dict[str, Any], i: Array) -> dict[str, Any]:
         after = {}
         for name, (params, state) in states.items():

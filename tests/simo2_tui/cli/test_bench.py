@@ -8,7 +8,7 @@ from simo2_tui.cli.bench import facts, summary_lines
 from simo2_tui.cli.main import app
 
 MEASURED = Bench(
-    precision="float32",
+    precision="float32", products="an_option=ONE", product_errors={"squares": 7e-8, "spread": 3e-7},
     preset="digits", device="1 x cpu", batch_size=160, image_shape=(8, 8, 1), parameters=308_373,
     parts={"sampling": 0.001, "augmentation": 0.001, "forward": 0.002, "backward": 0.004, "loss": 0.001,
            "optimiser": 0.001},
@@ -34,7 +34,7 @@ def test_lines_for_people_say_the_same() -> None:
     text = "\n".join(summary_lines(MEASURED))
     for words in ("100.0 steps/s, 16,000 images/s", "25.0% of the 400 GFLOP/s", "2.0 MB moved a step",
                   "8.0 s the first time, 1.0 s from the cache (12%)", "1.020 x the bare call, 1.275",
-                  "median of 3 turns"):  # fmt: skip
+                  "median of 3 turns", "Products: an_option=ONE; off by 3e-07 at most"):  # fmt: skip
         assert words in text
 
 
