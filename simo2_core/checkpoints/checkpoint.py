@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 
 from simo2_core.checkpoints.manifest import NAME as MANIFEST
 from simo2_core.checkpoints.manifest import SCORE, verify, write_manifest
+from simo2_core.compiling import require_device
 from simo2_core.data.placement import human_bytes
 from simo2_core.errors import CheckpointError, NewerFormatError, RunError
-from simo2_core.model.compiling import require_device
 from simo2_core.run.contained import is_inside, require_contained
 from simo2_core.run.files import sync_folder, write_whole
 

@@ -16,13 +16,13 @@ from simo2_core.analysis.plots.style import DARK, LIGHT, Caption, Theme, named
 from simo2_core.analysis.reduce import sample_by_class
 from simo2_core.analysis.render import data_of
 from simo2_core.checkpoints.checkpoint import load, read_meta
+from simo2_core.compiling import require_device
 from simo2_core.config import Config, task_of
 from simo2_core.data.augment import augment, normalise
 from simo2_core.data.dataset import Part
 from simo2_core.data.load import load_dataset
 from simo2_core.errors import RunError
 from simo2_core.evaluation.restore import load_encoder
-from simo2_core.model.compiling import require_device
 from simo2_core.objectives.objective import PREFIX
 from simo2_core.run.directory import RunDirectory
 

@@ -13,12 +13,12 @@ import numpy as np
 from simo2_core.analysis.embed import TrainedEncoder, compile_embed
 from simo2_core.checkpoints.checkpoint import find_checkpoint, load, read_meta, require_same
 from simo2_core.checkpoints.exported import image_rule, is_exported, read_exported
+from simo2_core.compiling import require_device
 from simo2_core.config import Config
 from simo2_core.data.decode import Rule
 from simo2_core.data.load import load_dataset
 from simo2_core.evaluation.evaluate import looked_at, save_snapshot
 from simo2_core.evaluation.thumbnails import save_thumbnails
-from simo2_core.model.compiling import require_device
 from simo2_core.model.network import Arrays, Network, first_weights
 from simo2_core.objectives.objective import PREFIX
 from simo2_core.paths import user_path

@@ -12,6 +12,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from simo2_core.compiling import require_device
 from simo2_core.config import Config
 from simo2_core.data.cache import cache_root
 from simo2_core.data.dataset import Dataset
@@ -22,7 +23,6 @@ from simo2_core.data.placement import Placement, choose_placement, look_at_machi
 from simo2_core.errors import ConfigError, DataError
 from simo2_core.findings import Finding
 from simo2_core.memory_needs import Needs, needs_of
-from simo2_core.model.compiling import require_device
 from simo2_core.preflight import preflight
 from simo2_core.train.environment import keep_compiled_programs
 from simo2_core.train.feed import Feed, drawn_from

@@ -5,10 +5,10 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-import jax
 import pytest
 
 from simo2_core import parts
+from simo2_core.compiling import jit
 from simo2_core.config import Config, all_settings
 from simo2_core.data.load import load_dataset
 from simo2_core.errors import ConfigError, MissingPartError
@@ -137,6 +137,6 @@ def test_the_example_of_the_guide_trains(tmp_path: Path, monkeypatch: pytest.Mon
     )  # fmt: skip
     dataset = load_dataset(config.data)
     step, state = make_training(config, 10, dataset.image_shape)
-    _, measured, finite = jax.jit(step)(state, place(dataset), step.rates)
+    _, measured, finite = jit(step)(state, place(dataset), step.rates)
     assert finite
     assert {"total", *measured.terms} == set(config.objective.terms(4, 3))

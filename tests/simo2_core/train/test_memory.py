@@ -80,7 +80,7 @@ def test_where_the_weights_are_too_many_no_smaller_batch_is_proposed(monkeypatch
 
 
 def test_a_call_that_main_memory_is_too_small_for_is_refused_before_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    program = jax.jit(lambda x: jnp.sort(x @ x.T @ x, axis=0)[::-1] @ x).lower(jnp.zeros((512, 512))).compile()
+    program = jit(lambda x: jnp.sort(x @ x.T @ x, axis=0)[::-1] @ x).lower(jnp.zeros((512, 512))).compile()
     little = Needs(encoder=1, head=1, embedding=1, images=10, batch=1)
     require_memory(CONFIG, program, None, little)
     monkeypatch.setattr("simo2_core.train.memory.host_memory_free", lambda: 10**6)
