@@ -123,8 +123,8 @@ def open_entry(path: Path, *, whole: bool = False, trusting: bool = False) -> En
 def _read_facts(path: Path) -> dict[str, Any]:
     """entry.json; raises one of `DAMAGE` when it is not what was written."""
     facts = _read_json(path / "entry.json")
-    if not (isinstance(facts["key"]["name"], str) and isinstance(facts["key"]["split"], str)):
-        raise TypeError("no name")
+    if not _is_named(facts["key"]):
+        raise ValueError("no name")
     if "digest" not in facts:
         if facts.keys() != _WITHOUT_DIGEST:
             raise ValueError("no digest")
@@ -132,6 +132,11 @@ def _read_facts(path: Path) -> dict[str, Any]:
     if facts.pop("digest") != _digest_of(facts):
         raise ValueError("another digest")
     return facts
+
+
+def _is_named(key: Mapping[str, Any]) -> bool:
+    """Whether a key has the names that every key has, fit to be printed."""
+    return all(isinstance(key[name], str) and key[name].isprintable() for name in ("name", "split"))
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -255,7 +260,7 @@ def entry_key(path: Path) -> dict[str, Any]:
     for file in ("entry.json", "building.json"):
         try:
             key = _read_json(path / file)["key"]
-            if isinstance(key["name"], str) and isinstance(key["split"], str):
+            if _is_named(key):
                 return dict(key)
         except DAMAGE:
             continue

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from simo2_core.paths import exists
+
 Where = Literal["device", "host", "stream"]
 
 DEVICE_SHARE = 0.5
@@ -84,7 +86,7 @@ def look_at_machine(cache: Path) -> Machine:
 
 def disk_free(path: Path) -> int:
     """Free bytes on the disk that holds `path`, or would."""
-    while not path.exists():
+    while not exists(path):
         path = path.parent
     return shutil.disk_usage(path).free
 

@@ -215,17 +215,27 @@ def _in_words(builder: Any, downloads: Downloads, error: Exception) -> DataError
         named = re.search(r"downloaded to (.+?), has wrong checksum", _one_line(error))
         file = named[1] if named else f"a file of {builder.name} in {downloads.folder}"
         return DataError(f"{file} is not the one TFDS knows: its checksum differs. Delete it and fetch it again.")
+    reason = _os_error(error)
+    if reason in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error):
+        return DataError(f"no room left in {downloads.folder.parent}. Free some space, or use another --data-dir.")
+    if reason in (errno.EACCES, errno.EROFS, errno.EPERM):
+        return DataError(f"{downloads.folder.parent} cannot be written. Use another folder with --data-dir.")
     broken = (extractor.ExtractError, tarfile.ReadError, zipfile.BadZipFile, gzip.BadGzipFile, EOFError)
     if isinstance(error, broken):
         return DataError(
             f"an archive of {builder.name} in {downloads.folder} is damaged or incomplete ({_one_line(error)}). "
             f"Compare sizes with: simo2 data info {builder.name}; delete it and fetch it again."
         )
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DataError(f"no room left in {downloads.folder.parent}. Free some space, or use another --data-dir.")
-    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-        return DataError(f"{downloads.folder.parent} cannot be written. Use another folder with --data-dir.")
     return DataError(f"preparing {builder.name} failed: {type(error).__name__}: {_one_line(error)}.")
+
+
+def _os_error(error: BaseException | None) -> int | None:
+    """The number of the system's error that is at the bottom of `error`, if one is."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno is not None:
+            return error.errno
+        error = error.__cause__
+    return None
 
 
 def _one_line(error: Exception) -> str:

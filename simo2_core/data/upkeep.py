@@ -61,7 +61,15 @@ class Stored:
     @property
     def folder_gone(self) -> bool:
         """Whether it was made of a folder that is not there any more."""
-        return self.dataset.startswith("/") and "\\" not in self.dataset and not Path(self.dataset).exists()
+        if not self.dataset.startswith("/") or "\\" in self.dataset:  # what is escaped is no path
+            return False
+        try:
+            Path(self.dataset).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except (OSError, ValueError):  # closed to us
+            return False
+        return False
 
     @property
     def building(self) -> bool:

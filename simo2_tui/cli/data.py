@@ -206,7 +206,8 @@ def _not_kept(dataset: Dataset) -> int:
     """Bytes of decoded images that are not in the cache, since they did not fit."""
     from simo2_core.data.on_demand import OnDemandImages
 
-    images = {id(part.images): part.images for part in dataset.parts.values()}
+    parts = [*dataset.parts.values(), *([dataset.views] if dataset.views else [])]
+    images = {id(part.images): part.images for part in parts}
     return sum(item.nbytes for item in images.values() if isinstance(item, OnDemandImages))
 
 

@@ -1,5 +1,6 @@
 """Preparing a TFDS data set in a child: downloads that resume, failures in plain words, nothing half done."""
 
+import errno
 import hashlib
 import http.server
 import io
@@ -12,13 +13,14 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from simo2_core.config import DataConfig
-from simo2_core.data import tfds_without_tf
+from simo2_core.data import prepare_child, tfds_without_tf
 from simo2_core.data.cache import cache_root
 from simo2_core.data.decode import Rule, decode_image
 from simo2_core.data.download import Downloads, _in_words
@@ -209,6 +211,18 @@ def test_a_real_data_set_offline_names_its_real_files(tmp_path: Path, monkeypatc
 def test_what_cannot_be_prepared_says_why(name: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=message):
         load_dataset(DataConfig(dataset=name, data_dir=str(tmp_path)))
+
+
+def test_a_full_disk_is_told_from_a_damaged_archive(tmp_path: Path) -> None:
+    from tensorflow_datasets.core.download.extractor import ExtractError
+
+    downloads = Downloads(tmp_path / "downloads", "mnist", {}, lambda *_: None)
+    for number, said in ((errno.ENOSPC, "no room left in"), (errno.EACCES, "cannot be written"), (None, "is damaged")):
+        error = ExtractError("Error while extracting")
+        error.__cause__ = EOFError() if number is None else OSError(number, "")
+        told = prepare_child._in_words(SimpleNamespace(name="mnist"), downloads, error)
+        assert said in str(told)
+        assert str(tmp_path) in str(told)
 
 
 def test_all_files_of_a_data_set_are_named_though_it_asks_for_one_after_the_other(tmp_path: Path) -> None:

@@ -209,6 +209,22 @@ def test_what_is_not_of_the_cache_is_not_cleared(make_folder: MakeFolder) -> Non
     assert sorted(path.name for path in cache_root().iterdir()) == ["locks", "my photos", "notes.txt"]
 
 
+def test_a_folder_that_is_closed_to_us_is_not_gone(make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = make_folder(count=3)
+    load(root)
+    (item,) = stored()
+    real = Path.stat
+
+    def refuse(path: Path, **options: Any) -> Any:
+        if path == root:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(path, **options)
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    assert not item.folder_gone
+    assert upkeep.disk_free(root) > 0
+
+
 def test_what_cannot_be_deleted_is_named_and_the_rest_is_deleted(
     make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,6 +275,7 @@ NONSENSE = {
     "brackets in the key": lambda text: text.replace('{"key": {', f'{{"deep": {deep()}, "key": {{'),
     "another kind": lambda _: "[]",
     "a list for a name": lambda text: text.replace('"split": "train"', '"split": ["train"]'),
+    "a name that would draw on the terminal": lambda text: text.replace('"split": "train"', '"split": "\\u001b[2J"'),
     "no text": lambda _: "\0\0",
 }
 
