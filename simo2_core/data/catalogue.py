@@ -15,13 +15,13 @@ from simo2_core.config import DataConfig
 from simo2_core.data.build import entry_key_of
 from simo2_core.data.cache import entry_key, entry_path, open_entry
 from simo2_core.data.facts import DatasetFacts
-from simo2_core.data.sources.digits import CLASS_NAMES, load_digits
-from simo2_core.data.sources.folder import FolderSource, is_folder
-from simo2_core.data.sources.open import open_on_disk
+from simo2_core.data.load import alike
+from simo2_core.data.progress import silent
+from simo2_core.data.sources.open import claimant, open_on_disk
 from simo2_core.data.sources.prepared import Prepared, TfdsName, data_dirs, find
+from simo2_core.data.sources.source import Source
 from simo2_core.data.upkeep import list_entries
 from simo2_core.errors import DataError
-from simo2_core.paths import user_path
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def decoded(name: str | None = None) -> list[Decoded]:
 def describe(
     dataset: str, data_dir: str | None, image_key: str | None = None, label_key: str | None = None
 ) -> Description:
-    """What `dataset` (digits, a folder, or a TFDS name) is, and what is on disk of it.
+    """What `dataset` (digits, a folder, a TFDS name, or what a source of one's own claims) is, and what is here of it.
 
     Args:
         image_key: which feature of a TFDS data set is the image, where there are several; `label_key` likewise.
@@ -91,20 +91,18 @@ def describe(
     Raises:
         DataError: there is no such data set; the message has the nearest names.
     """
-    if dataset == "digits":
-        images, _ = load_digits()
-        return Description(
-            name="digits", kind="built in", classes=CLASS_NAMES, image_shape=images.shape[1:], splits={"all": 1797}
-        )
-    if is_folder(dataset):
-        return _describe_folder(FolderSource(user_path(dataset)))
-    return _describe_tfds(TfdsName.parse(dataset), data_dir, image_key, label_key)
+    config = DataConfig(dataset=dataset, data_dir=data_dir, image_key=image_key, label_key=label_key)
+    part = claimant(config)
+    if part.last:
+        return _describe_tfds(TfdsName.parse(dataset), data_dir, image_key, label_key)
+    source = part.open(config, silent)
+    return _describe_source(source, "built in" if source.in_memory else part.name)
 
 
-def _describe_folder(source: FolderSource) -> Description:
+def _describe_source(source: Source, kind: str) -> Description:
     parts = {name: source.split(name) for name in source.splits}
-    train = parts["train"]
-    sizes = np.bincount(train.labels, minlength=len(train.class_names))
+    train = parts["train"] if "train" in parts else next(iter(parts.values()))
+    sizes = np.bincount(train.labels[train.labels >= 0], minlength=len(train.class_names))
     smallest, largest = int(sizes.argmin()), int(sizes.argmax())
     notes = [
         f"smallest class of train {train.class_names[smallest]!r} with {sizes[smallest]:,} images, "
@@ -112,12 +110,12 @@ def _describe_folder(source: FolderSource) -> Description:
     ]
     if source.empty_classes:
         notes.append(f"folders without an image: {', '.join(source.empty_classes)}")
-    notes += [f"{note.message} {note.cure}".strip() for note in source.notes]
+    notes += [f"{note.message} {note.cure}".strip() for note in (*source.notes, *alike(train.class_names))]
     return Description(
         name=source.name,
-        kind="folder",
+        kind=kind,
         classes=train.class_names,
-        image_shape=(None, None, None),
+        image_shape=train.own_shape,
         splits={name: len(part.records) for name, part in parts.items()},
         decoded=tuple(decoded(source.origin)),
         notes=tuple(notes),

@@ -350,7 +350,7 @@ def _info_lines(name: str, description: Description) -> Iterable[str]:
     shown = ", ".join(classes[:12]) + (", …" if len(classes) > 12 else "")
     yield f"{description.name} ({description.kind}), {len(classes)} classes: {shown}"
     sides = ["varying" if side is None else str(side) for side in description.image_shape]
-    if description.kind != "folder":
+    if description.kind == "TFDS" or any(description.image_shape):
         yield f"images: {' x '.join(sides)} (height x width x channels)"
     if description.splits:
         yield "splits: " + ", ".join(f"{split} {count:,}" for split, count in description.splits.items())

@@ -20,7 +20,7 @@ from simo2_core.data.facts import DatasetFacts
 from simo2_core.data.load import alike, splits_of
 from simo2_core.data.placement import Machine, disk_free, host_memory_free
 from simo2_core.data.sources.folder import is_folder
-from simo2_core.data.sources.open import open_source
+from simo2_core.data.sources.open import claimant, open_source
 from simo2_core.data.sources.prepared import TfdsName, find
 from simo2_core.errors import DataError
 from simo2_core.paths import is_dir, user_path
@@ -85,6 +85,9 @@ def data_state(preset: Preset, config: Config) -> Row:
     if is_dir(user_path(name)):
         return ("ready", f"{about}images in {name}")
     try:
+        part = claimant(config.data)
+        if not part.last and part.is_on_disk(config.data):
+            return ("ready", f"{about}{part.summary}")
         found = [item for item in find(TfdsName.parse(name), config.data.data_dir) if item.readable]
     except DataError as error:
         return ("error", str(error))

@@ -119,7 +119,8 @@ def test_images_mapped_on_the_host_train_as_fast_as_images_on_the_device() -> No
 
 
 def test_streaming_photographs_at_224(tmp_path: Path) -> None:
-    from simo2_core.data.build import labelled_order, settle_rule
+    from simo2_core.data.build import labelled_order
+    from simo2_core.data.headers import settle_rule
     from simo2_core.data.on_demand import OnDemandImages
     from simo2_core.data.sources.folder import FolderSource
 
@@ -132,7 +133,7 @@ def test_streaming_photographs_at_224(tmp_path: Path) -> None:
             photo.save(tmp_path / "set" / name / f"{index}.jpg", quality=90)
     split = FolderSource(tmp_path / "set").split("train")
     config = DataConfig(dataset=str(tmp_path / "set"), image_size=224)
-    images = OnDemandImages(split, labelled_order(split, config, ""), settle_rule(split, config, ""), workers=2)
+    images = OnDemandImages(split, labelled_order(split, config, ""), settle_rule(split, config, "")[0], workers=2)
     rows = rng.integers(0, 200, 100)
     images[rows]
     seconds = min(timed(lambda: images[rows]) for _ in range(8))

@@ -13,8 +13,9 @@ from absl import flags
 from PIL import Image
 
 from simo2_core.config import DataConfig
-from simo2_core.data.build import labelled_order, settle_rule
+from simo2_core.data.build import labelled_order
 from simo2_core.data.decode import Rule, backend, decode_image
+from simo2_core.data.headers import settle_rule
 from simo2_core.data.load import load_dataset
 from simo2_core.data.on_demand import OnDemandImages
 from simo2_core.data.sources.folder import FolderSource
@@ -66,7 +67,7 @@ def test_streaming_photographs(tmp_path: Path) -> None:
             coarse.resize((500, 375), Image.Resampling.BICUBIC).save(tmp_path / name / f"{index}.jpg", quality=90)
     split = FolderSource(tmp_path).split("train")
     config = DataConfig(dataset=str(tmp_path), image_size=224)
-    rule, order = settle_rule(split, config, ""), labelled_order(split, config, "")
+    rule, order = settle_rule(split, config, "")[0], labelled_order(split, config, "")
     images = OnDemandImages(split, order, rule, workers=WORKERS)
     rows = rng.integers(0, batch, batch)
     files = sorted(str(path) for path in tmp_path.rglob("*.jpg"))

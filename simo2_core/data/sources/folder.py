@@ -267,6 +267,10 @@ class Folder(SourcePart):
         """A path; or a word that is a folder here and no preset's data set."""
         return is_folder(dataset)
 
+    def is_on_disk(self, config: DataConfig) -> bool:
+        """Whether the folder is there."""
+        return is_dir(user_path(config.dataset))
+
     def open(self, config: DataConfig, report: Report) -> Source:
         """Looks at every file."""
         return FolderSource(user_path(config.dataset), order=config.class_order)

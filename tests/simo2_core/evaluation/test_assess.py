@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from simo2_core.analysis.classification import classification
 from simo2_core.analysis.metrics import knn_accuracy
@@ -166,3 +167,14 @@ def test_a_mean_over_runs_is_by_hand(found: Assessment) -> None:
         summarise([found, dataclasses.replace(found, fingerprint="x")])
     with pytest.raises(ConfigError, match="two or more"):
         summarise([found])
+
+
+def test_images_of_one_class_are_not_measured_by_classes(
+    trained: tuple[RunDirectory, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIMO2_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "heap").mkdir()
+    for number in range(6):
+        Image.new("L", (8, 8), 40 * number).save(tmp_path / "heap" / f"{number}.png")
+    with pytest.raises(DataError, match="the images of heap are of one class"):
+        assess(*trained, data=str(tmp_path / "heap"))

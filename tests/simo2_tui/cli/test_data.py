@@ -276,3 +276,13 @@ def test_prepare_takes_a_heap_and_what_it_is_to_be_trained_with(tmp_path: Path) 
         (tmp_path / "heap" / f"{index}.png").write_bytes(encoded(picture(index)))
     (made,) = rows("prepare", str(tmp_path / "heap"), "--labels", "none", "--test-fraction", "0.3")
     assert (made["classes"], made["test"]) == (1, 3)
+
+
+def test_verify_knows_what_was_left_out_when_it_was_decoded(folder: Path) -> None:
+    (folder / "emu").mkdir()
+    (folder / "emu" / "0.png").write_bytes(encoded(picture(7)))
+    (made,) = rows("prepare", str(folder), "--min-images", "3")
+    assert made["classes"] == 2
+    assert rows("verify", str(folder))[-1] == {"checked": 1, "damaged": 0}
+    (folder / "cat" / "0.png").write_bytes(encoded(picture(8)))
+    assert "another state of its source" in run("verify", str(folder))
