@@ -67,9 +67,10 @@ def run(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         time.sleep(0.1)
     begun.send_signal(signal.SIGKILL)
     begun.communicate()
-    newest = max(int(path.name) for path in checkpoints.glob("[0-9]*") if (path / "manifest.json").exists())
+    newest = max(int(path.name) for path in checkpoints.iterdir() if path.name.isdecimal())
     steps = ("--steps", str(newest + 100))
-    done = result(simo2(site, folder, "resume", "own", *steps, "--margin", "0.5", "--json"))
+    more = ("--margin", "0.5", "--tracker", "lines:file=told.txt", "--json")
+    done = result(simo2(site, folder, "resume", "own", *steps, *more))
     assert done["test"]["knn_representation"] > 0.8
     return folder / "runs/own"
 
@@ -116,6 +117,10 @@ def test_its_objective_is_an_arm_and_brings_another(run: Path, site: Path) -> No
     plan = ("--objectives", "triplet-wide:margin=0.7", "--seeds", "2", "--steps", "4", "--name", "both")
     found = result(simo2(site, run.parents[1], "compare", *PARTS[:4], *PARTS[8:], *plan, "--json"))
     assert "triplet-wide:margin=0.7" in json.dumps(found)
+
+
+def test_its_tracker_was_told_to_the_end(run: Path) -> None:
+    assert (run / "told.txt").read_text().splitlines()[-1].endswith(" finished")
 
 
 def test_without_the_package_its_name_is_said(run: Path) -> None:
