@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import tempfile
+from pathlib import Path
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 """What a file system without locks says: NFS mounted with `nolock`, and some that are made with FUSE."""
@@ -21,6 +23,12 @@ def lock_now(descriptor: int) -> bool:
 def lock_after_others(descriptor: int) -> bool:
     """Like `lock_now`, but waits for whoever has it locked."""
     return _lock(descriptor, fcntl.LOCK_EX)
+
+
+def has_locks(folder: Path) -> bool:
+    """Whether the file system of a folder that we may write to has locks; raises OSError when we may not."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        return lock_now(file.fileno())
 
 
 def _lock(descriptor: int, operation: int) -> bool:

@@ -26,6 +26,7 @@ from simo2_core.checkpoints.manifest import SCORE, verify, write_manifest
 from simo2_core.compiling import require_device
 from simo2_core.data.placement import human_bytes
 from simo2_core.errors import CheckpointError, NewerFormatError, RunError
+from simo2_core.file_lock import has_locks
 from simo2_core.run.contained import is_inside, require_contained
 from simo2_core.run.files import sync_folder, write_whole
 
@@ -73,6 +74,8 @@ class Checkpoints:
         self._folder = folder
         self._keep = keep
         folder.mkdir(parents=True, exist_ok=True)
+        if not has_locks(folder):
+            _write_without_locks()
         for unfinished in folder.glob(f"*{_TEMPORARY}*"):
             shutil.rmtree(unfinished, ignore_errors=True)
         options = ocp.CheckpointManagerOptions(
@@ -175,6 +178,20 @@ class Checkpoints:
         """Lets go of orbax's threads; a save that fails meanwhile must not hide what ends the run."""
         with contextlib.suppress(Exception):
             self._manager.close()
+
+
+@cache
+def _write_without_locks() -> None:
+    """Keeps orbax's tensorstore from locking the files that it writes, which a file system without locks refuses.
+
+    Nothing is lost by it: one process writes a checkpoint, into a folder of its own. orbax has no option for this, so
+    its defaults are changed; where another version has none of that name, saving fails as it did, in one line.
+    """
+    with contextlib.suppress(ImportError, AttributeError):
+        from orbax.checkpoint._src.serialization import tensorstore_utils
+
+        for defaults in (tensorstore_utils._BASE_TS_CONTEXT, tensorstore_utils._DEFAULT_OCDBT_TS_CONTEXT):
+            defaults["file_io_locking"] = {"mode": "none"}
 
 
 @cache

@@ -68,6 +68,21 @@ def open_comparison(run_dir: Path, name: str, plan: Plan) -> Path:
     return folder
 
 
+@contextlib.contextmanager
+def unless_begun(folder: Path) -> Iterator[None]:
+    """Removes a comparison again that is ended inside, by whatever it is, before it has a run: the name is free."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):
+            if (folder / "runs").exists():
+                (folder / "runs").rmdir()
+            if {path.name for path in folder.iterdir()} == {"comparison.json"}:
+                (folder / "comparison.json").unlink()
+                folder.rmdir()
+        raise
+
+
 def _read(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes())

@@ -67,7 +67,7 @@ def _compare(
     Same data, same order of it, same steps and batch for all. An interrupted comparison goes on when it is started
     again with the same --name. Settings below hold for all arms.
     """
-    from simo2_core.compare.carry_out import count_devices, open_comparison
+    from simo2_core.compare.carry_out import count_devices, open_comparison, unless_begun
     from simo2_core.compare.plan import make_plan
     from simo2_core.compare.results import to_json
 
@@ -75,8 +75,9 @@ def _compare(
     plan = make_plan(base, _names(objectives), _names(encoders), seeds, sweep)
     workers = devices or count_devices()
     folder = open_comparison(run_dir, name or f"compare-{base.preset or 'data'}", plan)
-    decode_images(base.data, quiet=as_json)
-    chosen, outcomes = _carry_out(folder, plan, workers, as_json)
+    with unless_begun(folder):
+        decode_images(base.data, quiet=as_json)
+        chosen, outcomes = _carry_out(folder, plan, workers, as_json)
     result = to_json(plan, chosen, outcomes, ("representation", "projection"))
     from simo2_core.compare.pictures import draw_comparison  # imports jax, in which a Ctrl+C that raises can get lost
     from simo2_core.evaluation.assess import write_json

@@ -1,5 +1,7 @@
 import gc
 import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +21,7 @@ from simo2_core.checkpoints.checkpoint import (
     read_meta,
     require_same,
 )
+from simo2_core.child import child_environment
 from simo2_core.errors import CheckpointError, ConfigError, RunError
 
 ARRAYS = {"params/a": jnp.arange(6.0).reshape(2, 3), "step": jnp.int32(7), "key": jnp.array([1, 2], jnp.uint32)}
@@ -177,3 +180,47 @@ def test_a_kind_of_device_that_is_not_there_is_one_line_wherever_a_checkpoint_is
     for reads in (load, load_encoder, untrained_encoder):
         with pytest.raises(ConfigError, match="JAX_PLATFORMS is 'cuda', and jax finds no such device"):
             reads(tmp_path / "5")
+
+
+NO_LOCKS = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+int flock(int file, int what) { errno = ENOLCK; return -1; }
+static int control(int file, int what, void *with) {
+  static int (*usual)(int, int, ...);
+  if (what == F_SETLK || what == F_SETLKW || what == F_OFD_SETLK || what == F_OFD_SETLKW) { errno = ENOLCK; return -1; }
+  if (!usual) usual = dlsym(RTLD_NEXT, "fcntl64");
+  return usual(file, what, with);
+}
+#define CONTROL(name) int name(int file, int what, ...) { \\
+  va_list rest; va_start(rest, what); void *with = va_arg(rest, void *); va_end(rest); \\
+  return control(file, what, with); }
+CONTROL(fcntl)
+CONTROL(fcntl64)
+"""
+
+SAVE = """
+import sys
+from pathlib import Path
+import numpy as np
+from simo2_core.checkpoints.checkpoint import Checkpoints, load
+checkpoints = Checkpoints(Path(sys.argv[1]))
+checkpoints.save(4, {"params/w": np.arange(3)}, {"score": None})
+checkpoints.wait()
+print(load(Path(sys.argv[1]) / "4")[0]["params/w"].sum())
+"""
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no compiler to make a file system without locks with")
+def test_a_checkpoint_is_saved_where_the_file_system_has_no_locks(tmp_path: Path) -> None:
+    (tmp_path / "none.c").write_text(NO_LOCKS)
+    library = str(tmp_path / "none.so")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, str(tmp_path / "none.c"), "-ldl"], check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", SAVE, str(tmp_path / "checkpoints")],
+        env=child_environment(LD_PRELOAD=library), capture_output=True, text=True, check=True, timeout=120,
+    )  # fmt: skip
+    assert done.stdout == "3\n"

@@ -1,3 +1,4 @@
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simo2_core.checkpoints.checkpoint import Checkpoints, load
-from simo2_core.checkpoints.manifest import NAME, verify
+from simo2_core.checkpoints.manifest import NAME, _digest_of, verify, write_manifest
 from simo2_core.errors import CheckpointError
 
 
@@ -93,3 +94,20 @@ def test_any_manifest_is_whole_or_a_checkpoint_error(
     except CheckpointError:
         found = False
     assert not found or b"".join(bad.split()) == b"".join(good.split()), "only white space may differ"
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../../../etc/passwd", "..", "state/../../8/meta"])
+def test_a_name_in_a_manifest_or_of_an_array_that_leads_out_of_a_checkpoint_is_refused(
+    saved: Path, tmp_path: Path, name: str
+) -> None:
+    copy = shutil.copytree(saved, tmp_path / "7")
+    body = json.loads((copy / NAME).read_text())
+    files = {key: (size, digest) for key, (size, digest) in body["files"].items()} | {name: (1, "0" * 64)}
+    (copy / NAME).write_text(json.dumps({"files": files, "sha256": _digest_of(files)}))
+    with pytest.raises(CheckpointError, match="is missing"):
+        verify(copy)
+    tree = copy / "state" / "_METADATA"
+    tree.write_text(tree.read_text().replace("params/a", name))
+    write_manifest(copy)
+    with pytest.raises(CheckpointError, match=r"would lie outside of it|is damaged"):
+        load(copy)

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from simo2_core.compare.carry_out import open_comparison, unless_begun
+from simo2_core.compare.plan import make_plan
+from simo2_core.presets import PRESETS
+
 PARENT = """
 import multiprocessing, os, time
 from concurrent.futures import ProcessPoolExecutor
@@ -38,3 +42,15 @@ def test_a_worker_ends_with_the_process_that_it_works_for(tmp_path: Path) -> Non
             return
         time.sleep(0.1)
     pytest.fail("the worker trains on alone")
+
+
+def test_a_comparison_that_never_began_leaves_nothing(tmp_path: Path) -> None:
+    plan = make_plan(PRESETS["digits"].config, ["simo2", "supcon"], [], 2, None)
+    for begun in (False, True):
+        folder = open_comparison(tmp_path, "compare", plan)
+        (folder / "runs").mkdir()
+        if begun:
+            (folder / "runs" / "one").mkdir()
+        with pytest.raises(KeyboardInterrupt), unless_begun(folder):
+            raise KeyboardInterrupt
+        assert folder.exists() == begun

@@ -1,5 +1,6 @@
 import errno
 import fcntl
+import json
 import os
 import signal
 import socket
@@ -12,13 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from simo2_core.errors import RunError, RunLockedError
+from simo2_core.errors import RunError, RunLockedError, Simo2Error
 from simo2_core.events import PlotSaved, WarningRaised
 from simo2_core.presets import PRESETS
 from simo2_core.run import owner
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.log import record
 from simo2_core.run.owner import Owner, Presence, owner_of, whose
+from simo2_tui.cli.resume import find_resumable
 
 CONFIG = PRESETS["digits"].config
 
@@ -211,3 +213,28 @@ def test_a_run_of_another_user_is_said_to_be(run: RunDirectory, monkeypatch: pyt
     assert whose(run.path) == f"{run.path} belongs to root, not to you." or os.getuid()
     with pytest.raises(RunError, match="cannot be read"):
         whose(run.path / "nothing")
+
+
+def test_resuming_a_run_of_another_user_says_so_first(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: run.path.stat().st_uid + 1)
+    find_resumable(str(run.path), Path("runs"), {})
+    said = capsys.readouterr().err
+    assert said.startswith(f"simo2: {run.path} belongs to ")
+    assert said.endswith(", not to you. Its settings are used, and what is trained is written there.\n")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"steps": 10**400}, {"steps": 10**19}, {"seed": -1}, {"seed": 2**70}, {"format": 10**30}, {"steps": 1e308}],
+)
+def test_absurd_numbers_in_the_settings_of_a_run_are_one_line(run: RunDirectory, change: dict[str, object]) -> None:
+    body = json.loads(run.config_path.read_text())
+    del body["sha256"]
+    body["config"].update(change)
+    run.config_path.write_text(json.dumps(body))
+    with pytest.raises(Simo2Error) as caught:
+        find_resumable(str(run.path), Path("runs"), {})
+    assert "\n" not in str(caught.value)
+    assert next(iter(change)) in str(caught.value)
