@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import json
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from simo2_core import parts
 from simo2_core.errors import ConfigError
 from simo2_core.parts import Part
-from simo2_core.sections import plain
+from simo2_core.sections import plain, read_part
 
 if TYPE_CHECKING:
     from simo2_core.run.directory import RunDirectory
@@ -50,7 +50,7 @@ class Service(Part):
 
     def to_line(self) -> str:
         """The service as one line of JSON; `from_line` reads it."""
-        return json.dumps({"service": self.name, "settings": plain(self)})
+        return json.dumps(plain(self))
 
 
 def from_line(line: str) -> Service:
@@ -59,9 +59,7 @@ def from_line(line: str) -> Service:
     Raises:
         ConfigError: the part is not here, or may not be imported.
     """
-    data: dict[str, Any] = json.loads(line)
-    given = {name: value for name, value in data["settings"].items() if name != "part"}
-    return cast(Service, parts.find("tracker", data["service"])(**given))
+    return cast(Service, read_part("tracker", json.loads(line), "tracker"))
 
 
 def choose_service(named: str) -> Service:
