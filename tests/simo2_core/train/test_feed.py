@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from simo2_core.config import Config
-from simo2_core.data import cache, stream, upkeep
-from simo2_core.data.placement import Machine
+from simo2_core.data import stream, upkeep
+from simo2_core.data.placement import Machine, Placement
 from simo2_core.errors import DataError
 from simo2_core.events import RunFinished, StepsLogged, WarningRaised
 from simo2_core.presets import PRESETS
@@ -31,9 +31,8 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def small_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A device on which no data set fits, and chunks of 5 steps."""
-    machine = Machine(device="tiny", device_free=100, disk_free=10**12)
-    monkeypatch.setattr(preparation, "look_at_machine", lambda _: machine)
+    """A device on which images are not placed, and chunks of 5 steps."""
+    monkeypatch.setattr(preparation, "choose_placement", lambda *_: Placement("host", "mapped from disk"))
     whole = feed.Chunks
 
     def five(*args: object, **options: object) -> feed.Chunks:
@@ -115,7 +114,7 @@ def test_a_folder_that_fits_nowhere_is_streamed_and_trains_the_same(
     config = TINY.replace({"dataset": str(make_pets), "image_size": 8, "channels": 3, "samples_per_class": 3})
     cached = totals(tmp_path, "cached", config)
     upkeep.clear()
-    monkeypatch.setattr(cache, "disk_free", lambda _: 100)
+    monkeypatch.setattr(upkeep, "disk_free", lambda _: 100)
     machine = Machine(device="tiny", device_free=10**12, disk_free=100)
     monkeypatch.setattr(preparation, "look_at_machine", lambda _: machine)
     run = RunDirectory.create(tmp_path, "streamed", config)
