@@ -153,18 +153,26 @@ def driver_for(link: Link) -> type[Driver]:
         def __init__(self, *args: object, **options: object) -> None:
             super().__init__(*args, **options)  # type: ignore[arg-type]
             self._file = link  # type: ignore[assignment]
-            self._drawing = False
+            self._drawing = self._drew = False
 
         def start_application_mode(self) -> None:
             # `fg` wakes every process of a job, and the one that waits for this one wakes it again. Doing this twice
             # would take the terminal as it is while drawing for what there was before, and leave it so at the end.
-            if self._drawing:
+            # A terminal that hangs up wakes the job too, when the app has let go of it: then nobody would end what
+            # reads the keys, and the process would stay.
+            if self._drawing or (self._drew and link.gone) or self._app.return_value is not None:
                 return
-            self._drawing = True
+            self._drawing = self._drew = True
             super().start_application_mode()  # type: ignore[no-untyped-call]
             # after `bg` the terminal puts it back to sleep before it draws, so `fg` finds it here with nothing done
-            while self._key_thread is None or not self._key_thread.is_alive():
+            while not link.gone and (self._key_thread is None or not self._key_thread.is_alive()):
                 super().start_application_mode()  # type: ignore[no-untyped-call]
+
+        def _run_input_thread(self) -> None:
+            try:
+                self.run_input_thread()
+            except OSError:  # there is nobody at the other end
+                link.give_up()
 
         def stop_application_mode(self) -> None:
             super().stop_application_mode()
@@ -219,8 +227,14 @@ class StrayOutput:
 
 
 def let_go() -> None:
-    """Points standard input and output, and the kept error, away from a terminal that has hung up."""
-    null = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1):
-        os.dup2(null, descriptor)
+    """Points standard input and output away from a terminal that has hung up.
+
+    Input comes from a pipe that nobody ever writes to: at the end of a file, whoever waits for a key would be woken
+    without pause. Whoever was woken by the terminal and reads from the pipe must not wait there for ever.
+    """
+    null = os.open(os.devnull, os.O_WRONLY)
+    never, _kept_open = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    os.dup2(never, 0)
+    os.dup2(null, 1)
+    os.close(never)
     os.close(null)

@@ -5,10 +5,11 @@ from textual.widgets import Input, OptionList
 
 from simo2_core.events import Compiled
 from simo2_core.run.log import EventLog
-from simo2_tui.app import Console
+from simo2_tui.app import DETACHED, Console
 from simo2_tui.screens.embedding import EmbeddingScreen
 from simo2_tui.screens.launcher import LauncherScreen
 from simo2_tui.screens.monitor import MonitorScreen
+from simo2_tui.screens.panes import PANES
 from simo2_tui.screens.runs import RunsScreen
 from simo2_tui.screens.settings import NAME, SettingsEditor
 from simo2_tui.session.follow import FollowSession
@@ -222,3 +223,28 @@ async def test_the_list_of_runs_is_live(tmp_path):
             assert "bbb" in text_of(app)
             assert "dead" in text_of(app), "bbb"
             app.screen._shelf._next = 0.0
+
+
+async def test_a_screen_whose_terminal_has_gone_ends_without_being_told(tmp_path):
+    gone = []
+    app = Console(tmp_path, gone=lambda: bool(gone))
+    async with app.run_test(size=(80, 24)) as pilot:
+        gone.append(True)
+        await until(pilot, lambda: app.return_value is not None)
+    assert app.return_value == DETACHED
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 45)])
+async def test_each_entry_of_the_list_of_panes_is_a_chart_with_a_key(console, size):
+    app, (run, _) = console
+    async with app.run_test(size=size) as pilot:
+        app.follow(run)
+        await until(pilot, lambda: app.session.history.step == 80)
+        for number, pane in enumerate(PANES, start=1):
+            await pilot.press(str(number))
+            await pilot.pause(0.1)
+            chart = app.screen.query_one(f"#{pane.name}", CurveChart)
+            assert app.screen.focused is chart
+            assert chart.region.area
+            assert f"{number} {pane.title}" in text_of(app)
+            assert [item.name for item in chart._series] == [item.name for item in pane.curves(app.session, "sum")]

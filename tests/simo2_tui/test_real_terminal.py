@@ -13,6 +13,7 @@ import subprocess
 import sys
 import termios
 import time
+from pathlib import Path
 
 import pytest
 
@@ -215,6 +216,29 @@ def test_a_dropped_connection_leaves_training_and_sigterm_ends_it_saved(terminal
         time.sleep(0.1)
     assert last_of(run, RunFinished).reason == "interrupted"
     assert (run.path / last_of(run, RunFinished).checkpoint).is_dir()
+
+
+@pytest.mark.parametrize("drawn", [b"\x1b[?1049h", "ready"])
+def test_a_screen_that_trains_nothing_goes_with_its_terminal(terminal, tmp_path, drawn):
+    """At once, however early: nothing of it stays behind."""
+    screen = terminal("tui", "--run-dir", str(tmp_path))
+    words = drawn if isinstance(drawn, str) else drawn.decode()
+    screen.wait_for(lambda: words in (screen.text() if isinstance(drawn, str) else screen.raw), "the launcher")
+    session = screen.process.pid
+    os.close(screen.slave)
+    os.close(screen.master)
+    screen.process.wait(30)
+    end = time.monotonic() + 30
+    while left := [path.name for path in Path("/proc").glob("[0-9]*") if session_of(int(path.name)) == session]:
+        assert time.monotonic() < end, left
+        time.sleep(0.1)
+
+
+def session_of(pid):
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return None
 
 
 def test_resize_stall_and_suspend_while_training_then_sigterm_saves_restores_and_exits_130(terminal, runs):

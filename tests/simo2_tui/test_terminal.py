@@ -1,14 +1,18 @@
 import os
 import pty
+import subprocess
+import sys
 import threading
 import time
 import tty
+from types import SimpleNamespace
 
 import pytest
+from textual.drivers.linux_driver import LinuxDriver
 
 from simo2_core.errors import ConfigError
 from simo2_tui import terminal
-from simo2_tui.terminal import Link, StrayOutput, needs_ascii, shows_colour
+from simo2_tui.terminal import Link, StrayOutput, driver_for, needs_ascii, shows_colour
 
 
 @pytest.fixture
@@ -134,3 +138,40 @@ def test_a_program_that_has_to_end_does_not_wait_for_a_stalled_terminal(wire):
 )
 def test_what_a_terminal_shows_is_known_from_what_it_says_of_itself(environ, ascii_only, colour):
     assert (needs_ascii(environ), shows_colour(environ)) == (ascii_only, colour)
+
+
+def test_who_waits_for_keys_of_a_terminal_that_has_gone_is_never_woken():
+    """At the end of a file (/dev/null) the thread that reads keys turned without pause: a quarter of a core."""
+    program = (
+        "import select\nfrom simo2_tui.terminal import let_go\n"
+        "import sys; kept = sys.stderr\nlet_go(); let_go()\nprint('nothing to draw on', flush=True)\n"
+        "print(select.select([0], [], [], 0.3)[0], file=kept)\n"
+        "import os\ntry: os.read(0, 1)\nexcept BlockingIOError: print('nothing', file=kept)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    assert done.stderr.decode().split() == ["[]", "nothing"]
+    assert done.stdout == b""
+
+
+def test_a_screen_that_has_ended_is_not_begun_again_by_what_wakes_a_job(wire, monkeypatch):
+    """A terminal that hangs up wakes the job as well; what read its keys then kept the process for ever."""
+    begun = []
+    idle = SimpleNamespace(is_alive=lambda: True)
+    monkeypatch.setattr(LinuxDriver, "__init__", lambda self, app: self.__dict__.update(_app=app, _key_thread=idle))
+    monkeypatch.setattr(LinuxDriver, "start_application_mode", lambda self: begun.append("start"))
+    monkeypatch.setattr(LinuxDriver, "stop_application_mode", lambda self: begun.append("stop"))
+    _, link = wire
+    app = SimpleNamespace(return_value=None)
+    driver = driver_for(link)(app)
+    driver.start_application_mode()
+    driver.start_application_mode()
+    driver.stop_application_mode()
+    driver.start_application_mode()
+    assert begun == ["start", "stop", "start"], "suspended and woken"
+    driver.stop_application_mode()
+    app.return_value = 0
+    driver.start_application_mode()
+    app.return_value = None
+    link.give_up()
+    driver.start_application_mode()
+    assert begun == ["start", "stop", "start", "stop"], "ended, or the terminal is gone"
