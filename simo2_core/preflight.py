@@ -245,8 +245,9 @@ def _room(facts: DatasetFacts, machine: Machine) -> list[Finding]:
             Finding(
                 "warning",
                 "disk",
-                f"the cache needs {human_bytes(facts.to_write)}, its disk has {human_bytes(machine.disk_free)} free.",
-                "Free some space, move the cache with SIMO2_CACHE=/other/disk, or use a smaller --image-size.",
+                f"the cache needs {human_bytes(facts.to_write)} and has room for {human_bytes(machine.disk_free)}.",
+                "Free some space, give it more with SIMO2_CACHE_SIZE, move it with SIMO2_CACHE=/other/disk, or use a "
+                "smaller --image-size.",
             )
         )
     return findings

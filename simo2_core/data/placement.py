@@ -26,7 +26,7 @@ class Machine:
     """For people: `cpu`, `NVIDIA H100`."""
     device_free: int
     disk_free: int
-    """Free bytes where the cache of decoded images lives."""
+    """Bytes that the cache of decoded images may still take."""
     devices: int = 1
     """How many memories like that of the device share a batch."""
     addresses_free: int | None = None
@@ -52,7 +52,7 @@ def choose_placement(size: int, to_write: int, machine: Machine) -> Placement:
     if to_write > machine.disk_free:
         return Placement(
             "stream",
-            f"decode as needed: {what} do not fit on the cache disk ({human_bytes(machine.disk_free)} free).",
+            f"decode as needed: {what} do not fit into the cache (room for {human_bytes(machine.disk_free)}).",
         )
     room = int(machine.device_free * DEVICE_SHARE)
     if size <= room:

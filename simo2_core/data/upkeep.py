@@ -150,6 +150,14 @@ def size_limit(taken: int) -> int:
     return int(float(match[1]) * 1000 ** " kmgt".index(match[2] or " "))
 
 
+def room() -> int:
+    """Bytes that a new entry may take, once everything that may be removed for it is."""
+    everything = stored()
+    taken = sum(item.bytes for item in everything)
+    spare = sum(item.bytes for item in everything if _may_go(item))
+    return max(0, min(size_limit(taken) - taken, disk_free(cache_root())) + spare)
+
+
 def require_room(folder: Path, needed: int, report: Report) -> None:
     """Makes room for `needed` bytes in `folder` of the cache, and says what was removed for it.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from simo2_core.compiling import require_device
@@ -20,6 +20,7 @@ from simo2_core.data.facts import DatasetFacts
 from simo2_core.data.labels import with_labels
 from simo2_core.data.load import load_dataset
 from simo2_core.data.placement import Placement, choose_placement, look_at_machine
+from simo2_core.data.upkeep import room
 from simo2_core.errors import ConfigError, DataError
 from simo2_core.findings import Finding
 from simo2_core.memory_needs import Needs, needs_of
@@ -116,7 +117,7 @@ def _prepare(config: Config, dataset: Dataset | None, placement: Placement | Non
     require_device()
     keep_compiled_programs()
     data = with_labels(dataset or load_dataset(config.data), config.tune, config.seed)
-    facts, machine = DatasetFacts.of(data), look_at_machine(cache_root())
+    facts, machine = DatasetFacts.of(data), replace(look_at_machine(cache_root()), disk_free=room())
     findings = preflight(config, facts, machine)
     for finding in findings:
         if finding.severity == "error":

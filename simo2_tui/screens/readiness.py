@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simo2_core.config import HOLD_OUT, Config, DataConfig
-from simo2_core.data.cache import cache_root
 from simo2_core.data.catalogue import expected_facts
 from simo2_core.data.dataset import Note
 from simo2_core.data.facts import DatasetFacts
 from simo2_core.data.load import alike, splits_of
-from simo2_core.data.placement import Machine, disk_free, host_memory_free
+from simo2_core.data.placement import Machine, host_memory_free
 from simo2_core.data.sources.folder import is_folder
 from simo2_core.data.sources.open import claimant, open_source
 from simo2_core.data.sources.prepared import TfdsName, find
+from simo2_core.data.upkeep import room
 from simo2_core.errors import DataError
 from simo2_core.paths import is_dir, user_path
 from simo2_core.preflight import preflight
@@ -53,7 +53,7 @@ def find_out(preset: Preset, config: Config, paces: Sequence[Pace] = (), *, scan
         return [*rows, ("error", str(error))]
     if facts is None:
         return [*rows, *_device(config), ("info", "classes and sizes are known when the data have been read")]
-    machine = Machine(device="this machine", device_free=host_memory_free(), disk_free=disk_free(cache_root()))
+    machine = Machine(device="this machine", device_free=host_memory_free(), disk_free=room())
     hidden = {"placement", "memory"} if gpu() else set()  # what a GPU has room for is known when jax has asked it
     if not config.data.image_size and is_folder(config.data.dataset):
         hidden |= {"placement", "image-size"}

@@ -128,6 +128,20 @@ def test_without_a_limit_the_cache_leaves_room_on_its_disk(monkeypatch: pytest.M
     assert size_limit(0) == 300e9
 
 
+def test_there_is_room_for_what_the_limit_leaves_and_what_may_go(
+    make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIMO2_CACHE_SIZE", "50kB")
+    assert upkeep.room() == 50_000
+    held = load_dataset(config(make_folder(count=5, root="one")))
+    (item,) = stored()
+    assert upkeep.room() == 50_000 - item.bytes
+    del held
+    assert upkeep.room() == 50_000
+    monkeypatch.setattr(upkeep, "disk_free", lambda path: 10)
+    assert upkeep.room() == 10 + item.bytes
+
+
 def leave_half_built(make_folder: MakeFolder) -> Path:
     """What a build leaves that was killed."""
     root = make_folder(count=5, root="killed")
