@@ -24,6 +24,12 @@ from simo2_core.data.progress import Progress, Report, silent
 _BLOCK = 1 << 24
 """Bytes looked at together: a mapped data set larger than memory must not be copied whole."""
 
+_WORTH_A_WORD = 1 << 30
+"""Bytes from which on looking takes seconds."""
+
+_FORMAT = 1
+"""Version of the files, and of how the pixels of an image are hashed."""
+
 FAINT = 24
 """An image whose levels span fewer than so many of 256 shows next to nothing."""
 
@@ -70,21 +76,31 @@ def look(images: NDArray[np.uint8], part: Part | None, name: str = "", report: R
     low, high = np.zeros(count, np.uint8), np.zeros(count, np.uint8)
     constant = np.zeros(count, bool)
     rows = max(1, _BLOCK // (height * width * channels))
-    slow = not are_decoded(images)
+    slow = not are_decoded(images) or images.nbytes > _WORTH_A_WORD
     for begin, end in chunks(count, rows):
         block = np.asarray(images[begin:end])
-        pixels = block.reshape(end - begin, height * width, channels)
-        low[begin:end], high[begin:end] = pixels.min((1, 2)), pixels.max((1, 2))
-        constant[begin:end] = (pixels == pixels[:, :1]).all((1, 2))
-        digests[begin:end] = [_digest(image) for image in block]
-        histogram += _histogram(block[counted[begin:end]])
+        flat = block.reshape(end - begin, -1)
+        low[begin:end], high[begin:end] = flat.min(1), flat.max(1)
+        constant[begin:end] = _constant(flat, channels)
+        digests[begin:end] = [_digest(image) for image in flat]
+        among = counted[begin:end]
+        histogram += _histogram(block if among.all() else block[among])
         if slow:
             report(Progress(stage="statistics", name=name, done=end, total=count))
     return Survey(digests, low, high, constant, histogram)
 
 
+def _constant(flat: NDArray[np.uint8], channels: int) -> NDArray[np.bool_]:
+    """(n,) whether each of (n, pixels * channels) images is of one colour."""
+    found = np.zeros(len(flat), bool)
+    ends = (flat[:, :channels] == flat[:, -channels:]).all(1)  # most images are ruled out by their corners
+    for row in np.flatnonzero(ends):
+        found[row] = (flat[row, channels:] == flat[row, :-channels]).all()
+    return found
+
+
 def _digest(image: NDArray[np.uint8]) -> int:
-    return int.from_bytes(hashlib.blake2b(image.tobytes(), digest_size=8).digest(), "little")
+    return int.from_bytes(hashlib.sha1(image.tobytes(), usedforsecurity=False).digest()[:8], "little")
 
 
 def _histogram(images: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -108,11 +124,15 @@ def _read(path: Path, entry: Entry) -> Survey | None:
         return None
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            if str(file["of"]) != entry.sha256 or len(file["digests"]) != len(entry.images):
+            if str(file["of"]) != _of(entry) or len(file["digests"]) != len(entry.images):
                 return None
             return Survey(*(file[name] for name in Survey.__dataclass_fields__))
     except Exception:  # numpy, zipfile and ast each have their own for bytes that are wrong; it is made again
         return None
+
+
+def _of(entry: Entry) -> str:
+    return f"{_FORMAT} {entry.sha256}"
 
 
 def _write(path: Path, entry: Entry, seen: Survey) -> None:
@@ -121,7 +141,7 @@ def _write(path: Path, entry: Entry, seen: Survey) -> None:
         return
     buffer = io.BytesIO()
     arrays = {name: getattr(seen, name) for name in Survey.__dataclass_fields__}
-    np.savez(buffer, allow_pickle=False, of=np.array(entry.sha256), **arrays)
+    np.savez(buffer, allow_pickle=False, of=np.array(_of(entry)), **arrays)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ from simo2_core.data.sources.anew import prepare_anew
 from simo2_core.data.sources.open import open_on_disk
 from simo2_core.data.sources.prepared import Prepared
 from simo2_core.data.sources.shards import read_shard
-from simo2_core.data.sources.source import Source
+from simo2_core.data.sources.source import Source, WithoutLabels
 from simo2_core.data.sources.tfrecord import open_tfrecord
 from simo2_core.data.upkeep import set_aside
 from simo2_core.errors import DataError
@@ -116,6 +116,7 @@ def _held_against_source(entry: Entry, key: dict[str, object], data_dir: str | N
         source = open_on_disk(replace(config, class_order=order))
         if source is None:
             return "", "what it was decoded from is not here"
+        source = source if dataset == key["name"] else WithoutLabels(source)
         if source.identity(split) == key.get("identity"):
             break
     else:

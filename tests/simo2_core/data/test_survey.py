@@ -52,6 +52,14 @@ def test_mean_and_std_are_those_of_numpy_block_by_block(channels: int, monkeypat
     assert len(set(seen.digests.tolist())) == 20
 
 
+def test_an_image_is_of_one_colour_only_if_every_pixel_is() -> None:
+    images = np.full((4, 3, 3, 3), 7, np.uint8)
+    images[0] = (200, 0, 0)
+    images[1, 1, 1, 2] = 8  # its corners are alike
+    images[2, 0, 0] = 9
+    assert look(images, None).constant.tolist() == [True, False, False, True]
+
+
 def test_streaming_normalises_by_all_images_as_the_cache_does(
     make_folder: MakeFolder, stream: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:

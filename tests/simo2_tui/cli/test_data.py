@@ -286,3 +286,14 @@ def test_verify_knows_what_was_left_out_when_it_was_decoded(folder: Path) -> Non
     assert rows("verify", str(folder))[-1] == {"checked": 1, "damaged": 0}
     (folder / "cat" / "0.png").write_bytes(encoded(picture(8)))
     assert "another state of its source" in run("verify", str(folder))
+
+
+def test_verify_reads_what_views_were_drawn_from(tmp_path: Path) -> None:
+    for place in ("train/cat", "train/dog", "extra/owl"):
+        (tmp_path / "set" / place).mkdir(parents=True)
+        for index in range(5):
+            (tmp_path / "set" / place / f"{index}.png").write_bytes(encoded(picture(index + len(place))))
+    run("prepare", str(tmp_path / "set"), "--labels", "none", "--views-split", "extra")
+    found = rows("verify", str(tmp_path / "set"))
+    assert found[-1] == {"checked": 2, "damaged": 0}
+    assert not any("cannot be read" in str(row) for row in found)
