@@ -16,6 +16,7 @@ from simo2_core.checkpoints.recovery import (
     set_diverged_aside,
     settings_of,
 )
+from simo2_core.config import FORMAT
 from simo2_core.errors import CheckpointError, NewerFormatError, RunError
 from simo2_core.events import CheckpointSaved, Evaluated, Event, RunFinished, RunStarted, StepsLogged, WarningRaised
 from simo2_core.presets import PRESETS
@@ -113,7 +114,7 @@ def test_a_newer_format_is_refused_and_not_passed_over(tmp_path: Path) -> None:
     run = RunDirectory.create(tmp_path, "one", TINY)
     data = json.loads(run.config_path.read_text())
     run.config_path.write_text(json.dumps({"config": {**data["config"], "format": 7}}))
-    with pytest.raises(NewerFormatError, match=r"has format 7 .* up to 1"):
+    with pytest.raises(NewerFormatError, match=rf"has format 7 .* up to {FORMAT}"):
         settings_of(run)
 
 
