@@ -30,12 +30,12 @@ _ERRORS = "simo2"
 _patience: float | None = None
 
 
-class Descriptor(io.RawIOBase):
+class Descriptor(io.BufferedIOBase):
     """Bytes to a file descriptor. Writing takes everything and never raises: what is refused is dropped."""
 
     def __init__(self, descriptor: int) -> None:
         """Writes to `descriptor`, and leaves it open."""
-        self._descriptor = descriptor
+        self.name = self._descriptor = descriptor
         self._rest = b""
         self._stalled = False
         self.left = False
@@ -92,9 +92,8 @@ class Descriptor(io.RawIOBase):
 def open_text(descriptor: int, encoding: str, *, line_buffering: bool = False) -> io.TextIOWrapper:
     """A text stream to a descriptor, which stays open; it never raises, and replaces what `encoding` has not."""
     raw = Descriptor(descriptor)
-    return io.TextIOWrapper(
-        io.BufferedWriter(raw), encoding, errors=_ERRORS, line_buffering=line_buffering or raw.isatty()
-    )
+    # No io.BufferedWriter between the two: it writes again what a signal, raised inside a write, has interrupted.
+    return io.TextIOWrapper(raw, encoding, errors=_ERRORS, line_buffering=line_buffering or raw.isatty())
 
 
 def install() -> None:
@@ -122,7 +121,7 @@ def install() -> None:
 def refusal() -> OSError | None:
     """What kept standard output from being written; None when all of it arrived, or its reader has gone."""
     sys.stdout.flush()
-    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    raw = getattr(sys.stdout, "buffer", None)
     return raw.refused if isinstance(raw, Descriptor) else None
 
 

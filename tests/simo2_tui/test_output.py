@@ -137,6 +137,26 @@ def test_a_full_disk_is_remembered_and_room_is_used_again() -> None:
         os.close(descriptor)
 
 
+def test_a_signal_inside_a_write_says_nothing_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    stream = open_text(writer, "utf-8")
+    usual = os.write
+
+    def interrupted(descriptor: int, data: bytes) -> int:
+        usual(descriptor, data)
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        print("once", file=stream, flush=True)
+    print("then", file=stream, flush=True)
+    assert os.read(reader, 100) == b"once\nthen\n"
+    stream.close()
+    os.close(reader)
+    os.close(writer)
+
+
 def test_a_reader_that_has_gone_is_no_error() -> None:
     reader, writer = os.pipe()
     os.close(reader)
