@@ -14,7 +14,9 @@ from flax import nnx
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # what a peer warns of is not ours to fix
-    from nmn.nnx.layers.conv import YatConv as PeerYatConv
+    from nmn.nnx.layers.conv import YatConv
+
+PeerYatConv = YatConv
 
 
 def loss_by_gathered_pairs(z_ckd, orth_lean=1 / 137, epsilon=1 / 137):

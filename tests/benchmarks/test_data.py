@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +66,7 @@ def test_the_host_keeps_a_ten_millisecond_step_fed() -> None:
     chunks.get(0)
     count, waited, start = 20, 0.0, time.perf_counter()
     for index in range(1, count + 1):
-        waited += timed(lambda index=index: chunks.get(index))
+        waited += timed(partial(chunks.get, index))
         time.sleep(0.010 * chunks.steps)
     seconds = time.perf_counter() - start
     chunks.close()
@@ -106,7 +107,7 @@ def test_images_mapped_on_the_host_train_as_fast_as_images_on_the_device() -> No
     for round_ in range(8):
         first = round_ * 4 * turn
         order = ("device", "host") if round_ % 2 else ("host", "device")
-        seconds = {where: timed(lambda where=where, first=first: train(where, first)) for where in order}
+        seconds = {where: timed(partial(train, where, first)) for where in order}
         if round_:  # the first compiles
             ratios.append(seconds["device"] / seconds["host"])
             milliseconds = 1e3 * seconds["device"] / (4 * turn)

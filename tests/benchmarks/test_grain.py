@@ -4,6 +4,7 @@ import dataclasses
 import os
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,9 +87,9 @@ def test_streaming_photographs(tmp_path: Path) -> None:
     for _ in range(5):
         rates["ours"].append(rate(batch * rounds, ours))
         for way in ("threads", "processes"):
-            iterator = batches(decoded, batch, way)
+            iterator: Any = batches(decoded, batch, way)
             next_ones(iterator) if way == "processes" else next(iterator)  # they have started
-            rates[way].append(rate(batch * rounds, lambda iterator=iterator: next_ones(iterator)))
+            rates[way].append(rate(batch * rounds, partial(next_ones, iterator)))
             iterator.close()
     images.close()
     best = {way: np.median(several) for way, several in rates.items()}
@@ -111,7 +112,7 @@ def test_building_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         folder.mkdir()
         shape = (len(files), 32, 32, 3)
         out = np.lib.format.open_memmap(folder / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
-        iterator = batches(decoded, 500, way)
+        iterator: Any = batches(decoded, 500, way)
         for at in range(0, len(files), 500):
             out[at : at + 500] = next(iterator)
         iterator.close()
@@ -120,6 +121,6 @@ def test_building_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     for turn in range(3):
         for way in seconds:
             folder = tmp_path / f"{way}{turn}"
-            seconds[way] = min(seconds[way], 1 / rate(1, lambda way=way, folder=folder: fill(way, folder)))
+            seconds[way] = min(seconds[way], 1 / rate(1, partial(fill, way, folder)))
     print("\n50,000 JPEG, seconds: " + ", ".join(f"{way} {value:.2f}" for way, value in seconds.items()))
     assert seconds["ours"] <= min(seconds.values())

@@ -43,7 +43,7 @@ def test_the_second_example_trains_an_own_network_with_an_own_loss(
 
 
 def test_a_run_on_arrays_goes_on_where_they_are_given_again(tmp_path: Path) -> None:
-    half = {"test": (IMAGES[900:], DIGITS.target[900:])}
+    half: dict[str, Any] = {"test": (IMAGES[900:], DIGITS.target[900:])}
     run = simo2.fit(IMAGES[:900], DIGITS.target[:900], run_dir=tmp_path, name="mine", **SMALL, **half)
     kinds = [type(event) for event in run]
     assert kinds.count(StepsLogged) >= 1

@@ -17,7 +17,7 @@ from simo2_core.run.directory import RunDirectory
 from simo2_core.settings import Cadence, Section, Setting, setting
 from simo2_tui.cli.main import app
 
-ABSURD = (
+ABSURD: tuple[Any, ...] = (
     10**400, -(10**400), 10**30, -1, -(10**30), 2**31, 2**32, 2**63, math.nan, math.inf, -math.inf, 1e300, 1e-320, 0,
     0.5, [10**30], [], [-1], [1.5], ["x"], None, True, {}, "", "x" * 5000, "9" * 20, "9" * 5000, "1e400", "nan", "1/0",
     "-5", "1e308h", "9" * 400 + "s", "0s", "1,,2", ",".join(["8"] * 10_000),
@@ -95,7 +95,8 @@ def test_a_setting_that_names_no_bound_has_that_of_the_machine() -> None:
         margin: float = setting(0.2, "a stranger's number")
         hops: int = setting(1, "another")
 
-    assert Mine(margin=-3.5, hops=-7) == Mine(margin="-7/2", hops="-7")
+    typed: dict[str, Any] = {"margin": "-7/2", "hops": "-7"}
+    assert Mine(margin=-3.5, hops=-7) == Mine(**typed)
     for bad in ({"margin": math.nan}, {"margin": math.inf}, {"margin": 1e31}, {"hops": 2**31}, {"hops": -(2**40)}):
         with pytest.raises(ConfigError, match="must be"):
             Mine(**bad)  # type: ignore[arg-type]

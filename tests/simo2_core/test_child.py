@@ -38,7 +38,11 @@ def child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Child:
     program.write_text(f"#!/bin/sh\ncat '{said}'\n")
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setattr(sys, "executable", str(program))
-    return lambda text: said.write_text(text + "\n", "latin-1") and None
+
+    def say(text: str) -> None:
+        said.write_text(text + "\n", "latin-1")
+
+    return say
 
 
 @pytest.mark.parametrize("name", ["random", "copy", "select", "selectors", "struct", "json"])

@@ -119,7 +119,7 @@ def test_main_memory_is_what_every_limit_leaves(tmp_path: Path, monkeypatch: pyt
     own = tmp_path / "cgroup"
     own.write_text("4:cpu,memory:/old\n0::/job/step\n")
     assert sorted(placement._left_in_groups(tmp_path, own)) == [1000, 2500, 6500]
-    monkeypatch.setattr(placement.resource, "getrlimit", lambda _: (10**12, 10**12))
+    monkeypatch.setattr("resource.getrlimit", lambda _: (10**12, 10**12))
     (left,) = placement._left_of_addresses()
     assert 0 < left < 10**12
     assert host_memory_free() <= left

@@ -51,6 +51,7 @@ def test_settings_and_results_are_read(old: Path) -> None:
         assert (str(summary.state), summary.step) == ("completed", 8)
         assert summary.test_knn is not None
     course = read_course(line)
+    assert course is not None
     assert course.steps[-1] == 8
 
 

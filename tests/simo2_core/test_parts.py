@@ -87,7 +87,9 @@ def test_a_reference_is_imported_only_where_it_was_named(mine: str) -> None:
 def test_a_function_is_an_objective_and_what_is_none_is_refused(mine: str) -> None:
     for name in ("pull", "Bare", "NUMBER", "Mone"):
         parts.allow(f"{mine}:{name}")
-    assert parts.find("objective", "mine.py:pull")().terms(3, 2).keys() == {"total"}
+    pull = parts.find("objective", "mine.py:pull")()
+    assert isinstance(pull, Objective)
+    assert pull.terms(3, 2).keys() == {"total"}
     with pytest.raises(ConfigError, match="is no dataclass"):
         parts.find("objective", "mine.py:Bare")
     with pytest.raises(ConfigError, match=r"must be a subclass of simo2_core.objectives.objective.Objective"):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from simo2_core import events
+from simo2_core.commands import Reason
 from simo2_core.presets import PRESETS
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.event_file import EventLog
@@ -93,7 +94,7 @@ def write_run(
         log.write(
             events.RunFinished(
                 step=upto,
-                reason=finish,
+                reason=Reason[finish.upper()],
                 message="done",
                 checkpoint=f"checkpoints/{upto}",
                 seconds=seconds,

@@ -4,7 +4,7 @@ import pytest
 from textual.widgets import Input, OptionList
 
 from simo2_core.events import Compiled
-from simo2_core.run.log import EventLog
+from simo2_core.run.event_file import EventLog
 from simo2_tui.app import DETACHED, Console
 from simo2_tui.screens.embedding import EmbeddingScreen
 from simo2_tui.screens.launcher import LauncherScreen

@@ -34,7 +34,7 @@ def _truncate(path: Path) -> None:
     os.truncate(path, path.stat().st_size // 2)
 
 
-DAMAGE: dict[str, Callable[[Path], None]] = {
+DAMAGE: dict[str, Callable[[Path], object]] = {
     "a bit flipped": _flip,
     "cut to half": _truncate,
     "emptied": lambda path: path.write_bytes(b""),

@@ -16,6 +16,7 @@ from simo2_core.checkpoints.recovery import (
     set_diverged_aside,
     settings_of,
 )
+from simo2_core.commands import Reason
 from simo2_core.config import FORMAT
 from simo2_core.errors import CheckpointError, NewerFormatError, RunError
 from simo2_core.events import CheckpointSaved, Evaluated, Event, RunFinished, RunStarted, StepsLogged, WarningRaised
@@ -87,7 +88,7 @@ def test_a_state_that_diverges_is_gone_back_from_and_no_other(tmp_path: Path) ->
     _save(run.checkpoints, 1, 2, 3)
     assert back_from(run.checkpoints, 7) == Recovery(run.checkpoints / "3")
     assert back_from(run.checkpoints, 3) == Recovery(run.checkpoints / "2")
-    end = RunFinished(step=2, reason="diverged", message="", checkpoint=None, seconds={})
+    end = RunFinished(step=2, reason=Reason.DIVERGED, message="", checkpoint=None, seconds={})
     run.events_path.write_text(end.to_line() + "\n")
     for _ in range(2):  # a start that was killed just after it had done so does it again
         set_diverged_aside(run)

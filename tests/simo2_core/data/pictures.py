@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -26,6 +27,6 @@ def encoded(image: Image.Image, format: str = "PNG", **options: object) -> bytes
     return buffer.getvalue()
 
 
-def config(root: Path, **changes: object) -> DataConfig:
+def config(root: Path, **changes: Any) -> DataConfig:
     """The settings for an image folder."""
     return DataConfig(dataset=str(root), **changes)

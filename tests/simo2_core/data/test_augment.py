@@ -18,8 +18,8 @@ from simo2_core.data.augment import augment, normalise
 OFF = {"brightness": 0, "contrast": 0, "saturation": 0}
 NOTHING = Config().replace(OFF).augment
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 5, 7, 3), dtype=np.uint8)
-MEAN, STD = np.array([0.5, 0.4, 0.3], np.float32), np.array([0.2, 0.3, 0.25], np.float32)
-PLAIN = ((IMAGES / 255 - MEAN) / STD).astype(np.float32)
+MEAN, STD = jnp.array([0.5, 0.4, 0.3], jnp.float32), jnp.array([0.2, 0.3, 0.25], jnp.float32)
+PLAIN = ((IMAGES / 255 - np.asarray(MEAN)) / np.asarray(STD)).astype(np.float32)
 KEY = jax.random.key(0)
 
 
@@ -37,7 +37,7 @@ def test_no_augmentation_is_normalise() -> None:
 def test_each_amount_is_read_and_each_image_has_its_own_draw(change: dict[str, float]) -> None:
     config = Config().replace({**OFF, **change}).augment
     same = np.repeat(IMAGES[:1], 256, axis=0)
-    out = np.asarray(augment(KEY, jnp.asarray(same), config, np.zeros(3, np.float32), np.ones(3, np.float32)))
+    out = np.asarray(augment(KEY, jnp.asarray(same), config, jnp.zeros(3), jnp.ones(3)))
     assert len(np.unique(out.reshape(256, -1), axis=0)) == (2 if "flip" in change else 25 if "shift" in change else 256)
     assert out.min() >= 0
     assert out.max() <= 1
@@ -46,7 +46,7 @@ def test_each_amount_is_read_and_each_image_has_its_own_draw(change: dict[str, f
 def test_brightness_is_a_shift_within_its_bounds() -> None:
     grey = np.full((256, 2, 2, 1), 128, np.uint8)
     config = Config().replace({**OFF, "brightness": 0.1}).augment
-    out = np.asarray(augment(KEY, jnp.asarray(grey), config, np.zeros(1, np.float32), np.ones(1, np.float32)))
+    out = np.asarray(augment(KEY, jnp.asarray(grey), config, jnp.zeros(1), jnp.ones(1)))
     change = out[:, 0, 0, 0] - 128 / 255
     assert np.abs(change).max() <= 0.1 + 1e-6
     assert change.min() < -0.08
@@ -93,7 +93,7 @@ def test_grey_images_have_no_saturation() -> None:
 def test_strong_views_are_read_and_stay_in_range(change: dict[str, float]) -> None:
     config = Config().replace({**OFF, **change}).augment
     same = np.repeat(IMAGES[:1], 64, axis=0)
-    out = np.asarray(augment(KEY, jnp.asarray(same), config, np.zeros(3, np.float32), np.ones(3, np.float32)))
+    out = np.asarray(augment(KEY, jnp.asarray(same), config, jnp.zeros(3), jnp.ones(3)))
     kinds = len(np.unique(out.reshape(64, -1), axis=0))
     assert kinds == 2 if "greyscale" in change else kinds > 16
     assert out.min() >= 0

@@ -6,6 +6,7 @@ import io
 import struct
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ def file(image: Image.Image, format: str = "PNG", **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def flat(mode: str, colour: object, size: tuple[int, int] = (8, 8)) -> Image.Image:
+def flat(mode: str, colour: Any, size: tuple[int, int] = (8, 8)) -> Image.Image:
     return Image.new(mode, size, colour)
 
 

@@ -174,8 +174,8 @@ GOOD = {
 
 def test_unusual_but_sound_files_are_all_taken(make_folder: MakeFolder) -> None:
     root = make_folder(count=3)
-    for name, data in GOOD.items():
-        (root / "cat" / name).write_bytes(data)
+    for name, content in GOOD.items():
+        (root / "cat" / name).write_bytes(content)
     data = load_dataset(config(root, image_size=16))
     assert not data.skipped
     assert len(data.train.images) == 6 + len(GOOD)

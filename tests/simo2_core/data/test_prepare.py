@@ -24,9 +24,10 @@ from simo2_core.data import prepare_child, tfds_without_tf
 from simo2_core.data.cache import cache_root
 from simo2_core.data.decode import Rule, decode_image
 from simo2_core.data.download import Downloads, _in_words
-from simo2_core.data.load import load_dataset, open_source
+from simo2_core.data.load import load_dataset
 from simo2_core.data.prepare import find_or_prepare, prepare
 from simo2_core.data.progress import Progress
+from simo2_core.data.sources.open import open_source
 from simo2_core.data.sources.prepared import Prepared, TfdsName
 from simo2_core.errors import DataError
 

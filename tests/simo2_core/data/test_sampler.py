@@ -11,13 +11,14 @@ from simo2_core.data.sampler import draw_batch
 
 COUNTS = np.array([5, 1, 40, 7, 300], np.int32)
 OFFSETS = np.concatenate([[0], np.cumsum(COUNTS)[:-1]]).astype(np.int32)
+PLACES = jnp.asarray(OFFSETS), jnp.asarray(COUNTS)
 KEY = jax.random.key(7)
 
 
 @partial(jit, static_argnums=(1, 2))
 def draws(steps: jax.Array, classes: int, k: int) -> tuple[jax.Array, jax.Array]:
     one = partial(draw_batch, classes_per_batch=classes, samples_per_class=k)
-    return jax.vmap(lambda step: one(KEY, step, jnp.asarray(OFFSETS), jnp.asarray(COUNTS)))(steps)
+    return jax.vmap(lambda step: one(KEY, step, *PLACES))(steps)
 
 
 def test_exactly_k_of_each_class_drawn_and_no_class_twice() -> None:
@@ -38,13 +39,13 @@ def test_rows_are_uniform_within_a_class_and_classes_are_uniform() -> None:
 
 
 def test_a_batch_depends_on_key_and_step_alone() -> None:
-    arguments = {"classes_per_batch": 5, "samples_per_class": 4}
-    at = [np.asarray(draw_batch(KEY, step, OFFSETS, COUNTS, **arguments).rows) for step in (11, 11, 12)]
+    draw = partial(draw_batch, classes_per_batch=5, samples_per_class=4)
+    at = [np.asarray(draw(KEY, step, *PLACES).rows) for step in (11, 11, 12)]
     jitted, _ = draws(jnp.arange(11, 12), 5, 4)
     np.testing.assert_array_equal(at[0], at[1])
     np.testing.assert_array_equal(at[0], np.asarray(jitted)[0])
     assert (at[0] != at[2]).any()
-    other = np.asarray(draw_batch(jax.random.key(8), 11, OFFSETS, COUNTS, **arguments).rows)
+    other = np.asarray(draw(jax.random.key(8), 11, *PLACES).rows)
     assert (other != at[0]).any()
 
 
@@ -59,11 +60,16 @@ def test_every_row_of_a_huge_class_can_be_reached(count: int) -> None:
 
 
 def test_no_bits_are_shared_with_a_stream_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
-    used = []
+    used: list[jax.Array] = []
     split = jax.random.split
-    monkeypatch.setattr(jax.random, "split", lambda key, n=2: used.append(split(key, n)) or used[-1])
+
+    def splitting(key: jax.Array, n: int = 2) -> jax.Array:
+        used.append(split(key, n))
+        return used[-1]
+
+    monkeypatch.setattr(jax.random, "split", splitting)
     for step in (0, 1):
-        draw_batch(KEY, step, OFFSETS, COUNTS, classes_per_batch=2, samples_per_class=2)
+        draw_batch(KEY, step, *PLACES, classes_per_batch=2, samples_per_class=2)
     drawn = {tuple(row) for keys in used for row in np.asarray(jax.random.key_data(keys)).tolist()}
     callers = [jax.random.fold_in(jax.random.fold_in(KEY, stream), step) for stream in (0, 1, 2) for step in (0, 1)]
     assert len(used) >= 2

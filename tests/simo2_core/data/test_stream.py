@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -28,7 +29,7 @@ from tests.simo2_core.data.doomed import Doomed
 from tests.simo2_core.data.pictures import MakeFolder, config
 
 KEY = jax.random.key(7)
-DRAWN = {"classes_per_batch": 4, "samples_per_class": 6}
+DRAWN: dict[str, Any] = {"classes_per_batch": 4, "samples_per_class": 6}
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,7 @@ def test_the_next_chunk_is_fetched_while_this_one_is_used(part: Part) -> None:
         reads = 0
         thread = ""
 
-        def __getitem__(self, rows: object) -> np.ndarray:
+        def __getitem__(self, rows: Any) -> np.ndarray:
             Watched.reads += 1
             Watched.thread = threading.current_thread().name
             return np.asarray(self)[rows]
@@ -103,7 +104,7 @@ def test_the_next_chunk_is_fetched_while_this_one_is_used(part: Part) -> None:
 
 def test_what_goes_wrong_behind_is_raised_in_front(part: Part) -> None:
     class Broken(np.ndarray):
-        def __getitem__(self, rows: object) -> np.ndarray:
+        def __getitem__(self, rows: Any) -> np.ndarray:
             raise OSError("the disk has gone")
 
     chunks = Chunks(Part(part.images.view(Broken), part.offsets, part.counts), KEY, steps=5, **DRAWN)

@@ -15,9 +15,10 @@ from PIL import Image
 
 from simo2_core.config import DataConfig
 from simo2_core.data.dataset import Dataset, Part
-from simo2_core.data.load import load_dataset, open_source
+from simo2_core.data.load import load_dataset
 from simo2_core.data.sources.anew import prepare_anew
 from simo2_core.data.sources.class_names import readable_names
+from simo2_core.data.sources.open import open_source
 from simo2_core.data.sources.prepared import TfdsName, data_dirs, find, find_all
 from simo2_core.data.sources.shards import Shard, ShardRecords, image_of, label_of, open_shard, read_shard
 from simo2_core.data.sources.tfrecord import crc32c, masked

@@ -14,6 +14,7 @@ import pytest
 from simo2_core.data import locks, upkeep
 from simo2_core.data.cache import cache_root, open_entry, store_facts
 from simo2_core.data.load import load_dataset
+from simo2_core.data.placement import disk_free
 from simo2_core.data.progress import Progress
 from simo2_core.data.upkeep import clear, list_entries, size_limit, stored
 from simo2_core.errors import DataError
@@ -236,7 +237,7 @@ def test_a_folder_that_is_closed_to_us_is_not_gone(make_folder: MakeFolder, monk
 
     monkeypatch.setattr(Path, "stat", refuse)
     assert not item.folder_gone
-    assert upkeep.disk_free(root) > 0
+    assert disk_free(root) > 0
 
 
 def test_what_cannot_be_deleted_is_named_and_the_rest_is_deleted(

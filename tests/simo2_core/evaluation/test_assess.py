@@ -3,6 +3,7 @@ import json
 import shutil
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -71,7 +72,7 @@ def test_the_random_encoder_is_the_run_before_its_first_step(
     step, state = make_training(TINY, 10, (8, 8, 1))
     from simo2_core.data.augment import normalise
 
-    images = normalise(data.test.gather()[:9], data.mean, data.std)
+    images = normalise(*map(jnp.asarray, (data.test.gather()[:9], data.mean, data.std)))
     expected = step.network.infer(state.params, state.stats, images)[1]
     np.testing.assert_allclose(encoder.embed(data.test.gather()[:9]), expected, atol=1e-5)
     assert not np.allclose(load_encoder(trained[1]).embed(data.test.gather()[:9]), expected, atol=1e-2)

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ def trained(tmp_path_factory):
     return checkpoint, dataset, features_of(run.path / "eval", checkpoint, dataset)
 
 
-def test_it_comes_near_to_what_logistic_regression_finds(trained: tuple[Path, object, object]) -> None:
+def test_it_comes_near_to_what_logistic_regression_finds(trained: tuple[Path, Any, Any]) -> None:
     checkpoint, dataset, features = trained
     said: list[str] = []
     found = augmented_probe(checkpoint, dataset, features, epochs=40, say=said.append)

@@ -1,6 +1,7 @@
 """A stranger's metric: one class of a few lines, in a file of its own."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -111,7 +112,7 @@ def test_two_that_measure_the_same_are_refused(mine: str, tmp_path: Path) -> Non
 
 
 def test_those_of_this_program_and_of_packages_need_no_naming(mine: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    spread = parts.find("metric", "mine.py:Spread")
+    spread: Any = parts.find("metric", "mine.py:Spread")
     monkeypatch.setenv(parts.VARIABLE, "")
     monkeypatch.setattr(parts, "_registered", {"metric": {"mine.py:Spread": spread}})
     assert [metric.name for metric in choose_metrics([])][-1] == "mine.py:Spread"

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from simo2_core.commands import Reason
 from simo2_core.compare.carry_out import open_comparison
 from simo2_core.compare.plan import make_plan
 from simo2_core.errors import RunError
@@ -157,7 +158,7 @@ def test_what_is_another_name_of_somebodys_file_is_replaced_and_not_written_to(
     "event",
     [
         PlotSaved(path="x"), CheckpointSaved(path="x", best=False, seconds=0.0), EmbeddingSnapshot(path="x", images=1),
-        RunFinished(reason="completed", message="", checkpoint="x", seconds={}),
+        RunFinished(reason=Reason.COMPLETED, message="", checkpoint="x", seconds={}),
     ],
 )  # fmt: skip
 def test_a_path_in_an_event_stays_in_its_run(event: Event, path: str) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from simo2_core.commands import Reason
 from simo2_core.errors import NewerFormatError
 from simo2_core.events import (
     CheckpointSaved,
@@ -91,5 +92,5 @@ def test_the_beginning_says_where_the_images_live_where_that_is_known() -> None:
 
 
 def test_the_end_is_told_in_one_line() -> None:
-    line = describe(RunFinished(step=9, reason="completed", message="done", checkpoint=None, seconds={}))
+    line = describe(RunFinished(step=9, reason=Reason.COMPLETED, message="done", checkpoint=None, seconds={}))
     assert line == "step 9 completed: done"

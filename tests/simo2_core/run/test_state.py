@@ -20,7 +20,7 @@ def told(word: str) -> ControlApplied:
 
 
 def over(reason: str) -> RunFinished:
-    return RunFinished(step=1, time=100.0, reason=Reason(reason), message="", checkpoint=None, seconds={})
+    return RunFinished(step=1, time=100.0, reason=Reason[reason.upper()], message="", checkpoint=None, seconds={})
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """A run is the same wherever its images live."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from simo2_core.config import Config
 from simo2_core.data import stream, upkeep
 from simo2_core.data.placement import Machine, Placement
+from simo2_core.data.stream import Chunks
 from simo2_core.errors import DataError
 from simo2_core.events import RunFinished, StepsLogged, WarningRaised
 from simo2_core.presets import PRESETS
@@ -33,10 +35,10 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def small_device(monkeypatch: pytest.MonkeyPatch) -> None:
     """A device on which images are not placed, and chunks of 5 steps."""
     monkeypatch.setattr(preparation, "choose_placement", lambda *_: Placement("host", "mapped from disk"))
-    whole = feed.Chunks
+    whole: Any = Chunks
 
-    def five(*args: object, **options: object) -> feed.Chunks:
-        return whole(*args, steps=5, **options)  # type: ignore[arg-type]
+    def five(*args: object, **options: object) -> Any:
+        return whole(*args, steps=5, **options)
 
     monkeypatch.setattr(feed, "Chunks", five)
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -7,7 +9,7 @@ from simo2_core.config import OPTIMIZERS, SCHEDULES, OptimizerConfig
 from simo2_core.train.optimizer import learning_rate_schedule, make_optimizer
 
 
-def _optimizer(steps: int, **settings: object) -> optax.GradientTransformation:
+def _optimizer(steps: int, **settings: Any) -> optax.GradientTransformation:
     config = OptimizerConfig(**settings)
     return make_optimizer(config, learning_rate_schedule(config, steps))
 
@@ -40,13 +42,13 @@ def test_every_optimizer_goes_downhill_under_every_schedule(optimizer: str, sche
         ({"schedule": "polynomial", "power": 3.0}, {50: 0.125}),
     ],
 )
-def test_the_learning_rate_is_what_the_settings_say(settings: dict[str, object], expected: dict[int, float]) -> None:
+def test_the_learning_rate_is_what_the_settings_say(settings: dict[str, Any], expected: dict[int, float]) -> None:
     schedule = learning_rate_schedule(OptimizerConfig(learning_rate=1.0, **settings), 100)
     for step, rate in expected.items():
         np.testing.assert_allclose(float(schedule(step)), rate, atol=1e-6)
 
 
-def _first_update(**settings: object) -> float:
+def _first_update(**settings: Any) -> float:
     transform = _optimizer(10, learning_rate=1.0, **settings)
     params = {"w": jnp.array([10.0])}
     state = transform.init(params)

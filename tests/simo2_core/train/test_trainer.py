@@ -66,7 +66,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDirectory, list[
 def test_a_run_tells_everything_in_order(whole: tuple[RunDirectory, list[Event]]) -> None:
     run, events = whole
     assert isinstance(events[0], RunStarted)
-    assert events[0].placement.startswith("on the device: 115 kB of decoded images fit")
+    assert str(events[0].placement).startswith("on the device: 115 kB of decoded images fit")
     assert isinstance(events[1], WarningRaised)
     assert events[1].code == "few-pairs"  # 10 classes of fewer images each, so that it is quick
     assert isinstance(events[2], Compiled)

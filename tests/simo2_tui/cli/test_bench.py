@@ -49,7 +49,7 @@ def test_the_command_measures_and_draws_a_table(monkeypatch: pytest.MonkeyPatch)
     from simo2_core.bench import measure as module
 
     measure = module.measure
-    monkeypatch.setattr(module, "measure", lambda *arguments: measure(*arguments, seconds=0.2))
+    monkeypatch.setattr(module, "measure", lambda config, dataset, report: measure(config, dataset, report, 0.2))
     tiny = ["--widths", "8", "--stem-width", "4", "--samples-per-class", "3", "--batch-size", "12"]
     result = CliRunner().invoke(app, ["bench", *tiny])
     assert result.exit_code == 0, result.output

@@ -77,12 +77,12 @@ def test_a_run_that_was_stopped_before_its_end_is_not_measured(
 ) -> None:
     asked = threading.Event()
     asked.set()
-    sent = []
+    sent: list[object] = []
 
     def train(config: Config, run: RunDirectory, control: Control, dataset: None, *, pictures: bool) -> Iterator[Event]:
         yield CheckpointSaved(step=2, path="checkpoints/2", best=False, seconds=0)
         sent.extend(command.command for command in control.take())
-        yield RunFinished(step=3, reason=Reason(reason), message="", checkpoint="checkpoints/2", seconds={})
+        yield RunFinished(step=3, reason=Reason[reason.upper()], message="", checkpoint="checkpoints/2", seconds={})
 
     monkeypatch.setattr("simo2_core.train.trainer.train", train)
     job = make_plan(PRESETS["digits"].config, ["simo2"], [], 2, None).runs({})[0]

@@ -1,6 +1,7 @@
 """Every picture for few and many classes: a whole file, the same bytes twice, no text off the page or over another."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ def draw_some_neighbours(path, embedding, labels, class_names, caption, **option
     return draw_neighbours(path, embedding, labels, class_names, caption, images, **options)
 
 
-DRAWERS = {
+DRAWERS: dict[str, Any] = {
     "pca": draw_pca,
     "tsne": draw_tsne,
     "similarity": draw_similarity,
