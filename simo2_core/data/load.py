@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from simo2_core.config import HOLD_OUT, DataConfig
 from simo2_core.data.cache import Entry
-from simo2_core.data.dataset import Dataset, Note, Part, are_decoded
+from simo2_core.data.dataset import FEW_CLASSES, Dataset, Note, Part, are_decoded
 from simo2_core.data.fingerprint import make_fingerprint
 from simo2_core.data.progress import Report, silent
 from simo2_core.data.sources.open import open_source
@@ -40,6 +40,7 @@ def load_dataset(config: DataConfig, *, report: Report = silent, workers: int | 
         DataError: it is missing, unreadable or unfit; the message names the cure.
     """
     source = open_source(config, report=report)
+    _refuse_few_classes(source, config)
     _refuse_shared(source, config)
     entries = entries_of(source, config, report, workers)
     entry, names = entries["train"], entries["train"].class_names
@@ -102,6 +103,13 @@ def entries_of(
         rule = _rule_of(entries["train"], config) if entries else None
         entries[part] = cached_entry(source, split, config, rule=rule, report=report, workers=workers)
     return entries
+
+
+def _refuse_few_classes(source: Source, config: DataConfig) -> None:
+    """Raises DataError where labels make the pairs and there are none, before anything is decoded."""
+    why = next((note for note in source.notes if note.code == FEW_CLASSES), None)
+    if why is not None and config.labels == "classes":
+        raise DataError(f"{why.message} {why.cure}")
 
 
 def _refuse_shared(source: Source, config: DataConfig) -> None:

@@ -62,7 +62,14 @@ def data_config(run: RunDirectory, image_shape: Sequence[int], data: str | None)
     height, width, channels = image_shape
     if height != width:
         raise ConfigError(f"the run was trained on {height}×{width} images; other data can only be made square.")
-    return dataclasses.replace(config_for(data).data, image_size=height, channels=channels, resize=own.resize)
+    return dataclasses.replace(
+        config_for(data).data,
+        image_size=height,
+        channels=channels,
+        resize=own.resize,
+        background=own.background,
+        depth=own.depth,
+    )
 
 
 def dataset_for(run: RunDirectory, checkpoint: Path, data: str | None, *, report: Report = silent) -> Dataset:
@@ -77,7 +84,10 @@ def dataset_for(run: RunDirectory, checkpoint: Path, data: str | None, *, report
         RunError: the checkpoint is damaged.
     """
     meta = read_meta(checkpoint)
-    dataset = load_dataset(data_config(run, meta["image_shape"], data), report=report)
+    config = data_config(run, meta["image_shape"], data)
+    if data is not None:
+        config = dataclasses.replace(config, labels="none")  # a heap of images can be embedded, however it was trained
+    dataset = load_dataset(config, report=report)
     if dataset.image_shape != tuple(meta["image_shape"]):
         raise DataError(
             f"images of {dataset.name} are {dataset.image_shape}; the encoder takes {tuple(meta['image_shape'])}. "

@@ -1,12 +1,15 @@
 """Folders as people have them: what is taken for a split or a class, and what is said of the rest."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from simo2_core.data.cache import cache_root
 from simo2_core.data.load import load_dataset
 from simo2_core.data.sources.folder import FolderSource
 from simo2_core.data.sources.folder_layout import lay_out
+from simo2_core.data.upkeep import list_entries
 from simo2_core.errors import DataError
 from tests.simo2_core.data.pictures import MakeFolder, config, encoded, picture
 
@@ -83,6 +86,10 @@ def test_a_heap_is_one_class_and_says_so(tmp_path: Path) -> None:
     (note,) = data.notes
     assert "no class with images (20 of them)" in note.message
     assert "--labels none" in note.cure
+    shutil.rmtree(cache_root())
+    with pytest.raises(DataError, match=r"no class with images \(20 of them\).*--labels none"):
+        load_dataset(config(tmp_path / "heap"))
+    assert not list_entries()
 
 
 def test_a_heap_under_train_is_a_heap_too(tmp_path: Path) -> None:
