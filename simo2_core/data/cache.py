@@ -207,9 +207,9 @@ def build_entry(
             finally:
                 shutil.rmtree(building, ignore_errors=True)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise NoRoom(
-                f"the disk of {path.parent} is full. Free some space, move the cache with SIMO2_CACHE=/other/disk, or "
+                f"{path.parent} takes no more ({error.strerror}). Free some space, move the cache with SIMO2_CACHE=/other/disk, or "
                 "use a smaller --image-size."
             ) from error
         raise DataError(

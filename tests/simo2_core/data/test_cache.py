@@ -290,7 +290,7 @@ def test_a_disk_that_fills_up_while_decoding_ends_nothing(
     data = load_dataset(config(root), report=seen.append, workers=0)
     assert isinstance(data.train.images, OnDemandImages)
     (said,) = [item.name for item in seen if item.stage == "note"]
-    assert "are not kept: the disk of" in said
+    assert "takes no more (No space left on device)" in said
     assert "SIMO2_CACHE" in said
     assert list_entries() == []
     assert [path.name for path in cache_root().iterdir()] == ["locks"]
