@@ -191,11 +191,11 @@ def build_entry(
         locks.mkdir(parents=True, exist_ok=True)
         if locks.is_symlink():
             raise NotADirectoryError(errno.ENOTDIR, "its folder of locks is a link", str(locks))
-        with lock(locks / path.name, lambda: report(Progress(stage="waiting", name=name)), telling(report)):
+        with lock(locks / path.name, lambda: report(Progress(stage="waiting", name=name)), telling(report)) as alone:
             found = open_entry(path)
             if found is not None and (stale is None or _states(found) != _states(stale)):
                 return in_use(found)
-            for leftover in path.parent.glob(f".{path.name}.*"):
+            for leftover in path.parent.glob(f".{path.name}.*") if alone else ():
                 retire(leftover)  # of a build that was killed
             building = path.with_name(f".{path.name}.{os.getpid()}")
             building.mkdir()
@@ -209,8 +209,8 @@ def build_entry(
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise NoRoom(
-                f"{path.parent} takes no more ({error.strerror}). Free some space, move the cache with SIMO2_CACHE=/other/disk, or "
-                "use a smaller --image-size."
+                f"{path.parent} takes no more ({error.strerror}). Free some space, move the cache with "
+                "SIMO2_CACHE=/other/disk, or use a smaller --image-size."
             ) from error
         raise DataError(
             f"the cache of decoded images cannot be written to {path.parent}: {error.strerror or error}. "

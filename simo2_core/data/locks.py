@@ -18,8 +18,10 @@ _FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW  # a link would have us lock, and make, a 
 
 
 @contextlib.contextmanager
-def lock(path: Path, waiting: Callable[[], None], say: Callable[[str], None]) -> Iterator[None]:
+def lock(path: Path, waiting: Callable[[], None], say: Callable[[str], None]) -> Iterator[bool]:
     """Holds the file `path` for this process alone, after calling `waiting` when another one has it.
+
+    Gives whether it is held: False on a file system without locks.
 
     Args:
         say: told, once a process, that the file system has no locks; the work then goes on without.
@@ -39,7 +41,7 @@ def lock(path: Path, waiting: Callable[[], None], say: Callable[[str], None]) ->
             locked = lock_after_others(descriptor)
         if not locked:
             _say_once(path.parent, say)
-        yield
+        yield locked
     finally:
         os.close(descriptor)
 
