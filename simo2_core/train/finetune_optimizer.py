@@ -11,7 +11,7 @@ from simo2_core.model.network import Arrays
 from simo2_core.objectives.objective import PREFIX
 
 
-def restrain(optimizer: optax.GradientTransformation, config: FinetuneConfig) -> optax.GradientTransformation:
+def limit_updates(optimizer: optax.GradientTransformation, config: FinetuneConfig) -> optax.GradientTransformation:
     """`optimizer`, moving only what the settings let it move."""
     if config.freeze:
         return optax.partition({"moves": optimizer, "stays": optax.set_to_zero()}, _what_moves)

@@ -29,7 +29,7 @@ from simo2_core.errors import ConfigError
 from simo2_core.model.network import Arrays, Network, first_weights
 from simo2_core.objectives.objective import PREFIX, Loss, Objective, Seen, Task
 from simo2_core.train.devices import all_devices, embed_in_chunks, put_whole, share_out, whole
-from simo2_core.train.finetune_optimizer import restrain
+from simo2_core.train.finetune_optimizer import limit_updates
 from simo2_core.train.optimizer import learning_rates, make_optimizer
 
 MAX_STEPS = 512
@@ -162,7 +162,7 @@ class Step:
 
     def optimizer(self, rate: Array | float) -> optax.GradientTransformation:
         """The optimiser of a step at the learning rate `rate`."""
-        return restrain(make_optimizer(self.config.optim, lambda _step: rate), self.config.tune)
+        return limit_updates(make_optimizer(self.config.optim, lambda _step: rate), self.config.tune)
 
     def update(
         self, state: TrainState, gradient: Arrays, loss: Loss, stats: Arrays, rate: Array

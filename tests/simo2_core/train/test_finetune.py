@@ -17,7 +17,7 @@ from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.log import record
 from simo2_core.train.feed import place
-from simo2_core.train.finetune_optimizer import restrain
+from simo2_core.train.finetune_optimizer import limit_updates
 from simo2_core.train.step import make_training
 from simo2_core.train.trainer import train
 
@@ -86,7 +86,7 @@ def test_weights_that_do_not_fit_are_refused_by_name(
 def test_blocks_near_the_input_move_slower() -> None:
     params = {name: jnp.ones(()) for name in ("encoder/stem/kernel", "encoder/block0/conv/kernel", "head/kernel",
                                               "encoder/block1/conv/kernel", f"{PREFIX}classifier/kernel")}  # fmt: skip
-    slow = restrain(optax.sgd(1.0), FinetuneConfig(layer_decay=0.5))
+    slow = limit_updates(optax.sgd(1.0), FinetuneConfig(layer_decay=0.5))
     updates, _ = slow.update(params, slow.init(params), params)
     assert {name: float(value) for name, value in updates.items()} == {
         "encoder/stem/kernel": -0.125, "encoder/block0/conv/kernel": -0.25, "encoder/block1/conv/kernel": -0.5,
