@@ -105,6 +105,7 @@ class Checkpoints:
         finished = self.wait()
         size = sum(int(array.nbytes) for array in arrays.values())
         try:
+            self._folder.mkdir(exist_ok=True)  # somebody may have deleted it; not what it is in, which may come back
             free = shutil.disk_usage(self._folder).free
         except OSError as error:
             raise CheckpointError(

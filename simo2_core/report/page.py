@@ -8,7 +8,6 @@ terminal by way of `cat report.html`.
 from __future__ import annotations
 
 import base64
-import re
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -22,11 +21,9 @@ from simo2_core.report.collect import Collected, shown_score
 from simo2_core.report.command import settings_changed, train_command
 from simo2_core.run.state import State
 from simo2_core.settings import as_typed
+from simo2_core.visible import visible
 
 _HERE = Path(__file__).parent
-
-_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
-"""Control characters but for line ends and tabs, those that turn the direction of text, and halves of characters."""
 
 _DEEPEST = 4
 """Levels of facts that are told apart."""
@@ -35,17 +32,14 @@ _LOG_LINES = 400
 """The newest lines of the log that are on the page."""
 
 
-def visible(value: Any) -> Any:
-    """A text with what does not show written out, as `\\x1b`; anything else as it is."""
-    if not isinstance(value, str) or isinstance(value, Markup):
-        return value
-    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode(), value)
+def _finalize(value: Any) -> Any:
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def render_page(found: Collected) -> str:
     """The report as one HTML document; whatever a name holds is text in it and never markup."""
     templates = Environment(
-        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, finalize=visible,
+        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, finalize=_finalize,
         keep_trailing_newline=True,
     )  # fmt: skip
     return templates.get_template("page.html.jinja").render(

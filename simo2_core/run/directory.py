@@ -153,12 +153,13 @@ class RunDirectory:
             )
         try:
             config = Config.from_json(data)  # type: ignore[arg-type]
+            paths = _paths(self.facts)
+            absolute = {name: paths[typed] for name, typed in _path_settings(config).items() if typed in paths}
+            return config.replace(absolute)
         except MissingPartError:
             raise
         except ConfigError as error:
             raise RunError(f"{self.config_path}: {error}") from error
-        paths = _paths(self.facts)
-        return config.replace({name: paths[typed] for name, typed in _path_settings(config).items() if typed in paths})
 
     @property
     def facts(self) -> dict[str, Any]:

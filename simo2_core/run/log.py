@@ -24,6 +24,7 @@ from simo2_core.run.contained import open_to_append
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.event_file import DAMAGED, EventLog, drop_after
 from simo2_core.run.files import disk_error
+from simo2_core.visible import visible
 
 
 def rewind(run: RunDirectory, step: int) -> int:
@@ -106,7 +107,14 @@ def _append_text(path: Path, line: str) -> None:
 
 
 def describe(event: Event) -> str:
-    """The event as one plain line for people; empty for events that are better drawn than told."""
+    """The event as one plain line for people; empty for events that are better drawn than told.
+
+    What a stranger's log has in it of escape bytes and the like is written out.
+    """
+    return visible(_describe(event))
+
+
+def _describe(event: Event) -> str:
     match event:
         case RunStarted():
             at = f"resumed at step {event.step} of {event.steps}" if event.step else f"{event.steps} steps"

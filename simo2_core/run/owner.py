@@ -118,7 +118,7 @@ def _presence(said: re.Match[str], folder: Path, written: float) -> Presence:
         return Presence.HERE if _identity(folder) in _held else Presence.DEAD
     started = _started(pid)
     if started is None:
-        return Presence.DEAD
+        return Presence.HERE if _hidden(pid) else Presence.DEAD
     # the number of a process is given again: this one must be as old as the one that was written down
     same = started == int(said["started"]) if said["started"] else _clock_of(started) <= written + _MOMENT
     return Presence.HERE if same else Presence.DEAD
@@ -162,6 +162,17 @@ def _field(pid: int, place: int) -> bytes:
         return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[place]
     except (OSError, IndexError):
         return b""
+
+
+def _hidden(pid: int) -> bool:
+    """Whether there is such a process, of which nothing is shown here: of another user, or where there is no /proc."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return not Path(f"/proc/{pid}/stat").exists()
+    except (OSError, OverflowError):
+        return False
+    return not Path("/proc/self/stat").exists()
 
 
 def _clock_of(ticks: int) -> float:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from simo2_core.errors import INTERRUPTED, Simo2Error
+from simo2_core.visible import visible
 from simo2_tui.cli import (
     bench,
     compare,
@@ -64,7 +65,7 @@ class _Commands(Group):
 
 
 def _say(line: str) -> None:
-    print(f"simo2: {line}", file=sys.stderr)
+    print(f"simo2: {visible(line)}", file=sys.stderr)
 
 
 app = App(

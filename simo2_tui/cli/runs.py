@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from simo2_core.errors import ConfigError, did_you_mean
+from simo2_core.visible import visible
 from simo2_tui.cli.command import App
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption
 
@@ -131,7 +132,7 @@ def _print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
             _MISSING if row["loss"] is None else f"{row['loss']:.4g}",
             _size(row["size"]),
             _age(row["time"]),
-            Text(row["name"]),
+            Text(visible(row["name"])),
         )
     if console.is_terminal:
         console.print(table)
@@ -139,7 +140,7 @@ def _print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
         make_console(file=sys.stdout, width=1000).print(table, soft_wrap=True)
     for row in rows:
         if "problem" in row:
-            print(f"simo2: {row['problem']}", file=sys.stderr)
+            print(f"simo2: {visible(row['problem'])}", file=sys.stderr)
 
 
 def _size(size: int) -> str:
@@ -206,8 +207,8 @@ def _print_apart(heading: str, table: Mapping[str, tuple[str, ...]], names: Sequ
     lines = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
     lines.add_column(Text(heading), no_wrap=True)
     for name in names:
-        lines.add_column(Text(name), overflow="fold")
+        lines.add_column(Text(visible(name)), overflow="fold")
     for name, values in table.items():
-        lines.add_row(Text(name), *map(Text, values))
+        lines.add_row(*(Text(visible(text)) for text in (name, *values)))
     console.print(lines)
     print()

@@ -138,3 +138,11 @@ def test_a_copy_that_is_put_back_counts(run: RunDirectory) -> None:
         assert messages(saver.poll(4)) == [f"{run.path} is back."]
         assert told(saver.save_last(4, arrays, META)) == [(4, "checkpoints/4")]
         saver.close()
+
+
+def test_checkpoints_that_were_deleted_are_saved_anew(run: RunDirectory, saver: Saver) -> None:
+    assert told(saver.save_last(4, arrays, META)) == [(4, "checkpoints/4")]
+    shutil.rmtree(run.checkpoints)
+    assert told(saver.save(5, 0.5, arrays, META)) == []
+    assert told(saver.settle(5)) == [(5, "checkpoints/5")]
+    assert list_steps(run.checkpoints) == [5]
