@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import jax
+import numpy as np
 
 from simo2_core.checkpoints.recovery import Recovery
 from simo2_core.config import Config
@@ -55,6 +56,7 @@ def of_state(training: Training, recovery: Recovery) -> Iterator[WarningRaised]:
         cure = f"The run goes on from step {step}; the damaged one is set aside as STEP.damaged."
         yield WarningRaised(step=step, code="checkpoint-damaged", message=reason, cure=cure)
     yield from decoded_otherwise(training.trained_on, training.data, step)
+    yield from normalised_otherwise(*training.normalised_by, training.data, step)
 
 
 def decoded_otherwise(trained_on: str, data: Dataset, step: int) -> Iterator[WarningRaised]:
@@ -69,6 +71,28 @@ def decoded_otherwise(trained_on: str, data: Dataset, step: int) -> Iterator[War
             "JPEG files that are made smaller differ by up to 50 levels, others by one or two.",
             cure="To go on with the same pixels, install what decoded them then, or set SIMO2_DECODER=pillow.",
         )
+
+
+def normalised_otherwise(
+    mean: Sequence[float], std: Sequence[float], data: Dataset, step: int
+) -> Iterator[WarningRaised]:
+    """A warning where images are normalised by other numbers than when the run began.
+
+    A run of before 2026-11-28 whose images were decoded as needed took them from 4,096 images.
+    """
+    if np.allclose(mean, data.mean, atol=1e-5) and np.allclose(std, data.std, atol=1e-5):
+        return
+    yield WarningRaised(
+        step=step,
+        code="other-statistics",
+        message=f"images were normalised by a mean of {_listed(mean)} when the run began and by {_listed(data.mean)} "
+        "now: all training images are counted, as they are decoded now.",
+        cure="The loss may jump a little; begin a new run to compare it with others.",
+    )
+
+
+def _listed(numbers: Iterable[float]) -> str:
+    return ", ".join(f"{number:.4f}" for number in numbers)
 
 
 def rate_jump(before: Config, now: Config, taken: int) -> Iterator[WarningRaised]:

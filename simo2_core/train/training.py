@@ -82,6 +82,8 @@ class Training:
         """The settings that the checkpoint was saved with."""
         self.trained_on = self.data.fingerprint
         """The fingerprint of the images that the checkpoint was trained on."""
+        self.normalised_by = (self.data.mean.tolist(), self.data.std.tolist())
+        """The mean and standard deviation that it was trained with, by channel."""
         self._step, state = self.ready.begin(config)
         if recovery.checkpoint is not None:
             state = self._restore(recovery.checkpoint, state)
@@ -105,6 +107,7 @@ class Training:
                 f"{checkpoint} was trained on other images than {self.data.name} holds now "
                 f"(fingerprint {self.trained_on!r}, now {self.data.fingerprint!r}). {OTHER_IMAGES} Start a new run."
             )
+        self.normalised_by = (meta["mean"], meta["std"])
         with contextlib.suppress(ConfigError):  # it only serves to say what has changed
             self.saved_with = Config.from_json(meta["config"])
         restored = TrainState(*jax.tree.unflatten(jax.tree.structure(state), [arrays[name] for name in expected]))

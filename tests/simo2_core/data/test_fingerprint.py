@@ -5,7 +5,7 @@ import pytest
 from simo2_core.data import decode
 from simo2_core.data.fingerprint import make_fingerprint, other_decoder, same_images
 from simo2_core.data.load import load_dataset
-from simo2_core.train.beginning import decoded_otherwise
+from simo2_core.train.beginning import decoded_otherwise, normalised_otherwise
 from tests.simo2_core.data.pictures import MakeFolder, config, encoded, picture
 
 FAST, PLAIN = decode.DECODERS
@@ -65,6 +65,15 @@ def test_a_run_goes_on_with_another_decoder_and_says_so(
     (warning,) = decoded_otherwise(fast.fingerprint, plain, 7)
     assert "SIMO2_DECODER=pillow" in warning.cure
     assert not list(decoded_otherwise(plain.fingerprint, plain, 7))
+
+
+def test_a_run_that_was_normalised_otherwise_is_told_so(make_folder: MakeFolder) -> None:
+    data = load_dataset(config(make_folder(count=5)))
+    mean, std = data.mean.tolist(), data.std.tolist()
+    assert not list(normalised_otherwise(mean, std, data, 7))
+    (warning,) = normalised_otherwise([mean[0] + 0.01, *mean[1:]], std, data, 7)
+    assert warning.code == "other-statistics"
+    assert f"{data.mean[0]:.4f}" in warning.message
 
 
 def test_a_run_of_before_is_known_by_its_pixels(make_folder: MakeFolder) -> None:
