@@ -358,6 +358,10 @@ class Console(App[int]):
             here = [getattr(place, "SECTION", "") for place in (self.focused, self.screen)]
             self.push_screen(HelpScreen([*filter(None, here), "everywhere"]))
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        here = {"embedding": EmbeddingScreen, "runs": RunsScreen}.get(action)
+        return here is None or not isinstance(self.screen, here)
+
     def action_embedding(self) -> None:
         """Shows the embedding of the run, large; in a list, of the run that is chosen there."""
         screen = self.screen

@@ -64,7 +64,7 @@ class EmbeddingScreen(ConsoleScreen):
         Binding("p", "class(-1)", "previous class", show=False),
         Binding("i", "isolate", "isolate"),
         *[Binding(str(i + 1), f"view({i})", f"pane {i + 1}: {VIEWS[i]}", show=False) for i in range(len(VIEWS))],
-        Binding("escape", "back", "back"),
+        Binding("escape", "back", "back", show=False),
     ]
 
     def __init__(self, session: Session) -> None:

@@ -63,9 +63,9 @@ class LauncherScreen(ConsoleScreen):
     FOCUS_FIRST = "#presets"
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "app.focus_next", "next list", show=True),
+        Binding("tab", "app.focus_next", "next list", show=False),
         Binding("N", "name", "name", tooltip="name the run that is started next"),
-        Binding("slash", "filter", "find a setting"),
+        Binding("slash", "filter", "find", tooltip="find a setting"),
         Binding("t", "trial", "time it", tooltip="take some steps, to know how long it would take"),
         Binding("r", "resume", "resume"),
     ]

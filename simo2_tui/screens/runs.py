@@ -48,6 +48,9 @@ SORTS: dict[str, Callable[[RunSummary], Any]] = {
 }
 """What the runs are sorted by, from one press of `o` to the next."""
 
+LONGEST = 10.0
+"""Seconds of reading after which a part of a curve is drawn."""
+
 SPARK = 12
 """Columns of a sparkline."""
 
@@ -61,21 +64,25 @@ PADDING, BORDERS = 2, 3
 """Columns beside each column's text, and beside the table's."""
 
 
+class RunTable(DataTable[Text]):
+    """The runs to choose from."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "select_cursor", "open")]
+
+
 class RunsScreen(ConsoleScreen):
     """A table of runs; marked ones are compared."""
 
     SECTION = "runs"
     FOCUS_FIRST = "#runs"
-    NOT_WHILE_TYPING = frozenset({"filter", "watch"})
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "watch", "open"),
         Binding("space", "mark", "mark"),
         Binding("o", "sort", "sort", tooltip="sort by age, name, state, kNN or loss"),
         Binding("u", "metric", "metric", tooltip="compare loss, kNN or rank"),
         Binding("slash", "filter", "filter"),
         Binding("r", "resume", "resume"),
-        Binding("escape", "back", "back"),
+        Binding("escape", "back", "back", show=False),
     ]
 
     def __init__(self, run_dir: object) -> None:
@@ -96,7 +103,7 @@ class RunsScreen(ConsoleScreen):
 
     def compose(self) -> ComposeResult:
         yield Static(id="heading")
-        yield DataTable(id="runs", cursor_type="row", zebra_stripes=False, classes="pane")
+        yield RunTable(id="runs", cursor_type="row", zebra_stripes=False, classes="pane")
         with Horizontal(id="compare"):
             yield CurveChart(id="overlay", classes="pane", empty="mark runs with space to compare them", log_y=True)
             yield Static(id="difference", classes="pane")
@@ -224,9 +231,16 @@ class RunsScreen(ConsoleScreen):
                 return
             session.start()
             self._marked[run.name] = session
+            self._wait_for(session)
         self._fill()
         self._compare()
         self._tell_difference()
+
+    @work(thread=True)
+    def _wait_for(self, session: FollowSession) -> None:
+        """Draws a curve when its log has been read: the next look of the screen may be seconds away."""
+        session.wait_until_read(LONGEST)
+        self.app.call_from_thread(self.if_ready, self._compare)
 
     def action_metric(self) -> None:
         """Compares another number."""

@@ -108,7 +108,7 @@ class SettingsEditor(Vertical):
             row = Text(no_wrap=True, overflow="ellipsis")
             row.append("* " if self.run_name else "  ", "bold yellow")
             row.append(f"{'name':<20} ")
-            row.append(self.run_name or "preset and time", "bold yellow" if self.run_name else "dim")
+            row.append(self.run_name or "automatic", "bold yellow" if self.run_name else "dim")
             options.append(Option(row, id=NAME))
         for item in self._shown():
             above = "most used" if item.name in FIRST else HEADINGS[item.section]
@@ -168,7 +168,7 @@ class SettingsEditor(Vertical):
         """Asks what the run is to be called."""
         self._edited, self._naming = None, True
         box = self.query_one("#value", Input)
-        box.placeholder = "name of the run; none: preset and time"
+        box.placeholder = "name of the run; empty: of preset and time"
         self.add_class("-editing")
         box.value = self.run_name
         self._judge_name(box.value)

@@ -216,7 +216,7 @@ def _lines(
         if view.smooth > 1:
             y = smoothed(y, view.smooth)
         elif dense:
-            x, y = column_medians(x, y, x_range, columns)
+            x, y = column_medians(x, y, x_range, frame.columns)
         bold.append((item, x, y))
     for item, x, y in bold:
         raster.line(x, y if item.right else _scale(y, view), x_range, ranges[item.right], item.ink)

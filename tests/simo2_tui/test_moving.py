@@ -135,6 +135,18 @@ async def test_what_is_hidden_gives_its_keys_to_what_is_shown(console):
         assert app.screen.focused is app.screen.query_one("#loss", CurveChart)
 
 
+@pytest.mark.parametrize("keys", [(), ("R",), ("E",), ("escape",)], ids=["monitor", "runs", "embedding", "launcher"])
+async def test_the_footer_fits_at_80_columns_and_ends_with_help(console, keys):
+    app, (run, _) = console
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.follow(run)
+        await pilot.pause(0.05)
+        await pilot.press(*keys)
+        await pilot.pause(0.1)
+        assert footer(app).rstrip().endswith("? help"), footer(app)
+        assert "q quit" in footer(app)
+
+
 def footer(app):
     return text_of(app).splitlines()[-1]
 

@@ -385,6 +385,7 @@ async def test_help_tells_every_key_that_works_here_those_of_the_pane_first(watc
             told = " ".join(key for section in app.screen._sections for key, _ in HELP[section])
             for _, binding, *_ in own:
                 shown = app.get_key_display(binding).removeprefix("shift+").replace("^", "ctrl+").lower()
+                shown = shown.replace("⏎", "enter")
                 known = shown in told.lower() or shown in ("ctrl+z", "ctrl+q") or shown.isdigit()
                 assert known, (first, binding.description)
             await pilot.press("escape")
