@@ -274,12 +274,6 @@ def _import(reference: str) -> Any:
     return getattr(module, what)
 
 
-def load_references() -> None:
-    """Imports all that may be imported: a process that was handed settings with such parts knows them then."""
-    for reference in references().values():
-        _import(reference)
-
-
 @cache
 def _import_file(path: Path) -> ModuleType:
     name = f"simo2_part_{re.sub(r'[^0-9a-zA-Z_]', '_', path.stem)}"

@@ -55,6 +55,23 @@ class Augmentation(Part):
         return jax.random.fold_in(key, self.stream)
 
 
+class ByAmount(Augmentation):
+    """The base of those with one setting, an amount that is called as they are: 0 does nothing."""
+
+    @property
+    def amount(self) -> float:
+        """The setting."""
+        return float(getattr(self, self.name))
+
+    @property
+    def active(self) -> bool:
+        return self.amount > 0
+
+    @property
+    def told(self) -> str:
+        return f"{self.name} {self.amount:g}"
+
+
 FIRST_STREAMS = 5
 """Streams below this are those of one split: they were there first, and a run's draws never change."""
 

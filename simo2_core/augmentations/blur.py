@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from simo2_core.augmentations.augmentation import Augmentation
+from simo2_core.augmentations.augmentation import ByAmount
 from simo2_core.settings import setting
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Blur(Augmentation):
+class Blur(ByAmount):
     """A Gaussian of up to a fiftieth of the height."""
 
     name = "blur"
@@ -27,14 +27,6 @@ class Blur(Augmentation):
         at_least=0,
         at_most=1,
     )
-
-    @property
-    def active(self) -> bool:
-        return self.blur > 0
-
-    @property
-    def told(self) -> str:
-        return f"blur {self.blur:g}"
 
     def apply(self, key: Array, images: Array) -> Array:
         import jax

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from simo2_core.augmentations.augmentation import Augmentation, each
+from simo2_core.augmentations.augmentation import ByAmount, each
 from simo2_core.settings import setting
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Brightness(Augmentation):
+class Brightness(ByAmount):
     """Adds one number to all pixels of an image."""
 
     name = "brightness"
@@ -21,14 +21,6 @@ class Brightness(Augmentation):
     stream = 2
 
     brightness: float = setting(0.2, "largest shift of brightness, as a share of full scale", at_least=0, at_most=1)
-
-    @property
-    def active(self) -> bool:
-        return self.brightness > 0
-
-    @property
-    def told(self) -> str:
-        return f"brightness {self.brightness:g}"
 
     def apply(self, key: Array, images: Array) -> Array:
         return images + each(key, images, -self.brightness, self.brightness)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from simo2_core.augmentations.augmentation import Augmentation, each
+from simo2_core.augmentations.augmentation import ByAmount, each
 from simo2_core.settings import setting
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contrast(Augmentation):
+class Contrast(ByAmount):
     """Scales an image about its own mean."""
 
     name = "contrast"
@@ -21,14 +21,6 @@ class Contrast(Augmentation):
     stream = 3
 
     contrast: float = setting(0.2, "contrast is scaled by 1 ± at most this", at_least=0, at_most=1)
-
-    @property
-    def active(self) -> bool:
-        return self.contrast > 0
-
-    @property
-    def told(self) -> str:
-        return f"contrast {self.contrast:g}"
 
     def apply(self, key: Array, images: Array) -> Array:
         return contrast(images, each(key, images, 1 - self.contrast, 1 + self.contrast))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from simo2_core.augmentations.augmentation import Augmentation
+from simo2_core.augmentations.augmentation import ByAmount
 from simo2_core.augmentations.saturation import saturation
 from simo2_core.settings import setting
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Greyscale(Augmentation):
+class Greyscale(ByAmount):
     """Some images become grey."""
 
     name = "greyscale"
@@ -23,14 +23,6 @@ class Greyscale(Augmentation):
     colour_only = True
 
     greyscale: float = setting(0.0, "probability that an image loses its colour (RGB only)", at_least=0, at_most=1)
-
-    @property
-    def active(self) -> bool:
-        return self.greyscale > 0
-
-    @property
-    def told(self) -> str:
-        return f"greyscale {self.greyscale:g}"
 
     def apply(self, key: Array, images: Array) -> Array:
         import jax

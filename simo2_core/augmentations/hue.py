@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from simo2_core.augmentations.augmentation import LUMA, Augmentation, each
+from simo2_core.augmentations.augmentation import LUMA, ByAmount, each
 from simo2_core.settings import setting
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hue(Augmentation):
+class Hue(ByAmount):
     """Rotates the chroma plane of YIQ."""
 
     name = "hue"
@@ -23,14 +23,6 @@ class Hue(Augmentation):
     colour_only = True
 
     hue: float = setting(0.0, "largest turn of the hue, as a share of the circle (RGB only)", at_least=0, at_most=0.5)
-
-    @property
-    def active(self) -> bool:
-        return self.hue > 0
-
-    @property
-    def told(self) -> str:
-        return f"hue {self.hue:g}"
 
     def apply(self, key: Array, images: Array) -> Array:
         return hue(images, each(key, images, -self.hue, self.hue))

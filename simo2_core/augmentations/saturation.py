@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from simo2_core.augmentations.augmentation import LUMA, Augmentation, each
+from simo2_core.augmentations.augmentation import LUMA, ByAmount, each
 from simo2_core.settings import setting
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Saturation(Augmentation):
+class Saturation(ByAmount):
     """Scales the distance of pixels from their grey."""
 
     name = "saturation"
@@ -22,14 +22,6 @@ class Saturation(Augmentation):
     colour_only = True
 
     saturation: float = setting(0.2, "saturation is scaled by 1 ± at most this (RGB only)", at_least=0, at_most=1)
-
-    @property
-    def active(self) -> bool:
-        return self.saturation > 0
-
-    @property
-    def told(self) -> str:
-        return f"saturation {self.saturation:g}"
 
     def apply(self, key: Array, images: Array) -> Array:
         return saturation(images, each(key, images, 1 - self.saturation, 1 + self.saturation))

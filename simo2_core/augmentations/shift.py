@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from simo2_core.augmentations.augmentation import Augmentation
+from simo2_core.augmentations.augmentation import ByAmount
 from simo2_core.settings import setting
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shift(Augmentation):
+class Shift(ByAmount):
     """Moves an image, its edges repeated into what comes free."""
 
     name = "shift"
@@ -22,14 +22,6 @@ class Shift(Augmentation):
     on_bytes = True
 
     shift: int = setting(0, "largest shift in pixels, in each direction, edges repeated", at_least=0, at_most=8192)
-
-    @property
-    def active(self) -> bool:
-        return self.shift > 0
-
-    @property
-    def told(self) -> str:
-        return f"shift {self.shift:g}"
 
     def apply(self, key: Array, images: Array) -> Array:
         import jax
