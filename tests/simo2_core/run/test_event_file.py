@@ -9,7 +9,7 @@ from simo2_core.errors import NewerFormatError
 from simo2_core.events import VERSION, Event, PlotSaved, WarningRaised
 from simo2_core.run.event_file import Damage, EventLog, LineReader, drop_after, read_ends, read_events
 
-ONE, TWO = PlotSaved(step=1, path="a"), PlotSaved(step=2, path="b")
+ONE, TWO = PlotSaved(step=1, time=1.0, path="a"), PlotSaved(step=2, time=2.0, path="b")
 
 
 def line(event: Event, version: int = VERSION) -> bytes:
