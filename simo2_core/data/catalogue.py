@@ -100,6 +100,7 @@ def describe(
 
 
 def _describe_source(source: Source, kind: str) -> Description:
+    said = source.notes  # before every split is asked for
     parts = {name: source.split(name) for name in source.splits}
     train = parts["train"] if "train" in parts else next(iter(parts.values()))
     sizes = np.bincount(train.labels[train.labels >= 0], minlength=len(train.class_names))
@@ -110,7 +111,7 @@ def _describe_source(source: Source, kind: str) -> Description:
     ]
     if source.empty_classes:
         notes.append(f"folders without an image: {', '.join(source.empty_classes)}")
-    notes += [f"{note.message} {note.cure}".strip() for note in (*source.notes, *alike(train.class_names))]
+    notes += [f"{note.message} {note.cure}".strip() for note in (*said, *alike(train.class_names))]
     return Description(
         name=source.name,
         kind=kind,

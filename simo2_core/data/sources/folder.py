@@ -6,10 +6,8 @@ all are a heap without labels. What is passed over is counted and named: see `Fo
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simo2_core.config import DataConfig
-from simo2_core.data.dataset import FEW_CLASSES, Note
+from simo2_core.data.dataset import Note
 from simo2_core.data.progress import Report
-from simo2_core.data.sources.folder_layout import lay_out, too_high, what_is_there
+from simo2_core.data.sources.folder_layout import lay_out, what_is_there
+from simo2_core.data.sources.folder_notes import few_classes, is_labelled, left_out
 from simo2_core.data.sources.folder_scan import Scan, alphabetical, collect, natural, printable, scan
 from simo2_core.data.sources.source import Source, SourcePart, Split, without_labels
 from simo2_core.errors import DataError, did_you_mean
@@ -104,7 +103,10 @@ class FolderSource(Source):
             )
         self._order = natural if order == "natural" else alphabetical
         layout = lay_out(self.root)
-        self._folders, self._others = layout.splits, layout.others
+        self._folders = layout.splits
+        self._others = {folder: len(collect(str(folder), "").paths) for folder in layout.others}
+        self._asked: set[str] = set()
+        """Splits that somebody has asked for, so that they are not called unused."""
         self._scans = {name: scan(folder, self._order) for name, folder in self._folders.items()}
         if not self._scans["train"].paths:
             folder = self._folders["train"]
@@ -128,18 +130,15 @@ class FolderSource(Source):
     @property
     def roles(self) -> Mapping[str, tuple[str, ...]]:
         """`validation` and `test`, but what has no labels."""
-        offered = [split for split in ("test", "validation") if split in self._folders and self._is_labelled(split)]
+        train = self._scans["train"]
+        offered = [split for split in ("test", "validation") if split in self._folders
+                   and is_labelled(self._scans[split], train)]  # fmt: skip
         return {"test": tuple(offered), "validation": tuple(split for split in offered if split == "validation")}
 
     @property
     def empty_classes(self) -> tuple[str, ...]:
         """Folders of the training split that would be classes but hold no image: they are left out."""
         return self._scans["train"].empty
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The names of the classes as the folders have them; a heap is one class, called image."""
-        return self._scans["train"].classes or ("image",)
 
     def identity(self, split: str) -> str:
         """A hash of the name, size and time of every file."""
@@ -155,7 +154,7 @@ class FolderSource(Source):
 
     def split(self, split: str) -> Split:
         """The images of a split, their classes numbered as in train, in its order."""
-        found, classes = self._find(split), self.classes
+        found, classes = self._find(split), self._scans["train"].names
         unknown = sorted(set(found.classes) - set(classes))
         if unknown and not self._scans["train"].heap:
             hint = did_you_mean(unknown[0], classes)
@@ -188,10 +187,8 @@ class FolderSource(Source):
         prefix = "" if folder == self.root else f"{printable(folder.name)}/"
         return Split(split, FileRecords(str(folder), found.paths), labels, classes, prefix=prefix)
 
-    def _is_labelled(self, split: str) -> bool:
-        return self._scans["train"].heap or (bool(self._scans[split].paths) and not self._scans[split].heap)
-
     def _find(self, split: str) -> Scan:
+        self._asked.add(split)
         if split not in self._scans:
             other = next((folder for folder in self._others if printable(folder.name) == split), None)
             if other is None:
@@ -203,56 +200,11 @@ class FolderSource(Source):
             self._scans[split] = scan(other, self._order)
         return self._scans[split]
 
-    @cached_property
+    @property
     def notes(self) -> tuple[Note, ...]:
         """What lies in the folder and is not used, and why there are no two classes where there are not."""
-        found = [*self._few_classes(), *self._left_out()]
-        return tuple(found)
-
-    def _few_classes(self) -> Iterator[Note]:
-        train = self._scans["train"]
-        if len(train.classes) > 1:
-            return
-        where, inner = printable(str(self._folders["train"])), too_high(self._folders["train"])
-        if inner is not None:
-            said = f"{where} has only the class {printable(inner.name)!r}, which is a data set itself."
-            yield Note(FEW_CLASSES, said, f"Use --dataset {printable(str(inner))}.")
-            return
-        what = f"only the class {printable(train.classes[0])!r}" if train.classes else "no class"
-        yield Note(
-            FEW_CLASSES,
-            f"{where} has {what} with images ({len(train.paths):,} of them); at least 2 are needed.",
-            "Put the images of each class into a folder of their own, or train without labels: --labels none.",
-        )
-
-    def _left_out(self) -> Iterator[Note]:
-        folders = {folder.name: len(collect(str(folder), "").paths) for folder in self._others}
-        parts = [f"{count:,} images in {printable(name)}/" for name, count in folders.items() if count]
-        cures = [f"Use a folder by its name (--test-split {printable(next(iter(folders)))}, or with --labels none "
-                 f"--views-split {printable(next(iter(folders)))})."] if parts else []  # fmt: skip
-        unlabelled = [split for split in self._folders if split != "train" and not self._is_labelled(split)]
-        for split in unlabelled:
-            if self._scans[split].paths:
-                folder = printable(self._folders[split].name)
-                parts.append(f"{len(self._scans[split].paths):,} images without labels in {folder}/")
-                cures.append("The test part is held out of train.")
-        for split, found in self._scans.items():
-            if found.loose:
-                parts.append(f"{found.loose:,} images of {split} in no folder of a class")
-        passed = [path for found in self._scans.values() for path in found.passed]
-        if passed:
-            kinds = Counter(_suffix(path) for path in passed)
-            listed = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common(4))
-            parts.append(f"{len(passed):,} files ({listed}; such as {printable(passed[0])})")
-            cures.append("Convert files to a format that Pillow reads, such as PNG or JPEG, and name them by it.")
-        if parts:
-            yield Note("unused", f"not used: {'; '.join(parts)}.", " ".join(cures))
-
-
-def _suffix(path: str) -> str:
-    name = path.rpartition("/")[2]
-    dot = name.rfind(".")
-    return f"ending in {printable(name[dot:].lower())}" if dot > 0 else "without a suffix"
+        splits = {split: (folder, self._scans[split]) for split, folder in self._folders.items()}
+        return (*few_classes(*splits["train"]), *left_out(splits, self._others, self._asked))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -67,6 +67,11 @@ class Scan:
     """Files that may well be images, of a suffix that is not read, or of none."""
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The classes; a heap is one class, called image."""
+        return self.classes or ("image",)
+
+    @property
     def heap(self) -> bool:
         """Whether there are images, but no classes."""
         return not self.classes and bool(self.paths)

@@ -34,9 +34,11 @@ def test_a_test_folder_without_labels_is_left_and_said(make_folder: MakeFolder) 
     assert [len(part) for part in (data.train, data.validation, data.test)] == [14, 2, 4]
     with pytest.raises(DataError, match=r"7 of 7 images .*have no label.*hold-out"):
         load_dataset(config(root, test_split="test"))
-    views = load_dataset(config(root, labels="none", views_split="test")).views
-    assert views is not None
-    assert len(views) == 7
+    for _ in range(2):  # decoded, and from the cache
+        data = load_dataset(config(root, labels="none", views_split="test"))
+        assert data.views is not None
+        assert len(data.views) == 7
+        assert "unused" not in [note.code for note in data.notes]
 
 
 def test_a_class_may_be_called_train(make_folder: MakeFolder) -> None:
@@ -64,6 +66,7 @@ def test_a_neighbour_can_be_asked_for_by_name(make_folder: MakeFolder) -> None:
     make_folder(count=3, root="set/eval")
     data = load_dataset(config(root, test_split="eval"))
     assert len(data.test) == 6
+    assert "unused" not in [note.code for note in data.notes]
     with pytest.raises(DataError, match="no split 'evaluation'; it has train"):
         load_dataset(config(root, test_split="evaluation"))
 
