@@ -129,6 +129,8 @@ class History:
                 self.finished = event
             case RolledBack():
                 self._go_back(event.step)
+            case EmbeddingSnapshot() if self.snapshots and self.snapshots[-1].path == event.path:
+                self.snapshots[-1] = event  # asked for twice at one step: one picture, in one file
             case WeightsLoaded():
                 pass  # its line in the log says it all
             case _:

@@ -65,6 +65,13 @@ def test_reset_forgets_and_moves_the_version_on(tmp_path):
     assert len(history.evaluations) == 1
 
 
+def test_a_snapshot_that_is_made_twice_at_a_step_is_one():
+    history = History()
+    for step in (40, 80, 80):
+        history.add(events.EmbeddingSnapshot(step=step, path=f"embeddings/{step}.npz", images=140))
+    assert [event.step for event in history.snapshots] == [40, 80]
+
+
 def test_nothing_known_yet():
     history = History()
     assert (history.step, history.total_steps, history.start) == (0, None, None)
