@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -22,12 +23,13 @@ from simo2_core.data.sources.folder import is_folder
 from simo2_core.errors import ConfigError
 from simo2_core.presets import PRESETS, find_preset
 from simo2_core.run.directory import RunDirectory, list_runs
-from simo2_core.run.summary import RunSummary, summarise
+from simo2_core.run.summary import RunSummary
 from simo2_tui.screens.base import ConsoleScreen
 from simo2_tui.screens.host import host_of
 from simo2_tui.screens.readiness import Row, data_state, find_out
 from simo2_tui.screens.settings import SettingsEditor
 from simo2_tui.session.estimate import Pace, read_paces
+from simo2_tui.session.shelf import Shelf
 from simo2_tui.session.trial import Trial, preset_of
 from simo2_tui.widgets.text import ago, state_style
 
@@ -78,6 +80,7 @@ class LauncherScreen(ConsoleScreen):
         self._overrides = dict(overrides)
         self._name_wanted = name or ""
         self._recent: list[RunSummary] = []
+        self._shelf = Shelf(Path())
         self._paces: list[Pace] = []
         self._measured: list[Pace] = []
         self._trial: Trial | None = None
@@ -105,6 +108,7 @@ class LauncherScreen(ConsoleScreen):
         presets.add_options([Option(self._preset_row(name), id=name) for name in PRESETS])
         self.query_one("#recent").border_title = "recent runs"
         self.query_one("#recent").border_subtitle = "Enter opens, r resumes"
+        self._shelf = Shelf(host_of(self).run_dir)
         editor = self.query_one(SettingsEditor)
         editor.border_title = "settings"
         editor.run_dir, editor.run_name = host_of(self).run_dir, self._name_wanted
@@ -141,7 +145,9 @@ class LauncherScreen(ConsoleScreen):
         self.call_after_refresh(self.if_ready, self._show_findings)
 
     def draw_new(self) -> None:
-        """Nothing moves here by itself but a trial."""
+        """Nothing moves here by itself but a trial, and the runs that others train."""
+        if self._shelf.due():
+            self._look()
         if self._trial is None or not self._trial.done:
             return
         trial, self._trial = self._trial, None
@@ -168,14 +174,32 @@ class LauncherScreen(ConsoleScreen):
 
     def show_recent(self) -> None:
         """Lists the newest runs under the run directory."""
-        runs = list_runs(host_of(self).run_dir)
-        self._recent = [summarise(run) for run in runs[:RECENT]]
+        self._take_recent(self._shelf.look(RECENT))
+        self._read_paces(list_runs(host_of(self).run_dir))
+
+    @work(thread=True)
+    def _look(self) -> None:
+        """Looks at the newest runs beside the screen's thread: a network disk may take its time."""
+        self.app.call_from_thread(self.if_ready, self._take_recent, self._shelf.look(RECENT))
+
+    def _take_recent(self, found: list[RunSummary]) -> None:
+        """Shows the runs as they are now; the cursor stays with its run."""
         listing = self.query_one("#recent", OptionList)
+        at = listing.highlighted
+        chosen = self._recent[at].run.name if at is not None and at < len(self._recent) else ""
+        names = [summary.run.name for summary in found]
+        same = names == [summary.run.name for summary in self._recent]
+        self._recent = found
+        if same:
+            for index, summary in enumerate(found):
+                row = _run_row(summary)
+                if row != listing.get_option_at_index(index).prompt:  # else nothing travels
+                    listing.replace_option_prompt_at_index(index, row)
+            return
         listing.clear_options()
-        listing.add_options([Option(_run_row(summary), id=str(i)) for i, summary in enumerate(self._recent)])
-        listing.display = bool(self._recent)
-        listing.highlighted = 0 if self._recent else None
-        self._read_paces(runs)
+        listing.add_options([Option(_run_row(summary), id=str(i)) for i, summary in enumerate(found)])
+        listing.display = bool(found)
+        listing.highlighted = (names.index(chosen) if chosen in names else 0) if found else None
 
     @work(thread=True, exclusive=True, group="paces")
     def _read_paces(self, runs: list[RunDirectory]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 import time
 from pathlib import Path
 
@@ -17,12 +18,13 @@ SHARE = 0.03
 
 
 class Shelf:
-    """Remembers what it has read. `look` belongs to one thread at a time; `due` is for the screen."""
+    """Remembers what it has read. `look` may be called from any thread; `due` is for the screen."""
 
     def __init__(self, run_dir: Path) -> None:
         """Reads nothing yet."""
         self._run_dir = run_dir
         self._readers: dict[Path, SummaryReader] = {}
+        self._lock = threading.Lock()
         self._next = 0.0
         self._looking = False
 
@@ -37,12 +39,15 @@ class Shelf:
         """The runs as they are now, the newest first, at most so many: copies, which later looks leave alone."""
         began = time.monotonic()
         try:
-            runs = list_runs(self._run_dir)[:most]
-            known = self._readers
-            self._readers = {run.path: known.get(run.path) or SummaryReader(run) for run in runs}
-            return [dataclasses.replace(found, knn=list(found.knn)) for found in
-                    (reader.read() for reader in self._readers.values())]  # fmt: skip
+            with self._lock:
+                return self._read(most)
         finally:
             now = time.monotonic()
             self._next = now + max(EVERY, (now - began) / SHARE)
             self._looking = False
+
+    def _read(self, most: int | None) -> list[RunSummary]:
+        runs, known = list_runs(self._run_dir)[:most], self._readers
+        self._readers = {run.path: known.get(run.path) or SummaryReader(run) for run in runs}
+        summaries = [reader.read() for reader in self._readers.values()]
+        return [dataclasses.replace(found, knn=list(found.knn)) for found in summaries]

@@ -216,6 +216,24 @@ async def test_the_name_of_the_command_line_is_that_of_the_first_run_alone(tmp_p
     assert started == ["first", None]
 
 
+async def test_the_newest_runs_of_the_launcher_are_live_and_the_cursor_stays_with_its_run(tmp_path):
+    run = write_run(tmp_path, "aaa", upto=80)
+    app = Console(tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause(0.05)
+        assert "dead " in text_of(app)
+        listing = app.screen.query_one("#recent", OptionList)
+        with run.own():
+            app.screen._shelf._next = 0.0
+            app.screen.poll()
+            await until(pilot, lambda: "training" in text_of(app))
+            write_run(tmp_path, "bbb", upto=8)
+            app.screen._shelf._next = 0.0
+            app.screen.poll()
+            await until(pilot, lambda: "bbb" in text_of(app))
+        assert app.screen._recent[listing.highlighted].run.name == "aaa"
+
+
 async def test_the_list_of_runs_is_live(tmp_path):
     run = write_run(tmp_path, "aaa", upto=80)
     app = Console(tmp_path)
