@@ -69,7 +69,6 @@ def _compare(
     """
     from simo2_core.compare.carry_out import count_devices, open_comparison, unless_begun
     from simo2_core.compare.plan import make_plan
-    from simo2_core.compare.results import to_json
 
     base = resolve(preset, settings)
     plan = make_plan(base, _names(objectives), _names(encoders), seeds, sweep)
@@ -77,20 +76,7 @@ def _compare(
     folder = open_comparison(run_dir, name or f"compare-{base.preset or 'data'}", plan)
     with unless_begun(folder):
         decode_images(base.data, quiet=as_json)
-        chosen, outcomes = _carry_out(folder, plan, workers, as_json)
-    result = to_json(plan, chosen, outcomes, ("representation", "projection"))
-    from simo2_core.compare.pictures import draw_comparison  # imports jax, in which a Ctrl+C that raises can get lost
-    from simo2_core.evaluation.assess import write_json
-
-    write_json(folder / "results.json", result)
-    if all(outcome.diverged for outcome in outcomes):
-        raise ConfigError("every run diverged. Use a smaller --learning-rate, or --sweep lr.")
-    files = [folder / "results.json", *draw_comparison(folder, plan, outcomes)]
-    if as_json:
-        print(json.dumps({"event": "result", **result, "files": [str(path) for path in files]}))
-        return
-    _table(plan, chosen, outcomes)
-    print(f"Written: {', '.join(map(str, files))}")
+        _tell(folder, plan, *_carry_out(folder, plan, workers, as_json), as_json)
 
 
 compare_command = with_settings(_compare)
@@ -120,6 +106,24 @@ def _carry_out(folder: Path, plan: Plan, workers: int, as_json: bool) -> tuple[d
         end_at_once_if_busy(INTERRUPTED)
         raise typer.Exit(INTERRUPTED)
     return chosen, outcomes
+
+
+def _tell(folder: Path, plan: Plan, chosen: Mapping[str, Any], outcomes: Sequence[Outcome], as_json: bool) -> None:
+    """Writes what was found, draws it, and shows it."""
+    from simo2_core.compare.pictures import draw_comparison  # imports jax, in which a Ctrl+C that raises can get lost
+    from simo2_core.compare.results import to_json
+    from simo2_core.evaluation.assess import write_json
+
+    result = to_json(plan, chosen, outcomes, ("representation", "projection"))
+    write_json(folder / "results.json", result)
+    if all(outcome.diverged for outcome in outcomes):
+        raise ConfigError("every run diverged. Use a smaller --learning-rate, or --sweep lr.")
+    files = [folder / "results.json", *draw_comparison(folder, plan, outcomes)]
+    if as_json:
+        print(json.dumps({"event": "result", **result, "files": [str(path) for path in files]}))
+        return
+    _table(plan, chosen, outcomes)
+    print(f"Written: {', '.join(map(str, files))}")
 
 
 def _names(text: str) -> list[str]:
