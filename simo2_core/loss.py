@@ -8,10 +8,10 @@ For two vectors a and b let r = (a·b)² / (ε + ‖a−b‖²). A pair with tar
 
 summed, not averaged. Source: Bouhsine, El Aaroussi, Faysal, Huaxia, "SimO Loss", arXiv 2410.05233.
 
-Three things can be chosen beside what was published. The line distance, ‖a‖²+‖b‖²−2·abs(a·b), takes the place of
-‖a−b‖² between different classes: there, opposite is then as costly as equal, and only orthogonal is cheap. A bias b
-makes the kernel r = (a·b + b)² / (ε + ‖a−b‖²), the author's later form. The mean over the pairs takes the place of the
-sum.
+More can be chosen than what was published. The line distance, ‖a‖²+‖b‖²−2·abs(a·b), takes the place of ‖a−b‖²
+between different classes: there, opposite is then as costly as equal, and only orthogonal is cheap. A bias b makes the
+kernel r = (a·b + b)² / (ε + ‖a−b‖²), the author's later form. Pairs of one class can have an ε and a b of their own,
+and a weight: total = pull·same + mean + diff. The mean over the pairs takes the place of the sum.
 
 Shape letters: C classes, k samples per class, D dimensions; g groups of n points whose pairs are summed.
 """
@@ -40,15 +40,14 @@ _BLOCK = 256
 
 
 class Kernel(NamedTuple):
-    """r of two vectors: (a·b + bias)² / (epsilon + d), d the squared distance of the two points or of their lines."""
+    """r of two vectors: (a·b + bias)² / (ε + d), d the squared distance of the two points or of their lines."""
 
-    epsilon: float
     bias: float
     line: bool
 
 
 class Simo2Loss(NamedTuple):
-    """Scalars of the embeddings' dtype: `total = same + mean + diff`."""
+    """Scalars of the embeddings' dtype: `total = same + mean + diff`, `same` with its weight."""
 
     total: Array
     same: Array
@@ -60,10 +59,13 @@ def simo2_loss(
     embeddings: Array,
     *,
     orth_lean: float = 1 / 137,
-    epsilon: float = 1 / 137,
+    epsilon: float | Array = 1 / 137,
     distance: str = "euclidean",
     bias: float = 0.0,
     reduction: str = "sum",
+    same_epsilon: float | Array | None = None,
+    same_bias: float | None = None,
+    pull: float = 1.0,
 ) -> Simo2Loss:
     """The SIMO2 loss of a batch.
 
@@ -75,10 +77,14 @@ def simo2_loss(
         embeddings: (C, k, D), C ≥ 1 classes of k ≥ 1 samples; unit rows for the loss as published. Less than
             float32 is raised to float32.
         orth_lean: α, the target of different-class pairs.
-        epsilon: ε > 0, added to each squared distance.
+        epsilon: ε > 0, added to each squared distance; as a scalar array it may change from step to step, and is held
+            constant: nothing is differentiated by it.
         distance: between different classes, `euclidean` as published or `line`.
         bias: b, added to each a·b; 0 as published.
         reduction: `sum` as published, or `mean`: each component is divided by its number of pairs.
+        same_epsilon: ε of pairs of one class; `epsilon` by default.
+        same_bias: b of pairs of one class; `bias` by default.
+        pull: the weight of `same`.
 
     Raises:
         ValueError: `embeddings` has not three dimensions, or `distance` or `reduction` is unknown.
@@ -93,31 +99,36 @@ def simo2_loss(
             f"embeddings have shape {embeddings.shape}; they must be (classes, samples per class, dimensions)"
         )
     z_ckd = embeddings.astype(jnp.promote_types(embeddings.dtype, jnp.float32))
-    kernel = Kernel(float(epsilon), float(bias), line=False)
-    between = kernel._replace(line=distance == "line")
+    between_epsilon = jnp.asarray(epsilon, z_ckd.dtype)
+    within_epsilon = between_epsilon if same_epsilon is None else jnp.asarray(same_epsilon, z_ckd.dtype)
+    within = Kernel(float(bias if same_bias is None else same_bias), line=False)
+    between = Kernel(float(bias), line=distance == "line")
     orthogonal = 1 - 2 * float(orth_lean)
-    same = _sum_pairs(z_ckd, -1.0, kernel)
-    mean = _sum_pairs(z_ckd.mean(axis=1)[None], orthogonal, between)
-    diff = _sum_pairs(z_ckd.swapaxes(0, 1), orthogonal, between)
+    same = _sum_pairs(z_ckd, within_epsilon, -1.0, within)
+    mean = _sum_pairs(z_ckd.mean(axis=1)[None], between_epsilon, orthogonal, between)
+    diff = _sum_pairs(z_ckd.swapaxes(0, 1), between_epsilon, orthogonal, between)
     if reduction == "mean":
         pairs = pair_counts(*z_ckd.shape[:2])
         same, mean, diff = same / max(pairs.same, 1), mean / max(pairs.mean, 1), diff / max(pairs.diff, 1)
+    same = same if pull == 1 else pull * same
     return Simo2Loss(same + mean + diff, same, mean, diff)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(1, 2))
-def _sum_pairs(x_gnd: Array, power: float, kernel: Kernel) -> Array:
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _sum_pairs(x_gnd: Array, epsilon: Array, power: float, kernel: Kernel) -> Array:
     """The sum of (1 + r)^power over the pairs of points inside each group."""
-    return _over_groups(partial(_group_cost, power=power, kernel=kernel), x_gnd).sum()
+    return _over_groups(partial(_group_cost, epsilon=epsilon, power=power, kernel=kernel), x_gnd).sum()
 
 
-def _forward(x_gnd: Array, power: float, kernel: Kernel) -> tuple[Array, Array]:
-    cost_g, gradient_gnd = _over_groups(partial(_group_gradient, power=power, kernel=kernel), x_gnd)
-    return cost_g.sum(), gradient_gnd
+def _forward(x_gnd: Array, epsilon: Array, power: float, kernel: Kernel) -> tuple[Array, tuple[Array, Array]]:
+    one = partial(_group_gradient, epsilon=epsilon, power=power, kernel=kernel)
+    cost_g, gradient_gnd = _over_groups(one, x_gnd)
+    return cost_g.sum(), (gradient_gnd, jnp.zeros_like(epsilon))
 
 
-def _backward(power: float, kernel: Kernel, gradient_gnd: Array, cotangent: Array) -> tuple[Array]:
-    return (gradient_gnd * cotangent,)
+def _backward(power: float, kernel: Kernel, kept: tuple[Array, Array], cotangent: Array) -> tuple[Array, Array]:
+    gradient_gnd, nothing = kept
+    return gradient_gnd * cotangent, nothing
 
 
 _sum_pairs.defvjp(_forward, _backward)
@@ -132,14 +143,14 @@ def _over_groups(one: Callable[[Array], T], x_gnd: Array) -> T:
     return every
 
 
-def _group_cost(x_nd: Array, *, power: float, kernel: Kernel) -> Array:
+def _group_cost(x_nd: Array, *, epsilon: Array, power: float, kernel: Kernel) -> Array:
     cost, (y_nd, lift_n) = jnp.zeros((), x_nd.dtype), _centre(x_nd)
     for m, n in _blocks(x_nd.shape[0]):
-        cost += _pair_terms(y_nd[m], y_nd[n], lift_n[m], lift_n[n], power, kernel)[0].sum()
+        cost += _pair_terms(y_nd[m], y_nd[n], lift_n[m], lift_n[n], epsilon, power, kernel)[0].sum()
     return cost
 
 
-def _group_gradient(x_nd: Array, *, power: float, kernel: Kernel) -> tuple[Array, Array]:
+def _group_gradient(x_nd: Array, *, epsilon: Array, power: float, kernel: Kernel) -> tuple[Array, Array]:
     """The cost and its gradient.
 
     With c = (1+r)^p, q = 1/(ε+d) and s = ∂c/∂r, a pair adds `2 s q (a·b + bias) b − 2 s r q (a − σb)` to the gradient
@@ -150,7 +161,7 @@ def _group_gradient(x_nd: Array, *, power: float, kernel: Kernel) -> tuple[Array
     y_nd, lift_n = _centre(x_nd)
     for m, n in _blocks(x_nd.shape[0]):
         a_md, b_nd = x_nd[m], x_nd[n]
-        terms = _pair_terms(y_nd[m], y_nd[n], lift_n[m], lift_n[n], power, kernel)
+        terms = _pair_terms(y_nd[m], y_nd[n], lift_n[m], lift_n[n], epsilon, power, kernel)
         cost_mn, slope_mn, closeness_mn, r_mn, dot_mn = terms
         pull_mn = 2 * slope_mn * closeness_mn * r_mn
         toward_mn = jnp.where(dot_mn < 0, -pull_mn, pull_mn) if kernel.line else pull_mn
@@ -178,7 +189,7 @@ def _centre(x_nd: Array) -> tuple[Array, Array]:
 
 
 def _pair_terms(
-    a_md: Array, b_nd: Array, a_lift_m: Array, b_lift_n: Array, power: float, kernel: Kernel
+    a_md: Array, b_nd: Array, a_lift_m: Array, b_lift_n: Array, epsilon: Array, power: float, kernel: Kernel
 ) -> tuple[Array, Array, Array, Array, Array]:
     """For the pairs i < j of centred rows of `a_md`, which are the first rows of `b_nd`, and these: zero elsewhere.
 
@@ -191,7 +202,7 @@ def _pair_terms(
     if kernel.line:  # the squares of the rows as they were: ‖a+b‖² is the distance of a to −b
         opposite_mn = (square_m + 2 * a_lift_m)[:, None] + (square_n + 2 * b_lift_n)[None, :] + 2 * dot_mn
         distance_mn = jnp.where(dot_mn < 0, jnp.maximum(opposite_mn, 0), distance_mn)
-    closeness_mn = 1 / (kernel.epsilon + distance_mn)
+    closeness_mn = 1 / (epsilon + distance_mn)
     r_mn = jnp.square(dot_mn + kernel.bias) * closeness_mn
     cost_mn = 1 / (1 + r_mn) if power == -1 else 1 + r_mn if power == 1 else jnp.exp(power * jnp.log1p(r_mn))
     slope_mn = power * cost_mn / (1 + r_mn)

@@ -29,14 +29,27 @@ def pair_counts(classes: int, samples_per_class: int) -> Components:
     return Components(same + mean + samples_per_class * mean, same, mean, samples_per_class * mean)
 
 
-def loss_floor(classes: int, samples_per_class: int, *, epsilon: float = 1 / 137, bias: float = 0.0) -> Components:
+def balanced_pull(classes: int, samples_per_class: int) -> float:
+    """The weight of same-class pairs that evens out the two sides of an image: (C−1)/(k−1).
+
+    An image has k − 1 pairs of its own class, and C − 1 of others in its slot. At least two samples of a class.
+    """
+    return (classes - 1) / (samples_per_class - 1)
+
+
+def loss_floor(
+    classes: int, samples_per_class: int, *, epsilon: float = 1 / 137, bias: float = 0.0, pull: float = 1.0
+) -> Components:
     """The least value of each component for unit embeddings, reached when D ≥ C and orth_lean < 1/2.
 
-    A same-class pair costs 1/(1+r), least when the two are equal and r = (1+b)²/ε, for a bias b from 0 to 1:
-    ε/(ε+(1+b)²). A pair of classes costs (1+r)^(1−2α), least at r = 0, when the cosine is −b: 1.
+    A same-class pair costs 1/(1+r), least when the two are equal and r = (1+b)²/ε, for a bias b ≥ 0: ε/(ε+(1+b)²),
+    times its weight. A pair of classes costs (1+r)^(1−2α), least at r = 0, when the cosine is −b: 1.
+
+    Args:
+        epsilon, bias, pull: ε, b and the weight of pairs of one class. Where ε changes, its least.
     """
     pairs = pair_counts(classes, samples_per_class)
-    same = pairs.same * epsilon / (epsilon + (1 + bias) ** 2)
+    same = pull * pairs.same * epsilon / (epsilon + (1 + bias) ** 2)
     return Components(same + pairs.mean + pairs.diff, same, pairs.mean, pairs.diff)
 
 

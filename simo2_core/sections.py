@@ -143,7 +143,7 @@ def changed(section: S, changes: Mapping[str, Any], left: set[str]) -> S:
         else:
             values[item.name] = changed(value, changes, left)
     values = {name: value for name, value in values.items() if value is not getattr(section, name)}
-    return dataclasses.replace(section, **values) if values else section
+    return section.with_values(values) if values else section
 
 
 def _changed_part(kind: str, now: Part, changes: Mapping[str, Any], left: set[str]) -> Part:

@@ -13,8 +13,9 @@ import functools
 import math
 import types
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from simo2_core.bounds import LARGEST_COUNT, Bounds, shown
 from simo2_core.errors import ConfigError, did_you_mean
@@ -74,14 +75,22 @@ class Section:
             value = getattr(self, item.name)
             object.__setattr__(self, item.name, value := coerce(item.name, value, hints[item.name]))
             choices = item.metadata["choices"]
-            if choices and value not in choices and not (item.metadata["open"] and ":" in value):
-                hint = did_you_mean(str(value), choices)
-                raise ConfigError(f"{item.name} is {shown(value)}; it must be one of {', '.join(choices)}.{hint}")
+            free = not isinstance(value, str) or (item.metadata["open"] and ":" in value)
+            if choices and value not in choices and not free:
+                number = "a number, or " if float in typing.get_args(hints[item.name]) else ""
+                hint = did_you_mean(value, choices)
+                raise ConfigError(
+                    f"{item.name} is {shown(value)}; it must be {number}one of {', '.join(choices)}.{hint}"
+                )
             _check_bounds(item.name, value, item.metadata["bounds"], item.metadata["cure"])
         self.check()
 
     def check(self) -> None:
         """Raises ConfigError for a value that cannot work."""
+
+    def with_values(self, values: Mapping[str, Any]) -> Self:
+        """A copy with the fields given; where one setting stands for several, those that it stands for as well."""
+        return dataclasses.replace(self, **values)
 
 
 def _check_bounds(name: str, value: Any, bounds: Bounds, cure: str) -> None:
@@ -173,6 +182,11 @@ class Setting:
 
 def coerce(name: str, value: Any, kind: Any) -> Any:
     """`value` as the type `kind` of a setting, reading text where it is text; raises ConfigError otherwise."""
+    if isinstance(kind, types.UnionType) and set(typing.get_args(kind)) == {float, str}:
+        try:  # a number, or a word of the setting's choices
+            return coerce(name, value, float)
+        except ConfigError:
+            return coerce(name, value, str).strip()
     if isinstance(kind, types.UnionType):
         if value is None or (isinstance(value, str) and value.strip().lower() in ("", "none")):
             return None

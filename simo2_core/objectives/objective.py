@@ -33,6 +33,8 @@ class Seen(NamedTuple):
     """(C,) int32, the class of each group."""
     images: Array
     """(C*k, H, W, ch) float32, normalised, as the augmentation left them."""
+    progress: Array | float = 1.0
+    """() float32, how far the run is: 0 at its first step, 1 at its last."""
 
 
 class Loss(NamedTuple):

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from simo2_core.findings import Finding
-from simo2_core.loss_floor import DISTANCES, REDUCTIONS, loss_floor, pair_counts
+from simo2_core.loss_floor import DISTANCES, REDUCTIONS, balanced_pull, loss_floor, pair_counts
 from simo2_core.objectives.objective import Batch, Loss, Objective, Seen, Task, Term
-from simo2_core.settings import setting
+from simo2_core.settings import as_typed, read_switch, require, setting
 
 if TYPE_CHECKING:
+    from jax import Array
+
     from simo2_core.objectives.objective import Arrays
+
+BALANCED = "balanced"
+"""As a pull: `balanced_pull` of the batch."""
+
+PUBLISHED: Mapping[str, Any] = {
+    "orth_lean": 1 / 137, "epsilon": 1 / 137, "same_epsilon": None, "epsilon_start": None, "epsilon_until": 1.0,
+    "distance": "euclidean", "bias": 0.0, "same_bias": None, "pull": 1.0, "reduction": "sum",
+}  # fmt: skip
+"""The settings of the paper, arXiv 2410.05233."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +36,7 @@ class Simo2(Objective):
     softened_by = "epsilon"
     arms: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "simo2": {"distance": "euclidean"},
+        "simo2-published": {"published": True},
         "simo2-line": {"distance": "line"},
         "simo2-views": {"labels": "none"},
         "simo2-line-views": {"distance": "line", "labels": "none"},
@@ -34,6 +47,15 @@ class Simo2(Objective):
         cure="From 0.5 on, different classes are no longer pushed apart.",
     )  # fmt: skip
     epsilon: float = setting(1 / 137, "ε, added to the squared distance of a pair", above=0)
+    same_epsilon: float | None = setting(None, "ε of pairs of one class; none for that of --epsilon", above=0)
+    epsilon_start: float | None = setting(
+        None,
+        "ε of all pairs at the first step, from where it falls to the others as a geometric series; none for no fall",
+        above=0,
+    )
+    epsilon_until: float = setting(
+        1.0, "share of the run after which ε has fallen from --epsilon-start to the end", above=0, at_most=1
+    )
     distance: str = setting(
         "euclidean",
         "distance of different-class pairs: euclidean as published; line makes opposite as costly as equal, "
@@ -41,11 +63,65 @@ class Simo2(Objective):
         choices=DISTANCES,
     )
     bias: float = setting(0.0, "b of the kernel (a·b + b)²/(ε + ‖a−b‖²)", at_least=0, at_most=1)
+    same_bias: float | None = setting(None, "b of pairs of one class; none for that of --bias", at_least=0, at_most=10)
+    pull: float | str = setting(
+        1.0,
+        "weight of pairs of one class: a number, or balanced, (C−1)/(k−1), which evens out the pairs of an image",
+        choices=(BALANCED,),
+        above=0,
+    )
     reduction: str = setting("sum", "how pairs are put together", choices=REDUCTIONS)
+    published: bool = setting(False, "all settings of the loss as in the paper, whatever the preset says")
+
+    def check(self) -> None:
+        require(
+            self.pull != BALANCED or self.reduction == "sum",
+            "pull",
+            self.pull,
+            "a number with --reduction mean",
+            "The mean counts each kind of pairs alike already: use --pull 1, or --reduction sum.",
+        )
+        for name, value in PUBLISHED.items() if self.published else ():
+            require(
+                getattr(self, name) == value,
+                name,
+                getattr(self, name),
+                f"{as_typed(value)} with --published",
+                f"Leave out --{name.replace('_', '-')}, or use --no-published.",
+            )
+
+    def with_values(self, values: Mapping[str, Any]) -> Self:
+        if read_switch(str(values.get("published", False))):
+            return type(self)(**{**PUBLISHED, **values})
+        return super().with_values(values)
+
+    def pull_of(self, classes: int, samples_per_class: int) -> float:
+        """The weight of same-class pairs in batches of C classes of k samples."""
+        return balanced_pull(classes, samples_per_class) if isinstance(self.pull, str) else self.pull
+
+    def epsilon_at(self, progress: Array | float, *, same: bool) -> Array | float:
+        """ε of pairs of one class, or of all others, at a share of the run, a scalar in [0, 1].
+
+        From `epsilon_start` s to the last value e it is s^(1−t) e^t, t from 0 to 1 at `epsilon_until` of the run.
+        """
+        import jax.numpy as jnp
+
+        last = self.epsilon if self.same_epsilon is None or not same else self.same_epsilon
+        if self.epsilon_start is None:
+            return last
+        t = jnp.minimum(jnp.asarray(progress) / self.epsilon_until, 1)
+        return jnp.exp((1 - t) * math.log(self.epsilon_start) + t * math.log(last))
 
     def terms(self, classes: int, samples_per_class: int) -> dict[str, Term]:
         pairs = pair_counts(classes, samples_per_class)
-        floor = loss_floor(classes, samples_per_class, epsilon=self.epsilon, bias=self.bias)
+        last = self.epsilon if self.same_epsilon is None else self.same_epsilon
+        floor = loss_floor(
+            classes,
+            samples_per_class,
+            epsilon=last if self.epsilon_start is None else min(last, self.epsilon_start),
+            bias=self.bias if self.same_bias is None else self.same_bias,
+            pull=self.pull_of(classes, samples_per_class),
+        )
         titles = {"total": "total", "same": "same class", "mean": "class means", "diff": "different classes"}
         if self.reduction == "sum":
             return {name: Term(title, getattr(pairs, name), getattr(floor, name)) for name, title in titles.items()}
@@ -58,9 +134,12 @@ class Simo2(Objective):
         total, same, mean, diff = simo2_loss(
             seen.embedding,
             orth_lean=self.orth_lean,
-            epsilon=self.epsilon,
+            epsilon=self.epsilon_at(seen.progress, same=False),
+            same_epsilon=self.epsilon_at(seen.progress, same=True),
             distance=self.distance,
             bias=self.bias,
+            same_bias=self.same_bias,
+            pull=self.pull_of(*seen.embedding.shape[:2]),
             reduction=self.reduction,
         )
         return Loss(total, {"same": same, "mean": mean, "diff": diff})
@@ -117,13 +196,13 @@ class Simo2(Objective):
                 "parts classes before it gathers them.",
                 "Use --reduction sum, which counts more of them the more --samples-per-class there are.",
             )
-        elif batch.classes > k:
+        elif batch.classes - 1 > self.pull_of(batch.classes, k) * (k - 1) * (1 + 1e-9):
             enough = next(more for more in range(k, batch.size + 1) if batch.size // more <= more)
             yield Finding(
                 "warning",
                 "few-pairs",
                 f"a batch of {batch.classes} classes x {k} samples has more pairs of classes than of one class, and "
                 "the loss may part all images before it gathers any.",
-                f"Use --samples-per-class {enough}, which draws {batch.size // enough} classes, or fewer classes "
-                f"with --batch-size {k * k}.",
+                f"Use --epsilon 1 --pull {BALANCED}; or --samples-per-class {enough}, which draws "
+                f"{batch.size // enough} classes; or fewer classes with --batch-size {k * k}.",
             )

@@ -1,10 +1,10 @@
 """The training call: many optimiser steps in one dispatch, a pure function of state and data.
 
-    state, data, learning rates, n  ->  state after n steps, what each of them measured
+    state, data, course, n  ->  state after n steps, what each of them measured
 
 Batch, augmentation, dropout and learning rate of step i depend on (key, i) alone, so it does not matter how steps are
-cut into calls, or where a run was interrupted. The learning rates are an argument, not constants: runs that differ in
-length, schedule or peak share a compiled program.
+cut into calls, or where a run was interrupted. The course of the run (its learning rates, its length) is an argument,
+not a constant: runs that differ in length, schedule or peak share a compiled program.
 """
 
 from __future__ import annotations
@@ -70,6 +70,20 @@ class Data(NamedTuple):
     """(ch,) float32."""
 
 
+class Course(NamedTuple):
+    """What a step is given of the run as a whole."""
+
+    rates: Array | NDArray[np.float32]
+    """(R,) float32: `Step.rates`."""
+    steps: Array | np.int32
+    """() int32, of the whole run."""
+
+    def progress(self, step: Array) -> Array:
+        """() float32, how far the run is with the step after `step` steps taken: 0 at the first, 1 at the last."""
+        last = jnp.maximum(jnp.asarray(self.steps) - 1, 1)
+        return jnp.minimum(step / last, 1).astype(jnp.float32)
+
+
 class Measured(NamedTuple):
     """One number a step, (MAX_STEPS,) float32 each; rows of steps not taken are NaN."""
 
@@ -92,7 +106,7 @@ class Step:
     mesh: Mesh
     """The devices that share every batch."""
     rates: NDArray[np.float32] = field(compare=False)
-    """(R,) learning rates of the steps of the run, and more to fill up R; what `__call__` is given."""
+    """(R,) learning rates of the steps of the run, and more to fill up R."""
     chunk: int | None = None
     """None when `data.images` is the training part; else S: they are the batches of S steps, drawn on the host, that
     of step i at i modulo S."""
@@ -101,6 +115,11 @@ class Step:
     def objective(self) -> Objective:
         """What is minimised."""
         return self.config.objective
+
+    @property
+    def course(self) -> Course:
+        """What `__call__` is given of the run as a whole, on the host."""
+        return Course(self.rates, np.int32(self.config.steps))
 
     @property
     def batch_shape(self) -> tuple[int, int]:
@@ -120,17 +139,19 @@ class Step:
         images = share_out(data.images[where], self.mesh)
         return augment(augment_key, images, self.config.augment, data.mean, data.std)
 
-    def see(self, params: Arrays, state: TrainState, images: Array, classes: Array) -> tuple[Seen, Arrays]:
-        """What a training pass over the images of `classes` saw, and the new `stats`."""
+    def see(
+        self, params: Arrays, state: TrainState, images: Array, classes: Array, progress: Array | float
+    ) -> tuple[Seen, Arrays]:
+        """What a training pass over the images of `classes` saw, and the new `stats`; `progress` as in `Seen`."""
         _, dropout_key = _keys(state)
         keys = jax.vmap(partial(jax.random.fold_in, dropout_key))(jnp.arange(images.shape[0]))
         shown = self.objective.view(jax.random.fold_in(dropout_key, _VIEW), images)
         if self.config.tune.freeze:  # as in inference: nothing dropped, no statistics of the batch, no gradient
             h_nf, z_nd = jax.lax.stop_gradient(self.network.infer(params, state.stats, shown))
-            return Seen(z_nd.reshape(*self.batch_shape, -1), h_nf, classes, images), state.stats
+            return Seen(z_nd.reshape(*self.batch_shape, -1), h_nf, classes, images, progress), state.stats
         one = partial(self.network.train, params, state.stats)
         h_nf, z_nd, stats = embed_in_chunks(one, shown, keys, self.config.chunk_size, self.mesh)
-        return Seen(z_nd.reshape(*self.batch_shape, -1), h_nf, classes, images), stats
+        return Seen(z_nd.reshape(*self.batch_shape, -1), h_nf, classes, images, progress), stats
 
     def loss(self, params: Arrays, seen: Seen) -> Loss:
         """The loss of the batch."""
@@ -140,25 +161,28 @@ class Step:
         """The objective's own parameters, by the names that it knows them by."""
         return {name.removeprefix(PREFIX): value for name, value in params.items() if name.startswith(PREFIX)}
 
-    def gradient(self, state: TrainState, images: Array, classes: Array) -> tuple[Arrays, Loss, Arrays]:
-        """The gradient of the total loss by parameter, the loss, and the new `stats`."""
+    def gradient(
+        self, state: TrainState, images: Array, classes: Array, progress: Array | float
+    ) -> tuple[Arrays, Loss, Arrays]:
+        """The gradient of the total loss by parameter, the loss, and the new `stats`; `progress` as in `Seen`."""
 
         def loss_of(params: Arrays) -> tuple[Array, tuple[Loss, Arrays]]:
-            seen, stats = self.see(params, state, images, classes)
+            seen, stats = self.see(params, state, images, classes, progress)
             loss = self.loss(params, seen)
             return loss.total, (loss, stats)
 
         (_, (loss, stats)), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.params)
         return gradient, loss, stats
 
-    def __call__(self, state: TrainState, data: Data, rates: Array) -> tuple[TrainState, Measured, Array]:
+    def __call__(self, state: TrainState, data: Data, course: Course) -> tuple[TrainState, Measured, Array]:
         """The state after the step, its measurements as scalars, and whether they are finite.
 
         When they are not, the state comes back as it was: the last good one is never overwritten.
         """
         drawn = self.draw(state, data)
         images = self.prepare(state, data, drawn.rows)
-        return self.update(state, *self.gradient(state, images, drawn.classes), rates[state.step])
+        found = self.gradient(state, images, drawn.classes, course.progress(state.step))
+        return self.update(state, *found, jnp.asarray(course.rates)[state.step])
 
     def optimizer(self, rate: Array | float) -> optax.GradientTransformation:
         """The optimiser of a step at the learning rate `rate`."""
@@ -234,15 +258,15 @@ class Call:
     """Up to MAX_STEPS steps as one compiled program."""
 
     program: Any
-    rates: Array
-    """`Step.rates`, on every device."""
+    course: Course
+    """`Step.course`, on every device."""
 
     def __call__(self, state: TrainState, data: Data, n: int) -> tuple[TrainState, Measured, Array]:
         """The state after `n` steps, rows of what each measured, and the number of steps begun.
 
         The state given is donated. A step that is not finite is the last one begun, and leaves the state before it.
         """
-        after: tuple[TrainState, Measured, Array] = self.program(state, data, self.rates, np.int32(n))
+        after: tuple[TrainState, Measured, Array] = self.program(state, data, self.course, np.int32(n))
         return after
 
 
@@ -252,8 +276,8 @@ def compile_call(step: Step, state: TrainState, data: Data) -> Call:
     The number of steps is an argument, not a shape, so one compilation serves every n.
     """
 
-    def call(state: TrainState, data: Data, rates: Array, n: Array) -> tuple[TrainState, Measured, Array]:
-        _, one, _ = jax.eval_shape(step, state, data, rates)
+    def call(state: TrainState, data: Data, course: Course, n: Array) -> tuple[TrainState, Measured, Array]:
+        _, one, _ = jax.eval_shape(step, state, data, course)
         empty = jax.tree.map(lambda _: jnp.full((MAX_STEPS,), jnp.nan, jnp.float32), one)
 
         def more(carry: tuple[TrainState, Measured, Array, Array]) -> Array:
@@ -262,7 +286,7 @@ def compile_call(step: Step, state: TrainState, data: Data) -> Call:
 
         def body(carry: tuple[TrainState, Measured, Array, Array]) -> tuple[TrainState, Measured, Array, Array]:
             state, rows, i, _ = carry
-            state, measured, finite = step(state, data, rates)
+            state, measured, finite = step(state, data, course)
             rows = jax.tree.map(lambda row, value: row.at[i].set(value.astype(jnp.float32)), rows, measured)
             return state, rows, i + 1, finite
 
@@ -272,6 +296,6 @@ def compile_call(step: Step, state: TrainState, data: Data) -> Call:
     def shape(array: Array) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=array.sharding)  # type: ignore[no-untyped-call]
 
-    rates = put_whole(step.rates, step.mesh)
+    course = put_whole(step.course, step.mesh)
     compiled = jit(call, donate_argnums=0, out_shardings=whole(step.mesh))
-    return Call(compiled.lower(*jax.tree.map(shape, (state, data, rates)), np.int32(0)).compile(), rates)
+    return Call(compiled.lower(*jax.tree.map(shape, (state, data, course)), np.int32(0)).compile(), course)

@@ -28,14 +28,14 @@ def test_steps_in_a_loop_are_as_fast_as_steps_alone():
     data = Data(*map(jnp.asarray, (part.images, part.offsets.astype("int32"), part.counts.astype("int32"),
                                    dataset.mean, dataset.std)))  # fmt: skip
     step, state = make_training(CONFIG, len(dataset.class_names), dataset.image_shape)
-    rates = jnp.asarray(step.rates)
-    alone = jit(step).lower(state, data, rates).compile()
+    course = jax.tree.map(jnp.asarray, step.course)
+    alone = jit(step).lower(state, data, course).compile()
     call = compile_call(step, state, data)
 
     def step_alone():
         latest = state
         for _ in range(20):
-            latest, *_ = alone(latest, data, rates)
+            latest, *_ = alone(latest, data, course)
         jax.block_until_ready(latest)
 
     def step_in_a_loop():

@@ -216,3 +216,31 @@ def test_partial_application_keeps_the_settings() -> None:
     found, usual = jit(lean)(z), jitted(z)
     assert float(found.same) == float(usual.same)
     assert float(found.diff) != float(usual.diff)
+
+
+@pytest.mark.parametrize("distance", ["euclidean", "line"])
+def test_pairs_of_one_class_have_their_own_epsilon_bias_and_weight(distance: str) -> None:
+    z, line = _embeddings(7, (4, 3, 5), spread=2), distance == "line"
+    same, _, _ = simo2_of_lines(z, 0.1, 0.7, 0.9, line)
+    _, mean, diff = simo2_of_lines(z, 0.1, 0.05, 0.2, line)
+    own = {"same_epsilon": 0.7, "same_bias": 0.9, "pull": 1.5}
+    loss = partial(simo2_loss, orth_lean=0.1, bias=0.2, distance=distance)
+    with float64_allowed(True):
+        found = jit(partial(loss, epsilon=0.05, **own))(jnp.asarray(z))
+        np.testing.assert_allclose([*map(float, found)], [1.5 * same + mean + diff, 1.5 * same, mean, diff], rtol=1e-10)
+        gradient = jax.grad(lambda rows: loss(rows, epsilon=0.05, **own).total)(jnp.asarray(z))
+        parts = [jax.grad(lambda rows, of=of: of(rows))(jnp.asarray(z)) for of in (
+            lambda rows: simo2_loss(rows, orth_lean=0.1, epsilon=0.7, bias=0.9, distance=distance).same,
+            lambda rows: sum(loss(rows, epsilon=0.05)[2:]),
+        )]  # fmt: skip
+        np.testing.assert_allclose(gradient, 1.5 * parts[0] + parts[1], rtol=1e-9, atol=1e-12)
+
+
+def test_an_epsilon_that_is_an_argument_is_that_of_a_constant_and_is_held() -> None:
+    z = jnp.asarray(_embeddings(3, (4, 3, 5)), jnp.float32)
+    by_argument = jit(jax.value_and_grad(lambda rows, e: simo2_loss(rows, epsilon=e).total, argnums=(0, 1)))
+    total, (gradient, by_epsilon) = by_argument(z, jnp.float32(0.3))
+    fixed, fixed_gradient = jit(jax.value_and_grad(lambda rows: simo2_loss(rows, epsilon=0.3).total))(z)
+    np.testing.assert_allclose(total, fixed, rtol=1e-6)
+    np.testing.assert_allclose(gradient, fixed_gradient, rtol=1e-4, atol=1e-6)
+    assert float(by_epsilon) == 0

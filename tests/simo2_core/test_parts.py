@@ -139,6 +139,6 @@ def test_the_example_of_the_guide_trains(tmp_path: Path, monkeypatch: pytest.Mon
     )  # fmt: skip
     dataset = load_dataset(config.data)
     step, state = make_training(config, 10, dataset.image_shape)
-    _, measured, finite = jit(step)(state, place(dataset), step.rates)
+    _, measured, finite = jit(step)(state, place(dataset), step.course)
     assert finite
     assert {"total", *measured.terms} == set(config.objective.terms(4, 3))

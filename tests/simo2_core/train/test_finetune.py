@@ -99,7 +99,7 @@ def test_frozen_means_nothing_decays_either() -> None:
                             "norm": "batch", "widths": "8"})  # fmt: skip
     dataset = load_dataset(config.data)
     step, state = make_training(config, 10, dataset.image_shape)
-    after, _, _ = jit(step)(state, place(dataset), step.rates)
+    after, _, _ = jit(step)(state, place(dataset), step.course)
     for name, value in state.params.items():
         assert np.array_equal(after.params[name], value) != name.startswith(PREFIX), name
     for name, value in state.stats.items():

@@ -9,11 +9,12 @@ from simo2_core.config import Config
 from simo2_core.data.load import load_dataset
 from simo2_core.presets import PRESETS
 from simo2_core.train.feed import place
-from simo2_core.train.step import Data, TrainState, compile_call, make_training
+from simo2_core.train.step import Course, Data, TrainState, compile_call, make_training
 
 TINY = PRESETS["digits"].config.replace(
-    {"widths": "8", "stem_width": 4, "samples_per_class": 3, "batch_size": 12, "steps": 8, "shift": 1, "dropout": 0.3}
-)
+    {"widths": "8", "stem_width": 4, "samples_per_class": 3, "batch_size": 12, "steps": 8, "shift": 1, "dropout": 0.3,
+     "epsilon_start": 10, "epsilon_until": 0.5}
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +51,25 @@ def test_runs_of_other_length_schedule_and_learning_rate_share_a_program(data: D
     made = [make_training(config, 10, (8, 8, 1)) for config in (TINY, other)]
     first, second = (compile_call(step, state, data) for step, state in made)
     assert first.program.as_text() == second.program.as_text()
-    assert not np.array_equal(first.rates, second.rates)
+    assert not np.array_equal(first.course.rates, second.course.rates)
     ends = [call(jax.tree.map(jnp.copy, made[0][1]), data, 3)[0] for call in (first, second)]
     assert not np.array_equal(ends[0].params["head/kernel"], ends[1].params["head/kernel"])
+
+
+@pytest.mark.parametrize(("steps", "expected"), [(1, [0, 1]), (2, [0, 1, 1]), (5, [0, 0.25, 0.5, 0.75, 1, 1])])
+def test_progress_goes_from_the_first_step_to_the_last(steps: int, expected: list[float]) -> None:
+    course = Course(np.zeros(8, np.float32), np.int32(steps))
+    found = [course.progress(jnp.int32(step)) for step in range(len(expected))]
+    assert [float(value) for value in found] == expected
+    assert {value.dtype for value in found} == {jnp.dtype("float32")}
+
+
+def test_what_a_step_sees_of_the_run_changes_its_loss(data: Data) -> None:
+    """ε of 10 at first is 1/137 in the second half: the first loss is another, of the last the first is no part."""
+    published = {"epsilon_start": None, "epsilon_until": 1.0}
+    _, falling, _ = run_calls(TINY, data, [1])
+    _, fixed, _ = run_calls(TINY.replace({**published, "epsilon": 10}), data, [1])
+    np.testing.assert_allclose(falling, fixed, rtol=1e-5)
 
 
 def test_a_step_that_is_not_finite_leaves_the_last_good_state(data: Data) -> None:

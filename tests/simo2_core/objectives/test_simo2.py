@@ -1,0 +1,104 @@
+"""What the settings of SIMO2 mean; the loss itself is held against loops in `test_loss`."""
+
+import dataclasses
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from simo2_core.compare.plan import Arm
+from simo2_core.config import Config
+from simo2_core.errors import ConfigError
+from simo2_core.loss import simo2_loss
+from simo2_core.objectives.objective import Batch, Seen, Task
+from simo2_core.objectives.simo2 import PUBLISHED, Simo2
+
+TASK = Task(10, (8, 8, 1), 8, 8, (8,))
+
+
+def seen_at(progress):
+    z = np.random.default_rng(0).normal(size=(5, 3, 8))
+    z /= np.linalg.norm(z, axis=-1, keepdims=True)
+    return Seen(jnp.asarray(z, jnp.float32), jnp.zeros((15, 8)), jnp.arange(5), jnp.zeros((15, 8, 8, 1)), progress)
+
+
+@pytest.mark.parametrize(
+    ("progress", "until", "share"), [(0.0, 1.0, 0.0), (0.5, 1.0, 0.5), (1.0, 1.0, 1.0), (0.25, 0.5, 0.5), (0.9, 0.5, 1)]
+)
+def test_epsilon_falls_as_a_geometric_series(progress, until, share):
+    objective = Simo2(epsilon=0.01, same_epsilon=1.0, epsilon_start=100.0, epsilon_until=until)
+    between, same = 100 ** (1 - share) * 0.01**share, 100 ** (1 - share)
+    assert float(objective.epsilon_at(progress, same=False)) == pytest.approx(between, rel=1e-5)
+    assert float(objective.epsilon_at(progress, same=True)) == pytest.approx(same, rel=1e-5)
+    found = objective.loss({}, seen_at(jnp.float32(progress)), TASK)
+    expected = simo2_loss(seen_at(0).embedding, epsilon=between, same_epsilon=same)
+    assert float(found.total) == pytest.approx(float(expected.total), rel=1e-5)
+
+
+def test_without_a_course_epsilon_is_a_constant_of_the_program():
+    assert Simo2(epsilon=0.5).epsilon_at(jnp.float32(0.3), same=True) == 0.5
+
+
+@pytest.mark.parametrize("changes", [
+    {"pull": "balanced"}, {"pull": 0.5, "same_epsilon": 2.0}, {"same_bias": 1.0, "epsilon_start": 1e-4},
+    {"epsilon_start": 10.0, "pull": 3}, {"reduction": "mean", "pull": 2, "same_epsilon": 3.0},
+])  # fmt: skip
+def test_terms_keep_above_their_floors_and_reach_them(changes):
+    objective = Simo2(**changes)
+    terms = objective.terms(5, 3)
+    at_best = seen_at(1)._replace(embedding=jnp.asarray(np.repeat(np.eye(5, 8)[:, None], 3, axis=1), jnp.float32))
+    least = 0.0 if changes.get("epsilon_start", 1) < 1 / 137 else 1.0  # where ε is smallest, the floor is reached
+    for seen in (seen_at(0.0), seen_at(0.5), seen_at(1.0)):
+        loss = objective.loss({}, seen, TASK)
+        assert float(sum(loss.terms.values())) == pytest.approx(float(loss.total), rel=1e-6)
+        values = {"total": loss.total, **loss.terms}
+        assert all(float(values[name]) >= term.floor for name, term in terms.items())
+    reached = objective.loss({}, at_best._replace(progress=least), TASK)
+    for name, term in terms.items():
+        assert float({"total": reached.total, **reached.terms}[name]) == pytest.approx(term.floor, rel=1e-4)
+
+
+def test_balanced_weighs_by_the_pairs_of_an_image():
+    plain, balanced = (Simo2(pull=pull).loss({}, seen_at(1), TASK) for pull in (1.0, "balanced"))
+    assert float(balanced.terms["same"]) == pytest.approx(float(plain.terms["same"]) * 4 / 2, rel=1e-6)
+    assert float(balanced.terms["diff"]) == float(plain.terms["diff"])
+
+
+def test_a_pull_is_read_from_text_and_from_json():
+    assert Simo2(pull="3").pull == 3.0
+    assert Simo2(pull="19/7").pull == pytest.approx(19 / 7)
+    config = Config().replace({"pull": "balanced"})
+    assert Config.from_json(config.to_json()) == config
+    assert Arm.parse("simo2:pull=balanced:epsilon=1").settings["pull"] == "balanced"
+
+
+@pytest.mark.parametrize(("changes", "said"), [
+    ({"pull": "balance"}, "must be a number, or one of balanced. Did you mean balanced"),
+    ({"pull": 0}, "pull is 0"), ({"pull": float("nan")}, "pull is nan"), ({"same_epsilon": 0}, "same_epsilon is 0"),
+    ({"epsilon_start": -1}, "epsilon_start"), ({"epsilon_until": 0}, "epsilon_until"), ({"same_bias": -1}, "same_bias"),
+    ({"pull": "balanced", "reduction": "mean"}, "use --pull 1"),
+])  # fmt: skip
+def test_what_cannot_work_is_refused(changes, said):
+    with pytest.raises(ConfigError, match=said):
+        Simo2(**changes)
+
+
+def test_published_is_the_paper_in_one_word_and_takes_no_other_setting_beside_it():
+    changed = Config().replace({"pull": 3, "epsilon": 1, "same_bias": 1, "distance": "line", "epsilon_start": 5})
+    back = changed.replace({"published": True}).objective
+    assert {name: getattr(back, name) for name in PUBLISHED} == PUBLISHED
+    assert {item.name for item in dataclasses.fields(Simo2)} == {*PUBLISHED, "published"}, "one that nobody sets back"
+    with pytest.raises(ConfigError, match=r"pull is 3.0; it must be 1 with --published\. Leave out --pull"):
+        changed.replace({"published": True, "pull": 3})
+    with pytest.raises(ConfigError, match=r"epsilon is 1.0; it must be 1/137"):
+        changed.replace({"published": True}).replace({"epsilon": 1})
+    again = changed.replace({"published": True}).replace({"epsilon": 1, "published": False}).objective
+    assert again.epsilon == 1
+
+
+def test_a_pull_that_evens_out_the_pairs_is_no_reason_to_warn():
+    batch = Batch(classes=20, samples=8, size=160, all_classes=26, dimensions=32, labels="classes")
+    (warning,) = (finding for finding in Simo2().advice(batch) if finding.code == "few-pairs")
+    assert "--epsilon 1 --pull balanced" in warning.cure
+    for pull, warned in ((2.0, True), (2.8, False), ("balanced", False)):
+        assert ("few-pairs" in [finding.code for finding in Simo2(pull=pull).advice(batch)]) == warned
