@@ -17,14 +17,16 @@ from simo2_core.evaluation.measures import rows_of
 SHOWN = (
     ("representation", "knn_20"), ("representation", "linear_probe"), ("representation", "nearest_class_mean"),
     ("representation", "shot_5"), ("projection", "knn_20"), ("projection", "class_max_abs_cosine"),
-    ("projection", "effective_rank"), ("representation", "seconds"),
+    ("projection", "class_opposite"), ("projection", "effective_rank"), ("representation", "map_at_r"),
+    ("representation", "seconds"),
 )  # fmt: skip
 """Features and metric of each panel, and of each column of the table."""
 
 _TITLES = {
     "knn_20": "kNN@20", "linear_probe": "linear probe", "nearest_class_mean": "nearest mean",
     "shot_5": "5 labels a class", "class_max_abs_cosine": "class max |cos|",
-    "effective_rank": "effective rank", "seconds": "seconds",
+    "class_opposite": "opposite classes", "effective_rank": "effective rank", "map_at_r": "mAP@R",
+    "seconds": "seconds",
 }  # fmt: skip
 
 

@@ -26,9 +26,6 @@ NEIGHBOURS = 20
 COLLAPSED_RANK = 1.5
 """An effective rank below this is a collapse: the embedding is nearly one line."""
 
-OPPOSITE_COSINE = -0.9
-"""Two class means with a cosine below this have settled opposite, which the published loss allows."""
-
 
 AT_MOST = {"validation": 10_000, "test": 50_000}
 """Most images that an evaluation embeds, of the split and of the training part each, by split. What is left out is a
@@ -152,7 +149,7 @@ def alarms(event: Evaluated, already: set[str], objective: Objective) -> list[Wa
         why, more = objective.about_parted_classes()
         cure = "Lower --learning-rate, or try another --seed" + (f", or {more}." if more else ".")
         found.append(("same_class_opposite", message + (f": {why}." if why else "."), cure))
-    if event.largest_class_cosine < OPPOSITE_COSINE:
+    if event.largest_class_cosine < geometry.OPPOSITE_COSINE:
         message = f"two class means are opposite, not orthogonal: cosine {event.largest_class_cosine:.2f}."
         cure = "Nearest neighbours still work; more --steps or a larger --embedding-size may part them."
         why, better = objective.about_opposite_classes()

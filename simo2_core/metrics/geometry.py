@@ -28,6 +28,11 @@ class Geometry(Metric):
             ("different_abs_cosine", "different-class |cos|", "mean, wanted 0"),
             ("class_max_abs_cosine", "class means, max |cos|", "wanted 0"),
             ("class_mean_abs_cosine", "class means, mean |cos|", "wanted 0"),
+            (
+                "class_opposite",
+                "class means, opposite",
+                f"share of pairs with a cosine below {geometry.OPPOSITE_COSINE:g}, wanted 0",
+            ),
             ("class_squared_cosine", "class means, mean cos²", "at least Welch's floor"),
             ("welch_floor", "  its Welch floor", "least mean cos² of C classes in D dimensions"),
             ("effective_rank", "effective rank", "RankMe: exp of the entropy of singular values"),
@@ -57,5 +62,6 @@ class Geometry(Metric):
             absolute = np.abs(gram[np.triu_indices(classes, 1)])
             scores |= {
                 "class_max_abs_cosine": float(absolute.max()), "class_mean_abs_cosine": float(absolute.mean()),
+                "class_opposite": geometry.opposite_share(gram),
             }  # fmt: skip
         return scores

@@ -13,7 +13,7 @@ from simo2_core.analysis.few_shot import Estimate
 from simo2_core.analysis.reduce import sample_by_class
 from simo2_core.parts import Part
 
-GROUPS = ("accuracy", "few labels", "clusters", "geometry", "collapse")
+GROUPS = ("accuracy", "few labels", "retrieval", "clusters", "geometry", "collapse")
 """The headings of the table, in their order; those of a stranger's metric follow."""
 
 TEST_IMAGES = 10_000

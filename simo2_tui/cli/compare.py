@@ -38,8 +38,8 @@ def _compare(
         typer.Option(
             metavar="ARMS",
             help="What to compare, comma separated, the first against all others: simo2, simo2-line, supcon, "
-            "cross_entropy, autoencoder, simclr, simo2-views, simo2-line-views; with more settings as "
-            "simo2:epsilon=0.1:bias=0.5.",
+            "cross_entropy, autoencoder, simclr, simo2-views, simo2-line-views, or another objective by name; with "
+            "more settings as simo2:epsilon=1:pull=balanced.",
         ),
     ] = _DEFAULT_ARMS,
     encoders: Annotated[
@@ -191,7 +191,8 @@ def table_lines(
     shares = {row.key for row in rows_of() if row.share}
     heads = {
         "knn_20": "kNN@20", "linear_probe": "probe", "nearest_class_mean": "near.mean", "shot_5": "5 labels",
-        "class_max_abs_cosine": "max|cos|", "effective_rank": "rank", "seconds": "seconds",
+        "class_max_abs_cosine": "max|cos|", "class_opposite": "opposite", "effective_rank": "rank",
+        "map_at_r": "mAP@R", "seconds": "seconds",
     }  # fmt: skip
     wide = max(12, *(len(arm.name) for arm in plan.arms))
     first = plan.arms[0].name

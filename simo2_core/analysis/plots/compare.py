@@ -95,7 +95,7 @@ def _limits(score: Score) -> tuple[float, float]:
     if not len(every):
         return 0.0, 1.0
     low, high = float(every.min()), float(every.max())
-    reach = max(high - low, 1e-3 * max(abs(high), 1e-9))
+    reach = max(high - low, 1e-3 * abs(high)) or 1.0  # all 0, as shares of opposite classes mostly are
     wide = max([0.2 * reach, *(w for w in score.intervals.values() if np.isfinite(w))])
     pad = min(wide, reach)
     return low - pad, min(high + pad, 1 + 0.03 * reach) if score.share else high + pad

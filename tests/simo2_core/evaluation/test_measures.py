@@ -15,7 +15,8 @@ from sklearn.preprocessing import StandardScaler, normalize
 from simo2_core.analysis import geometry, neural_collapse
 from simo2_core.analysis.clusters import matched_accuracy
 from simo2_core.analysis.few_shot import episodes, k_shot
-from simo2_core.evaluation.measures import Worth, measure, rows_of
+from simo2_core.analysis.retrieval import retrieval
+from simo2_core.evaluation.measures import Worth, choose_metrics, measure, rows_of
 from simo2_core.metrics.geometry import Geometry
 
 PIXELS, LABELS = load_digits(return_X_y=True)
@@ -57,6 +58,13 @@ def test_the_probe_is_fitted_on_train_chosen_on_validation_and_scored_on_test(fo
     assert value(found, "nc4") == pytest.approx(np.mean(nearest != model.predict(scaler.transform(X["test"]))))
 
 
+def test_retrieval_is_of_test_within_test(found: Worth) -> None:
+    expected = retrieval(X["test"], Y["test"], ks=(1, 2, 4, 8))
+    assert {k: value(found, f"recall_{k}") for k in (1, 2, 4, 8)} == expected.recall
+    assert value(found, "map_at_r") == expected.map_at_r <= expected.r_precision == value(found, "r_precision")
+    assert [metric.name for metric in choose_metrics(["retrieval:recall_at=1,16"])].count("retrieval") == 1
+
+
 def test_clusters_are_of_test(found: Worth) -> None:
     clusters = KMeans(10, n_init=10, random_state=0).fit_predict(normalize(X["test"].astype(np.float64)))
     assert value(found, "cluster_nmi") == pytest.approx(normalized_mutual_info_score(Y["test"], clusters), abs=1e-6)
@@ -91,6 +99,7 @@ def test_geometry_is_of_test(found: Worth) -> None:
         "different_abs_cosine": np.abs(cosines[above & ~same]).mean(),
         "class_max_abs_cosine": np.abs(between).max(),
         "class_mean_abs_cosine": np.abs(between).mean(),
+        "class_opposite": np.mean(between < -0.9),
         "class_squared_cosine": np.mean(between**2),
         "welch_floor": 0,
         "effective_rank": np.exp(-np.sum(share[share > 0] * np.log(share[share > 0]))),

@@ -1,0 +1,43 @@
+"""Retrieval: which images of test are found first when one of them asks for its like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from simo2_core.analysis.retrieval import retrieval
+from simo2_core.metrics.metric import TEST_IMAGES, FeatureParts, LabelParts, Metric, Row, Score, some_of_test
+from simo2_core.settings import require, setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retrieve(Metric):
+    """Every image of test is a query, and all others are its gallery; train has no part in it."""
+
+    name = "retrieval"
+    summary = "recall@k, R-precision and mAP@R on test"
+    order = 45.0
+
+    recall_at: tuple[int, ...] = setting((1, 2, 4, 8), "k of recall@k, comma separated", at_least=1, at_most=10_000)
+
+    def check(self) -> None:
+        require(1 <= len(set(self.recall_at)) == len(self.recall_at) <= 20, "recall_at", self.recall_at,
+                "from 1 to 20 different numbers")  # fmt: skip
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        who = f"query: each image of test (at most {TEST_IMAGES:,}); gallery: all others; cosine"
+        described = (
+            *((f"recall_{k}", f"recall@{k}", f"one of the class among the {k} nearest") for k in self.recall_at),
+            ("r_precision", "R-precision", "share of the class among the R nearest, R of which there are"),
+            ("map_at_r", "mAP@R", "mean average precision at R, arXiv 2003.08505"),
+        )
+        return tuple(Row(key, label, "retrieval", "test", f"{how}; {who}", share=True) for key, label, how in described)
+
+    def measure(
+        self, features: FeatureParts, labels: LabelParts, classes: int, say: Callable[[str], None]
+    ) -> Mapping[str, Score]:
+        say("retrieval")
+        found = retrieval(*some_of_test(features, labels), ks=self.recall_at)
+        recall: dict[str, Score] = {f"recall_{k}": share for k, share in found.recall.items()}
+        return recall | {"r_precision": found.r_precision, "map_at_r": found.map_at_r}
