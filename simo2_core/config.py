@@ -101,6 +101,13 @@ class DataConfig(Section):
         at_least=0,
         at_most=LARGEST_SEED,
     )
+    hold_out_classes: float = setting(
+        0.0,
+        "share of the classes that are neither trained on nor chosen by, drawn by --split-seed: simo2 eval measures "
+        "retrieval on their test images",
+        at_least=0,
+        at_most=0.9,
+    )
     labels: str = setting(
         "classes",
         "what makes two images a pair: one class; or none, where only the k views of one image are",
@@ -294,6 +301,14 @@ class Config(Section):
             self.data.views_split,
             "given with --labels none alone",
             "With labels, choose the images by --train-split.",
+        )
+
+        require(
+            self.data.views_split is None or not self.data.hold_out_classes,
+            "hold_out_classes",
+            self.data.hold_out_classes,
+            "0 beside a --views-split, whose images may be of any class",
+            "Leave out --views-split.",
         )
 
     def classes_per_batch(self, classes: int) -> int:

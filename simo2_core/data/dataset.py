@@ -59,6 +59,10 @@ class Part:
             return self
         return Part(self.images, self.offsets, np.maximum(1, self.counts * at_most // len(self)))
 
+    def of_classes(self, chosen: NDArray[np.bool_]) -> Part:
+        """The rows of those classes that the (C,) mask names, which are numbered anew in their order."""
+        return Part(self.images, self.offsets[chosen], self.counts[chosen])
+
     def gather(self) -> NDArray[np.uint8]:
         """(len(self), H, W, ch) the images of `rows`: a copy."""
         return self.images[self.rows]
@@ -71,6 +75,9 @@ class Skipped:
     name: str
     reason: str
 
+
+UNSEEN = "unseen"
+"""The part with test images of classes that training never saw; its labels count these classes alone."""
 
 FEW_CLASSES = "few-classes"
 """The code of a note on why a source has fewer than two classes: an error where labels make the pairs."""
@@ -103,6 +110,9 @@ class Dataset:
     """Changes whenever an image, a label or the cut into parts does: see `fingerprint.py`."""
     former: str = ""
     """The fingerprint as simo2 made it before 2026-11-28, for runs of that time."""
+    unseen: Part | None = None
+    """Test images of classes that are kept for test alone, (U,) of `unseen_classes`; None where there are none."""
+    unseen_classes: tuple[str, ...] = ()
     views: Part | None = None
     """Images to train on without labels, none of which is evaluated; None where `train` serves for that too."""
     skipped: tuple[Skipped, ...] = ()
@@ -114,8 +124,9 @@ class Dataset:
 
     @property
     def parts(self) -> dict[str, Part]:
-        """`train`, `validation` and `test` by name."""
-        return {"train": self.train, "validation": self.validation, "test": self.test}
+        """`train`, `validation` and `test` by name, and `unseen` where there is one."""
+        seen = {"train": self.train, "validation": self.validation, "test": self.test}
+        return seen if self.unseen is None else {**seen, UNSEEN: self.unseen}
 
     def is_that_of(self, fingerprint: str) -> bool:
         """Whether a run with this `fingerprint` was trained on these images: see `fingerprint.same_images`."""

@@ -42,7 +42,7 @@ class DatasetFacts:
     @classmethod
     def of(cls, dataset: Dataset) -> DatasetFacts:
         """The facts of a data set that is loaded: what is not in the cache by now did not fit."""
-        parts = (dataset.train, dataset.validation, dataset.test, dataset.views)
+        parts = (*dataset.parts.values(), dataset.views)
         images = sum(len(part) for part in parts if part is not None)
         cached = are_decoded(dataset.train.images)
         return cls(

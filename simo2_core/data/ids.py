@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from simo2_core.config import DataConfig
 from simo2_core.data.build import names_of_rows
-from simo2_core.data.dataset import Dataset
+from simo2_core.data.dataset import UNSEEN, Dataset
 from simo2_core.data.load import entries_of, splits_of
 from simo2_core.data.sources.open import open_source
 
@@ -28,6 +28,6 @@ def image_ids(config: DataConfig, dataset: Dataset) -> dict[str, list[str]]:
         for part, split in splits_of(source, config).items()
     }
     return {
-        name: [names.get(name, names["train"])[row] for row in part.rows.tolist()]
+        name: [names.get("test" if name == UNSEEN else name, names["train"])[row] for row in part.rows.tolist()]
         for name, part in dataset.parts.items()
     }

@@ -17,7 +17,7 @@ from simo2_core.data.fingerprint import make_fingerprint
 from simo2_core.data.progress import Report, silent
 from simo2_core.data.sources.open import open_source
 from simo2_core.data.sources.source import Source, WithoutLabels
-from simo2_core.data.split import Cut, cut_classes
+from simo2_core.data.split import Cut, cut_classes, unseen_classes
 from simo2_core.data.statistics import mean_and_std
 from simo2_core.data.survey import Survey, describe, equal_images, survey
 from simo2_core.errors import DataError
@@ -52,6 +52,9 @@ def load_dataset(config: DataConfig, *, report: Report = silent, workers: int | 
     )
     parts = _parts(entry.images, entry.counts, cut)
     parts |= {part: _whole(entries[part]) for part in ("validation", "test") if part in entries}
+    unseen = unseen_classes(len(names), config.hold_out_classes, split_seed=config.split_seed)
+    test_of_all = parts["test"]
+    parts = {name: part.of_classes(~unseen) for name, part in parts.items()} if unseen.any() else parts
     seen = {part: survey(found, parts[part] if part == "train" else None, f"{source.name} {part}", report)
             for part, found in entries.items()}  # fmt: skip
     mean, std = mean_and_std(seen["train"].histogram)
@@ -61,12 +64,14 @@ def load_dataset(config: DataConfig, *, report: Report = silent, workers: int | 
     left_out = len(views.images) - len(drawn) if views is not None and drawn is not None else 0
     return Dataset(
         source.name,
-        names,
+        tuple(name for name, out in zip(names, unseen, strict=True) if not out),
         **parts,
+        unseen=test_of_all.of_classes(unseen) if unseen.any() else None,
+        unseen_classes=tuple(name for name, out in zip(names, unseen, strict=True) if out),
         mean=mean,
         std=std,
-        fingerprint=_fingerprint(source, config, used, cut, left_out),
-        former=_former(used, cut) if not left_out else "",
+        fingerprint=_fingerprint(source, config, used, cut, left_out, unseen),
+        former=_former(used, cut) if not left_out and not unseen.any() else "",
         views=drawn,
         skipped=tuple(skipped for item in used.values() for skipped in item.skipped),
         empty_classes=source.empty_classes,
@@ -224,8 +229,13 @@ def _looks(
             )
 
 
-def _fingerprint(source: Source, config: DataConfig, used: Mapping[str, Entry], cut: Cut, views_left_out: int) -> str:
+def _fingerprint(
+    source: Source, config: DataConfig, used: Mapping[str, Entry], cut: Cut, views_left_out: int,
+    unseen: NDArray[np.bool_],
+) -> str:  # fmt: skip
     from simo2_core.data.build import decoder_of
+
+    kept_apart = [str(np.flatnonzero(unseen).tolist())] if unseen.any() else []
 
     splits = {**splits_of(source, config), "views": config.views_split or ""}
     first = used["train"]
@@ -236,9 +246,10 @@ def _fingerprint(source: Source, config: DataConfig, used: Mapping[str, Entry], 
         repr(settings),
         *(e.counts for e in used.values()),
         cut,
+        *kept_apart,
     )
     decoded = all(are_decoded(entry.images) for entry in used.values())
-    pixels = _hash(_former(used, cut), str(views_left_out)) if decoded else None
+    pixels = _hash(_former(used, cut), str(views_left_out), *kept_apart) if decoded else None
     return make_fingerprint(files, pixels, decoder_of(first))
 
 

@@ -52,6 +52,25 @@ def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return x ^ (x >> np.uint64(31))
 
 
+def unseen_classes(classes: int, share: float, *, split_seed: int) -> NDArray[np.bool_]:
+    """(C,) which classes are kept for test alone: the same ones on every machine, at least one where share is above 0.
+
+    Raises:
+        DataError: fewer than two classes are left to train on.
+    """
+    count = max(1, round(share * classes)) if share else 0
+    if count and classes - count < 2:
+        raise DataError(
+            f"--hold-out-classes {share:g} keeps {count} of {classes} classes for test alone, and training needs two. "
+            "Hold out fewer."
+        )
+    # another draw than the order of images in their classes, which hashes the seed alone
+    keys = _mix(np.arange(classes, dtype=np.uint64) + _mix(_mix(np.asarray([split_seed], np.uint64))))
+    unseen = np.zeros(classes, bool)
+    unseen[np.argsort(keys, kind="stable")[:count]] = True
+    return unseen
+
+
 def cut_classes(
     counts: NDArray[np.integer],
     *,

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from simo2_core.analysis.classification import Classification, classification
 from simo2_core.analysis.few_shot import Estimate
 from simo2_core.analysis.geometry import class_gram
-from simo2_core.data.dataset import Dataset
+from simo2_core.data.dataset import UNSEEN, Dataset
 from simo2_core.data.fingerprint import same_images
 from simo2_core.data.labels import with_labels
 from simo2_core.data.progress import Report, silent
@@ -104,7 +104,8 @@ class Assessment:
     @property
     def rows(self) -> tuple[Row, ...]:
         """What was measured, in the order of the table."""
-        return rows_of(self.metrics, augmented=bool(self.augmented_probes))
+        rows = rows_of(self.metrics, augmented=bool(self.augmented_probes))
+        return tuple(row for row in rows if row.split != UNSEEN or UNSEEN in self.images)
 
     def _of_others(self) -> dict[str, Any]:
         """What metrics beside simo2's own have to tell beyond their scores."""

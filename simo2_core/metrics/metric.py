@@ -20,9 +20,9 @@ TEST_IMAGES = 10_000
 """Most test images for what compares each with every other: clusters, silhouette, uniformity."""
 
 FeatureParts = Mapping[str, NDArray[np.floating[Any]]]
-"""Features of `train`, `validation` and `test`, (n, f) each."""
+"""Features of `train`, `validation` and `test`, (n, f) each, and of `unseen` where classes are held out."""
 LabelParts = Mapping[str, NDArray[np.int32]]
-"""Labels of the same, (n,) each, in [0, classes)."""
+"""Labels of the same, (n,) each, in [0, classes); those of `unseen` count the classes held out."""
 
 Score = Estimate | float | None
 """A number, or one with its interval; None where it cannot be measured."""
@@ -88,10 +88,12 @@ class Metric(Part):
         raise NotImplementedError
 
 
-def some_of_test(features: FeatureParts, labels: LabelParts) -> tuple[NDArray[np.floating[Any]], NDArray[np.int32]]:
-    """(n, f) features and (n,) labels of at most `TEST_IMAGES` of test, each class with its share."""
-    rows = sample_by_class(labels["test"], TEST_IMAGES)
-    return features["test"][rows], labels["test"][rows]
+def some_of_test(
+    features: FeatureParts, labels: LabelParts, part: str = "test"
+) -> tuple[NDArray[np.floating[Any]], NDArray[np.int32]]:
+    """(n, f) features and (n,) labels of at most `TEST_IMAGES` of test or `unseen`, each class with its share."""
+    rows = sample_by_class(labels[part], TEST_IMAGES)
+    return features[part][rows], labels[part][rows]
 
 
 def accuracy(predicted: NDArray[np.int32], labels: NDArray[np.int32]) -> float:

@@ -6,16 +6,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from simo2_core.analysis.retrieval import retrieval
+from simo2_core.data.dataset import UNSEEN
 from simo2_core.metrics.metric import TEST_IMAGES, FeatureParts, LabelParts, Metric, Row, Score, some_of_test
 from simo2_core.settings import require, setting
 
 
 @dataclass(frozen=True, kw_only=True)
 class Retrieve(Metric):
-    """Every image of test is a query, and all others are its gallery; train has no part in it."""
+    """Every image of test is a query, and all others are its gallery; train has no part in it.
+
+    The same among test images of classes that training never saw, where a run holds some out.
+    """
 
     name = "retrieval"
-    summary = "recall@k, R-precision and mAP@R on test"
+    summary = "recall@k, R-precision and mAP@R on test, and on unseen classes"
     order = 45.0
 
     recall_at: tuple[int, ...] = setting((1, 2, 4, 8), "k of recall@k, comma separated", at_least=1, at_most=10_000)
@@ -26,18 +30,29 @@ class Retrieve(Metric):
 
     @property
     def rows(self) -> Sequence[Row]:
-        who = f"query: each image of test (at most {TEST_IMAGES:,}); gallery: all others; cosine"
         described = (
             *((f"recall_{k}", f"recall@{k}", f"one of the class among the {k} nearest") for k in self.recall_at),
             ("r_precision", "R-precision", "share of the class among the R nearest, R of which there are"),
             ("map_at_r", "mAP@R", "mean average precision at R, arXiv 2003.08505"),
         )
-        return tuple(Row(key, label, "retrieval", "test", f"{how}; {who}", share=True) for key, label, how in described)
+        who = f"query: each image (at most {TEST_IMAGES:,}); gallery: all others of the same part; cosine"
+        seen = (Row(key, label, "retrieval", "test", f"{how}; {who}", share=True) for key, label, how in described)
+        unseen = (
+            Row(f"{UNSEEN}_{key}", f"unseen {label}", "retrieval", UNSEEN, f"{how}; {who}", share=True, split=UNSEEN)
+            for key, label, how in described
+        )
+        return (*seen, *unseen)
 
     def measure(
         self, features: FeatureParts, labels: LabelParts, classes: int, say: Callable[[str], None]
     ) -> Mapping[str, Score]:
         say("retrieval")
-        found = retrieval(*some_of_test(features, labels), ks=self.recall_at)
+        scores = self._scores(features, labels, "test")
+        if UNSEEN in features:
+            scores |= {f"{UNSEEN}_{key}": score for key, score in self._scores(features, labels, UNSEEN).items()}
+        return scores
+
+    def _scores(self, features: FeatureParts, labels: LabelParts, part: str) -> dict[str, Score]:
+        found = retrieval(*some_of_test(features, labels, part), ks=self.recall_at)
         recall: dict[str, Score] = {f"recall_{k}": share for k, share in found.recall.items()}
         return recall | {"r_precision": found.r_precision, "map_at_r": found.map_at_r}

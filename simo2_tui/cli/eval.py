@@ -234,17 +234,20 @@ def _share(value: float) -> str:
 
 def _origins(found: Assessment) -> list[str]:
     """Which part every number is from."""
+    from simo2_core.data.dataset import UNSEEN
     from simo2_core.metrics.probe import Probe
 
     sizes = {name: f"{count:,}" for name, count in found.images.items()}
     within = "; ".join(row.label for row in found.rows if row.fit == "test")
-    elsewhere = ", ".join(row.label for row in found.rows if row.split != "test")
+    elsewhere = ", ".join(row.label for row in found.rows if row.split not in ("test", UNSEEN))
     lines = [
         f"Every number is about test ({sizes['test']} images), but {elsewhere}, about train ({sizes['train']}).",
         f"Neighbours, means and probes come from train; within test itself: {within}.",
         f"C of the linear probe is chosen on validation ({sizes['validation']}); nothing is chosen on test.",
         "pixels: raw values. random r., random p.: both outputs of the same network before its first step.",
     ]
+    if UNSEEN in sizes:
+        lines.append(f"unseen: {sizes[UNSEEN]} test images of classes that training never saw, among themselves.")
     used, seen, every = found.labels
     if seen < every:
         lines.append(

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from simo2_core.config import DataConfig
+from simo2_core.config import Config, DataConfig
 from simo2_core.data.ids import image_ids
 from simo2_core.data.load import alike, load_dataset
-from simo2_core.errors import DataError
+from simo2_core.errors import ConfigError, DataError
 from simo2_core.presets import PRESETS
 from tests.simo2_core.data.pictures import MakeFolder, config
 from tests.simo2_core.data.tiny_tfds import prepare_tiny
@@ -101,3 +101,40 @@ def test_labels_are_those_of_the_sorted_pixels(make_folder: MakeFolder) -> None:
     data = load_dataset(config(make_folder(("Cat", "cat"), count=5)))
     assert [note.code for note in data.notes if note.code == "alike-classes"] == ["alike-classes"]
     assert np.unique(data.train.labels).tolist() == [0, 1]
+
+
+def test_classes_held_out_are_in_no_part_but_their_own(make_folder: MakeFolder) -> None:
+    names = tuple("abcdef")
+    root = make_folder(names, count=10)
+    whole, data = (load_dataset(config(root, hold_out_classes=share)) for share in (0.0, 0.5))
+    assert data.unseen is not None
+    assert whole.unseen is None
+    assert len(data.class_names) == len(data.unseen_classes) == 3
+    assert {*data.class_names, *data.unseen_classes} == set(names)
+    for part in ("train", "validation", "test"):
+        kept = [whole.class_names.index(name) for name in data.class_names]
+        before, after = whole.parts[part], data.parts[part]
+        assert after.counts.tolist() == before.counts[kept].tolist()
+        assert set(after.rows) == set(before.rows[np.isin(before.labels, kept)])
+    assert set(data.unseen.rows) == set(whole.test.rows) - set(data.test.rows)
+    assert sorted(set(data.unseen.labels)) == [0, 1, 2]
+    assert not {image.tobytes() for image in data.unseen.gather()} & {image.tobytes() for image in data.train.gather()}
+    assert not data.is_that_of(whole.fingerprint)
+    assert not whole.is_that_of(data.fingerprint)
+    assert not np.array_equal(data.mean, whole.mean), "statistics of classes that are not trained on"
+    again = load_dataset(config(root, hold_out_classes=0.5))
+    assert again.class_names == data.class_names
+    assert again.is_that_of(data.fingerprint)
+    settings = config(root, hold_out_classes=0.5)
+    ids = image_ids(settings, data)
+    assert {id.split("/")[-2] for id in ids["unseen"]} == set(data.unseen_classes)
+    assert {id.split("/")[-2] for id in ids["train"]} == set(data.class_names)
+
+
+def test_two_classes_are_left_to_train_on(make_folder: MakeFolder) -> None:
+    with pytest.raises(
+        DataError, match=r"keeps 2 of 3 classes for test alone, and training needs two\. Hold out fewer"
+    ):
+        load_dataset(config(make_folder(tuple("abc"), count=10), hold_out_classes=0.5))
+    with pytest.raises(ConfigError, match=r"hold_out_classes is 0.5; it must be 0 beside a --views-split"):
+        Config().replace({"labels": "none", "views_split": "train", "hold_out_classes": 0.5})

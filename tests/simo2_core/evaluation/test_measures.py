@@ -16,8 +16,10 @@ from simo2_core.analysis import geometry, neural_collapse
 from simo2_core.analysis.clusters import matched_accuracy
 from simo2_core.analysis.few_shot import episodes, k_shot
 from simo2_core.analysis.retrieval import retrieval
+from simo2_core.data.dataset import UNSEEN
 from simo2_core.evaluation.measures import Worth, choose_metrics, measure, rows_of
 from simo2_core.metrics.geometry import Geometry
+from simo2_core.metrics.retrieval import Retrieve
 
 PIXELS, LABELS = load_digits(return_X_y=True)
 PIXELS, LABELS = PIXELS[:700].astype(np.float32), LABELS[:700].astype(np.int32)
@@ -63,6 +65,16 @@ def test_retrieval_is_of_test_within_test(found: Worth) -> None:
     assert {k: value(found, f"recall_{k}") for k in (1, 2, 4, 8)} == expected.recall
     assert value(found, "map_at_r") == expected.map_at_r <= expected.r_precision == value(found, "r_precision")
     assert [metric.name for metric in choose_metrics(["retrieval:recall_at=1,16"])].count("retrieval") == 1
+
+
+def test_unseen_classes_are_searched_among_themselves() -> None:
+    some, labels = X["test"][:60], Y["test"][:60]
+    parts = {"test": X["test"], "unseen": some}
+    found: Any = Retrieve(recall_at=(1,)).measure(parts, {"test": Y["test"], "unseen": labels}, 10, lambda _: None)
+    expected = retrieval(some, labels, ks=(1,))
+    assert found["unseen_recall_1"] == expected.recall[1]
+    assert found["unseen_map_at_r"] == expected.map_at_r
+    assert set(found) == {row.key for row in Retrieve(recall_at=(1,)).rows}
 
 
 def test_clusters_are_of_test(found: Worth) -> None:
@@ -114,7 +126,7 @@ def test_geometry_is_of_test(found: Worth) -> None:
 
 
 def test_every_row_of_the_table_is_measured_in_its_order(found: Worth) -> None:
-    assert list(found.scores) == [row.key for row in rows_of()]
+    assert list(found.scores) == [row.key for row in rows_of() if row.split != UNSEEN]
     drawn = {key for key, score in found.scores.items() if not math.isnan(score.interval)}
     assert drawn == {"shot_1", "shot_5", "shot_10", "way_5_shot_1", "way_5_shot_5"}
 
