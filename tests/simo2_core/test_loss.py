@@ -223,15 +223,15 @@ def test_pairs_of_one_class_have_their_own_epsilon_bias_and_weight(distance: str
     z, line = _embeddings(7, (4, 3, 5), spread=2), distance == "line"
     same, _, _ = simo2_of_lines(z, 0.1, 0.7, 0.9, line)
     _, mean, diff = simo2_of_lines(z, 0.1, 0.05, 0.2, line)
-    own = {"same_epsilon": 0.7, "same_bias": 0.9, "pull": 1.5}
-    loss = partial(simo2_loss, orth_lean=0.1, bias=0.2, distance=distance)
+    loss = partial(simo2_loss, orth_lean=0.1, bias=0.2, distance=distance, epsilon=0.05)
+    own = partial(loss, same_epsilon=0.7, same_bias=0.9, pull=1.5)
     with float64_allowed(True):
-        found = jit(partial(loss, epsilon=0.05, **own))(jnp.asarray(z))
+        found = jit(own)(jnp.asarray(z))
         np.testing.assert_allclose([*map(float, found)], [1.5 * same + mean + diff, 1.5 * same, mean, diff], rtol=1e-10)
-        gradient = jax.grad(lambda rows: loss(rows, epsilon=0.05, **own).total)(jnp.asarray(z))
+        gradient = jax.grad(lambda rows: own(rows).total)(jnp.asarray(z))
         parts = [jax.grad(lambda rows, of=of: of(rows))(jnp.asarray(z)) for of in (
             lambda rows: simo2_loss(rows, orth_lean=0.1, epsilon=0.7, bias=0.9, distance=distance).same,
-            lambda rows: sum(loss(rows, epsilon=0.05)[2:]),
+            lambda rows: sum(loss(rows)[2:]),
         )]  # fmt: skip
         np.testing.assert_allclose(gradient, 1.5 * parts[0] + parts[1], rtol=1e-9, atol=1e-12)
 

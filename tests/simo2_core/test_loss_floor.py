@@ -1,3 +1,5 @@
+from functools import partial
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -30,13 +32,13 @@ def test_three_lines_at_sixty_degrees_meet_the_welch_floor() -> None:
 @pytest.mark.parametrize(("bias", "same_bias"), [(0.0, 1.0), (0.0, 5.0), (0.5, 0.25)])
 def test_the_floor_of_weighted_pairs_is_reached_and_nothing_is_below_it(bias: float, same_bias: float) -> None:
     floor = loss_floor(5, 4, epsilon=0.5, bias=same_bias, pull=3.0)
-    own = {"epsilon": 0.1, "bias": bias, "same_epsilon": 0.5, "same_bias": same_bias, "pull": 3.0}
+    loss = partial(simo2_loss, epsilon=0.1, bias=bias, same_epsilon=0.5, same_bias=same_bias, pull=3.0)
     if bias == 0:
         z_ckd = np.repeat(np.eye(5, 8)[:, None], 4, axis=1)
-        np.testing.assert_allclose([*map(float, simo2_loss(jnp.asarray(z_ckd, jnp.float32), **own))], floor, rtol=1e-5)
+        np.testing.assert_allclose([*map(float, loss(jnp.asarray(z_ckd, jnp.float32)))], floor, rtol=1e-5)
     for seed in range(5):
         z = np.random.default_rng(seed).normal(size=(5, 4, 3))
-        found = simo2_loss(jnp.asarray(z / np.linalg.norm(z, axis=-1, keepdims=True), jnp.float32), **own)
+        found = loss(jnp.asarray(z / np.linalg.norm(z, axis=-1, keepdims=True), jnp.float32))
         assert (np.array([*map(float, found)]) >= np.array(floor)).all()
 
 
