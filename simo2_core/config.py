@@ -405,8 +405,9 @@ def _why_not(name: str, config: Config) -> str:
         return f"{name!r} is no setting.{did_you_mean(name, known)}"
     kind, parts = known[name].kind, known[name].parts
     chosen = f", and this run has {config.get(kind)}" if config.get(kind) else ""
+    owners = " or ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
     return (
-        f"{name} is a setting of the {kind} {' or '.join(parts)}{chosen}. Add --{kind} {parts[0]}, or leave out "
+        f"{name} is a setting of the {kind} {owners}{chosen}. Add --{kind} {parts[0]}, or leave out "
         f"--{name.replace('_', '-')}."
     )
 

@@ -97,8 +97,12 @@ def cross_entropy_in_numpy(made, z, h, classes, kernel, bias):
 
 IN_NUMPY = {"simo2": simo2_in_numpy, "supcon": supcon_in_numpy, "simclr": supcon_in_numpy}
 EVERY_PAIR = dict.fromkeys(("supcon", "sincere", "sigmoid"), (30, 40, 4))
-SHAPES = {**EVERY_PAIR, "simclr": (600, 2, 4), "autoencoder": (5, 60, 8), "fixed_prototypes": (3, 10_981, 3)}
-"""(C, k, D): some compare each row with every other, the autoencoder decodes each. The rest cross 32,768 rows."""
+SHAPES = {**EVERY_PAIR, "simclr": (600, 2, 4), "autoencoder": (5, 60, 8), "fixed_prototypes": (3, 10_981, 3),
+          "mcr2": (8193, 4, 8)}  # fmt: skip
+"""(C, k, D): some compare each row with every other, the autoencoder decodes each. The rest cross 32,768 rows.
+
+For mcr2 classes without order, larger than D, are no smaller than all: a difference of equals has no digits.
+"""
 
 
 def reference(made, params, classes, task):

@@ -133,7 +133,15 @@ def test_our_own_take_settings_too() -> None:
 
 
 def test_every_row_of_ours_says_what_it_is_and_is_found_by_its_file() -> None:
-    assert [metric.name for metric in own_metrics()] == ["clusters", "collapse", "few_shot", "geometry", "knn", "probe"]
+    assert [metric.name for metric in own_metrics()] == [
+        "clusters",
+        "collapse",
+        "few_shot",
+        "geometry",
+        "knn",
+        "probe",
+        "retrieval",
+    ]
     rows = rows_of()
-    assert len({row.key for row in rows}) == len(rows) == 31
-    assert all(row.label and row.how and row.fit in ("", "train", "test") for row in rows)
+    assert len({row.key for row in rows}) == len(rows) == 44
+    assert all(row.label and row.how and row.fit in ("", "train", "test", "unseen") for row in rows)
