@@ -64,7 +64,8 @@ def without_values(args: Sequence[str], parameters: Iterable[Any], normal: Calla
         normal: makes an option's name the usual one, such as `--no-flip` of `--no_flip`.
 
     Raises:
-        ConfigError: a switch with `=` and something that is neither true nor false.
+        ConfigError: a switch with `=` and something that is neither true nor false; or a value that is empty, which a
+            shell makes of a variable that is not set.
     """
     switches, valued = _spellings(parameters)
     words = list(args)
@@ -88,7 +89,11 @@ def without_values(args: Sequence[str], parameters: Iterable[Any], normal: Calla
             continue
         found.append(word)
         if name in valued and not equals and words:
-            found.append(words.pop(0))
+            found.append(value := words.pop(0))
+            equals = "="
+        if not (value if name in valued and equals else word).strip():
+            what = name if name in valued else "an argument"
+            raise ConfigError(f"{what} is {value!r}; give it a value, or leave it out.")
     return found
 
 

@@ -56,7 +56,9 @@ def _train(
         raise ConfigError("--coordinator, --processes and --process-id are for --distributed, which is not given.")
 
     def run_it() -> None:
-        config, run = find_resumable(resume, run_dir, settings) if resume else (resolve(preset, settings), None)
+        config, run = (
+            find_resumable(resume, run_dir, settings) if resume is not None else (resolve(preset, settings), None)
+        )
         run_training(config, run, run_dir=run_dir, name=name, plain=plain, as_json=as_json, services=services)
 
     if distributed:

@@ -67,6 +67,17 @@ def test_what_belongs_to_another_option_is_left_to_it() -> None:
     assert given("finetune", "--flip", "--", "no")["run"] == "no"
 
 
+def test_what_a_shell_makes_of_a_variable_that_is_not_set_is_refused() -> None:
+    for words in (["--name", ""], ["--name="], ["--init", " "], ["--resume", ""], ["--steps="], ["--run-dir", ""]):
+        name = words[0].rstrip("=")
+        with pytest.raises(ConfigError, match=f"{name} is ' ?'; give it a value, or leave it out"):
+            given("train", *words)
+    for command in ("plot", "eval", "tui"):
+        with pytest.raises(ConfigError, match="an argument is ''"):
+            given(command, "")
+    assert given("plot", "latest", "--kinds", "pca")["kinds"] == "pca"
+
+
 def test_help_of_every_command_is_printed_as_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("typer.rich_utils.MAX_WIDTH", 4000)  # read from the environment once, when it is imported
     for path, command in commands():
