@@ -455,7 +455,7 @@ async def test_a_setting_is_judged_while_it_is_typed(tmp_path):
         await pilot.press("enter")
         await pilot.pause()
         assert editor.config.samples_per_class == 8
-        assert "10 classes × 8 images" in text_of(app)
+        assert "10 classes, 8 samples of each" in text_of(app), "what to mind before it starts"
         await pilot.press("backspace")
         assert editor.config == PRESETS["digits"].config
 
