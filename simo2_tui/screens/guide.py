@@ -41,7 +41,7 @@ class GuideScreen(ModalScreen[None]):
             id="topics",
         )
         with VerticalScroll(id="reader"):
-            yield Static(id="page")
+            yield Static(id="page", markup=False)
 
     def on_mount(self) -> None:
         self._show_list()

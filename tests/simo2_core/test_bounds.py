@@ -5,14 +5,16 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from typer.testing import CliRunner
 
+from simo2_core import parts
 from simo2_core.bounds import Bounds, shown
 from simo2_core.config import Config, all_settings
 from simo2_core.errors import ConfigError
+from simo2_core.objectives.objective import Objective
 from simo2_core.run.directory import RunDirectory
 from simo2_core.settings import Cadence, Section, Setting, setting
 from simo2_tui.cli.main import app
@@ -27,9 +29,12 @@ NUMBERS = [item for item in all_settings() if item.type is not str and item.type
 
 def base_for(item: Setting) -> Config:
     """Settings in which a part that has `item` is chosen."""
-    config = Config().replace({"labels": "none"}) if "simclr" in item.parts else Config()
-    chosen = item.kind in ("objective", "encoder") and item.parts
-    return config.replace({item.kind: item.parts[0]}) if chosen else config
+    if item.kind not in ("objective", "encoder") or not item.parts:
+        return Config()
+    changes = {item.kind: item.parts[0]}
+    if item.kind == "objective":
+        changes["labels"] = cast(type[Objective], parts.find("objective", item.parts[0])).allowed_labels[0]
+    return Config().replace(changes)
 
 
 def numbers_in(value: Any) -> Iterator[float]:
