@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from simo2_core.compiling import jit
 from simo2_core.data.augment import normalise
-from simo2_core.data.dataset import Part
+from simo2_core.data.dataset import DataPart
 from simo2_core.data.decode import Rule, UnreadableImage, decode_image
 from simo2_core.errors import DataError
 from simo2_core.model.network import Arrays, Network
@@ -90,7 +90,7 @@ class TrainedEncoder:
             raise DataError(f"images are {images.dtype}{list(images.shape)}; this encoder takes uint8 [N, {wanted}].")
         return self._stack(images[start : start + self._batch] for start in range(0, len(images), self._batch))
 
-    def part(self, part: Part) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def part(self, part: DataPart) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """The same for a part of a data set, read a batch at a time: a memory map is never copied whole."""
         rows = part.rows
         return self._stack(part.images[rows[start : start + self._batch]] for start in range(0, len(rows), self._batch))

@@ -23,7 +23,7 @@ _RANK = 1e-10
 """Singular values of the centred means below this share of the largest are 0: one always is, but for rounding."""
 
 
-class Frame(NamedTuple):
+class FrameDeviation(NamedTuple):
     """How far the centred class means are from a simplex frame; all 0 when they form one."""
 
     lengths: float
@@ -52,14 +52,14 @@ def within_class(features: Floats, labels: Labels, *, classes: int) -> float:
     return float(np.sum(apart_nc**2) / len(labels_n))
 
 
-def frame(features: Floats, labels: Labels, *, classes: int) -> Frame:
+def frame(features: Floats, labels: Labels, *, classes: int) -> FrameDeviation:
     """NC2 of the class means of features (n, f), at least two classes."""
     means_cf = class_means(finite_rows(features), labels, classes)
     centred_cf = means_cf - means_cf.mean(axis=0)
     length_c = np.linalg.norm(centred_cf, axis=1)
     unit_cf = unit_rows(centred_cf)
     cosines = (unit_cf @ unit_cf.T)[~np.eye(classes, dtype=bool)]
-    return Frame(
+    return FrameDeviation(
         lengths=float(np.std(length_c) / np.mean(length_c)) if length_c.any() else float("nan"),
         angles=float(np.std(cosines)),
         widest=float(np.mean(np.abs(cosines + 1 / (classes - 1)))),

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simo2_core.config import Config
-from simo2_core.data.dataset import Dataset, Part
+from simo2_core.data.dataset import DataPart, Dataset
 from simo2_core.presets import Preset
 
 MOST_BYTES = 64_000_000
@@ -39,6 +39,6 @@ def synthetic_dataset(preset: Preset, config: Config) -> Dataset:
     )
 
 
-def _part(rng: np.random.Generator, classes: int, each: int, shape: tuple[int, ...]) -> Part:
+def _part(rng: np.random.Generator, classes: int, each: int, shape: tuple[int, ...]) -> DataPart:
     images: NDArray[np.uint8] = rng.integers(0, 256, (classes * each, *shape), np.uint8)
-    return Part(images, np.arange(classes) * each, np.full(classes, each))
+    return DataPart(images, np.arange(classes) * each, np.full(classes, each))

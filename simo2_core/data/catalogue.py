@@ -25,7 +25,7 @@ from simo2_core.errors import DataError
 
 
 @dataclass(frozen=True)
-class Decoded:
+class DecodedSize:
     """One split in the cache of decoded images."""
 
     path: Path
@@ -61,7 +61,7 @@ class Description:
     splits: dict[str, int]
     """Images of each split; empty while unknown."""
     prepared: tuple[Prepared, ...] = ()
-    decoded: tuple[Decoded, ...] = ()
+    decoded: tuple[DecodedSize, ...] = ()
     needed: tuple[Needed, ...] = ()
     """What is still to be fetched; of a builder with several configs, the files of all of them."""
     by_hand: str = ""
@@ -69,14 +69,14 @@ class Description:
     notes: tuple[str, ...] = field(default=())
 
 
-def decoded(name: str | None = None) -> list[Decoded]:
+def decoded(name: str | None = None) -> list[DecodedSize]:
     """The entries of the cache, of one data set or of all."""
     found = []
     for path in list_entries():
         key, entry = entry_key(path), open_entry(path, trusting=True)
         if entry is not None and key and name in (None, key["name"]):
             shape = entry.images.shape
-            found.append(Decoded(path, key["name"], key["split"], shape[0], shape[1:], entry.images.nbytes))
+            found.append(DecodedSize(path, key["name"], key["split"], shape[0], shape[1:], entry.images.nbytes))
     return found
 
 

@@ -22,7 +22,7 @@ def are_decoded(images: Any) -> bool:
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class DataPart:
     """A part of a data set: for each of C classes, the rows [offsets[c], offsets[c] + counts[c]) of `images`."""
 
     images: NDArray[np.uint8]
@@ -46,22 +46,22 @@ class Part:
         """(len(self),) class of each of `rows`."""
         return np.repeat(np.arange(len(self.counts), dtype=np.int32), self.counts)
 
-    def singletons(self) -> Part:
+    def singletons(self) -> DataPart:
         """The same images, each a class of its own: what there is to draw from where labels do not count."""
-        return Part(self.images, self.rows, np.ones(len(self), np.int64))
+        return DataPart(self.images, self.rows, np.ones(len(self), np.int64))
 
-    def thin(self, at_most: int) -> Part:
+    def thin(self, at_most: int) -> DataPart:
         """A part of at most about `at_most` rows, each class with its share and at least one.
 
         The rows of a class lie in an order that chance decided, so its first ones are a fair sample.
         """
         if len(self) <= at_most:
             return self
-        return Part(self.images, self.offsets, np.maximum(1, self.counts * at_most // len(self)))
+        return DataPart(self.images, self.offsets, np.maximum(1, self.counts * at_most // len(self)))
 
-    def of_classes(self, chosen: NDArray[np.bool_]) -> Part:
+    def of_classes(self, chosen: NDArray[np.bool_]) -> DataPart:
         """The rows of those classes that the (C,) mask names, which are numbered anew in their order."""
-        return Part(self.images, self.offsets[chosen], self.counts[chosen])
+        return DataPart(self.images, self.offsets[chosen], self.counts[chosen])
 
     def gather(self) -> NDArray[np.uint8]:
         """(len(self), H, W, ch) the images of `rows`: a copy."""
@@ -99,9 +99,9 @@ class Dataset:
 
     name: str
     class_names: tuple[str, ...]
-    train: Part
-    validation: Part
-    test: Part
+    train: DataPart
+    validation: DataPart
+    test: DataPart
     mean: NDArray[np.float32]
     """(ch,) mean of the training part in [0, 1], computed in float64."""
     std: NDArray[np.float32]
@@ -110,10 +110,10 @@ class Dataset:
     """Changes whenever an image, a label or the cut into parts does: see `fingerprint.py`."""
     former: str = ""
     """The fingerprint as simo2 made it before 2026-11-28, for runs of that time."""
-    unseen: Part | None = None
+    unseen: DataPart | None = None
     """Test images of classes that are kept for test alone, (U,) of `unseen_classes`; None where there are none."""
     unseen_classes: tuple[str, ...] = ()
-    views: Part | None = None
+    views: DataPart | None = None
     """Images to train on without labels, none of which is evaluated; None where `train` serves for that too."""
     skipped: tuple[Skipped, ...] = ()
     """Files that could not be read, of all parts."""
@@ -123,7 +123,7 @@ class Dataset:
     """What to know of it before a run."""
 
     @property
-    def parts(self) -> dict[str, Part]:
+    def parts(self) -> dict[str, DataPart]:
         """`train`, `validation` and `test` by name, and `unseen` where there is one."""
         seen = {"train": self.train, "validation": self.validation, "test": self.test}
         return seen if self.unseen is None else {**seen, UNSEEN: self.unseen}

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from simo2_core.config import FinetuneConfig
-from simo2_core.data.dataset import Dataset, Part
+from simo2_core.data.dataset import DataPart, Dataset
 
 
 def with_labels(dataset: Dataset, config: FinetuneConfig, seed: int) -> Dataset:
@@ -25,4 +25,4 @@ def with_labels(dataset: Dataset, config: FinetuneConfig, seed: int) -> Dataset:
         return dataset
     # rows of a class lie in an order that chance decided, so any window of them is a fair sample
     starts = np.random.default_rng((seed, 0x1ABE1)).integers(0, part.counts - counts + 1)
-    return dataclasses.replace(dataset, train=Part(part.images, part.offsets + starts, counts))
+    return dataclasses.replace(dataset, train=DataPart(part.images, part.offsets + starts, counts))

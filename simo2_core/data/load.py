@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from simo2_core.config import HOLD_OUT, DataConfig
 from simo2_core.data.cache import Entry
-from simo2_core.data.dataset import FEW_CLASSES, Dataset, Note, Part, are_decoded
+from simo2_core.data.dataset import FEW_CLASSES, DataPart, Dataset, Note, are_decoded
 from simo2_core.data.fingerprint import make_fingerprint
 from simo2_core.data.progress import Report, silent
 from simo2_core.data.sources.open import open_source
@@ -145,8 +145,8 @@ def _views_entry(source: Source, config: DataConfig, train: Entry, report: Repor
 
 
 def _without_evaluated(
-    source: Source, config: DataConfig, views: Entry, entries: Mapping[str, Entry], parts: Mapping[str, Part]
-) -> Part:
+    source: Source, config: DataConfig, views: Entry, entries: Mapping[str, Entry], parts: Mapping[str, DataPart]
+) -> DataPart:
     """The images to draw views from: those of `views` that neither validate nor test."""
     from simo2_core.data.build import names_of_rows
 
@@ -166,7 +166,7 @@ def _without_evaluated(
             f"every image of {config.views_split!r} of {source.name} is evaluated: there is none to draw views from. "
             "Leave out --views-split, or choose another."
         )
-    return Part(views.images, rows, np.ones(len(rows), np.int64))
+    return DataPart(views.images, rows, np.ones(len(rows), np.int64))
 
 
 def _rule_of(train: Entry, config: DataConfig) -> Rule:
@@ -176,17 +176,17 @@ def _rule_of(train: Entry, config: DataConfig) -> Rule:
     return rule_of(config, train.images.shape[1:], decoder_of(train))
 
 
-def _parts(images: NDArray[np.uint8], counts: NDArray[np.int64], cut: Cut) -> dict[str, Part]:
+def _parts(images: NDArray[np.uint8], counts: NDArray[np.int64], cut: Cut) -> dict[str, DataPart]:
     starts = np.cumsum(counts) - counts
     return {
-        "train": Part(images, starts, cut.train),
-        "validation": Part(images, starts + cut.train, cut.validation),
-        "test": Part(images, starts + cut.train + cut.validation, cut.test),
+        "train": DataPart(images, starts, cut.train),
+        "validation": DataPart(images, starts + cut.train, cut.validation),
+        "test": DataPart(images, starts + cut.train + cut.validation, cut.test),
     }
 
 
-def _whole(entry: Entry) -> Part:
-    return Part(entry.images, np.cumsum(entry.counts) - entry.counts, entry.counts)
+def _whole(entry: Entry) -> DataPart:
+    return DataPart(entry.images, np.cumsum(entry.counts) - entry.counts, entry.counts)
 
 
 def _chosen(entry: Entry) -> tuple[Note, ...]:
@@ -211,7 +211,7 @@ def alike(names: tuple[str, ...]) -> Iterator[Note]:
 
 
 def _looks(
-    parts: Mapping[str, Part], entries: Mapping[str, Entry], seen: Mapping[str, Survey], background: str
+    parts: Mapping[str, DataPart], entries: Mapping[str, Entry], seen: Mapping[str, Survey], background: str
 ) -> Iterator[Note]:
     """What is wrong with the images themselves, and which of those that are evaluated were trained on."""
     for part, found in seen.items():

@@ -19,7 +19,7 @@ from jax.sharding import Sharding, SingleDeviceSharding
 from numpy.typing import NDArray
 
 from simo2_core.compiling import jit
-from simo2_core.data.dataset import Part
+from simo2_core.data.dataset import DataPart
 from simo2_core.data.sampler import draw_batch
 
 CHUNK_BYTES = 64_000_000
@@ -38,7 +38,7 @@ class Chunks:
 
     def __init__(
         self,
-        part: Part,
+        part: DataPart,
         key: Array,
         *,
         classes_per_batch: int,
@@ -98,7 +98,7 @@ class Chunks:
 
 
 def _row_function(
-    key: Array, part: Part, *, classes_per_batch: int, samples_per_class: int, steps: int
+    key: Array, part: DataPart, *, classes_per_batch: int, samples_per_class: int, steps: int
 ) -> Callable[[int], NDArray[np.int64]]:
     try:
         host: Any = jax.local_devices(backend="cpu")[0]

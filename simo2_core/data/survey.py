@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from simo2_core.cache_folder import cache_folder
 from simo2_core.data.cache import Entry
-from simo2_core.data.dataset import Note, Part, are_decoded
+from simo2_core.data.dataset import DataPart, Note, are_decoded
 from simo2_core.data.pool import chunks
 from simo2_core.data.progress import Progress, Report, silent
 
@@ -50,7 +50,7 @@ class Survey:
     """(ch, 256) how often each value occurs in each channel of the rows that were asked for."""
 
 
-def survey(entry: Entry, part: Part | None, name: str, report: Report = silent) -> Survey:
+def survey(entry: Entry, part: DataPart | None, name: str, report: Report = silent) -> Survey:
     """Looks at the images of an entry, or finds what an earlier look has kept.
 
     Args:
@@ -66,7 +66,7 @@ def survey(entry: Entry, part: Part | None, name: str, report: Report = silent) 
     return known
 
 
-def look(images: NDArray[np.uint8], part: Part | None, name: str = "", report: Report = silent) -> Survey:
+def look(images: NDArray[np.uint8], part: DataPart | None, name: str = "", report: Report = silent) -> Survey:
     """Reads (N, H, W, ch) images once, a block at a time."""
     count, height, width, channels = images.shape
     counted = np.zeros(count, bool)

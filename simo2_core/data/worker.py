@@ -42,7 +42,7 @@ class DecodeTask:
     rows: NDArray[np.int64]
 
 
-class Decoded(NamedTuple):
+class DecodedImage(NamedTuple):
     """What became of a `DecodeTask`."""
 
     rows: NDArray[np.int64]
@@ -76,13 +76,13 @@ class DecodeJob:
         weakref.finalize(self, os.close, descriptor)
         return descriptor, len(header(images.shape))
 
-    def run(self, task: DecodeTask) -> Decoded:
+    def run(self, task: DecodeTask) -> DecodedImage:
         """Raises OSError when the disk is full."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about size and odd metadata: the decoder judges the size itself
             return self._run(task)
 
-    def _run(self, task: DecodeTask) -> Decoded:
+    def _run(self, task: DecodeTask) -> DecodedImage:
         (out, begin), size = self._out, math.prod(self.rule.shape)
         names, bad, digests = None, [], np.zeros((len(task.rows), 16), np.uint8)
         for position, (row, data) in enumerate(zip(task.rows.tolist(), task.records.images(), strict=True)):
@@ -98,7 +98,7 @@ class DecodeJob:
                 continue
             pixels = np.ascontiguousarray(pixels.swapaxes(0, 1) if self.transposed else pixels)
             write_at(out, pixels.data.cast("B"), begin + row * size)
-        return Decoded(task.rows, digests, bad)
+        return DecodedImage(task.rows, digests, bad)
 
 
 @dataclass(frozen=True)

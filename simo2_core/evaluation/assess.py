@@ -138,6 +138,14 @@ def scores_to_json(scores: dict[str, Estimate]) -> dict[str, dict[str, float]]:
     }
 
 
+def _require_classes(dataset: Dataset) -> None:
+    if len(dataset.class_names) < 2:
+        raise DataError(
+            f"the images of {dataset.name} are of one class, so nothing can be measured by classes. "
+            "Name others, with labels: --data OTHER."
+        )
+
+
 def assess(
     run: RunDirectory, checkpoint: Path, *, data: str | None = None, features: Sequence[str] = FEATURES,
     metrics: Sequence[Metric] | None = None, augmented: bool = False, all_labels: bool = False, report: Report = silent,
@@ -164,11 +172,7 @@ def assess(
         RunError: the checkpoint is damaged, or the disk refuses.
     """
     whole = dataset_for(run, checkpoint, data, report=report)
-    if len(whole.class_names) < 2:
-        raise DataError(
-            f"the images of {whole.name} are of one class, so nothing can be measured by classes. "
-            "Name others, with labels: --data OTHER."
-        )
+    _require_classes(whole)
     seen = whole if data is not None else with_labels(whole, run.config.tune, run.config.seed)
     dataset = whole if all_labels else seen
     metrics = own_metrics() if metrics is None else tuple(metrics)

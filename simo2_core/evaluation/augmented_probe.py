@@ -25,7 +25,7 @@ from simo2_core.augmentations.augmentation import Augmentation
 from simo2_core.compiling import jit
 from simo2_core.config import Config
 from simo2_core.data.augment import augment
-from simo2_core.data.dataset import Dataset, Part
+from simo2_core.data.dataset import DataPart, Dataset
 from simo2_core.evaluation.features import Features
 from simo2_core.evaluation.restore import load_network
 from simo2_core.model.network import Arrays, Network
@@ -109,7 +109,9 @@ def _first(features: int, classes: int) -> _Heads:
     return _Heads(jnp.zeros((len(RATES), features, classes)), jnp.zeros((len(RATES), classes)))
 
 
-def _batches(part: Part, batch: int, order: np.random.Generator) -> list[tuple[NDArray[np.uint8], NDArray[np.int32]]]:
+def _batches(
+    part: DataPart, batch: int, order: np.random.Generator
+) -> list[tuple[NDArray[np.uint8], NDArray[np.int32]]]:
     """One epoch, the last images of a batch that is not full left out."""
     mixed = order.permutation(len(part))
     rows, labels = part.rows, part.labels

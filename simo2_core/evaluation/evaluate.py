@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from simo2_core.analysis import geometry
 from simo2_core.analysis.embed import TrainedEncoder
 from simo2_core.analysis.metrics import knn_accuracy
-from simo2_core.data.dataset import Dataset, Part
+from simo2_core.data.dataset import DataPart, Dataset
 from simo2_core.events import EmbeddingSnapshot, Evaluated, WarningRaised
 from simo2_core.objectives.objective import Objective
 from simo2_core.run.directory import RunDirectory
@@ -32,13 +32,13 @@ AT_MOST = {"validation": 10_000, "test": 50_000}
 fair sample by class, the same each time, and the event says how many were used."""
 
 
-def looked_at(dataset: Dataset, split: str) -> tuple[Part, Part]:
+def looked_at(dataset: Dataset, split: str) -> tuple[DataPart, DataPart]:
     """The images of `split` that an evaluation classifies, and the training images that vote."""
     part = dataset.test if split == "test" else dataset.validation
     return part.thin(AT_MOST[split]), dataset.train.thin(AT_MOST[split])
 
 
-def flatten_pixels(part: Part) -> NDArray[np.float32]:
+def flatten_pixels(part: DataPart) -> NDArray[np.float32]:
     """(n, H*W*ch) pixels in [0, 1]: the baseline that an encoder has to beat."""
     return part.gather().reshape(len(part), -1).astype(np.float32) / np.float32(255)
 
@@ -49,7 +49,7 @@ def raw_pixels_knn(dataset: Dataset, split: str) -> float:
     return _knn(flatten_pixels(part), part, flatten_pixels(bank), bank)
 
 
-def _knn(queries: NDArray[np.float32], part: Part, features: NDArray[np.float32], bank: Part) -> float:
+def _knn(queries: NDArray[np.float32], part: DataPart, features: NDArray[np.float32], bank: DataPart) -> float:
     return float(knn_accuracy(queries, part.labels, features, bank.labels, classes=len(bank.counts), k=NEIGHBOURS))
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from simo2_core import parts
 from simo2_core.analysis.few_shot import Estimate
 from simo2_core.errors import ConfigError, Simo2Error
-from simo2_core.metrics.metric import GROUPS, FeatureParts, LabelParts, Measured, Metric, Row, Score
+from simo2_core.metrics.metric import GROUPS, FeatureParts, LabelParts, Metric, MetricResult, Row, Score
 
 AUGMENTED_PROBE = Row(
     "augmented_probe", "probe by SGD, augmented", "accuracy", "train",
@@ -137,9 +137,9 @@ def with_augmented_probe(worth: Worth, accuracy: float, rows: Sequence[Row]) -> 
 
 def _measured(
     metric: Metric, features: FeatureParts, labels: LabelParts, classes: int, say: Callable[[str], None]
-) -> Measured:
+) -> MetricResult:
     told = metric.measure(features, labels, classes, say)
-    measured = told if isinstance(told, Measured) else Measured(told)
+    measured = told if isinstance(told, MetricResult) else MetricResult(told)
     keys = {row.key for row in metric.rows}
     for key in measured.scores:
         if key not in keys:

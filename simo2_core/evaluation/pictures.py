@@ -19,7 +19,7 @@ from simo2_core.checkpoints.checkpoint import load, read_meta
 from simo2_core.compiling import require_device
 from simo2_core.config import Config, task_of
 from simo2_core.data.augment import augment, normalise
-from simo2_core.data.dataset import Part
+from simo2_core.data.dataset import DataPart
 from simo2_core.data.load import load_dataset
 from simo2_core.errors import RunError
 from simo2_core.evaluation.restore import load_encoder
@@ -47,7 +47,7 @@ def draw_checkpoint(kind: str, run: RunDirectory, checkpoint: Path, folder: Path
     return draw(path, run, checkpoint, theme)
 
 
-def _some(part: Part, count: int) -> NDArray[np.uint8]:
+def _some(part: DataPart, count: int) -> NDArray[np.uint8]:
     """Images spread over the classes."""
     rows = part.rows[sample_by_class(part.labels, count)]
     return np.asarray(part.images[rows])

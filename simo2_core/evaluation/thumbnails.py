@@ -10,7 +10,7 @@ import io
 import numpy as np
 from numpy.typing import NDArray
 
-from simo2_core.data.dataset import Part
+from simo2_core.data.dataset import DataPart
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import write_whole
 
@@ -24,7 +24,7 @@ _CHUNK = 256
 """Images read at once: they may be mapped from disk, or decoded as they are read."""
 
 
-def save_thumbnails(run: RunDirectory, part: Part) -> None:
+def save_thumbnails(run: RunDirectory, part: DataPart) -> None:
     """Writes the thumbnails of `part` unless they are there; raises OSError when the disk refuses."""
     path = run.embeddings / "thumbnails.npz"
     if path.exists():

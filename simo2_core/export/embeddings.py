@@ -32,7 +32,7 @@ _LEAST_THUMBNAIL = 8
 _CHUNK = 256
 
 
-class Row(NamedTuple):
+class EmbeddedImage(NamedTuple):
     """What an image is called, the part it is in and its class."""
 
     id: str
@@ -44,7 +44,7 @@ class Row(NamedTuple):
 class Embeddings:
     """What a checkpoint makes of some parts of a data set, row for row."""
 
-    rows: list[Row]
+    rows: list[EmbeddedImage]
     representation: NDArray[np.float32]
     """(n, F), pooled."""
     projection: NDArray[np.float32]
@@ -83,7 +83,7 @@ def embed_dataset(
     ids = image_ids(data_config(run, read_meta(checkpoint)["image_shape"], data), dataset)
     kept = {name: part for name, part in dataset.parts.items() if name in parts}
     rows = [
-        Row(id, name, label)
+        EmbeddedImage(id, name, label)
         for name, part in kept.items()
         for id, label in zip(ids[name], part.labels.tolist(), strict=True)
     ]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from simo2_core.analysis.probe import nearest_class_mean
-from simo2_core.metrics.metric import FeatureParts, LabelParts, Measured, Metric, Row, Score, accuracy
+from simo2_core.metrics.metric import FeatureParts, LabelParts, Metric, MetricResult, Row, Score, accuracy
 from simo2_core.settings import require, setting
 
 HEADLINE = 20
@@ -36,7 +36,9 @@ class Neighbours(Metric):
                 share=True),
         )  # fmt: skip
 
-    def measure(self, features: FeatureParts, labels: LabelParts, classes: int, say: Callable[[str], None]) -> Measured:
+    def measure(
+        self, features: FeatureParts, labels: LabelParts, classes: int, say: Callable[[str], None]
+    ) -> MetricResult:
         from simo2_core.analysis.metrics import knn_predict_each  # jax
 
         say("kNN")
@@ -46,4 +48,4 @@ class Neighbours(Metric):
         scores: dict[str, Score] = {f"knn_{k}": accuracy(each[k], labels["test"]) for k in self.neighbours}
         nearest = nearest_class_mean(train, labels["train"], test, classes=classes)
         scores["nearest_class_mean"] = accuracy(nearest, labels["test"])
-        return Measured(scores, predicted=each[HEADLINE])
+        return MetricResult(scores, predicted=each[HEADLINE])

@@ -47,7 +47,7 @@ class Row:
     """The part that the number is about."""
 
 
-class Measured(NamedTuple):
+class MetricResult(NamedTuple):
     """What a metric found, where it has more to tell than scores."""
 
     scores: Mapping[str, Score]
@@ -74,7 +74,7 @@ class Metric(Part):
 
     def measure(
         self, features: FeatureParts, labels: LabelParts, classes: int, say: Callable[[str], None]
-    ) -> Mapping[str, Score] | Measured:
+    ) -> Mapping[str, Score] | MetricResult:
         """Measures one kind of features.
 
         Args:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from simo2_core.analysis import geometry, neural_collapse
 from simo2_core.analysis.probe import fit_linear_probe
 from simo2_core.analysis.reduce import sample_by_class
-from simo2_core.metrics.metric import FeatureParts, LabelParts, Measured, Metric, Row, accuracy
+from simo2_core.metrics.metric import FeatureParts, LabelParts, Metric, MetricResult, Row, accuracy
 from simo2_core.settings import setting
 
 
@@ -38,7 +38,9 @@ class Probe(Metric):
                 "share of images for which the probe does not choose the nearest mean"),
         )  # fmt: skip
 
-    def measure(self, features: FeatureParts, labels: LabelParts, classes: int, say: Callable[[str], None]) -> Measured:
+    def measure(
+        self, features: FeatureParts, labels: LabelParts, classes: int, say: Callable[[str], None]
+    ) -> MetricResult:
         say("linear probe")
         kept = sample_by_class(labels["train"], self.probe_images)
         fit_on, fit_labels = features["train"][kept], labels["train"][kept]
@@ -50,4 +52,4 @@ class Probe(Metric):
             "nc3": neural_collapse.self_duality(probe.weights, scaled, fit_labels),
             "nc4": neural_collapse.disagreement(predicted, means, probe.scale(features["test"])),
         }
-        return Measured(scores, {"C": probe.C, "validation": probe.validation_accuracy})
+        return MetricResult(scores, {"C": probe.C, "validation": probe.validation_accuracy})

@@ -32,7 +32,7 @@ from simo2_core.paths import exists, user_path
 from simo2_core.run.contained import require_contained
 from simo2_core.run.event_file import read_events
 from simo2_core.run.files import disk_error, sync_folder, write_whole
-from simo2_core.run.owner import Note, Owner, hold, owner_of
+from simo2_core.run.owner import Owner, OwnerNote, hold, owner_of
 
 _FOLDERS = ("checkpoints", "embeddings", "plots", "control")
 _TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
@@ -54,7 +54,7 @@ class RunDirectory:
         self.plots = path / "plots"
         self.control = path / "control"
         self.log_path = path / "train.log"
-        self.notes: list[Note] = []
+        self.notes: list[OwnerNote] = []
         """What a user should know about how this process came to own the run, once it does."""
         self._new = False
         self._looked_through = False
@@ -184,14 +184,6 @@ class RunDirectory:
             require_contained(self.path)
             self._looked_through = True
 
-    def sweep(self, *, older_than: float = 60.0) -> None:
-        """Removes what writers killed more than `older_than` seconds ago left half-written."""
-        for folder in (self.path, self.embeddings, self.plots, self.control):
-            for path in folder.glob(".*.*"):
-                with contextlib.suppress(OSError):
-                    if path.is_file() and time.time() - path.stat().st_mtime > older_than:
-                        path.unlink()
-
     @contextlib.contextmanager
     def own(self) -> Iterator[None]:
         """Holds the run for this process; the kernel lets go of it when the process dies, however it dies.
@@ -205,17 +197,13 @@ class RunDirectory:
         require_contained(self.path)
         with hold(self.path) as notes:
             self.notes = notes
-            self.sweep()
+            sweep(self)
             try:
                 yield
             except BaseException:
-                if self._new and not self._begun() and self.owner().pid == os.getpid():  # it is still there
+                if self._new and not _has_begun(self) and self.owner().pid == os.getpid():  # it is still there
                     shutil.rmtree(self.path, ignore_errors=True)
                 raise
-
-    def _begun(self) -> bool:
-        said = self.events_path.exists() and self.events_path.stat().st_size > 0
-        return said or any(self.checkpoints.glob("*"))
 
     def owner(self) -> Owner:
         """Who trains the run, as far as it can be seen from here; looking locks nothing."""
@@ -229,6 +217,20 @@ class RunDirectory:
         """When the process that owns the run took it, in seconds since 1970; None where nobody owns it."""
         owner = self.owner()
         return owner.since if owner.may_live else None
+
+
+def sweep(run: RunDirectory, *, older_than: float = 60.0) -> None:
+    """Removes what writers killed more than `older_than` seconds ago left half-written."""
+    for folder in (run.path, run.embeddings, run.plots, run.control):
+        for path in folder.glob(".*.*"):
+            with contextlib.suppress(OSError):
+                if path.is_file() and time.time() - path.stat().st_mtime > older_than:
+                    path.unlink()
+
+
+def _has_begun(run: RunDirectory) -> bool:
+    said = run.events_path.exists() and run.events_path.stat().st_size > 0
+    return said or any(run.checkpoints.glob("*"))
 
 
 def _paths(facts: Mapping[str, Any]) -> dict[str, str]:

@@ -79,7 +79,7 @@ class Owner:
         return f"process {self.pid} on {self.host}" if self.pid is not None else "nobody"
 
 
-class Note(NamedTuple):
+class OwnerNote(NamedTuple):
     """What a user should know about how a process came to own a run, and what helps."""
 
     message: str
@@ -181,7 +181,7 @@ def _clock_of(ticks: int) -> float:
 
 
 @contextlib.contextmanager
-def hold(folder: Path) -> Iterator[list[Note]]:
+def hold(folder: Path) -> Iterator[list[OwnerNote]]:
     """Makes this process the owner of the run in `folder`; yields what its user should know about that.
 
     The kernel lets go of the run when the process dies, however it dies.
@@ -228,7 +228,7 @@ def _open(path: Path) -> int:
     return descriptor
 
 
-def _take(folder: Path, descriptor: int) -> list[Note]:
+def _take(folder: Path, descriptor: int) -> list[OwnerNote]:
     """Locks the open file for this process, unless the run has an owner."""
     until = time.monotonic() + _MOMENT
     while True:
@@ -244,20 +244,20 @@ def _take(folder: Path, descriptor: int) -> list[Note]:
             time.sleep(0.05)
         except OSError as error:
             raise disk_error("locking", folder / HELD, error) from error
-    notes: list[Note] = []
+    notes: list[OwnerNote] = []
     if owner.presence == Presence.ELSEWHERE:
         # Its lock would be seen from here over a network that passes locks on; over one that does not, its log grows.
         if _grows(folder):
             raise _belongs(folder, owner)
         notes.append(
-            Note(
+            OwnerNote(
                 f"{folder} says that it belongs to {owner}, which cannot be asked from here.",
                 "Its lock is free and its log does not grow, so it is taken to have ended. Make sure that it has.",
             )
         )
     if not has_locks:
         notes.append(
-            Note(
+            OwnerNote(
                 f"the file system of {folder} has no locks, so two processes on one run cannot be told apart here.",
                 "Training goes on. Do not start the run a second time, from another machine least of all.",
             )

@@ -67,7 +67,7 @@ PATIENCE = 30.0
 
 
 @dataclass
-class Course:
+class RunCourse:
     """What a log says of the state, event by event."""
 
     started: bool = False

@@ -22,7 +22,7 @@ from simo2_core.events import (
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.event_file import Damage, LineReader
 from simo2_core.run.owner import Owner, Presence
-from simo2_core.run.state import Course, State
+from simo2_core.run.state import RunCourse, State
 
 _TOLD = tuple(
     f'{{"event":"{kind.kind}"'.encode()
@@ -51,7 +51,7 @@ class RunSummary:
     """Total, of the last step."""
     time: float = 0.0
     """When it last said something, in seconds since 1970."""
-    course: Course = field(default_factory=Course)
+    course: RunCourse = field(default_factory=RunCourse)
     """What its log says of its state, whoever owns it and whether or not its settings can be read."""
     owner: Owner = field(default_factory=lambda: Owner(Presence.NOWHERE))
     """Who trains it."""

@@ -70,7 +70,7 @@ def eval_command(
     Nothing is fitted or chosen on test. Several runs, such as seeds, are measured one by one, then as mean ± std,
     which --out keeps.
     """
-    from simo2_core.evaluation.assess import assess, summarise, write_json
+    from simo2_core.evaluation.assess import assess, summarise
     from simo2_core.evaluation.features import folder_of
     from simo2_core.evaluation.measures import choose_metrics
     from simo2_core.evaluation.restore import locate
@@ -84,28 +84,27 @@ def eval_command(
     for run, checkpoint in places:
         with DataProgress(quiet=as_json) as progress, _telling(as_json) as say:
             found = assess(
-                run,
-                checkpoint,
-                data=data,
-                metrics=metrics,
-                augmented=sgd_probe,
-                all_labels=all_labels,
-                report=progress.report,
-                say=say,
-            )
+                run, checkpoint, data=data, metrics=metrics, augmented=sgd_probe, all_labels=all_labels,
+                report=progress.report, say=say,
+            )  # fmt: skip
         done.append(found)
-        folder = folder_of(run, checkpoint, data) if several or out is None else out
-        write_json(folder / "eval.json", found.to_json())
-        files = [folder / "eval.json", *_draw(found, folder, run)]
-        result = {"run": str(run.path), **found.to_json(), "files": [str(path) for path in files]}
-        if as_json:
-            print(json.dumps({"event": "run_measured", **result} if several else result), flush=True)
-        else:
-            print(f"{checkpoint}: {found.data}, {found.images['test']:,} test images")
-            print("\n".join(_one_run(found)))
-            print(f"Written: {', '.join(map(str, files))}\n", flush=True)
+        _show(found, folder_of(run, checkpoint, data) if several or out is None else out, run, several, as_json)
     if several:
         _summary(summarise(done), done, out, as_json)
+
+
+def _show(found: Assessment, folder: Path, run: RunDirectory, several: bool, as_json: bool) -> None:
+    from simo2_core.evaluation.assess import write_json
+
+    write_json(folder / "eval.json", found.to_json())
+    files = [folder / "eval.json", *_draw(found, folder, run)]
+    result = {"run": str(run.path), **found.to_json(), "files": [str(path) for path in files]}
+    if as_json:
+        print(json.dumps({"event": "run_measured", **result} if several else result), flush=True)
+    else:
+        print(f"{found.checkpoint}: {found.data}, {found.images['test']:,} test images")
+        print("\n".join(_one_run(found)))
+        print(f"Written: {', '.join(map(str, files))}\n", flush=True)
 
 
 @contextlib.contextmanager
@@ -173,9 +172,9 @@ def _draw(found: Assessment, folder: Path, run: RunDirectory) -> list[Path]:
 
 
 def _shares(rows: Sequence[Row]) -> list[Any]:
-    from simo2_core.analysis.plots.evaluation import Row as Drawn
+    from simo2_core.analysis.plots.evaluation import DotRow
 
-    return [Drawn(row.key, row.label) for row in rows if row.share]
+    return [DotRow(row.key, row.label) for row in rows if row.share]
 
 
 def _one_run(found: Assessment) -> list[str]:

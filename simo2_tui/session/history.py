@@ -27,7 +27,7 @@ from simo2_core.events import (
     WeightsLoaded,
 )
 from simo2_core.run.log import describe
-from simo2_core.run.state import Course
+from simo2_core.run.state import RunCourse
 
 _Item = TypeVar("_Item", bound=Event)
 
@@ -84,7 +84,7 @@ class History:
     plots: list[PlotSaved] = field(default_factory=list)
     warnings: list[WarningRaised] = field(default_factory=list)
     commands: list[ControlApplied] = field(default_factory=list)
-    course: Course = field(default_factory=Course)
+    course: RunCourse = field(default_factory=RunCourse)
     """What the log says of the state."""
     finished: RunFinished | None = None
     test: Evaluated | None = None

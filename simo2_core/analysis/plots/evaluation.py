@@ -31,7 +31,7 @@ _NAMED_CLASSES = 150
 
 
 @dataclass(frozen=True)
-class Row:
+class DotRow:
     """A metric that is a share in [0, 1]."""
 
     key: str
@@ -40,8 +40,8 @@ class Row:
 
 @own_look
 def draw_scores(
-    path: Path, scores: Mapping[str, Mapping[str, Estimate]], rows: Sequence[Row], caption: str, notes: Sequence[str],
-    *, theme: Theme = LIGHT,
+    path: Path, scores: Mapping[str, Mapping[str, Estimate]], rows: Sequence[DotRow], caption: str,
+    notes: Sequence[str], *, theme: Theme = LIGHT,
 ) -> Path:  # fmt: skip
     """Draws a mark for each score, with its interval where it has one, as far as a share can go: from 0 to 1.
 

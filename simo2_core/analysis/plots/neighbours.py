@@ -93,11 +93,7 @@ def draw_neighbours(
     names = clean_all(class_names, 12)
     blocks = -(-len(queries) // _ROWS)
     rows = -(-len(queries) // blocks)
-    note = (
-        f"First the query, then its {found.shape[1]} nearest among the other {len(labels_n) - 1:,} images, with the "
-        "cosine. ✓ and blue: of its class; ✗ and orange: of another, named. Of all images the nearest neighbour is "
-        f"right for {1 - wrong.mean():.1%}; shown are some of either kind, where there are any."
-    )
+    note = _note(found.shape[1], len(labels_n) - 1, 1 - wrong.mean())
     across = found.shape[1] + 1
     sheet = Mosaic(gap=0.34)
     margin = 0.3 + 0.15 * max(len(name) for name in names)  # tiles, for the names
@@ -124,3 +120,11 @@ def draw_neighbours(
                     color=colour, fontweight="bold",
                 )  # fmt: skip
     return save(figure, path)
+
+
+def _note(shown: int, others: int, right: float) -> str:
+    return (
+        f"First the query, then its {shown} nearest among the other {others:,} images, with the cosine. ✓ and blue: of "
+        "its class; ✗ and orange: of another, named. Of all images the nearest neighbour is right for "
+        f"{right:.1%}; shown are some of either kind, where there are any."
+    )

@@ -1,8 +1,8 @@
 import numpy as np
 
-from simo2_core.data.dataset import Part
+from simo2_core.data.dataset import DataPart
 
-PART = Part(np.zeros((100, 2, 2, 1), np.uint8), np.array([0, 60, 95]), np.array([50, 30, 5]))
+PART = DataPart(np.zeros((100, 2, 2, 1), np.uint8), np.array([0, 60, 95]), np.array([50, 30, 5]))
 
 
 def test_rows_and_labels_go_together() -> None:

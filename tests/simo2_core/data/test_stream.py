@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from simo2_core.compiling import jit
 from simo2_core.config import DataConfig
 from simo2_core.data.build import labelled_order
-from simo2_core.data.dataset import Part
+from simo2_core.data.dataset import DataPart
 from simo2_core.data.decode import Rule
 from simo2_core.data.headers import settle_rule
 from simo2_core.data.load import load_dataset
@@ -33,13 +33,13 @@ DRAWN: dict[str, Any] = {"classes_per_batch": 4, "samples_per_class": 6}
 
 
 @pytest.fixture(scope="module")
-def part() -> Part:
+def part() -> DataPart:
     """The training digits."""
     return load_dataset(DataConfig()).train
 
 
 @pytest.fixture
-def chunks(part: Part) -> Iterator[Chunks]:
+def chunks(part: DataPart) -> Iterator[Chunks]:
     """Chunks of 5 steps."""
     made = Chunks(part, KEY, steps=5, **DRAWN)
     yield made
@@ -51,27 +51,27 @@ def _draw(step: int, offsets: jax.Array, counts: jax.Array) -> jax.Array:
     return draw_batch(KEY, step, offsets, counts, **DRAWN).rows
 
 
-def on_device(part: Part, step: int) -> np.ndarray:
+def on_device(part: DataPart, step: int) -> np.ndarray:
     """The batch of `step` as the training step draws it from images on the device."""
     offsets, counts = (jax.numpy.asarray(array, np.int32) for array in (part.offsets, part.counts))
     return np.asarray(jax.numpy.asarray(part.images)[_draw(step, offsets, counts)])
 
 
-def test_the_host_draws_what_the_device_draws(part: Part, chunks: Chunks) -> None:
+def test_the_host_draws_what_the_device_draws(part: DataPart, chunks: Chunks) -> None:
     for chunk in (0, 1, 7):
         images = np.asarray(chunks.get(chunk)).reshape(5, chunks.batch, *part.images.shape[1:])
         for index in range(5):
             np.testing.assert_array_equal(images[index], on_device(part, 5 * chunk + index))
 
 
-def test_the_length_of_a_chunk_changes_nothing(part: Part, chunks: Chunks) -> None:
+def test_the_length_of_a_chunk_changes_nothing(part: DataPart, chunks: Chunks) -> None:
     other = Chunks(part, KEY, steps=3, **DRAWN)
     first = np.concatenate([chunks.read(index) for index in range(3)])
     np.testing.assert_array_equal(first, np.concatenate([other.read(index) for index in range(5)]))
     other.close()
 
 
-def test_every_batch_has_k_of_each_drawn_class(part: Part, chunks: Chunks) -> None:
+def test_every_batch_has_k_of_each_drawn_class(part: DataPart, chunks: Chunks) -> None:
     label_of = {image.tobytes(): label for image, label in zip(part.gather(), part.labels.tolist(), strict=True)}
     batches = chunks.read(3).reshape(5, 4, 6, *part.images.shape[1:])
     for batch in batches:
@@ -80,7 +80,7 @@ def test_every_batch_has_k_of_each_drawn_class(part: Part, chunks: Chunks) -> No
         assert len(set.union(*drawn)) == 4
 
 
-def test_the_next_chunk_is_fetched_while_this_one_is_used(part: Part) -> None:
+def test_the_next_chunk_is_fetched_while_this_one_is_used(part: DataPart) -> None:
     class Watched(np.ndarray):
         reads = 0
         thread = ""
@@ -90,7 +90,7 @@ def test_the_next_chunk_is_fetched_while_this_one_is_used(part: Part) -> None:
             Watched.thread = threading.current_thread().name
             return np.asarray(self)[rows]
 
-    chunks = Chunks(Part(part.images.view(Watched), part.offsets, part.counts), KEY, steps=5, **DRAWN)
+    chunks = Chunks(DataPart(part.images.view(Watched), part.offsets, part.counts), KEY, steps=5, **DRAWN)
     first = chunks.get(0)
     deadline = time.monotonic() + 10
     while Watched.reads < 2 and time.monotonic() < deadline:
@@ -102,12 +102,12 @@ def test_the_next_chunk_is_fetched_while_this_one_is_used(part: Part) -> None:
     chunks.close()
 
 
-def test_what_goes_wrong_behind_is_raised_in_front(part: Part) -> None:
+def test_what_goes_wrong_behind_is_raised_in_front(part: DataPart) -> None:
     class Broken(np.ndarray):
         def __getitem__(self, rows: Any) -> np.ndarray:
             raise OSError("the disk has gone")
 
-    chunks = Chunks(Part(part.images.view(Broken), part.offsets, part.counts), KEY, steps=5, **DRAWN)
+    chunks = Chunks(DataPart(part.images.view(Broken), part.offsets, part.counts), KEY, steps=5, **DRAWN)
     with pytest.raises(OSError, match="the disk has gone"):
         chunks.get(0)
     chunks.close()

@@ -10,7 +10,7 @@ from PIL import Image
 
 from simo2_core.data import build, survey
 from simo2_core.data.cache import NoRoom
-from simo2_core.data.dataset import Dataset, Part
+from simo2_core.data.dataset import DataPart, Dataset
 from simo2_core.data.load import load_dataset
 from simo2_core.data.on_demand import OnDemandImages
 from simo2_core.data.statistics import mean_and_std
@@ -39,7 +39,7 @@ def stream(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Dataset]:
 def test_mean_and_std_are_those_of_numpy_block_by_block(channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
     images = np.random.default_rng(channels).integers(0, 256, (20, 5, 7, channels), dtype=np.uint8)
     images[3:10] //= 3
-    part = Part(images, np.array([0, 12]), np.array([10, 5]))
+    part = DataPart(images, np.array([0, 12]), np.array([10, 5]))
     monkeypatch.setattr(survey, "_BLOCK", 3 * images[0].nbytes)
     seen = look(images, part)
     assert seen.histogram.sum(axis=1).tolist() == [15 * 35] * channels

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from simo2_core.config import DataConfig
-from simo2_core.data.dataset import Dataset, Part
+from simo2_core.data.dataset import DataPart, Dataset
 from simo2_core.data.load import load_dataset
 from simo2_core.data.sources.anew import prepare_anew
 from simo2_core.data.sources.class_names import readable_names
@@ -46,7 +46,7 @@ def small(config: DataConfig, data_dir: Path, **changes: Any) -> DataConfig:
     return dataclasses.replace(config, data_dir=str(data_dir), **changes)
 
 
-def assert_colours(part: Part, channels: int) -> None:
+def assert_colours(part: DataPart, channels: int) -> None:
     seen = part.gather().reshape(len(part), -1, channels).mean(axis=1)
     expected = np.array([colour_of(label, channels) for label in part.labels.tolist()])
     assert np.abs(seen - expected).max() <= 4

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from simo2_core.config import Config
-from simo2_core.data.dataset import Part
+from simo2_core.data.dataset import DataPart
 from simo2_core.evaluation import thumbnails
 from simo2_core.evaluation.thumbnails import save_thumbnails, shrink
 from simo2_core.run.directory import RunDirectory
 
 
-def part_of(images: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> Part:
-    return Part(images, np.array([1, 4]), np.array([2, 1]))
+def part_of(images: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> DataPart:
+    return DataPart(images, np.array([1, 4]), np.array([2, 1]))
 
 
 def test_rows_are_those_of_the_part_and_written_once(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from simo2_core.errors import ConfigError, RunError
-from simo2_core.export.embeddings import Embeddings, Row, write_embeddings
+from simo2_core.export.embeddings import EmbeddedImage, Embeddings, write_embeddings
 
 CLASSES = ("cat", "dog\twith a tab", "<bird>")
 
@@ -20,7 +20,7 @@ CLASSES = ("cat", "dog\twith a tab", "<bird>")
 def made() -> Embeddings:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (12, 5, 7, 1), dtype=np.uint8)
-    rows = [Row(f"a/{i}.png", "train" if i < 5 else "test", i % 3) for i in range(7)]
+    rows = [EmbeddedImage(f"a/{i}.png", "train" if i < 5 else "test", i % 3) for i in range(7)]
     return Embeddings(
         rows,
         rng.normal(size=(7, 6)).astype(np.float32),

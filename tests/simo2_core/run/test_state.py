@@ -6,7 +6,7 @@ import pytest
 from simo2_core.commands import Command, Reason, Requester
 from simo2_core.events import Compiled, ControlApplied, Event, RolledBack, RunFinished, RunStarted, StepsLogged
 from simo2_core.run.owner import Owner, Presence
-from simo2_core.run.state import Course, State
+from simo2_core.run.state import RunCourse, State
 from tests.simo2_tui.recorded import evaluated
 
 BEGUN = RunStarted(
@@ -43,7 +43,7 @@ def over(reason: str) -> RunFinished:
     ],
 )  # fmt: skip
 def test_the_state_is_what_the_log_and_the_lock_say(events: list[Event], owned: State, alone: State) -> None:
-    course = Course()
+    course = RunCourse()
     for event in events:
         course.add(event)
     assert course.state(owned_since=200.0) is owned
@@ -51,7 +51,7 @@ def test_the_state_is_what_the_log_and_the_lock_say(events: list[Event], owned: 
 
 
 def test_an_owner_that_has_just_ended_the_run_says_how() -> None:
-    course = Course()
+    course = RunCourse()
     for event in (BEGUN, over("diverged")):
         course.add(event)
     assert course.state(owned_since=50.0) is State.DIVERGED
@@ -81,7 +81,7 @@ def logged(seconds: float) -> StepsLogged:
 def test_a_run_that_trains_is_silent_when_its_next_word_is_long_due(
     events: list[Event], patience: float, owner: Owner
 ) -> None:
-    course = Course()
+    course = RunCourse()
     for event in events:
         course.add(replace(event, time=100.0))
     assert course.silent_for(owner, 100.0) is None
@@ -94,7 +94,7 @@ def test_a_run_that_trains_is_silent_when_its_next_word_is_long_due(
 
 
 def test_an_evaluation_is_waited_for() -> None:
-    course = Course()
+    course = RunCourse()
     for event in (BEGUN, Compiled(seconds=1.0), logged(0.25), replace(evaluated(1, 0.5), seconds=60.0)):
         course.add(replace(event, time=100.0))
     assert course.silent_for(HERE, 300.0) is None
@@ -102,7 +102,7 @@ def test_an_evaluation_is_waited_for() -> None:
 
 
 def test_a_run_that_has_just_changed_hands_is_not_silent() -> None:
-    course = Course()
+    course = RunCourse()
     for event in (BEGUN, Compiled(seconds=1.0), logged(0.25)):
         course.add(replace(event, time=100.0))
     assert course.silent_for(replace(HERE, since=1000.0), 1010.0) is None

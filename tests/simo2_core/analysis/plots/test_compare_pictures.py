@@ -4,7 +4,7 @@ from matplotlib.figure import Figure
 
 from simo2_core.analysis.few_shot import Estimate
 from simo2_core.analysis.plots.compare import Score, draw_arms
-from simo2_core.analysis.plots.evaluation import Row, draw_scores
+from simo2_core.analysis.plots.evaluation import DotRow, draw_scores
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_the_interval_of_a_share_ends_at_none_and_at_all(tmp_path, drawn):
         name: {"a": Estimate(0.99, 0.03), "b": Estimate(0.01, 0.02)}
         for name in ("representation", "projection", "raw_pixels", "random_representation", "random_projection")
     }
-    draw_scores(tmp_path / "x.png", scores, [Row("a", "a"), Row("b", "b")], "a caption", [])
+    draw_scores(tmp_path / "x.png", scores, [DotRow("a", "a"), DotRow("b", "b")], "a caption", [])
     for container in drawn[0].axes[0].containers:
         [bars] = container.lines[2]
         (one, two) = (segment[:, 0] for segment in bars.get_segments())

@@ -4,7 +4,7 @@ from matplotlib.figure import Figure
 
 from simo2_core.analysis.classification import classification
 from simo2_core.analysis.few_shot import Estimate
-from simo2_core.analysis.plots.evaluation import Row, draw_confusion, draw_scores
+from simo2_core.analysis.plots.evaluation import DotRow, draw_confusion, draw_scores
 from simo2_core.analysis.plots.style import Caption
 from tests.simo2_core.analysis.plots.test_pictures import assert_legible, texts_of
 
@@ -49,7 +49,7 @@ def test_the_same_confusions_give_the_same_bytes(tmp_path, drawn):
 
 
 def test_scores_are_where_they_belong(tmp_path, drawn):
-    rows = [Row("a", "nearest class mean"), Row("b", "10 labels a class"), Row("c", "kNN k=20")]
+    rows = [DotRow("a", "nearest class mean"), DotRow("b", "10 labels a class"), DotRow("c", "kNN k=20")]
     names = ["representation", "projection", "raw_pixels", "random_representation", "random_projection"]
     scores = {
         name: {"a": Estimate(0.9 - 0.1 * i, float("nan")), "b": Estimate(0.5, 0.03)} for i, name in enumerate(names)
