@@ -8,6 +8,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
+from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
@@ -77,7 +78,7 @@ class GuideScreen(ModalScreen[None]):
         topics, reader = self.query_one(OptionList), self.query_one("#reader", VerticalScroll)
         topics.display, reader.display = False, True
         self.query_one("#page", Static).update(GuideMarkdown(page.text))
-        reader.border_title = page.topic
+        reader.border_title = Content(page.topic)
         reader.border_subtitle = "↑ ↓ PgUp PgDn move · n p next, previous · Esc pages"
         reader.scroll_home(animate=False)
         reader.focus()

@@ -102,11 +102,11 @@ class RunsScreen(ConsoleScreen):
         self._wanted = ""
 
     def compose(self) -> ComposeResult:
-        yield Static(id="heading")
+        yield Static(id="heading", markup=False)
         yield RunTable(id="runs", cursor_type="row", zebra_stripes=False, classes="pane")
         with Horizontal(id="compare"):
             yield CurveChart(id="overlay", classes="pane", empty="mark runs with space to compare them", log_y=True)
-            yield Static(id="difference", classes="pane")
+            yield Static(id="difference", classes="pane", markup=False)
         yield Line(
             id="filter",
             placeholder="part of a name, state, data set or objective; Enter keeps, Esc clears",
