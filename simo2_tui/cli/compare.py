@@ -199,16 +199,16 @@ def table_lines(
     head = [("p:" if features == "projection" else "") + heads[key] for features, key in SHOWN]
     lines = [f"Test, mean ± 95% interval of the mean over {len(plan.seeds)} seeds; p: of the projection, else of the"]
     lines.append(f"representation. * differs from {first} by a paired t-test over seeds, two-sided p < 0.05.")
-    lines.append(" " * wide + "".join(f"{text:>14}" for text in head))
+    lines.append(" " * wide + "".join(f"{text:>12}" for text in head))
     for arm in plan.arms:
         row = f"{arm.name:<{wide}}"
         for features, key in SHOWN:
-            row += f"{_cell(tables[features][arm.name].get(key), key in shares):>14}"
+            row += f"{_cell(tables[features][arm.name].get(key), key in shares):>12}"
         lines.append(row + (f"  {diverged[arm.name]} diverged" if diverged.get(arm.name) else ""))
     if raw:
         cells = [raw.get(key) if features == "representation" else None for features, key in SHOWN]
         shown = ["" if value is None else f"{100 * value:.1f}       " for value in cells]
-        lines.append(f"{'raw pixels':<{wide}}" + "".join(f"{text:>14}" for text in shown))
+        lines.append(f"{'raw pixels':<{wide}}" + "".join(f"{text:>12}" for text in shown))
     if plan.sweep is not None:
         picked = ", ".join(f"{arm} {chosen[arm]}" for arm in chosen)
         lines.append(f"{plan.sweep.setting} chosen on validation by one trial each: {picked}.")

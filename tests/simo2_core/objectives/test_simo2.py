@@ -72,6 +72,11 @@ def test_a_pull_is_read_from_text_and_from_json():
     assert Arm.parse("simo2:pull=balanced:epsilon=1").settings["pull"] == "balanced"
 
 
+def test_the_arms_of_a_comparison_are_what_they_are_called():
+    assert Arm.parse("simo2-balanced").config(Config()).objective == Simo2(epsilon=1, pull="balanced")
+    assert Arm.parse("simo2-published").config(Config().replace({"epsilon": 1})).objective == Simo2(published=True)
+
+
 @pytest.mark.parametrize(("changes", "said"), [
     ({"pull": "balance"}, "must be a number, or one of balanced. Did you mean balanced"),
     ({"pull": 0}, "pull is 0"), ({"pull": float("nan")}, "pull is nan"), ({"same_epsilon": 0}, "same_epsilon is 0"),
