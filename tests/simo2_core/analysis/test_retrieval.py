@@ -67,6 +67,19 @@ def test_only_the_first_r_count_and_each_by_what_came_before():
     assert found.map_at_r == pytest.approx((3 * usual + (1 / 2 + 2 / 3 + 3 / 4) / 4 + (2 + 3 / 4) / 4) / 5)
 
 
+def test_agrees_with_pytorch_metric_learning():
+    """Its values, of AccuracyCalculator(k="max_bin_count") with CustomKNN(CosineSimilarity()), version 2.9.0."""
+    n = np.arange(200)
+    labels = n * n // 9 % 7
+    labels[0] = 99  # alone
+    features = np.sin(np.outer(n + 1.0, [1.0, 2.3, 3.7, 5.1, 0.4, 8.9]))
+    features += 0.8 * np.cos(np.outer(labels + 1.0, [1.9, 0.7, 4.3, 2.2, 3.1, 6.5]))
+    found = retrieval(features, labels, ks=(1,))
+    assert found.recall[1] == pytest.approx(0.7738693467336684, abs=1e-9)
+    assert found.r_precision == pytest.approx(0.4586578100585939, abs=1e-9)
+    assert found.map_at_r == pytest.approx(0.3119631024570148, abs=1e-9)
+
+
 @pytest.mark.parametrize(("n", "classes", "queries"), [(60, 4, 512), (60, 25, 7), (9, 2, 4)])
 def test_agrees_with_a_loop_over_queries(monkeypatch, n, classes, queries):
     monkeypatch.setattr(module, "_QUERIES", queries)
