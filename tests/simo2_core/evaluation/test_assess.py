@@ -19,7 +19,6 @@ from simo2_core.evaluation import features as module
 from simo2_core.evaluation.assess import FEATURES, Assessment, assess, summarise
 from simo2_core.evaluation.evaluate import flatten_pixels
 from simo2_core.evaluation.features import folder_of
-from simo2_core.evaluation.measures import rows_of
 from simo2_core.evaluation.restore import load_encoder, untrained_encoder
 from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
@@ -49,9 +48,12 @@ def found(trained: tuple[RunDirectory, Path]) -> Assessment:
 def test_everything_is_measured_on_everything(found: Assessment) -> None:
     assert tuple(found.worth) == FEATURES
     for name, worth in found.worth.items():
-        assert list(worth.scores) == [row.key for row in rows_of()], name
-        for row in rows_of():
+        assert list(worth.scores) == [row.key for row in found.rows], name
+        for row in found.rows:
             assert not row.share or 0 <= worth.scores[row.key].mean <= 1
+    assert {row.split for row in found.rows} == {"test", "train"}, (
+        "nothing is said of unseen classes where there are none"
+    )
     text = json.dumps(found.to_json(), allow_nan=False)
     assert json.loads(text)["scores"]["raw_pixels"]["knn_20"]["value"] > 0.9
     assert found.classes.confusion.sum() == found.images["test"] == 359
