@@ -11,9 +11,7 @@ of the kernel's taps. While the map has no more pixels than the kernel has taps,
 convolution itself. Unrolled patches (im2col) tie with XLA at larger maps and take as many times the memory as the
 kernel has taps, so they are not used.
 
-The gradients of XLA's convolution are spelled out here in the one order of dimensions that it is fast at on a CPU.
-Those that jax derives come in another; XLA turns them round, but not inside a loop, where they take 20 to 40 times
-as long (https://github.com/jax-ml/jax/issues/12868), and training runs in a loop.
+How the gradients of XLA's convolution are computed is in `conv_gradients`.
 
 Shape letters: n images, h×w map of c channels in, p×q map of o channels out; t taps of the kernel.
 """
@@ -30,9 +28,8 @@ from jax import Array
 from jax.typing import DTypeLike
 from numpy.typing import NDArray
 
+from simo2_core.model.conv_gradients import LAYOUT, form_of, gradients
 from simo2_core.model.initial import lecun_normal
-
-_LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
 def convolve(x_nhwc: Array, kernel: Array, strides: tuple[int, int], padding: str) -> Array:
@@ -68,7 +65,7 @@ def _wide(x: Array) -> DTypeLike:
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _convolve(x_nhwc: Array, kernel: Array, strides: tuple[int, int], padding: str) -> Array:
     return jax.lax.conv_general_dilated(
-        x_nhwc, kernel, strides, padding, dimension_numbers=_LAYOUT, preferred_element_type=_wide(x_nhwc)
+        x_nhwc, kernel, strides, padding, dimension_numbers=LAYOUT, preferred_element_type=_wide(x_nhwc)
     )
 
 
@@ -79,25 +76,9 @@ def _forward(x_nhwc: Array, kernel: Array, strides: tuple[int, int], padding: st
 def _backward(
     strides: tuple[int, int], padding: str, operands: tuple[Array, Array], gradient_npqo: Array
 ) -> tuple[Array, Array]:
-    """Along one dimension y[p] = Σ_t x[p*stride - before + t] k[t], and both gradients are sums of that form."""
     x_nhwc, kernel = operands
-    gradient_npqo = gradient_npqo.astype(x_nhwc.dtype)
-    x_pads, kernel_pads = [], []
-    lines = zip(x_nhwc.shape[1:3], kernel.shape[:2], gradient_npqo.shape[1:3], strides, strict=True)
-    for size, taps, outputs, stride in lines:
-        ((before, _),) = jax.lax.padtype_to_pads((size,), (taps,), (stride,), padding)
-        last = (outputs - 1) * stride - before  # the input pixel under the first tap of the last output
-        x_pads.append((taps - 1 - before, size - 1 - last))
-        kernel_pads.append((before, taps - size + last))
-    x_gradient = jax.lax.conv_general_dilated(
-        gradient_npqo, kernel[::-1, ::-1].swapaxes(2, 3), (1, 1), x_pads, lhs_dilation=strides,
-        dimension_numbers=_LAYOUT,
-    )  # fmt: skip
-    kernel_gradient = jax.lax.conv_general_dilated(
-        x_nhwc.transpose(3, 1, 2, 0), gradient_npqo.transpose(1, 2, 0, 3), (1, 1), kernel_pads, rhs_dilation=strides,
-        dimension_numbers=_LAYOUT,
-    )  # fmt: skip
-    return x_gradient, kernel_gradient.transpose(1, 2, 0, 3)
+    form = form_of(x_nhwc.shape, gradient_npqo.shape, x_nhwc.dtype.itemsize)
+    return gradients(x_nhwc, kernel, gradient_npqo.astype(x_nhwc.dtype), strides, padding, form)
 
 
 _convolve.defvjp(_forward, _backward)
