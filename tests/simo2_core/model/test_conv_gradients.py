@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from simo2_core.compiling import jit
-from simo2_core.model import conv_gradients
 from simo2_core.model.conv_gradients import PLAIN, Form, form_of, gradients
 
 FORMS = [PLAIN, Form(phases=True), Form(2, phases=True), Form(3, phases=True)]
@@ -89,9 +88,9 @@ def test_large_maps_go_in_chunks_on_one_cpu_alone(monkeypatch: pytest.MonkeyPatc
     assert form_of(*large, 4) == Form(16, phases=True)
     assert form_of(*small, 4) == Form(0, phases=True)
     with monkeypatch.context() as patch:
-        patch.setattr(conv_gradients.jax, "device_count", lambda: 2)
+        patch.setattr(jax, "device_count", lambda: 2)
         assert form_of(*large, 4) == PLAIN
-    monkeypatch.setattr(conv_gradients.jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert form_of(*large, 4) == PLAIN
 
 
