@@ -70,7 +70,7 @@ class Data(NamedTuple):
     """(ch,) float32."""
 
 
-class Course(NamedTuple):
+class Horizon(NamedTuple):
     """What a step is given of the run as a whole."""
 
     rates: Array | NDArray[np.float32]
@@ -117,9 +117,9 @@ class Step:
         return self.config.objective
 
     @property
-    def course(self) -> Course:
+    def course(self) -> Horizon:
         """What `__call__` is given of the run as a whole, on the host."""
-        return Course(self.rates, np.int32(self.config.steps))
+        return Horizon(self.rates, np.int32(self.config.steps))
 
     @property
     def batch_shape(self) -> tuple[int, int]:
@@ -174,7 +174,7 @@ class Step:
         (_, (loss, stats)), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.params)
         return gradient, loss, stats
 
-    def __call__(self, state: TrainState, data: Data, course: Course) -> tuple[TrainState, Measured, Array]:
+    def __call__(self, state: TrainState, data: Data, course: Horizon) -> tuple[TrainState, Measured, Array]:
         """The state after the step, its measurements as scalars, and whether they are finite.
 
         When they are not, the state comes back as it was: the last good one is never overwritten.
@@ -258,7 +258,7 @@ class Call:
     """Up to MAX_STEPS steps as one compiled program."""
 
     program: Any
-    course: Course
+    course: Horizon
     """`Step.course`, on every device."""
 
     def __call__(self, state: TrainState, data: Data, n: int) -> tuple[TrainState, Measured, Array]:
@@ -276,7 +276,7 @@ def compile_call(step: Step, state: TrainState, data: Data) -> Call:
     The number of steps is an argument, not a shape, so one compilation serves every n.
     """
 
-    def call(state: TrainState, data: Data, course: Course, n: Array) -> tuple[TrainState, Measured, Array]:
+    def call(state: TrainState, data: Data, course: Horizon, n: Array) -> tuple[TrainState, Measured, Array]:
         _, one, _ = jax.eval_shape(step, state, data, course)
         empty = jax.tree.map(lambda _: jnp.full((MAX_STEPS,), jnp.nan, jnp.float32), one)
 

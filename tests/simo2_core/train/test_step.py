@@ -9,7 +9,7 @@ from simo2_core.config import Config
 from simo2_core.data.load import load_dataset
 from simo2_core.presets import PRESETS
 from simo2_core.train.feed import place
-from simo2_core.train.step import Course, Data, TrainState, compile_call, make_training
+from simo2_core.train.step import Data, Horizon, TrainState, compile_call, make_training
 
 TINY = PRESETS["digits"].config.replace(
     {"widths": "8", "stem_width": 4, "samples_per_class": 3, "batch_size": 12, "steps": 8, "shift": 1, "dropout": 0.3,
@@ -58,7 +58,7 @@ def test_runs_of_other_length_schedule_and_learning_rate_share_a_program(data: D
 
 @pytest.mark.parametrize(("steps", "expected"), [(1, [0, 1]), (2, [0, 1, 1]), (5, [0, 0.25, 0.5, 0.75, 1, 1])])
 def test_progress_goes_from_the_first_step_to_the_last(steps: int, expected: list[float]) -> None:
-    course = Course(np.zeros(8, np.float32), np.int32(steps))
+    course = Horizon(np.zeros(8, np.float32), np.int32(steps))
     found = [course.progress(jnp.int32(step)) for step in range(len(expected))]
     assert [float(value) for value in found] == expected
     assert {value.dtype for value in found} == {jnp.dtype("float32")}
