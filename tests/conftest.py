@@ -1,6 +1,7 @@
 """Settings that every test runs under; child processes inherit them."""
 
 import os
+import signal
 import tempfile
 
 import pytest
@@ -10,6 +11,11 @@ from hypothesis import HealthCheck, settings
 os.environ["JAX_NUMPY_RANK_PROMOTION"] = "raise"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.pop("SIMO2_DEBUG", None)
+
+# Whoever started the suite in the background, or with nohup, has these ignored, and so would every child have.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # One cache for the whole suite, apart from the user's: what one test compiles, the next one finds. The workers of
 # pytest-xdist inherit that of the process which started them.
