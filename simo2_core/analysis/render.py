@@ -40,17 +40,25 @@ class Drawn:
 
 
 def render(
-    run_path: Path, kinds: Sequence[str] | None = None, *, step: int | None = None, out: Path | None = None,
+    run_path: Path,
+    kinds: Sequence[str] | None = None,
+    *,
+    step: int | None = None,
+    out: Path | None = None,
     dark: bool = False,
-) -> list[Path]:  # fmt: skip
+) -> list[Path]:
     """Draws the pictures of a run and returns their files; see `render_each`."""
     return [drawn.path for drawn in render_each(run_path, kinds, step=step, out=out, dark=dark)]
 
 
 def render_each(
-    run_path: Path, kinds: Sequence[str] | None = None, *, step: int | None = None, out: Path | None = None,
+    run_path: Path,
+    kinds: Sequence[str] | None = None,
+    *,
+    step: int | None = None,
+    out: Path | None = None,
     dark: bool = False,
-) -> Iterator[Drawn]:  # fmt: skip
+) -> Iterator[Drawn]:
     """Draws the pictures of a run one by one, each a file that appears whole.
 
     Args:
@@ -123,10 +131,14 @@ def _draw(
     if snapshot is None:
         return None
     drawings: dict[str, Callable[..., Path]] = {
-        "pca": scatter.draw_pca, "tsne": scatter.draw_tsne, "similarity": similarity.draw_similarity,
-        "pairs": pairs.draw_pairs, "cosines": cosines.draw_cosines, "umap": scatter.draw_umap,
+        "pca": scatter.draw_pca,
+        "tsne": scatter.draw_tsne,
+        "similarity": similarity.draw_similarity,
+        "pairs": pairs.draw_pairs,
+        "cosines": cosines.draw_cosines,
+        "umap": scatter.draw_umap,
         "neighbours": neighbours.draw_neighbours,
-    }  # fmt: skip
+    }
     more: tuple[NDArray[np.uint8], ...] = ()
     if kind == "neighbours":
         images = read_thumbnails(run)

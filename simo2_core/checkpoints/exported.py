@@ -66,12 +66,16 @@ def export_encoder(checkpoint: Path, folder: Path) -> dict[str, Any]:
         "projection": config.model.embedding_size,
         "class_names": list(meta["class_names"]),
         "trained": {
-            "preset": config.preset, "dataset": config.data.dataset, "fingerprint": meta["fingerprint"],
-            "objective": config.objective.name, "step": int(checkpoint.name), "seed": config.seed,
+            "preset": config.preset,
+            "dataset": config.data.dataset,
+            "fingerprint": meta["fingerprint"],
+            "objective": config.objective.name,
+            "step": int(checkpoint.name),
+            "seed": config.seed,
         },
         "arrays": {name: list(value.shape) for name, value in kept.items()},
         "sha256": hashlib.sha256(weights).hexdigest(),
-    }  # fmt: skip
+    }
     contents = {WEIGHTS: weights, FACTS: json.dumps(facts, indent=1).encode()}
     for name, content in contents.items():
         write_into(folder / name, content, option="--out")
@@ -89,9 +93,13 @@ def image_rule(meta: Mapping[str, Any]) -> dict[str, Any]:
         return dict(meta.get("images", {"resize": "crop"})) | {"height": height, "width": width, "channels": channels}
     data, (height, width, channels) = Config.from_json(meta["config"]).data, meta["image_shape"]
     return {
-        "height": height, "width": width, "channels": channels,
-        "resize": data.resize, "background": data.background, "depth": data.depth,
-    }  # fmt: skip
+        "height": height,
+        "width": width,
+        "channels": channels,
+        "resize": data.resize,
+        "background": data.background,
+        "depth": data.depth,
+    }
 
 
 def is_exported(folder: Path) -> bool:

@@ -275,8 +275,10 @@ def names_of_rows(split: Split, config: DataConfig, name: str, entry: Entry) -> 
 
 
 def _refuse_lost_classes(counts: NDArray[np.int64], split: Split, name: str, bad: list[tuple[int, str, str]]) -> None:
-    lost = [split.class_names[c] for c in np.flatnonzero((counts == 0) & (np.bincount(
-        split.labels, minlength=len(counts)) > 0))]  # fmt: skip
+    lost = [
+        split.class_names[c]
+        for c in np.flatnonzero((counts == 0) & (np.bincount(split.labels, minlength=len(counts)) > 0))
+    ]
     if lost:
         raise DataError(
             f"no image of the class {lost[0]!r} of {name} can be read ({bad[0][1]}: {bad[0][2]}). "

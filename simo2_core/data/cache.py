@@ -246,9 +246,10 @@ def retire(path: Path) -> None:
             shutil.rmtree(path)
     elif not path.name.startswith("."):
         hidden = next(
-            place for number in range(1, 10_000)
+            place
+            for number in range(1, 10_000)
             if not os.path.lexists(place := path.with_name(f".{path.name}.{os.getpid()}{number:04}"))
-        )  # fmt: skip
+        )
         path.rename(hidden)
 
 

@@ -19,9 +19,13 @@ from simo2_core.errors import ConfigError, Simo2Error
 from simo2_core.metrics.metric import GROUPS, FeatureParts, LabelParts, Metric, MetricResult, Row, Score
 
 AUGMENTED_PROBE = Row(
-    "augmented_probe", "probe by SGD, augmented", "accuracy", "train",
-    "SGD on features of augmented images, 30 epochs; learning rate chosen on validation", share=True,
-)  # fmt: skip
+    "augmented_probe",
+    "probe by SGD, augmented",
+    "accuracy",
+    "train",
+    "SGD on features of augmented images, 30 epochs; learning rate chosen on validation",
+    share=True,
+)
 """Measured where it is asked for, by `simo2_core.evaluation.augmented_probe`: it embeds images of its own."""
 _AFTER = 35.0
 """Its place among the metrics: after the linear probe."""
@@ -90,9 +94,13 @@ class Worth:
 
 
 def measure(
-    features: FeatureParts, labels: LabelParts, *, classes: int, say: Callable[[str], None],
+    features: FeatureParts,
+    labels: LabelParts,
+    *,
+    classes: int,
+    say: Callable[[str], None],
     metrics: Sequence[Metric] | None = None,
-) -> Worth:  # fmt: skip
+) -> Worth:
     """Measures one kind of features by all metrics.
 
     Args:

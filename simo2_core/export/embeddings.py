@@ -57,9 +57,13 @@ class Embeddings:
 
 
 def embed_dataset(
-    run: RunDirectory, checkpoint: Path, *, data: str | None = None, parts: Sequence[str] = PARTS,
+    run: RunDirectory,
+    checkpoint: Path,
+    *,
+    data: str | None = None,
+    parts: Sequence[str] = PARTS,
     report: Report = silent,
-) -> Embeddings:  # fmt: skip
+) -> Embeddings:
     """Embeds a data set, or finds in the run's folder what evaluating it has embedded before.
 
     Args:

@@ -61,7 +61,8 @@ class Geometry(Metric):
         if len(np.unique(some_labels)) == classes:  # with a class that test lacks, neither is defined
             absolute = np.abs(gram[np.triu_indices(classes, 1)])
             scores |= {
-                "class_max_abs_cosine": float(absolute.max()), "class_mean_abs_cosine": float(absolute.mean()),
+                "class_max_abs_cosine": float(absolute.max()),
+                "class_mean_abs_cosine": float(absolute.mean()),
                 "class_opposite": geometry.opposite_share(gram),
-            }  # fmt: skip
+            }
         return scores

@@ -25,8 +25,12 @@ class Retrieve(Metric):
     recall_at: tuple[int, ...] = setting((1, 2, 4, 8), "k of recall@k, comma separated", at_least=1, at_most=10_000)
 
     def check(self) -> None:
-        require(1 <= len(set(self.recall_at)) == len(self.recall_at) <= 20, "recall_at", self.recall_at,
-                "from 1 to 20 different numbers")  # fmt: skip
+        require(
+            1 <= len(set(self.recall_at)) == len(self.recall_at) <= 20,
+            "recall_at",
+            self.recall_at,
+            "from 1 to 20 different numbers",
+        )
 
     @property
     def rows(self) -> Sequence[Row]:

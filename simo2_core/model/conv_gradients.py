@@ -119,19 +119,26 @@ def _of_kernel(x_nhwc: Array, gradient_npqo: Array, lines: list[_Line], images: 
 
 def _sum_over_images(x_nhwc: Array, gradient_npqo: Array, lines: list[_Line], dtype: DTypeLike) -> Array:
     total = jax.lax.conv_general_dilated(
-        x_nhwc.transpose(3, 1, 2, 0), gradient_npqo.transpose(1, 2, 0, 3), (1, 1),
+        x_nhwc.transpose(3, 1, 2, 0),
+        gradient_npqo.transpose(1, 2, 0, 3),
+        (1, 1),
         [(line.before, line.taps - line.size + line.last) for line in lines],
-        rhs_dilation=[line.stride for line in lines], dimension_numbers=LAYOUT, preferred_element_type=dtype,
-    )  # fmt: skip
+        rhs_dilation=[line.stride for line in lines],
+        dimension_numbers=LAYOUT,
+        preferred_element_type=dtype,
+    )
     return total.transpose(1, 2, 0, 3)
 
 
 def _dilated(kernel: Array, gradient_npqo: Array, lines: list[_Line]) -> Array:
     return jax.lax.conv_general_dilated(
-        gradient_npqo, kernel[::-1, ::-1].swapaxes(2, 3), (1, 1),
+        gradient_npqo,
+        kernel[::-1, ::-1].swapaxes(2, 3),
+        (1, 1),
         [(line.taps - 1 - line.before, line.size - 1 - line.last) for line in lines],
-        lhs_dilation=[line.stride for line in lines], dimension_numbers=LAYOUT,
-    )  # fmt: skip
+        lhs_dilation=[line.stride for line in lines],
+        dimension_numbers=LAYOUT,
+    )
 
 
 class _Phase(NamedTuple):

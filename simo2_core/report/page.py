@@ -39,9 +39,12 @@ def _finalize(value: Any) -> Any:
 def render_page(found: Collected) -> str:
     """The report as one HTML document; whatever a name holds is text in it and never markup."""
     templates = Environment(
-        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, finalize=_finalize,
+        loader=FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finalize,
         keep_trailing_newline=True,
-    )  # fmt: skip
+    )
     return templates.get_template("page.html.jinja").render(
         name=found.run.name,
         style=Markup((_HERE / "page.css").read_text()),
@@ -113,21 +116,36 @@ def _warnings(found: Collected) -> list[str]:
     lines = [f"step {w.step:,}: {w.message} {w.cure}" for w in found.warnings]
     lines += [
         f"step {r.from_step:,} was not finite; went back to step {r.step:,}, learning rate {r.learning_rate:g} from "
-        "there." for r in found.rollbacks
-    ]  # fmt: skip
+        "there."
+        for r in found.rollbacks
+    ]
     if found.finished is not None and found.finished.reason != "completed":
         lines.append(f"step {found.finished.step:,}: {found.finished.reason}. {found.finished.message}")
     return lines
 
 
 def _evaluations(found: Collected) -> dict[str, Any]:
-    heads = ("step", "kNN representation", "kNN projection", "effective rank", "same-class cosine",
-             "different-class |cos|", "largest class cosine")  # fmt: skip
+    heads = (
+        "step",
+        "kNN representation",
+        "kNN projection",
+        "effective rank",
+        "same-class cosine",
+        "different-class |cos|",
+        "largest class cosine",
+    )
     rows: list[tuple[str, ...]] = [
-        (f"{e.step:,}", f"{e.knn_representation:.2%}", f"{e.knn_projection:.2%}", f"{e.effective_rank:.2f}",
-         f"{e.same_class_cosine:.3f}", f"{e.different_class_cosine:.3f}", signed(e.largest_class_cosine))
+        (
+            f"{e.step:,}",
+            f"{e.knn_representation:.2%}",
+            f"{e.knn_projection:.2%}",
+            f"{e.effective_rank:.2f}",
+            f"{e.same_class_cosine:.3f}",
+            f"{e.different_class_cosine:.3f}",
+            signed(e.largest_class_cosine),
+        )
         for e in found.evaluations
-    ]  # fmt: skip
+    ]
     if len(rows) > 12:  # a long run: the first and the last ones
         rows = [*rows[:4], ("…",) * len(heads), *rows[-7:]]
     return {"heads": heads, "rows": rows}
@@ -180,13 +198,16 @@ def _facts(found: Collected) -> list[tuple[str, str]]:
     assert started is not None
     classes = ", ".join(started.class_names[:40]) + (", …" if len(started.class_names) > 40 else "")
     rows = [
-        ("images", f"{started.train_images:,} training, {started.validation_images:,} validation, "
-                   f"{started.test_images:,} test"),
+        (
+            "images",
+            f"{started.train_images:,} training, {started.validation_images:,} validation, "
+            f"{started.test_images:,} test",
+        ),
         ("classes", f"{len(started.class_names):,}: {classes}"),
         ("a batch", f"{started.classes_per_batch} classes × {started.samples_per_class} samples"),
         ("parameters", f"{started.parameters:,}"),
         ("folder", str(found.run.path.absolute())),
-    ]  # fmt: skip
+    ]
     return [*rows, *_flat(found.facts)]
 
 

@@ -127,8 +127,11 @@ def _describe(event: Event) -> str:
             )
         case WeightsLoaded():
             counted = f"{len(event.loaded)} arrays of the encoder, {len(event.fresh)} fresh, {len(event.unused)} unused"
-            names = [f"{word} {', '.join(which)}" for word, which in (("fresh", event.fresh), ("unused", event.unused))
-                     if which]  # fmt: skip
+            names = [
+                f"{word} {', '.join(which)}"
+                for word, which in (("fresh", event.fresh), ("unused", event.unused))
+                if which
+            ]
             return f"weights of {event.path}: {counted}{' (' + '; '.join(names) + ')' if names else ''}"
         case Compiled():
             return f"compiled in {event.seconds:.1f} s"

@@ -45,10 +45,14 @@ class Outlet:
             with open_to_append(run.log_path) as log:
                 self._child = subprocess.Popen(
                     module_command("simo2_core.track.child", str(run.path), service.to_line()),
-                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, encoding="utf-8", errors="replace",
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    encoding="utf-8",
+                    errors="replace",
                     env=child_environment(),
                     start_new_session=True,  # Ctrl+C is for the trainer, which still has its last events to tell
-                )  # fmt: skip
+                )
         except OSError as error:
             self._error = f"its process did not start: {error}"
             return

@@ -79,8 +79,12 @@ def _git_commit() -> str | None:
     try:
         found = subprocess.run(
             ["git", "rev-parse", "--show-toplevel", "HEAD"],
-            cwd=root, capture_output=True, text=True, timeout=5, check=False,
-        )  # fmt: skip
+            cwd=root,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     lines = found.stdout.split()

@@ -37,8 +37,9 @@ def load_weights(state: TrainState, checkpoint: str, run_dir: Path) -> tuple[Tra
     ours |= {f"stats/{name}": value for name, value in state.stats.items()}
     for name, value in ours.items():
         if name not in arrays:
-            raise CheckpointError(f"{path} has no {name}, which this network needs. Use the --encoder that it was "
-                                  "trained with.")  # fmt: skip
+            raise CheckpointError(
+                f"{path} has no {name}, which this network needs. Use the --encoder that it was trained with."
+            )
         if arrays[name].shape != value.shape:
             raise CheckpointError(
                 f"{name} is {arrays[name].shape} in {path} and {value.shape} here. Use the --widths, --stem-width and "

@@ -42,10 +42,12 @@ class Plotter:
             self._said = scratch_file()
             self._child = subprocess.Popen(
                 module_command("simo2_core.analysis.render", str(self._run.path)),
-                stdin=subprocess.DEVNULL, stdout=self._said, stderr=log,
+                stdin=subprocess.DEVNULL,
+                stdout=self._said,
+                stderr=log,
                 start_new_session=True,  # Ctrl+C in the terminal is for the trainer, which decides what to finish
                 env=child_environment(),
-            )  # fmt: skip
+            )
 
     def poll(self) -> list[PlotSaved]:
         """Pictures finished since the last call; never waits."""

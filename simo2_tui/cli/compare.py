@@ -181,19 +181,28 @@ def _diverged(outcomes: Sequence[Outcome]) -> dict[str, int]:
 
 
 def table_lines(
-    plan: Plan, chosen: Mapping[str, Any], tables: Mapping[str, Mapping[str, Mapping[str, Cell]]],
-    raw: Mapping[str, float], diverged: Mapping[str, int],
-) -> list[str]:  # fmt: skip
+    plan: Plan,
+    chosen: Mapping[str, Any],
+    tables: Mapping[str, Mapping[str, Mapping[str, Cell]]],
+    raw: Mapping[str, float],
+    diverged: Mapping[str, int],
+) -> list[str]:
     """The table for people: rows are arms, columns what `SHOWN` lists."""
     from simo2_core.compare.pictures import SHOWN
     from simo2_core.evaluation.measures import rows_of
 
     shares = {row.key for row in rows_of() if row.share}
     heads = {
-        "knn_20": "kNN@20", "linear_probe": "probe", "nearest_class_mean": "near.mean", "shot_5": "5 labels",
-        "class_max_abs_cosine": "max|cos|", "class_opposite": "opposite", "effective_rank": "rank",
-        "map_at_r": "mAP@R", "seconds": "seconds",
-    }  # fmt: skip
+        "knn_20": "kNN@20",
+        "linear_probe": "probe",
+        "nearest_class_mean": "near.mean",
+        "shot_5": "5 labels",
+        "class_max_abs_cosine": "max|cos|",
+        "class_opposite": "opposite",
+        "effective_rank": "rank",
+        "map_at_r": "mAP@R",
+        "seconds": "seconds",
+    }
     wide = max(12, *(len(arm.name) for arm in plan.arms))
     first = plan.arms[0].name
     head = [("p:" if features == "projection" else "") + heads[key] for features, key in SHOWN]

@@ -44,16 +44,25 @@ def embed_command(
     features, dimensions = made.representation.shape[1], made.projection.shape[1]
     if as_json:
         print(
-            json.dumps({
-                **made.facts, "run": str(found.path), "checkpoint": str(checkpoint), "images": counts,
-                "representation": features, "projection": dimensions, "files": [str(path) for path in files],
-            })
-        )  # fmt: skip
+            json.dumps(
+                {
+                    **made.facts,
+                    "run": str(found.path),
+                    "checkpoint": str(checkpoint),
+                    "images": counts,
+                    "representation": features,
+                    "projection": dimensions,
+                    "files": [str(path) for path in files],
+                }
+            )
+        )
         return
     each = ", ".join(f"{count:,} {name}" for name, count in counts.items())
     print(f"{checkpoint}: {made.facts['data']}, {each} images")
-    print(f"representation {len(made.rows):,} × {features}, projection {len(made.rows):,} × {dimensions}, with labels "
-          "and ids")  # fmt: skip
+    print(
+        f"representation {len(made.rows):,} × {features}, projection {len(made.rows):,} × {dimensions}, with labels "
+        "and ids"
+    )
     print(f"Written: {', '.join(map(str, files))}")
     if not out.suffix:
         print(f"See them: tensorboard --logdir {out}")

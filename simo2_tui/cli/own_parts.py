@@ -13,8 +13,10 @@ WITH = "--with"
 """Names a part that a run uses and that is not installed; it may stand anywhere, with any command."""
 
 _NAMING = {f"--{kind}": kind for kind in parts.KINDS} | {
-    "--objectives": "objective", "--encoders": "encoder", "--track": "tracker",
-}  # fmt: skip
+    "--objectives": "objective",
+    "--encoders": "encoder",
+    "--track": "tracker",
+}
 """Options whose values may be references, and the kind of part that each names."""
 _OTHERS = (WITH, "--optimizer")
 

@@ -29,11 +29,14 @@ WandbTags = Annotated[
 TrackerOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--tracker", "--track", rich_help_panel=_PANEL, metavar="NAME",
+        "--tracker",
+        "--track",
+        rich_help_panel=_PANEL,
+        metavar="NAME",
         help="Tell another service, as often as given: an installed one or FILE.py:CLASS, with settings as in "
         "mine.py:Lines:path=x.",
     ),
-]  # fmt: skip
+]
 WandbCheckpoints = Annotated[
     bool, typer.Option("--wandb-checkpoints", rich_help_panel=_PANEL, help="Upload checkpoints as artifacts.")
 ]

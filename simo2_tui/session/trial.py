@@ -35,9 +35,12 @@ class Trial:
         self._told, self._said = (self._files.enter_context(scratch_file()) for _ in range(2))
         self._process = subprocess.Popen(
             module_command("simo2_tui.session.trial", json.dumps(config.to_json())),
-            stdin=subprocess.DEVNULL, stdout=self._told, stderr=self._said, start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=self._told,
+            stderr=self._said,
+            start_new_session=True,
             env=child_environment(),
-        )  # fmt: skip
+        )
 
     @property
     def done(self) -> bool:

@@ -63,9 +63,13 @@ class Layouts:
                 self._end()
                 self._process = subprocess.Popen(
                     module_command("simo2_tui.session.tsne"),
-                    stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self._said, text=True,
-                    start_new_session=True, env=child_environment(),
-                )  # fmt: skip
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.DEVNULL,
+                    stderr=self._said,
+                    text=True,
+                    start_new_session=True,
+                    env=child_environment(),
+                )
             assert self._process.stdin is not None
             self._process.stdin.write(json.dumps([str(self._run / name), str(self._out)]) + "\n")
             self._process.stdin.flush()

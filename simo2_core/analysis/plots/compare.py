@@ -157,9 +157,13 @@ def draw_grams(
     rows = -(-len(grams) // (PER_ROW + 1))
     columns = -(-len(grams) // rows)
     figure = new_figure(
-        2.3 * columns + 0.9, 3.0 * rows, theme, "Class similarity: signed cosine of class means", caption,
+        2.3 * columns + 0.9,
+        3.0 * rows,
+        theme,
+        "Class similarity: signed cosine of class means",
+        caption,
         "Orthogonal classes leave everything but the diagonal without colour.",
-    )  # fmt: skip
+    )
     panels = figure.subplots(rows, columns, squeeze=False)
     for axes in panels.flat[len(grams) :]:
         axes.set_visible(False)

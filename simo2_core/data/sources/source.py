@@ -99,9 +99,13 @@ def split_of_pixels(
     """
     height, width, channels = images.shape[1:]
     return Split(
-        name, Places(np.arange(len(images))), labels.astype(np.int32), class_names,
-        own_shape=(height, width, channels), pixels=images,
-    )  # fmt: skip
+        name,
+        Places(np.arange(len(images))),
+        labels.astype(np.int32),
+        class_names,
+        own_shape=(height, width, channels),
+        pixels=images,
+    )
 
 
 class Source(ABC):
