@@ -45,7 +45,7 @@ class FollowSession:
         self._stop = threading.Event()
         self._damage = Damage(run.events_path)
         self._noted = False
-        self._error: BaseException | None = None
+        self.error: BaseException | None = None
         self._caught_up = threading.Event()
 
     @property
@@ -86,10 +86,6 @@ class FollowSession:
     @property
     def alive(self) -> bool:
         return self.owned_since is not None
-
-    @property
-    def error(self) -> BaseException | None:
-        return self._error
 
     def start(self) -> None:
         """Starts reading."""
