@@ -74,6 +74,7 @@ class Checkpoints:
         self._folder = folder
         self._keep = keep
         folder.mkdir(parents=True, exist_ok=True)
+        _mute_late_files()
         if not has_locks(folder):
             _write_without_locks()
         for unfinished in folder.glob(f"*{_TEMPORARY}*"):
@@ -131,7 +132,6 @@ class Checkpoints:
         return finished
 
     def _failure(self, step: int, size: int, error: BaseException) -> CheckpointError:
-        _mute_late_writes()
         for unfinished in self._folder.glob(f"{step}{_TEMPORARY}*"):
             shutil.rmtree(unfinished, ignore_errors=True)
         return CheckpointError(
@@ -196,10 +196,11 @@ def _write_without_locks() -> None:
 
 
 @cache
-def _mute_late_writes() -> None:
-    """Keeps tensorstore's threads from printing a traceback for each write that ends after its save has failed.
+def _mute_late_files() -> None:
+    """Keeps tensorstore's threads from printing a traceback for each file that ends after its save or load has failed.
 
-    They tell a loop of events which orbax has closed by then, and nobody waits for them.
+    They tell a loop of events which orbax has closed by then, and nobody waits for them. It must be so before the
+    first of them begins: one may end between the closed loop and whoever hears of the failure.
     """
     usual = sys.unraisablehook
 
@@ -291,6 +292,7 @@ def load(checkpoint: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """
     require_device()  # orbax asks jax for it, whose errors say nothing to a user
     require_contained(checkpoint.parent, [checkpoint.name])
+    _mute_late_files()
     try:
         meta = read_meta(checkpoint)
         verify(checkpoint)

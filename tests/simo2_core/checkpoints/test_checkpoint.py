@@ -157,10 +157,10 @@ def test_a_full_disk_is_told_with_the_bytes_needed(tmp_path: Path, monkeypatch: 
     assert list_steps(tmp_path) == []
 
 
-def test_writes_that_end_after_their_save_has_failed_are_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_that_end_after_their_save_or_load_has_failed_are_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     printed: list[object] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: printed.append(unraisable.exc_value))
-    checkpoint._mute_late_writes.__wrapped__()
+    checkpoint._mute_late_files.__wrapped__()
     closed, other = RuntimeError("Event loop is closed"), RuntimeError("something else")
     for error in (closed, other, None):
         sys.unraisablehook(SimpleNamespace(exc_value=error))  # type: ignore[arg-type]
