@@ -24,6 +24,7 @@ def preflight(config: Config, facts: DatasetFacts, machine: Machine) -> list[Fin
         *_batch(config, facts),
         *_objective(config, facts),
         *_image_size(config, facts),
+        *_schedule(config),
         *_room(facts, machine),
         *_memory(config, facts, machine),
     ]
@@ -217,6 +218,29 @@ def _image_size(config: Config, facts: DatasetFacts) -> list[Finding]:
             )
         ]
     return []
+
+
+def _schedule(config: Config) -> list[Finding]:
+    """Numbers of a learning-rate schedule that change nothing: of another schedule, or of after the last step."""
+    optim, found = config.optim, []
+    for name, value, schedules in (
+        ("warmup_steps", optim.warmup_steps, ("warmup_cosine",)),
+        ("decay_steps", optim.decay_steps, ("exponential", "step")),
+    ):
+        flag = f"--{name.replace('_', '-')}"
+        if value and optim.schedule not in schedules:
+            found.append(
+                Finding(
+                    "warning",
+                    "schedule-unused",
+                    f"{name} is {value:,}, and the schedule {optim.schedule} has none.",
+                    f"Add --schedule {schedules[0]}, or leave out {flag}.",
+                )
+            )
+    if optim.schedule == "step" and optim.decay_steps >= config.steps:
+        said = f"decay_steps is {optim.decay_steps:,}: in a run of {config.steps:,} steps the learning rate never falls."
+        found.append(Finding("warning", "schedule-unused", said, "Use fewer --decay-steps, or 0 for a fifth of --steps."))
+    return found
 
 
 def _memory(config: Config, facts: DatasetFacts, machine: Machine) -> list[Finding]:

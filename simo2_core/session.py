@@ -93,23 +93,31 @@ class RunSession:
 
         Raises:
             RunLockedError: another live process owns the run.
+            ConfigError: more steps are taken than the settings ask for.
             DataError: the data set is missing, unreadable or unfit.
             StoppedError: a stop was asked for meanwhile.
         """
         with contextlib.ExitStack() as stack:
             stack.enter_context(self.run.own())
             self.control.listen_to(self.run.control)
+            self._look_back()
             if self._dataset is None:
                 self._decode()
-            if summarise(self.run).course.finished is State.DIVERGED:
-                # its newest state is what gave a loss that is not finite, whatever the learning rate
-                from simo2_core.checkpoints.recovery import set_diverged_aside
-
-                set_diverged_aside(self.run)
             services = [service.of_run(self.run) for service in self._services]
             self._tracking = stack.enter_context(Tracking(self.run, services, self._say))
             self._held = stack.pop_all()
         return self
+
+    def _look_back(self) -> None:
+        """Makes sure that the run can go on from where it is."""
+        if not any(self.run.checkpoints.glob("*")):
+            return
+        from simo2_core.checkpoints.recovery import require_ahead, set_diverged_aside  # 2 s of jax
+
+        if summarise(self.run).course.finished is State.DIVERGED:
+            # its newest state is what gave a loss that is not finite, whatever the learning rate
+            set_diverged_aside(self.run)
+        require_ahead(self.config, self.run)
 
     def _decode(self) -> None:
         """Puts what is not in the cache there: training finds it, and this first pass is the one that takes minutes."""

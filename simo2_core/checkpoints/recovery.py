@@ -9,7 +9,7 @@ from simo2_core.checkpoints.checkpoint import list_steps, read_meta
 from simo2_core.checkpoints.manifest import verify
 from simo2_core.commands import Reason
 from simo2_core.config import Config
-from simo2_core.errors import CheckpointError, NewerFormatError, RunError
+from simo2_core.errors import CheckpointError, ConfigError, NewerFormatError, RunError
 from simo2_core.events import RunFinished
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import disk_error
@@ -48,6 +48,20 @@ def newest_sound(folder: Path) -> Recovery:
         reasons = " ".join(reason for _, reason in damaged)
         raise CheckpointError(f"no checkpoint in {folder} can be used. {reasons} Start a new run.")
     return Recovery(None)
+
+
+def require_ahead(config: Config, run: RunDirectory) -> None:
+    """Raises ConfigError when more steps of the run are taken than `config` asks for: there is no way back."""
+    newest = list_steps(run.checkpoints)[-1:]
+    if not newest or newest[0] <= config.steps:
+        return
+    sound = newest_sound(run.checkpoints).checkpoint  # the newer ones may be damaged
+    if sound is not None and int(sound.name) > config.steps:
+        raise ConfigError(
+            f"steps is {config.steps:,}, and {run.path} is at step {int(sound.name):,} already. Give --steps above "
+            f"{int(sound.name)} to train it further, or leave --steps out; a shorter run begins anew, with another "
+            "--name."
+        )
 
 
 def set_aside(recovery: Recovery) -> None:

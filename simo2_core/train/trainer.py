@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Set
 
-from simo2_core.checkpoints.recovery import newest_sound, set_aside
+from simo2_core.checkpoints.recovery import newest_sound, require_ahead, set_aside
 from simo2_core.commands import Asker, Command, Requester
 from simo2_core.config import Config
 from simo2_core.data.dataset import Dataset
@@ -60,6 +60,7 @@ def train(
         RunError: the last state could not be saved.
     """
     kept = f"What was saved is kept: start all processes again with --resume {run.path}."
+    require_ahead(config, run)
     with notice_loss(kept), out_of_memory(config, run):
         work = _Work(prepare(config, dataset), run, pictures=pictures)
         try:

@@ -51,6 +51,8 @@ def _train(
         raise ConfigError("--plain and --json are given together; choose one of them.")
     if resume and name is not None:
         raise ConfigError("--name is given with --resume; a resumed run keeps its name.")
+    if resume and preset is not None:
+        raise ConfigError("--preset is given with --resume; a resumed run keeps its settings, but for those given.")
     place = Place(coordinator, processes, process_id)
     if place.given and not distributed:
         raise ConfigError("--coordinator, --processes and --process-id are for --distributed, which is not given.")

@@ -186,3 +186,19 @@ def test_a_batch_that_the_data_cannot_fill_is_said_with_the_setting_that_would(
     for finding in found:
         assert words in finding.message
         assert cure in finding.cure
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"warmup_steps": 40}, "warmup_steps is 40, and the schedule constant has none"),
+        ({"decay_steps": 40, "schedule": "cosine"}, "decay_steps is 40, and the schedule cosine has none"),
+        ({"decay_steps": 400, "schedule": "step"}, "in a run of 400 steps the learning rate never falls"),
+    ],
+)
+def test_a_number_of_the_schedule_that_changes_nothing_is_a_warning(changes: dict[str, object], said: str) -> None:
+    config = Config().replace({"steps": 400, **changes})
+    (finding,) = (f for f in preflight(config, FACTS, ROOMY) if f.code == "schedule-unused")
+    assert (finding.severity, said in finding.message) == ("warning", True)
+    for schedule, number in (("step", "decay_steps"), ("exponential", "decay_steps"), ("warmup_cosine", "warmup_steps")):
+        assert "schedule-unused" not in codes(Config().replace({"steps": 400, "schedule": schedule, number: 40}))

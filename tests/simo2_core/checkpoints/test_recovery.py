@@ -12,13 +12,14 @@ from simo2_core.checkpoints.recovery import (
     Recovery,
     back_from,
     newest_sound,
+    require_ahead,
     set_aside,
     set_diverged_aside,
     settings_of,
 )
 from simo2_core.commands import Reason
 from simo2_core.config import FORMAT
-from simo2_core.errors import CheckpointError, NewerFormatError, RunError
+from simo2_core.errors import CheckpointError, ConfigError, NewerFormatError, RunError
 from simo2_core.events import CheckpointSaved, Evaluated, Event, RunFinished, RunStarted, StepsLogged, WarningRaised
 from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
@@ -57,6 +58,17 @@ def test_the_newest_sound_one_is_found_and_the_others_named(tmp_path: Path) -> N
     assert [path.name for path, _ in found.damaged] == ["3", "2"]
     assert "bytes, it was saved with" in found.damaged[0][1]
     assert "not saved to its end" in found.damaged[1][1]
+
+
+def test_no_run_goes_on_to_a_step_before_the_one_it_is_at(tmp_path: Path) -> None:
+    run = RunDirectory.create(tmp_path, "one", TINY)
+    require_ahead(TINY, run)  # nothing is taken yet
+    _save(run.checkpoints, 4, 12)
+    require_ahead(TINY.replace({"steps": 12}), run)
+    with pytest.raises(ConfigError, match=r"steps is 5, and .*one is at step 12 already. Give --steps above 12"):
+        require_ahead(TINY.replace({"steps": 5}), run)
+    _damage(run.checkpoints / "12")
+    require_ahead(TINY.replace({"steps": 5}), run)  # it goes on from step 4
 
 
 def test_damaged_ones_are_set_aside_and_their_steps_can_be_saved_again(tmp_path: Path) -> None:
