@@ -238,8 +238,12 @@ def _schedule(config: Config) -> list[Finding]:
                 )
             )
     if optim.schedule == "step" and optim.decay_steps >= config.steps:
-        said = f"decay_steps is {optim.decay_steps:,}: in a run of {config.steps:,} steps the learning rate never falls."
-        found.append(Finding("warning", "schedule-unused", said, "Use fewer --decay-steps, or 0 for a fifth of --steps."))
+        said = (
+            f"decay_steps is {optim.decay_steps:,}: in a run of {config.steps:,} steps the learning rate never falls."
+        )
+        found.append(
+            Finding("warning", "schedule-unused", said, "Use fewer --decay-steps, or 0 for a fifth of --steps.")
+        )
     return found
 
 

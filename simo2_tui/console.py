@@ -13,6 +13,7 @@ from typing import Any
 from simo2_core.commands import Asker, Command, Reason, Requester
 from simo2_core.errors import RunError, Simo2Error
 from simo2_core.presets import find_preset
+from simo2_core.run.control import heeded
 from simo2_core.run.directory import RunDirectory
 from simo2_core.trackers.service import Service
 from simo2_tui.app import BUDGET, CANCELLED, DETACHED, LEFT, Console
@@ -116,9 +117,10 @@ def _show(run_dir: Path, *, ascii_only: bool | None, **options: Any) -> int:
 
 @contextlib.contextmanager
 def _signals(app: Console, link: Link) -> Iterator[None]:
-    """Hang-up: the screen goes, training stays. Termination: stop, checkpoint, restore the terminal.
+    """Hang-up: the screen goes, training stays. Every other stop: save a checkpoint, restore the terminal.
 
-    Handlers of `signal`, not of the event loop: the loop does not turn while the terminal takes nothing.
+    Those that were ignored when simo2 began stay so. Handlers of `signal`, not of the event loop: the loop does not
+    turn while the terminal takes nothing.
     """
 
     def hang_up(number: int, frame: FrameType | None) -> None:
@@ -132,16 +134,14 @@ def _signals(app: Console, link: Link) -> Iterator[None]:
             app.session.command(Command.STOP, Requester(Asker.SIGNAL, signal.Signals(number).name))
         app.stop_soon()
 
-    handlers = {signal.SIGHUP: hang_up, signal.SIGTERM: terminate, signal.SIGINT: terminate}
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    of_jobs = {number: signal.getsignal(number) for number in (signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH)}
+    before = {number: signal.signal(number, hang_up if number == signal.SIGHUP else terminate) for number in heeded()}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        # Textual leaves handlers that would try to bring its screen back.
-        for number in (signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH):
-            signal.signal(number, signal.SIG_DFL)
+        # Textual leaves handlers of the latter that would try to bring its screen back.
+        for number, usual in (before | of_jobs).items():
+            signal.signal(number, usual)
 
 
 def _go_on(session: LiveSession, *, hung_up: bool, crashed: bool, detached: bool, stray: Any) -> int:
@@ -152,9 +152,8 @@ def _go_on(session: LiveSession, *, hung_up: bool, crashed: bool, detached: bool
     def stop(number: int, frame: FrameType | None) -> None:
         session.command(Command.STOP, Requester(Asker.SIGNAL, signal.Signals(number).name))
 
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for number in heeded():
+        signal.signal(number, signal.SIG_IGN if number == signal.SIGHUP else stop)
     if not hung_up:
         if crashed:
             print(f"The screen failed (see {run.log_path}); training goes on.", flush=True)

@@ -6,12 +6,19 @@ start: the parent only waits, and leaves when the child says so; the child draws
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 from types import FrameType
 
-FORWARDED = (signal.SIGTERM, signal.SIGINT)
+from simo2_core.run.control import heeded
+
+FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+
+_STAYS = b"."
+_parent: tuple[int, int] | None = None
+"""In the child: the process that waits for it, and a pipe there, which tells its SIGUSR1 from anybody else's."""
 
 
 class _ChildStays(Exception):
@@ -21,26 +28,38 @@ class _ChildStays(Exception):
 def split() -> int | None:
     """Forks. In the child returns None at once; in the parent waits, and returns the exit code to end with.
 
-    Must be called before any thread is started.
+    Signals that were ignored when simo2 began stay so, in both. Must be called before any thread is started.
     """
+    global _parent
+    parent, child = os.getpid(), 0
+    heard, speaks = os.pipe()
+    os.set_blocking(heard, False)
+    forwarded = heeded(FORWARDED)
 
     def stays(number: int, frame: FrameType | None) -> None:
         raise _ChildStays
 
-    signal.signal(signal.SIGUSR1, stays)
+    def forward(number: int, frame: FrameType | None) -> None:
+        with contextlib.suppress(BlockingIOError):
+            if number == signal.SIGUSR1 and os.read(heard, 1) == _STAYS:
+                raise _ChildStays
+        if child and number in forwarded:
+            os.kill(child, number)
+
+    usual = signal.signal(signal.SIGUSR1, forward)
     sys.stdout.flush()  # or both processes would write what is still in the buffer
     child = os.fork()
     if not child:
-        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        os.close(heard)
+        _parent = parent, speaks
+        signal.signal(signal.SIGUSR1, usual)
         return None
-
-    def forward(number: int, frame: FrameType | None) -> None:
-        os.kill(child, number)
-
-    for number in FORWARDED:
+    os.close(speaks)
+    for number in forwarded:
         signal.signal(number, forward)
-    # The terminal that hangs up tells the child as well; the shell wants no answer any more.
-    signal.signal(signal.SIGHUP, stays)
+    if heeded((signal.SIGHUP,)):
+        # The terminal that hangs up tells the child as well; the shell wants no answer any more.
+        signal.signal(signal.SIGHUP, stays)
     try:
         return _wait(child)
     except _ChildStays:
@@ -62,6 +81,7 @@ def _wait(child: int) -> int:
 
 def stay_behind() -> None:
     """In the child: lets the parent go, and leaves the terminal's session so that closing it means nothing."""
-    parent = os.getppid()
     os.setsid()
-    os.kill(parent, signal.SIGUSR1)
+    if _parent is not None and os.getppid() == _parent[0]:  # it is still there
+        os.write(_parent[1], _STAYS)
+        os.kill(_parent[0], signal.SIGUSR1)

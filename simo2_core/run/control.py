@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,14 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 """What asks a process to stop and save: the keyboard, `kill`, a terminal that hangs up, a scheduler's warning."""
 
 _POLL_SECONDS = 0.1
+
+
+def heeded(numbers: Sequence[signal.Signals] = STOP_SIGNALS) -> list[signal.Signals]:
+    """Those signals that were not ignored when simo2 began: the others stay ignored.
+
+    `nohup` has it that a hang-up means nothing, and a shell that Ctrl+C is not meant for the jobs in its background.
+    """
+    return [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import typer
 
 from simo2_core.commands import Command
 from simo2_core.errors import INTERRUPTED
-from simo2_core.run.control import STOP_SIGNALS
+from simo2_core.run.control import heeded
 from simo2_tui.ending import end_at_once_if_busy
 from simo2_tui.output import never_held_up, say_at_once
 
@@ -78,8 +78,7 @@ def say(text: str) -> None:
 def listen(stop: Callable[[str], None], say: Callable[[str], None]) -> Iterator[None]:
     """Inside it, `STOP_SIGNALS` ask for a stop, and a second Ctrl+C leaves at once; output holds nothing up.
 
-    Those that were ignored when simo2 began stay so: `nohup` has it that a hang-up means nothing, and a shell that
-    Ctrl+C is not meant for the jobs in its background.
+    Those that were ignored when simo2 began stay so.
 
     Args:
         stop: asks for it, from inside a signal handler; given who asks, for people.
@@ -96,7 +95,7 @@ def listen(stop: Callable[[str], None], say: Callable[[str], None]) -> Iterator[
         stop(f"signal {signal.Signals(number).name}")
 
     asked: list[int] = []
-    heard = [number for number in STOP_SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    heard = heeded()
     before = [signal.signal(number, hear) for number in heard]
     try:
         with never_held_up():

@@ -200,5 +200,9 @@ def test_a_number_of_the_schedule_that_changes_nothing_is_a_warning(changes: dic
     config = Config().replace({"steps": 400, **changes})
     (finding,) = (f for f in preflight(config, FACTS, ROOMY) if f.code == "schedule-unused")
     assert (finding.severity, said in finding.message) == ("warning", True)
-    for schedule, number in (("step", "decay_steps"), ("exponential", "decay_steps"), ("warmup_cosine", "warmup_steps")):
+    for schedule, number in (
+        ("step", "decay_steps"),
+        ("exponential", "decay_steps"),
+        ("warmup_cosine", "warmup_steps"),
+    ):
         assert "schedule-unused" not in codes(Config().replace({"steps": 400, "schedule": schedule, number: 40}))

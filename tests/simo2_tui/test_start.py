@@ -43,9 +43,9 @@ main()
 """
 
 
-def start(code: str) -> subprocess.Popen[str]:
+def start(code: str, stdin: int | None = None) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-c", code], stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "PYTHONPATH": str(Path.cwd())},
     )  # fmt: skip
 
@@ -60,13 +60,15 @@ def test_a_signal_ends_any_command_in_one_line(number: signal.Signals) -> None:
     assert process.returncode == 130
 
 
-def test_a_hang_up_that_nohup_ignores_stays_ignored() -> None:
-    ignored = FOREGROUND.replace("SIG_DFL", "SIG_IGN")
-    process = start(ignored + SLOW.replace("time.sleep(60)", "time.sleep(0.5); print('done')"))
+def test_signals_that_were_ignored_stay_ignored_in_a_command_that_does_not_train() -> None:
+    names = ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"]
+    ignored = "import signal\n" + "".join(f"signal.signal(signal.{name}, signal.SIG_IGN)\n" for name in names)
+    process = start(ignored + SLOW.replace("time.sleep(60)", "input(); print('done')"), stdin=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdout.readline() == "begun\n"
-    process.send_signal(signal.SIGHUP)
-    out, _ = process.communicate(timeout=60)
+    for name in names:
+        process.send_signal(signal.Signals[name])
+    out, _ = process.communicate("\n", timeout=60)
     assert (process.returncode, out) == (0, "done\n")
 
 

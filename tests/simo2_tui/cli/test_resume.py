@@ -1,4 +1,4 @@
-"""What is asked of a run that is gone on with, and cannot be: refused in one line, by every face, and nothing changes."""
+"""What cannot be asked of a run that is gone on with: refused in one line, by every face, and nothing changes."""
 
 from collections.abc import Callable
 from pathlib import Path
