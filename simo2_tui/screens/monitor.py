@@ -319,7 +319,7 @@ class MonitorScreen(ConsoleScreen):
             self._close_filter()
         elif self._solo:
             self.action_maximise()
-        elif isinstance(focused, CurveChart) and focused.cursor is not None:
+        elif isinstance(focused, CurveChart) and focused.view.cursor is not None:
             focused.action_follow()
         elif isinstance(focused, ScatterPlot) and focused.picked is not None:
             focused.pick(None)

@@ -1,4 +1,4 @@
-"""The curve chart as a widget: it holds the view (zoom, cursor, smoothing, log axis) and remembers the curves."""
+"""The curve chart as a widget: keys change its window of steps and how values are shown; it remembers the curves."""
 
 from __future__ import annotations
 
@@ -9,16 +9,13 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
-from simo2_tui.widgets import axis
 from simo2_tui.widgets.cells import Cells
 from simo2_tui.widgets.curve import Flag, Series, View, render_curves
 from simo2_tui.widgets.view import CellsView
+from simo2_tui.widgets.window import Window
 
 SMOOTHING = (1, 3, 10, 30, 100, 300, 1000)
 """Steps averaged, from one press of `+` to the next."""
-
-SHORTEST = 10.0
-"""Fewest steps that a zoom shows."""
 
 
 class CurveChart(CellsView, can_focus=True):
@@ -52,69 +49,32 @@ class CurveChart(CellsView, can_focus=True):
         super().__init__(id=id, classes=classes)
         self._series: Sequence[Series] = ()
         self._flags: Sequence[Flag] = ()
-        self._newest = 0.0
-        self._limit: float | None = None
-        self._span: float | None = None
-        self._centre: float | None = None
+        self._window = Window()
         self._view = View(log_y=log_y, y_range=y_range)
         self._empty = empty
 
     @property
     def view(self) -> View:
         """What is shown now."""
-        return self._view
-
-    @property
-    def cursor(self) -> float | None:
-        """The step under the cursor, or None."""
-        return self._view.cursor
+        low, high = self._window.ends
+        return replace(self._view, low=low, high=high, cursor=self._window.cursor)
 
     def show(self, series: Sequence[Series], *, newest: float, limit: float | None, flags: Sequence[Flag] = ()) -> None:
         """Takes new data: `newest` is the last step taken, `limit` the step at which the run ends, where known."""
-        self._series, self._flags, self._newest, self._limit = series, flags, newest, limit
-        self._place()
+        self._series, self._flags = series, flags
+        self._window.newest, self._window.limit = newest, limit
         self.redraw()
 
     def point_at(self, step: float | None) -> None:
         """Puts the cursor at a step, or takes it away."""
-        if step != self._view.cursor:
-            self._view = replace(self._view, cursor=step)
+        if step != self._window.cursor:
+            self._window.cursor = step
             self.redraw()
-
-    def follow(self) -> None:
-        """Shows all steps and follows the newest."""
-        self._span = self._centre = None
-        self._view = replace(self._view, cursor=None)
-        self._place()
-        self.redraw()
-
-    def _place(self) -> None:
-        if self._span is None:
-            self._view = replace(self._view, low=0.0, high=axis.jump(self._newest, self._limit))
-            return
-        end = max(self._newest, self._span)
-        # While following, the window moves on in eighths of its width: each move redraws the whole chart.
-        centre = self._centre if self._centre is not None else end - self._span / 2
-        low = max(0.0, centre - self._span / 2)
-        if self._centre is None:
-            jump = self._span / 8
-            low = max(0.0, -(-(end - self._span) // jump) * jump)
-        self._view = replace(self._view, low=low, high=low + self._span)
 
     def draw(self, width: int, height: int) -> Cells:
         return render_curves(
-            self._series, self._view, width, height, flags=self._flags, glyphs=self.glyphs, empty=self._empty
+            self._series, self.view, width, height, flags=self._flags, glyphs=self.glyphs, empty=self._empty
         )
-
-    def describe_view(self) -> str:
-        """The settings of the view that are not the usual ones, in words."""
-        view = self._view
-        words = ["log"] if view.log_y else []
-        words += ["all values"] if view.all_values else []
-        words += [f"mean of {view.smooth}"] if view.smooth > 1 else []
-        if self._span is not None:
-            words.append("zoom" if self._centre is not None else "zoom, following")
-        return " · ".join(words)
 
     def log_axis(self, log_y: bool) -> None:
         """Measures the values on a logarithmic axis, or a linear one."""
@@ -131,29 +91,16 @@ class CurveChart(CellsView, can_focus=True):
         self._change(smooth=SMOOTHING[min(max(at, 0), len(SMOOTHING) - 1)])
 
     def action_move(self, by: int) -> None:
-        view = self._view
-        pixel = max((view.high - view.low) / max(1, self.size.width), 1.0)
-        at = view.cursor if view.cursor is not None else min(self._newest, view.high)
-        at = min(max(round(at + by * pixel), 1), max(self._newest, 1))
-        if self._span is not None and not view.low <= at <= view.high:
-            self._centre = float(at)
-        self._view = replace(view, cursor=float(at))
-        self._place()
+        self._window.move(by, self.size.width)
         self._changed()
 
     def action_zoom(self, factor: float) -> None:
-        view = self._view
-        span = (view.high - view.low) * factor
-        if span >= axis.jump(self._newest, self._limit):
-            self._span = self._centre = None
-        else:
-            self._span = max(span, SHORTEST)
-            self._centre = view.cursor if view.cursor is not None else self._centre
-        self._place()
+        self._window.zoom(factor)
         self._changed()
 
     def action_follow(self) -> None:
-        self.follow()
+        """Shows all steps and follows the newest."""
+        self._window.follow()
         self._changed()
 
     def _change(self, **changes: object) -> None:
@@ -161,5 +108,6 @@ class CurveChart(CellsView, can_focus=True):
         self._changed()
 
     def _changed(self) -> None:
-        self.border_subtitle = Content(self.describe_view())
+        words = (*self._view.describe(), self._window.describe())
+        self.border_subtitle = Content(" · ".join(filter(None, words)))
         self.redraw()

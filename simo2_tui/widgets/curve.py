@@ -84,6 +84,12 @@ class View:
     all_values: bool = False
     """Whether the range holds every value; else it holds the usual ones, and marks stand for those outside."""
 
+    def describe(self) -> list[str]:
+        """How values are shown where that is not the usual way, in words."""
+        words = ["log"] if self.log_y else []
+        words += ["all values"] if self.all_values else []
+        return [*words, f"mean of {self.smooth}"] if self.smooth > 1 else words
+
 
 @dataclass(frozen=True)
 class Flag:

@@ -189,12 +189,12 @@ async def test_the_keys_of_a_chart(watch):
         assert chart.view.smooth == 3
         await pilot.press("minus", "left")
         assert chart.view.smooth == 1
-        assert 270 <= chart.cursor < 280
+        assert 270 <= chart.view.cursor < 280
         await pilot.press("z", "z")
         assert chart.view.high - chart.view.low == 100
-        assert chart.view.low <= chart.cursor <= chart.view.high
+        assert chart.view.low <= chart.view.cursor <= chart.view.high
         await pilot.press("f")
-        assert chart.cursor is None
+        assert chart.view.cursor is None
         assert (chart.view.low, chart.view.high) == (0, 400)
 
 
@@ -232,7 +232,7 @@ async def test_scrubbing_goes_through_the_snapshots_and_follows_again(watch):
         await pilot.press("comma", "comma")
         await pilot.pause(0.1)
         assert "step 200" in text_of(app)
-        assert app.screen.query_one("#loss", CurveChart).cursor == 200, "the loss cursor is linked"
+        assert app.screen.query_one("#loss", CurveChart).view.cursor == 200, "the loss cursor is linked"
         await pilot.press(*["full_stop"] * 3)
         await pilot.pause(0.1)
         assert "newest" in text_of(app)
