@@ -315,7 +315,7 @@ class LauncherScreen(ConsoleScreen):
         name = editor.run_name
         host_of(self).start(self.config, name or None)
         if name and (host_of(self).run_dir / name).exists():
-            editor.forget_name()  # the next run needs another one
+            editor.name_run()  # the next run needs another one
 
     def action_filter(self) -> None:
         """Asks for a part of a setting's name."""

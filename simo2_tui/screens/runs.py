@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
-import numpy as np
 from rich.text import Text
 from textual import events, work
 from textual.app import ComposeResult
@@ -18,17 +16,15 @@ from textual.widgets import DataTable, Footer, Input, Static
 from simo2_core.errors import Simo2Error
 from simo2_core.run.difference import settings_apart
 from simo2_core.run.directory import RunDirectory
-from simo2_core.run.state import State
 from simo2_core.run.summary import RunSummary
 from simo2_tui.screens.base import ConsoleScreen, Line
 from simo2_tui.screens.host import host_of
+from simo2_tui.screens.runs_table import SORTS, columns_for, row_of, words_of, work_of
 from simo2_tui.session.follow import FollowSession
 from simo2_tui.session.history import History, column_of
 from simo2_tui.session.shelf import Shelf
 from simo2_tui.widgets.charts import CurveChart
 from simo2_tui.widgets.curve import Series
-from simo2_tui.widgets.palette import UNICODE, Glyphs
-from simo2_tui.widgets.text import ago, state_style
 from simo2_tui.widgets.view import glyphs_of, table_of
 
 INKS = (0, 1, 2, 3, 6)
@@ -37,31 +33,8 @@ INKS = (0, 1, 2, 3, 6)
 METRICS = ("total loss", "validation kNN, %", "effective rank")
 """What the overlay shows, from one press of `u` to the next."""
 
-_LAST = float("inf")
-
-SORTS: dict[str, Callable[[RunSummary], Any]] = {
-    "age": lambda summary: 0,  # as they come: the newest first
-    "name": lambda summary: summary.run.name,
-    "state": lambda summary: list(State).index(summary.state),
-    "kNN": lambda summary: -summary.best_knn if summary.best_knn is not None else _LAST,
-    "loss": lambda summary: summary.loss if summary.loss is not None and summary.loss == summary.loss else _LAST,
-}
-"""What the runs are sorted by, from one press of `o` to the next."""
-
 LONGEST = 10.0
 """Seconds of reading after which a part of a curve is drawn."""
-
-SPARK = 12
-"""Columns of a sparkline."""
-
-ORDER = ("", "run", "state", "step", "kNN", "over time", "said", "data", "objective")
-"""The columns, from left to right; the first has the marks."""
-
-WANTED = ("", "run", "state", "kNN", "step", "over time", "said", "objective", "data")
-"""The same, those first that have room first."""
-
-PADDING, BORDERS = 2, 3
-"""Columns beside each column's text, and beside the table's."""
 
 
 class RunTable(DataTable[Text]):
@@ -153,7 +126,7 @@ class RunsScreen(ConsoleScreen):
         table = self.query_one(DataTable)
         chosen = self._current()
         by = list(SORTS)[self._sort]
-        shown = [summary for summary in self._found if self._wanted in _words(summary)]
+        shown = [summary for summary in self._found if self._wanted in words_of(summary)]
         self._summaries = sorted(shown, key=SORTS[by])
         rows = {summary.run.name: cells for summary, cells in zip(self._summaries, self._cells(), strict=True)}
         columns = columns_for(list(rows.values()), self.size.width)
@@ -187,7 +160,7 @@ class RunsScreen(ConsoleScreen):
             if summary.run.name in marked:
                 at = marked.index(summary.run.name)
                 mark = Text(glyphs.markers[at], f"bold {colours[INKS[at]]}")
-            found.append({"": mark, **_row(summary, scale, glyphs)})
+            found.append({"": mark, **row_of(summary, scale, glyphs)})
         return found
 
     def _key(self) -> str:
@@ -264,7 +237,7 @@ class RunsScreen(ConsoleScreen):
         newest = max((float(item.x[-1]) for item in curves if len(item.x)), default=0.0)
         overlay.show(curves, newest=newest, limit=None)
         marked = [summary for summary in self._found if summary.run.name in self._marked]
-        unlike = not self._metric and len({_work(summary)[1] for summary in marked}) > 1
+        unlike = not self._metric and len({work_of(summary)[1] for summary in marked}) > 1
         overlay.border_title = Content(
             METRICS[self._metric] + (" of different objectives: u shows kNN" if unlike else "")
         )
@@ -323,19 +296,6 @@ def curve_of(history: History, metric: int, name: str, ink: int) -> Series:
     return Series(name, column_of(looks, "step"), column_of(looks, column) * factor, ink, True, unit)
 
 
-def columns_for(rows: Sequence[dict[str, Text]], width: int) -> tuple[str, ...]:
-    """The columns that fit beside each other in `width` columns, so that no name is cut while others can go."""
-    room = width - BORDERS
-    found: list[str] = []
-    for column in WANTED:
-        needed = max((row[column].cell_len for row in rows), default=0)
-        room -= max(needed, len(column)) + PADDING
-        if room < 0 and len(found) > 1:  # mark and name there are always
-            break
-        found.append(column)
-    return tuple(column for column in ORDER if column in found)
-
-
 def short_names(names: Sequence[str], width: int) -> list[str]:
     """The names, cut so that all of them with their values fit beside each other in `width` columns."""
     room = min(18, max(3, width // max(1, len(names)) - 7))
@@ -360,52 +320,3 @@ def settings_difference(runs: Sequence[RunDirectory]) -> Text:
             text.append(f"  {value:<{longest}}  ")
             text.append(f"{run.name}\n", "dim")
     return text if text.plain else Text("the same settings", "dim")
-
-
-def sparkline(
-    values: Sequence[float], width: int, glyphs: Glyphs = UNICODE, scale: tuple[float, float] | None = None
-) -> str:
-    """All values in at most `width` bars.
-
-    Args:
-        scale: the values of the lowest and of the full bar, the same for all runs so that they can be compared; by
-            default the least and the most of these. Where the two are one, a bar is half way up.
-    """
-    if not len(values):
-        return ""
-    bars = glyphs.bars
-    shown = [float(part[-1]) for part in np.array_split(np.asarray(values), min(width, len(values)))]
-    low, high = scale or (min(shown), max(shown))
-    if high <= low:
-        return bars[len(bars) // 2] * len(shown)
-    return "".join(bars[1 + round((value - low) / (high - low) * (len(bars) - 2))] for value in shown)
-
-
-def _work(summary: RunSummary) -> tuple[str, str]:
-    """Data set and objective of a run, as far as its settings can be read."""
-    config = summary.config
-    if config is None:
-        return ("?", "?")
-    tuned = ", fine-tuned" if config.tune.init is not None else ""
-    return (config.data.dataset.rsplit("/", 1)[-1], config.objective.name + tuned)
-
-
-def _words(summary: RunSummary) -> str:
-    return " ".join((summary.run.name, summary.state, *_work(summary))).lower()
-
-
-def _row(summary: RunSummary, scale: tuple[float, float], glyphs: Glyphs) -> dict[str, Text]:
-    """The cells of a run by column, all but its mark."""
-    knn, below = summary.best_knn, summary.below_raw_pixels
-    told = "-" if knn is None else f"{knn:.1%}{'*' if summary.test_knn is not None else ''}{'!' if below else ''}"
-    data, objective = _work(summary)
-    return {
-        "run": Text(summary.run.name),
-        "state": Text(summary.state, state_style(summary.state)),
-        "step": Text(f"{summary.step:,}/{summary.steps:,}" if summary.steps else "-"),
-        "kNN": Text(told, "red" if below else ""),
-        "over time": Text(sparkline(summary.knn, SPARK, glyphs, scale)),
-        "said": Text(ago(max(0.0, time.time() - summary.time)) if summary.time else "-"),
-        "data": Text(data),
-        "objective": Text(objective),
-    }

@@ -10,7 +10,7 @@ from simo2_tui.screens.dialogs import HelpScreen
 from simo2_tui.screens.guide import GuideScreen
 from simo2_tui.screens.launcher import LauncherScreen
 from tests.documents import GUIDE, WIDEST_CODE, fences
-from tests.simo2_tui.test_screens import text_of
+from tests.simo2_tui.screen_text import text_of
 
 TOPICS = [page.topic for page in list_pages()]
 

@@ -17,7 +17,7 @@ from simo2_tui.cli.display import RichDisplay
 from simo2_tui.cli.printing import Doing, make_console, text_column
 from simo2_tui.screens.runs import RunsScreen
 from tests.simo2_tui.recorded import started, write_run
-from tests.simo2_tui.test_screens import text_of, until
+from tests.simo2_tui.screen_text import text_of, until
 
 HOSTILE = "photos [old] [/x] :x: [bold]"
 

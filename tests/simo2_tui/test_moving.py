@@ -11,11 +11,10 @@ from simo2_tui.screens.launcher import LauncherScreen
 from simo2_tui.screens.monitor import MonitorScreen
 from simo2_tui.screens.panes import PANES
 from simo2_tui.screens.runs import RunsScreen
-from simo2_tui.screens.settings import NAME, SettingsEditor
 from simo2_tui.session.follow import FollowSession
 from simo2_tui.widgets.charts import CurveChart
 from tests.simo2_tui.recorded import write_run
-from tests.simo2_tui.test_screens import text_of, until
+from tests.simo2_tui.screen_text import text_of, until
 
 
 @pytest.fixture
@@ -173,65 +172,6 @@ async def test_the_footer_tells_no_key_that_a_line_of_text_takes(console):
         assert app.is_running
         await pilot.press("ctrl+q")
     assert app.return_value == 0
-
-
-async def test_a_run_is_named_in_the_launcher(tmp_path, monkeypatch):
-    started = []
-    monkeypatch.setattr(Console, "start", lambda self, config, name=None: started.append(name))
-    write_run(tmp_path, "taken", upto=8)
-    app = Console(tmp_path)
-    async with app.run_test(size=(120, 40)) as pilot:
-        editor = app.screen.query_one(SettingsEditor)
-        await pilot.press("enter")
-        for name, said in (("-x", "must be letters"), ("taken", "exists already")):
-            await pilot.press("N", *(["backspace"] * 9), *name)
-            await pilot.pause(0.05)
-            assert said in text_of(app).replace("\n", " ")
-            await pilot.press("enter")
-            assert editor.run_name == "", "one that cannot be is not taken"
-            await pilot.press("escape")
-        await pilot.press("N", *"mine-1", "enter")
-        await pilot.pause(0.05)
-        assert "* name" in text_of(app)
-        app.screen.action_start()
-        listing = editor.query_one("#setting-list", OptionList)
-        listing.highlighted = listing.get_option_index(NAME)
-        await pilot.press("backspace")
-        app.screen.action_start()
-    assert started == [None, "mine-1", None]
-
-
-async def test_the_name_of_the_command_line_is_that_of_the_first_run_alone(tmp_path, monkeypatch):
-    started = []
-
-    def start(self, config, name=None):
-        started.append(name)
-        if name:
-            (tmp_path / name).mkdir()
-
-    monkeypatch.setattr(Console, "start", start)
-    app = Console(tmp_path, name="first")
-    async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.press("enter", "enter")
-    assert started == ["first", None]
-
-
-async def test_the_newest_runs_of_the_launcher_are_live_and_the_cursor_stays_with_its_run(tmp_path):
-    run = write_run(tmp_path, "aaa", upto=80)
-    app = Console(tmp_path)
-    async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.pause(0.05)
-        assert "dead " in text_of(app)
-        listing = app.screen.query_one("#recent", OptionList)
-        with run.own():
-            app.screen._shelf._next = 0.0
-            app.screen.poll()
-            await until(pilot, lambda: "training" in text_of(app))
-            write_run(tmp_path, "bbb", upto=8)
-            app.screen._shelf._next = 0.0
-            app.screen.poll()
-            await until(pilot, lambda: "bbb" in text_of(app))
-        assert app.screen._recent[listing.highlighted].run.name == "aaa"
 
 
 async def test_the_list_of_runs_is_live(tmp_path):

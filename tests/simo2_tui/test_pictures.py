@@ -14,7 +14,7 @@ from simo2_tui.app import Console
 from simo2_tui.escape import to_ascii
 from simo2_tui.session.follow import FollowSession
 from tests.simo2_tui.recorded import write_run
-from tests.simo2_tui.test_screens import screen_rows
+from tests.simo2_tui.screen_text import screen_rows
 
 PICTURES = Path(__file__).parent / "pictures"
 

@@ -1,15 +1,18 @@
 """The list of runs: what has room, in which order, and that a mark has the colour of its curve."""
 
+import numpy as np
 import pytest
 from rich.text import Text
 from textual.widgets import DataTable
 
 from simo2_tui.app import Console
-from simo2_tui.screens.runs import INKS, ORDER, SORTS, columns_for, sparkline
+from simo2_tui.screens.runs import INKS, RunsScreen, short_names
+from simo2_tui.screens.runs_table import ORDER, SORTS, columns_for, sparkline
 from simo2_tui.widgets.charts import CurveChart
+from simo2_tui.widgets.palette import ASCII
 from simo2_tui.widgets.view import table_of
 from tests.simo2_tui.recorded import write_run
-from tests.simo2_tui.test_screens import text_of, until
+from tests.simo2_tui.screen_text import SIZES, text_of, until
 
 NAME = "digits-20261128-181234"
 
@@ -98,3 +101,45 @@ async def test_a_result_below_raw_pixels_is_said(tmp_path):
         assert "%!" in text_of(app)
         cell = app.screen.query_one(DataTable).get_cell("poor", "kNN")
         assert str(cell.style) == "red"
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_runs_screen_lists_and_compares(tmp_path, size):
+    write_run(tmp_path, "aaa", upto=100, seed=1)
+    write_run(tmp_path, "bbb", upto=400, seed=2, finish="completed")
+    app = Console(tmp_path)
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("R")
+        assert isinstance(app.screen, RunsScreen)
+        await pilot.press("space", "down", "space")
+        await app.workers.wait_for_complete()
+        await pilot.pause(0.1)
+        shown = text_of(app)
+        assert "completed" in shown
+        assert "dead" in shown
+        if size[0] >= 80:
+            assert "seed" in shown, "the setting that differs"
+            assert any(0x2800 < ord(char) < 0x2900 for char in shown), "both curves"
+            await pilot.press("u")
+            assert "validation kNN" in text_of(app)
+        await pilot.press("slash", *"bbb", "enter")
+        shown = text_of(app)
+        assert "completed" in shown
+        assert "dead" not in shown
+        await pilot.press("escape")
+        assert isinstance(app.screen, RunsScreen)
+        assert "dead" in text_of(app)
+
+
+def test_names_are_cut_so_that_all_fit_and_can_be_told_apart():
+    assert short_names(["supcon", "autoencoder"], 90) == ["supcon", "autoencoder"]
+    assert short_names(["supcon", "autoencoder", "cross_entropy"], 36) == ["supco", "autoe", "cross"]
+    assert short_names(["digits-20261125-01", "digits-20261125-02"], 36) == ["20261125-01", "20261125-02"]
+
+
+def test_a_sparkline_shows_all_values_and_a_constant_half_way_up():
+    assert sparkline([], 16) == ""
+    assert sparkline([1.0, 1.0, 1.0], 16) == "▄▄▄"
+    assert sparkline([0.0, 1.0], 16) == "▁█"
+    assert sparkline(np.arange(1000.0), 8) == "▁▂▃▄▅▆▇█"
+    assert sparkline([0.0] + [1.0] * 500, 16, ASCII).isascii()

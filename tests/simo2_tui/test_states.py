@@ -21,7 +21,7 @@ from simo2_tui.session.base import state_of
 from simo2_tui.session.follow import FollowSession
 from simo2_tui.widgets.text import TONE, state_style
 from tests.simo2_tui.recorded import write_run
-from tests.simo2_tui.test_screens import text_of
+from tests.simo2_tui.screen_text import text_of
 
 
 def make(run_dir, state):

@@ -7,7 +7,7 @@ from simo2_tui.screens import launcher
 from simo2_tui.session.estimate import Pace
 from simo2_tui.session.trial import CALLS_BEFORE, Trial, preset_of, take_steps
 from tests.simo2_tui.recorded import logged, started
-from tests.simo2_tui.test_screens import text_of, until
+from tests.simo2_tui.screen_text import text_of, until
 
 DIGITS = PRESETS["digits"].config
 

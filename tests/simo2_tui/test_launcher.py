@@ -1,0 +1,151 @@
+"""The launcher: presets, recent runs, every setting, the name of the next run."""
+
+import pytest
+from textual.widgets import Input, OptionList
+
+from simo2_core.presets import PRESETS
+from simo2_core.settings import as_typed
+from simo2_tui.app import Console
+from simo2_tui.screens.launcher import LauncherScreen
+from simo2_tui.screens.settings import NAME, SettingsEditor, ordered_settings
+from tests.simo2_tui.recorded import write_run
+from tests.simo2_tui.screen_text import SIZES, text_of, until
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_launcher_shows_presets_and_settings(tmp_path, size):
+    write_run(tmp_path, finish="completed")
+    app = Console(tmp_path)
+    async with app.run_test(size=size) as pilot:
+        await app.workers.wait_for_complete()
+        await pilot.pause(0.1)
+        assert isinstance(app.screen, LauncherScreen)
+        shown = text_of(app)
+        assert "digits" in shown
+        assert "ready" in shown
+        if size[0] >= 80:
+            assert "completed" in shown
+            assert "embedding_size" in shown
+            assert "about 0:4" in shown, "the time, from the earlier run"
+
+
+async def test_a_setting_is_judged_while_it_is_typed(tmp_path):
+    app = Console(tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        editor = app.screen.query_one(SettingsEditor)
+        shown = editor.query_one("#setting-list", OptionList)
+        shown.focus()
+        shown.highlighted = shown.get_option_index("samples_per_class")
+        await pilot.press("enter")
+        box = editor.query_one("#value", Input)
+        assert box.value == "16"
+        box.value = "1"
+        await pilot.pause()
+        assert "must be 2 or more" in text_of(app)
+        await pilot.press("enter")
+        assert editor.config.samples_per_class == 16, "a value that cannot work is not taken"
+        box.value = "8"
+        await pilot.press("enter")
+        await pilot.pause()
+        assert editor.config.samples_per_class == 8
+        assert "10 classes, 8 samples of each" in text_of(app), "what to mind before it starts"
+        await pilot.press("backspace")
+        assert editor.config == PRESETS["digits"].config
+
+
+async def test_a_setting_of_a_part_that_the_preset_lacks_goes_back_to_what_the_part_has_by_itself(tmp_path):
+    app = Console(tmp_path, preset="digits", overrides={"objective": "supcon", "temperature": 0.7})
+    async with app.run_test(size=(120, 40)) as pilot:
+        editor = app.screen.query_one(SettingsEditor)
+        shown = editor.query_one("#setting-list", OptionList)
+        shown.focus()
+        shown.highlighted = shown.get_option_index("temperature")
+        await pilot.press("backspace")
+        await pilot.pause()
+        assert editor.config.objective == type(editor.config.objective)()
+
+
+async def test_settings_are_found_by_name(tmp_path):
+    app = Console(tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("slash", *"warmup", "enter")
+        await pilot.pause()
+        assert "warmup_steps" in text_of(app)
+        assert "momentum" not in text_of(app)
+
+
+async def test_overrides_of_the_command_line_are_marked_and_minded(tmp_path):
+    app = Console(tmp_path, preset="digits", overrides={"embedding_size": 4})
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause(0.1)
+        shown = text_of(app)
+        assert "* embedding_size" in shown
+        assert "Welch" in shown
+
+
+def test_every_value_is_shown_as_it_can_be_typed_back():
+    config = PRESETS["digits"].config
+    for item in ordered_settings():
+        if config.has(item.name):
+            value = config.get(item.name)
+            assert item.parse(as_typed(value)) == value, item.name
+    assert as_typed(1 / 137) == "1/137"
+
+
+async def test_a_run_is_named_in_the_launcher(tmp_path, monkeypatch):
+    started = []
+    monkeypatch.setattr(Console, "start", lambda self, config, name=None: started.append(name))
+    write_run(tmp_path, "taken", upto=8)
+    app = Console(tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        editor = app.screen.query_one(SettingsEditor)
+        await pilot.press("enter")
+        for name, said in (("-x", "must be letters"), ("taken", "exists already")):
+            await pilot.press("N", *(["backspace"] * 9), *name)
+            await pilot.pause(0.05)
+            assert said in text_of(app).replace("\n", " ")
+            await pilot.press("enter")
+            assert editor.run_name == "", "one that cannot be is not taken"
+            await pilot.press("escape")
+        await pilot.press("N", *"mine-1", "enter")
+        await pilot.pause(0.05)
+        assert "* name" in text_of(app)
+        app.screen.action_start()
+        listing = editor.query_one("#setting-list", OptionList)
+        listing.highlighted = listing.get_option_index(NAME)
+        await pilot.press("backspace")
+        app.screen.action_start()
+    assert started == [None, "mine-1", None]
+
+
+async def test_the_name_of_the_command_line_is_that_of_the_first_run_alone(tmp_path, monkeypatch):
+    started = []
+
+    def start(self, config, name=None):
+        started.append(name)
+        if name:
+            (tmp_path / name).mkdir()
+
+    monkeypatch.setattr(Console, "start", start)
+    app = Console(tmp_path, name="first")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("enter", "enter")
+    assert started == ["first", None]
+
+
+async def test_the_newest_runs_of_the_launcher_are_live_and_the_cursor_stays_with_its_run(tmp_path):
+    run = write_run(tmp_path, "aaa", upto=80)
+    app = Console(tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause(0.05)
+        assert "dead " in text_of(app)
+        listing = app.screen.query_one("#recent", OptionList)
+        with run.own():
+            app.screen._shelf._next = 0.0
+            app.screen.poll()
+            await until(pilot, lambda: "training" in text_of(app))
+            write_run(tmp_path, "bbb", upto=8)
+            app.screen._shelf._next = 0.0
+            app.screen.poll()
+            await until(pilot, lambda: "bbb" in text_of(app))
+        assert app.screen._recent[listing.highlighted].run.name == "aaa"
