@@ -19,7 +19,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from simo2_core.child import child_environment
-from simo2_core.compare.outcome import FILE, Outcome
+from simo2_core.compare.outcome import FILE, GEOMETRY, Outcome
 from simo2_core.compare.plan import Plan, PlannedRun
 from simo2_core.errors import ConfigError, DivergedError, RunError
 from simo2_core.events import Evaluated, Event, RunFinished, StepsLogged
@@ -178,7 +178,14 @@ def _measure(job: PlannedRun, run: RunDirectory, *, diverged: bool, pixels: bool
         course=tuple(course),
         scores=scores,
         class_gram=gram,
+        geometry={} if diverged else _geometry(run),
     )
+
+
+def _geometry(run: RunDirectory) -> dict[str, float]:
+    looks = [event for event in run.events() if isinstance(event, Evaluated) and event.split == "validation"]
+    numbers = {name: getattr(looks[-1], name) for name in GEOMETRY} if looks else {}
+    return {name: value for name, value in numbers.items() if value is not None and np.isfinite(value)}
 
 
 def _own_scores(run: RunDirectory) -> dict[str, dict[str, float]]:

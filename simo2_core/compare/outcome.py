@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,9 @@ from simo2_core.errors import RunError
 from simo2_core.run.files import disk_error, write_whole
 
 FILE = "outcome.json"
+
+GEOMETRY = ("largest_class_cosine", "effective_rank")
+"""The fields of an evaluation that a trial keeps beside its kNN."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Outcome:
     arm: str
     seed: int
     value: Any
-    """Of the swept setting, or None."""
+    """The choice of the sweep, see `Sweep`; or None."""
     step: int
     diverged: bool
     validation: float
@@ -35,6 +38,8 @@ class Outcome:
     """By features and metric, on test; empty for a trial and for what diverged."""
     class_gram: list[list[float | None]] | None = None
     """(C, C) signed cosines of the class means of test; of the projection where it is trained. Up to 150 classes."""
+    geometry: dict[str, float] = field(default_factory=dict)
+    """`GEOMETRY` of the projection after the last step, on validation; empty when it diverged."""
 
     def write(self, folder: Path) -> None:
         """Writes it whole; raises RunError when the disk refuses."""

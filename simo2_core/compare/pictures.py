@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from simo2_core.analysis.plots.compare import Score, draw_arms, draw_course, draw_grams
+from simo2_core.analysis.plots.grid import GridMap, draw_grid
 from simo2_core.analysis.plots.style import clean
 from simo2_core.compare.outcome import Outcome
-from simo2_core.compare.plan import Plan
-from simo2_core.compare.results import cells
+from simo2_core.compare.plan import TRIAL_SEEDS, Plan
+from simo2_core.compare.results import cells, trial_map
 from simo2_core.evaluation.measures import rows_of
+from simo2_core.settings import as_typed
 
 SHOWN = (
     ("representation", "knn_20"), ("representation", "linear_probe"), ("representation", "nearest_class_mean"),
@@ -30,13 +33,31 @@ _TITLES = {
 }  # fmt: skip
 
 
+_OF_TRIALS = (
+    ("validation", "kNN@20, representation", True),
+    ("largest_class_cosine", "class means, max |cos|", False),
+    ("effective_rank", "effective rank", False),
+)
+"""What is drawn of the trials of a grid: a number, its title, and whether it is a share."""
+
+
 def title(features: str, key: str) -> str:
     """What a number is of, for a panel or a column."""
     return _TITLES[key] + (", projection" if features == "projection" else "")
 
 
-def draw_comparison(folder: Path, plan: Plan, outcomes: Sequence[Outcome]) -> list[Path]:
-    """Draws `arms.png`, `course.png` and `grams.png` into the folder of the comparison.
+def draw_comparison(
+    folder: Path,
+    plan: Plan,
+    outcomes: Sequence[Outcome],
+    trials: Sequence[Outcome] = (),
+    chosen: Mapping[str, Any] = {},
+) -> list[Path]:
+    """Draws `arms.png`, `course.png`, `grams.png` and, of a grid, `grid.png` into the folder of the comparison.
+
+    Args:
+        trials: of the sweep.
+        chosen: its choice for each arm.
 
     Raises:
         RunError: a file cannot be written.
@@ -78,7 +99,39 @@ def draw_comparison(folder: Path, plan: Plan, outcomes: Sequence[Outcome]) -> li
     }
     caption = caption.removesuffix(" · test")
     drawn.append(draw_course(folder / "course.png", courses, f"{caption} · validation"))
-    return [*drawn, *_draw_grams(folder, plan, sound, caption)]
+    return [*drawn, *_draw_grams(folder, plan, sound, caption), *_draw_grid(folder, plan, trials, chosen)]
+
+
+def _draw_grid(folder: Path, plan: Plan, trials: Sequence[Outcome], chosen: Mapping[str, Any]) -> list[Path]:
+    if plan.sweep is None or not plan.sweep.grid or not trials:
+        return []
+    first, second = plan.sweep.axes
+    panels = []
+    for arm in dict.fromkeys(trial.arm for trial in trials):
+        settings = plan.sweep.settings(chosen[arm])
+        at = tuple(
+            axis.values.index(settings[axis.setting]) if axis.setting in settings else 0 for axis in (first, second)
+        )
+        panels.append(
+            [
+                GridMap(f"{arm}: {said}" if number == "validation" else said,
+                        np.abs(found) if number == "largest_class_cosine" else found, share, number, at)
+                for number, said, share in _OF_TRIALS
+                if np.isfinite(found := trial_map(plan, trials, arm, number)).any()
+            ]
+        )  # fmt: skip
+    panels = [row for row in panels if row]
+    if not panels:  # every trial diverged
+        return []
+    data = plan.base.preset or plan.base.data.dataset
+    seed = plan.seeds[0] + TRIAL_SEEDS
+    caption = f"comparison {clean(folder.name, 40)} · {clean(data, 40)} · {plan.base.steps:,} steps · validation"
+    return [
+        draw_grid(
+            folder / "grid.png", panels, *((axis.setting, [*map(as_typed, axis.values)]) for axis in (first, second)),
+            caption, f"One trial a cell, seed {seed}. Framed: what was chosen by kNN. Grey: diverged.",
+        )
+    ]  # fmt: skip
 
 
 def _draw_grams(folder: Path, plan: Plan, sound: Sequence[Outcome], caption: str) -> list[Path]:

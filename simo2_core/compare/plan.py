@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from simo2_core import parts
+from simo2_core.compare.sweep import Sweep
 from simo2_core.config import Config, all_settings
 from simo2_core.errors import ConfigError, did_you_mean
 from simo2_core.presets import with_views
@@ -21,9 +22,6 @@ from simo2_core.sections import plain
 
 FORMAT = 1
 """Version of `comparison.json`."""
-
-FACTORS = (0.1, 0.3, 1.0, 3.0)
-"""What `--sweep lr` multiplies the learning rate of the preset with."""
 
 TRIAL_SEEDS = 1000
 """Added to the first seed for the trials of a sweep, so that no run is both chosen by and reported."""
@@ -74,28 +72,6 @@ class Arm:
 
 
 @dataclass(frozen=True)
-class Sweep:
-    """A setting whose value is chosen for each arm, by validation kNN of one trial each."""
-
-    setting: str
-    values: tuple[Any, ...]
-
-    @classmethod
-    def parse(cls, text: str, base: Config) -> Sweep:
-        """Reads `lr`, which tries the preset's rate times `FACTORS`, or `epsilon=0.001,0.01`."""
-        name, _, values = text.partition("=")
-        name = {"lr": "learning_rate"}.get(name.strip(), name.strip().replace("-", "_"))
-        known = {item.name: item for item in all_settings()}
-        if name not in known:
-            raise ConfigError(f"{name!r} in --sweep is no setting.{did_you_mean(name, known)}")
-        if values:
-            return cls(name, tuple(known[name].parse(value) for value in values.split(",")))
-        if name != "learning_rate":
-            raise ConfigError(f"--sweep {name} names no values; write --sweep {name}=V1,V2,...")
-        return cls(name, tuple(float(f"{base.optim.learning_rate * factor:.3g}") for factor in FACTORS))
-
-
-@dataclass(frozen=True)
 class PlannedRun:
     """One run of a comparison."""
 
@@ -104,7 +80,7 @@ class PlannedRun:
     arm: str
     config: Config
     value: Any = None
-    """Of the swept setting; None where nothing is swept."""
+    """The choice of the sweep, see `Sweep`; None where nothing is swept."""
     assessed: bool = True
     """Whether it is measured as `simo2 eval` does; else it counts by what it says of test itself."""
     trial: bool = False
@@ -137,20 +113,24 @@ class Plan:
         return [
             self._job(arm, self.seeds[0] + TRIAL_SEEDS, value, trial=True)
             for arm in self.arms
-            if arm.config(self.base).has(self.sweep.setting)
-            for value in self.sweep.values
+            for value in self.sweep.choices(arm.config(self.base))
         ]
 
     def runs(self, chosen: Mapping[str, Any]) -> list[PlannedRun]:
-        """The runs that are reported, seed by seed; `chosen` has the value of the swept setting for each arm."""
-        return [self._job(arm, seed, chosen.get(arm.name)) for seed in self.seeds for arm in self.arms]
+        """The runs that are reported, seed by seed; `chosen` has the choice of the sweep for each arm."""
+        return [
+            self._job(arm, seed, chosen.get(arm.name), swept=arm.name in chosen)
+            for seed in self.seeds
+            for arm in self.arms
+        ]
 
-    def _job(self, arm: Arm, seed: int, value: Any, *, trial: bool = False) -> PlannedRun:
+    def _job(self, arm: Arm, seed: int, value: Any, *, swept: bool = True, trial: bool = False) -> PlannedRun:
         config = arm.config(self.base).replace({"seed": seed})
         name = f"{slug(arm.name)}-s{seed}"
-        if self.sweep is not None and value is not None:
-            config = config.replace({self.sweep.setting: value})
-            name += f"-{slug(str(value))}" if trial else ""
+        if self.sweep is not None and swept:
+            settings = self.sweep.settings(value)
+            config = config.replace(settings)
+            name += "".join(f"-{slug(str(each))}" for each in settings.values()) if trial else ""
         name = f"trial-{name}" if trial else name
         return PlannedRun(name, arm.name, config, value, assessed=self.assessed, trial=trial)
 
@@ -162,7 +142,7 @@ class Plan:
             "arms": [arm.name for arm in self.arms],
             "settings": {arm.name: {name: plain(value) for name, value in arm.settings.items()} for arm in self.arms},
             "seeds": list(self.seeds),
-            "sweep": None if self.sweep is None else {"setting": self.sweep.setting, "values": list(self.sweep.values)},
+            "sweep": None if self.sweep is None else self.sweep.to_json(),
             "assessed": self.assessed,
         }
 

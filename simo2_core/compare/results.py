@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simo2_core.compare.outcome import Outcome
 from simo2_core.compare.plan import Plan
@@ -31,21 +32,27 @@ class Cell:
 
 
 def choose(plan: Plan, trials: Sequence[Outcome]) -> dict[str, Any]:
-    """The value of the swept setting for each arm: the best on validation, of equals that nearest to the preset's.
+    """The choice of the sweep for each arm that has one: the best on validation, of equals the nearest to the preset.
 
-    Distances are between logarithms for numbers above 0.
+    Distances are between logarithms for numbers above 0, and add up in a grid.
     """
     if plan.sweep is None:
         return {}
-    usual = plan.base.get(plan.sweep.setting)
+    settings = plan.sweep.settings
     chosen = {}
     for arm in plan.arms:
+        config = arm.config(plan.base)
         mine = [trial for trial in trials if trial.arm == arm.name and not trial.diverged]
         if mine:
-            chosen[arm.name] = max(mine, key=lambda trial: (trial.validation, -_apart(trial.value, usual))).value
-        else:
-            chosen[arm.name] = min(plan.sweep.values, key=lambda value: _apart(value, 0))
+            usual = {name: config.get(name) for name in settings(mine[0].value)}
+            chosen[arm.name] = max(mine, key=lambda t: (t.validation, -_far(settings(t.value), usual))).value
+        elif choices := plan.sweep.choices(config):
+            chosen[arm.name] = min(choices, key=lambda value: sum(_apart(each, 0) for each in settings(value).values()))
     return chosen
+
+
+def _far(values: Mapping[str, Any], usual: Mapping[str, Any]) -> float:
+    return sum(_apart(value, usual[name]) for name, value in values.items())
 
 
 def _apart(value: Any, other: Any) -> float:
@@ -53,6 +60,30 @@ def _apart(value: Any, other: Any) -> float:
     if len(numbers) == 2:
         return abs(math.log(numbers[0] / numbers[1]))
     return abs(value - other) if isinstance(value, int | float) and isinstance(other, int | float) else value != other
+
+
+def trial_map(plan: Plan, trials: Sequence[Outcome], arm: str, number: str) -> NDArray[np.float64]:
+    """What the trials of an arm came to: (values of the first axis of a grid, values of the second), NaN for none.
+
+    A setting that the arm does not have has the same number along its whole axis.
+
+    Args:
+        number: `validation`, or a key of `Outcome.geometry`.
+    """
+    assert plan.sweep is not None
+    first, second = plan.sweep.axes
+    found = np.full((len(first.values), len(second.values)), np.nan)
+    for trial in trials:
+        if trial.arm != arm or trial.diverged:
+            continue
+        settings = plan.sweep.settings(trial.value)
+        value = trial.validation if number == "validation" else trial.geometry.get(number, math.nan)
+        at = [
+            [i for i, each in enumerate(axis.values) if axis.setting not in settings or settings[axis.setting] == each]
+            for axis in (first, second)
+        ]
+        found[np.ix_(*at)] = value
+    return found
 
 
 def cells(plan: Plan, outcomes: Sequence[Outcome], features: str) -> dict[str, dict[str, Cell]]:
@@ -96,12 +127,27 @@ def _cell(mine: Mapping[int, float], others: Mapping[int, float]) -> Cell:
 
 
 def to_json(
-    plan: Plan, chosen: Mapping[str, Any], outcomes: Sequence[Outcome], features: Sequence[str]
+    plan: Plan,
+    chosen: Mapping[str, Any],
+    outcomes: Sequence[Outcome],
+    features: Sequence[str],
+    trials: Sequence[Outcome] = (),
 ) -> dict[str, Any]:
     """Everything that was found, JSON-ready: what is not a number is null."""
     return {
         **plan.to_json(),
         "chosen": dict(chosen),
+        "trials": [
+            {
+                "arm": trial.arm,
+                "value": trial.value,
+                "seed": trial.seed,
+                "diverged": trial.diverged,
+                "validation": trial.validation,
+                **trial.geometry,
+            }
+            for trial in trials
+        ],
         "diverged": {
             arm.name: sum(outcome.diverged for outcome in outcomes if outcome.arm == arm.name) for arm in plan.arms
         },

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -49,7 +49,9 @@ def _compare(
     sweep: Annotated[
         str | None,
         typer.Option(
-            metavar="SETTING", help="Choose it for each on validation, by one trial a value: lr, or NAME=V1,V2,..."
+            metavar="SETTING",
+            help="Choose it for each on validation, by one trial a value: lr, or NAME=V1,V2,...; or two in a grid, "
+            "NAME=V1,V2:OTHER=W1,W2, which is drawn as a heat map.",
         ),
     ] = None,
     devices: Annotated[
@@ -76,14 +78,23 @@ def _compare(
     folder = open_comparison(run_dir, name or f"compare-{base.preset or 'data'}", plan)
     with unless_begun(folder):
         decode_images(base.data, quiet=as_json)
-        _tell(folder, plan, *_carry_out(folder, plan, workers, as_json), as_json)
+        _tell(folder, plan, _carry_out(folder, plan, workers, as_json), as_json)
 
 
 compare_command = with_settings(_compare)
 
 
-def _carry_out(folder: Path, plan: Plan, workers: int, as_json: bool) -> tuple[dict[str, Any], list[Outcome]]:
-    """The values that a sweep chose, by arm, and what every run came to; ends the command when it is stopped."""
+class _Found(NamedTuple):
+    """What a comparison came to."""
+
+    chosen: dict[str, Any]
+    """The choice of the sweep, by arm."""
+    trials: list[Outcome]
+    outcomes: list[Outcome]
+
+
+def _carry_out(folder: Path, plan: Plan, workers: int, as_json: bool) -> _Found:
+    """Trains and measures everything; ends the command when it is stopped."""
     from simo2_core.compare.carry_out import carry_out_all, make_stop
     from simo2_core.compare.results import choose
 
@@ -91,7 +102,7 @@ def _carry_out(folder: Path, plan: Plan, workers: int, as_json: bool) -> tuple[d
     trials: list[Outcome] = []
     outcomes: list[Outcome] = []
     total = len(plan.trials()) + len(plan.runs({}))
-    with _progress(total, as_json) as (tell, done), listen(lambda _: stop.set(), say):
+    with _progress(plan, total, as_json) as (tell, done), listen(lambda _: stop.set(), say):
         for outcome in carry_out_all(folder, plan.trials(), workers, tell, stop):
             trials.append(outcome)
             done(outcome, True)
@@ -105,24 +116,25 @@ def _carry_out(folder: Path, plan: Plan, workers: int, as_json: bool) -> tuple[d
         print(f"simo2: stopped; {saved}. The same command with --name {folder.name} goes on.", file=sys.stderr)
         end_at_once_if_busy(INTERRUPTED)
         raise typer.Exit(INTERRUPTED)
-    return chosen, outcomes
+    return _Found(chosen, trials, outcomes)
 
 
-def _tell(folder: Path, plan: Plan, chosen: Mapping[str, Any], outcomes: Sequence[Outcome], as_json: bool) -> None:
+def _tell(folder: Path, plan: Plan, found: _Found, as_json: bool) -> None:
     """Writes what was found, draws it, and shows it."""
     from simo2_core.compare.pictures import draw_comparison  # imports jax, in which a Ctrl+C that raises can get lost
     from simo2_core.compare.results import to_json
     from simo2_core.evaluation.assess import write_json
 
-    result = to_json(plan, chosen, outcomes, ("representation", "projection"))
+    outcomes = found.outcomes
+    result = to_json(plan, found.chosen, outcomes, ("representation", "projection"), found.trials)
     write_json(folder / "results.json", result)
     if all(outcome.diverged for outcome in outcomes):
         raise ConfigError("every run diverged. Use a smaller --learning-rate, or --sweep lr.")
-    files = [folder / "results.json", *draw_comparison(folder, plan, outcomes)]
+    files = [folder / "results.json", *draw_comparison(folder, plan, outcomes, found.trials, found.chosen)]
     if as_json:
         print(json.dumps({"event": "result", **result, "files": [str(path) for path in files]}))
         return
-    _table(plan, chosen, outcomes)
+    _table(plan, found)
     print(f"Written: {', '.join(map(str, files))}")
 
 
@@ -131,7 +143,7 @@ def _names(text: str) -> list[str]:
 
 
 @contextmanager
-def _progress(total: int, as_json: bool) -> Iterator[tuple[Progress, Callable[[Outcome, bool], None]]]:
+def _progress(plan: Plan, total: int, as_json: bool) -> Iterator[tuple[Progress, Callable[[Outcome, bool], None]]]:
     """What is trained, with a bar on a terminal; one line for each finished run."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
@@ -155,18 +167,20 @@ def _progress(total: int, as_json: bool) -> Iterator[tuple[Progress, Callable[[O
                 body |= {"value": outcome.value, "validation": outcome.validation, "diverged": outcome.diverged}
                 print(json.dumps(body), flush=True)
                 return
-            what = f" with {outcome.value}" if trial else ""
+            what = f" with {plan.sweep.told(outcome.value)}" if trial and plan.sweep else ""
             came = "diverged" if outcome.diverged else f"validation kNN@20 {outcome.validation:.2%}"
             bars.console.print(f"{outcome.arm}{what}, seed {outcome.seed}: {came}")
 
         yield tell, done
 
 
-def _table(plan: Plan, chosen: Mapping[str, Any], outcomes: Sequence[Outcome]) -> None:
+def _table(plan: Plan, found: _Found) -> None:
     from simo2_core.compare.results import cells
 
+    outcomes = found.outcomes
     tables = {features: cells(plan, outcomes, features) for features in ("representation", "projection")}
-    print("\n".join(table_lines(plan, chosen, tables, _raw_pixels(outcomes), _diverged(outcomes))))
+    print("\n".join(table_lines(plan, found.chosen, tables, _raw_pixels(outcomes), _diverged(outcomes))))
+    print("".join(f"{line}\n" for line in grid_lines(plan, found.trials)), end="")
 
 
 def _raw_pixels(outcomes: Sequence[Outcome]) -> dict[str, float]:
@@ -219,8 +233,30 @@ def table_lines(
         shown = ["" if value is None else f"{100 * value:.1f}       " for value in cells]
         lines.append(f"{'raw pixels':<{wide}}" + "".join(f"{text:>12}" for text in shown))
     if plan.sweep is not None:
-        picked = ", ".join(f"{arm} {chosen[arm]}" for arm in chosen)
-        lines.append(f"{plan.sweep.setting} chosen on validation by one trial each: {picked}.")
+        sweep = plan.sweep
+        picked = "; ".join(f"{arm}: {sweep.told(choice)}" for arm, choice in chosen.items())
+        lines.append(f"Chosen on validation by one trial each: {picked}.")
+    return lines
+
+
+def grid_lines(plan: Plan, trials: Sequence[Outcome]) -> list[str]:
+    """The validation kNN of the trials of a grid, a table for each arm; nothing where there is no grid."""
+    from simo2_core.compare.results import trial_map
+    from simo2_core.settings import as_typed
+
+    if plan.sweep is None or not plan.sweep.grid:
+        return []
+    down, across = plan.sweep.axes
+    rows, heads = [as_typed(value) for value in down.values], [as_typed(value) for value in across.values]
+    corner = f"{down.setting} \\ {across.setting}"
+    first, wide = max(map(len, (corner, *rows))), max(8, *(len(head) + 2 for head in heads))
+    lines = []
+    for arm in dict.fromkeys(trial.arm for trial in trials):
+        lines.append(f"{arm}: validation kNN@20 of each trial, %")
+        lines.append(f"{corner:<{first}}" + "".join(f"{head:>{wide}}" for head in heads))
+        for row, values in zip(rows, trial_map(plan, trials, arm, "validation"), strict=True):
+            cells = ("-" if math.isnan(value) else f"{100 * value:.1f}" for value in values)
+            lines.append(f"{row:<{first}}" + "".join(f"{cell:>{wide}}" for cell in cells))
     return lines
 
 

@@ -45,6 +45,16 @@ class Study:
     sweep: str | None = None
 
 
+SHAPES = (4, 8, 16, 32)
+"""Images of each class in a batch of 160: of the 26 letters 26, 20, 10 and 5 classes."""
+COURSE = "simo2:epsilon_start=1:pull=balanced"
+REMEDIES = ("simo2", "simo2-balanced", COURSE, "supcon")
+
+
+def _in_shapes(arms: Sequence[str], shapes: Sequence[int]) -> list[str]:
+    return [f"{arm}:samples_per_class={k}" for k in shapes for arm in arms]
+
+
 def _varied(setting: str, values: Sequence[str]) -> list[str]:
     return [f"{arm}:{setting}={value}" for arm in DISTANCES for value in values]
 
@@ -64,6 +74,18 @@ STUDIES = {
             "supcon:samples_per_class=8",
         ),
         BATCHES,
+    ),
+    "letters-gathering": Study(
+        "letters",
+        [*_in_shapes(REMEDIES, SHAPES), "simo2:epsilon=1:samples_per_class=4", "cross_entropy:samples_per_class=8"],
+        f"{BATCHES} --eval-every 400", 3,
+    ),
+    "digits-gathering": Study(
+        "digits", _in_shapes(REMEDIES, (4, 8, 16)), "--eval-every 400", 3
+    ),
+    "letters-unseen": Study(
+        "letters", _in_shapes((*REMEDIES, "cross_entropy"), (8,)),
+        f"{BATCHES} --eval-every 400 --hold-out-classes 0.5", 3,
     ),
     "photographs": Study(
         "cifar10", ("simo2", "simo2-line", "supcon", "cross_entropy"), PHOTOGRAPHS, 2,
@@ -89,7 +111,7 @@ def train(folder: Path, name: str) -> Path:
     data["cifar10"] = ["--dataset", os.environ.get("SIMO2_CIFAR10", "")]
     command = [
         sys.executable, "-m", "simo2_tui.start", "compare", *data[study.data], "--objectives", ",".join(study.arms),
-        "--seeds", str(study.seeds), "--devices", "2", "--run-dir", str(folder), "--name", name,
+        "--seeds", str(study.seeds), "--devices", "1", "--run-dir", str(folder), "--name", name,
         *study.settings.split(),
     ]  # fmt: skip
     if study.sweep:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from simo2_core.compare.carry_out import open_comparison
-from simo2_core.compare.plan import Arm, Plan, Sweep, arms, make_plan
+from simo2_core.compare.plan import Arm, Plan, arms, make_plan
 from simo2_core.config import Config
 from simo2_core.errors import ConfigError
 from simo2_core.presets import PRESETS
@@ -65,13 +65,6 @@ def test_encoders_cross_with_arms():
     assert plan.runs({})[3].config.model.encoder.name == "cnn"
 
 
-def test_the_rate_is_swept_about_that_of_the_preset():
-    assert Sweep.parse("lr", DIGITS).values == (0.0004, 0.0012, 0.004, 0.012)
-    for text, said in (("epsilon", "names no values"), ("nothing=1", "no setting"), ("epsilon=x", "epsilon")):
-        with pytest.raises(ConfigError, match=said):
-            Sweep.parse(text, DIGITS)
-
-
 def test_a_plan_wants_seeds_and_different_arms():
     with pytest.raises(ConfigError, match="2 or more"):
         make_plan(DIGITS, ["simo2"], [], 1, None)
@@ -102,6 +95,7 @@ def test_an_upgrade_orphans_no_comparison(tmp_path):
         (make_plan(DIGITS, ["simo2", "autoencoder"], [], 2, None), "other arms"),
         (make_plan(DIGITS, ["simo2", "supcon"], [], 3, None), "other seeds"),
         (make_plan(DIGITS, ["simo2", "supcon"], [], 2, "lr"), "other sweep"),
+        (make_plan(DIGITS, ["simo2", "supcon"], [], 2, "lr=0.1:epsilon=1"), "other sweep"),
     ],
 )
 def test_another_comparison_is_refused_with_what_is_other(tmp_path, other, said):

@@ -68,7 +68,7 @@ def test_equal_runs_are_no_evidence_and_a_constant_gap_is():
 
 def test_the_best_trial_is_chosen_and_of_equals_the_nearest_to_the_preset():
     swept = plan("lr")  # 0.0004, 0.0012, 0.004, 0.012 about 0.004
-    trials = [outcome("simo2", 1000, 0.9, value=value) for value in swept.sweep.values]
+    trials = [outcome("simo2", 1000, 0.9, value=value) for value in swept.sweep.axes[0].values]
     assert choose(swept, trials)["simo2"] == 0.004
     trials[0] = dataclasses.replace(trials[0], validation=0.91)
     assert choose(swept, trials)["simo2"] == 0.0004
