@@ -109,13 +109,13 @@ def _draw_grid(folder: Path, plan: Plan, trials: Sequence[Outcome], chosen: Mapp
     panels = []
     for arm in dict.fromkeys(trial.arm for trial in trials):
         settings = plan.sweep.settings(chosen[arm])
-        at = tuple(
+        down, across = (
             axis.values.index(settings[axis.setting]) if axis.setting in settings else 0 for axis in (first, second)
         )
         panels.append(
             [
                 GridMap(f"{arm}: {said}" if number == "validation" else said,
-                        np.abs(found) if number == "largest_class_cosine" else found, share, number, at)
+                        np.abs(found) if number == "largest_class_cosine" else found, share, number, (down, across))
                 for number, said, share in _OF_TRIALS
                 if np.isfinite(found := trial_map(plan, trials, arm, number)).any()
             ]
@@ -126,12 +126,9 @@ def _draw_grid(folder: Path, plan: Plan, trials: Sequence[Outcome], chosen: Mapp
     data = plan.base.preset or plan.base.data.dataset
     seed = plan.seeds[0] + TRIAL_SEEDS
     caption = f"comparison {clean(folder.name, 40)} · {clean(data, 40)} · {plan.base.steps:,} steps · validation"
-    return [
-        draw_grid(
-            folder / "grid.png", panels, *((axis.setting, [*map(as_typed, axis.values)]) for axis in (first, second)),
-            caption, f"One trial a cell, seed {seed}. Framed: what was chosen by kNN. Grey: diverged.",
-        )
-    ]  # fmt: skip
+    words = [(axis.setting, [*map(as_typed, axis.values)]) for axis in (first, second)]
+    note = f"One trial a cell, seed {seed}. Framed: what was chosen by kNN. Grey: diverged."
+    return [draw_grid(folder / "grid.png", panels, words[0], words[1], caption, note)]
 
 
 def _draw_grams(folder: Path, plan: Plan, sound: Sequence[Outcome], caption: str) -> list[Path]:
