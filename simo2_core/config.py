@@ -11,7 +11,7 @@ Host values only, standard library only: importing this file must stay instant.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from simo2_core.augmentations.augmentation import Augmentation
@@ -69,6 +69,13 @@ class DataConfig(Section):
         0,
         "height and width in pixels that images are resized to; 0 keeps the data set's own, or chooses one that most "
         "images fill where they differ",
+        at_least=0,
+        at_most=8192,
+    )
+    min_size: int = setting(
+        0,
+        "where images differ in size and --image-size is 0: choose no smaller side than this; 0 is what the encoder "
+        "needs",
         at_least=0,
         at_most=8192,
     )
@@ -311,6 +318,13 @@ class Config(Section):
             "Leave out --views-split.",
         )
 
+    @property
+    def images(self) -> DataConfig:
+        """`data` as it is loaded: the encoder has its say where a size is to be chosen."""
+        if self.data.image_size or self.data.min_size:
+            return self.data
+        return replace(self.data, min_size=min(self.model.encoder.smallest_side, 8192))
+
     def classes_per_batch(self, classes: int) -> int:
         """How many of a data set's `classes` are drawn for each batch."""
         return min(self.batch_size // self.samples_per_class, classes)
@@ -383,7 +397,9 @@ class Config(Section):
         body = from_format_1(body) if found < 2 else body
         images = body.get("data")
         if isinstance(images, Mapping) and "class_order" not in images:  # of before it was a setting
-            body = {**body, "data": {**images, "class_order": "alphabetical"}}
+            body = {**body, "data": (images := {**images, "class_order": "alphabetical"})}
+        if isinstance(images, Mapping) and "min_size" not in images and not images.get("image_size"):
+            body = {**body, "data": {**images, "min_size": 1}}  # no encoder had a say in the size that was chosen
         return cast(Config, read_section(cls, body, "config"))
 
 

@@ -206,18 +206,14 @@ def _objective(config: Config, facts: DatasetFacts) -> list[Finding]:
 
 
 def _image_size(config: Config, facts: DatasetFacts) -> list[Finding]:
-    halvings = len(config.model.encoder.stages) - 1
-    side = min(facts.image_shape[:2])
-    if halvings and side < 2**halvings:
-        return [
-            Finding(
-                "warning",
-                "image-size",
-                f"images of {side} pixels are halved up to {halvings} times by {halvings + 1} blocks.",
-                "Use fewer --widths or a larger --image-size.",
-            )
-        ]
-    return []
+    encoder, side = config.model.encoder, min(facts.image_shape[:2])
+    if side >= encoder.smallest_side:
+        return []
+    halvings = len(encoder.stages) - 1
+    why = f": {halvings + 1} blocks halve them {halvings} times" if encoder.smallest_side == 2**halvings else ""
+    said = f"images of {side} pixels are smaller than the {encoder.smallest_side} that {encoder.name} needs{why}."
+    fewer = "fewer --widths or " if why else ""
+    return [Finding("warning", "image-size", said, f"Use {fewer}a larger --image-size.")]
 
 
 def _schedule(config: Config) -> list[Finding]:

@@ -128,7 +128,7 @@ class RunSession:
             if self.control.stop_asked:
                 raise StoppedError("stopped while the data were prepared, before the first step.")
 
-        load_dataset(self.config.data, report=report)
+        load_dataset(self.config.images, report=report)
 
     def events(self) -> Iterator[Event]:
         """Trains, and says what happens, after it is in the log; see `simo2_core.train.trainer.train`.

@@ -186,12 +186,19 @@ def make_plan(base: Config, arms: Iterable[str], encoders: Iterable[str], seeds:
         for encoder in encoders
         for arm in each
     ]
+    arms_of = tuple(crossed or each)
     return Plan(
-        base,
-        tuple(crossed or each),
+        _of_one_size(base, arms_of),
+        arms_of,
         tuple(range(base.seed, base.seed + seeds)),
         None if sweep is None else Sweep.parse(sweep, base),
     )
+
+
+def _of_one_size(base: Config, arms: Iterable[Arm]) -> Config:
+    """The settings with which encoders that need images of other sizes get the same ones."""
+    sides = {arm.config(base).images.min_size for arm in arms}
+    return base if base.data.image_size or len(sides) == 1 else base.replace({"min_size": max(sides)})
 
 
 def slug(text: str) -> str:

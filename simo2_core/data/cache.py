@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from simo2_core.cache_folder import cache_folder
 from simo2_core.data.damage import DAMAGE
-from simo2_core.data.dataset import Skipped
+from simo2_core.data.dataset import Note, Skipped
 from simo2_core.data.locks import hold, is_free, lock
 from simo2_core.data.progress import Progress, Report
 from simo2_core.errors import DataError
@@ -63,6 +63,8 @@ class Entry:
     """Of images.npy."""
     content: str | None = None
     """Hash of the hashes of all encoded images; None of an entry that was made before they were noted."""
+    notes: tuple[Note, ...] = ()
+    """What was chosen for the user beside what is written in it."""
 
 
 class Filled(NamedTuple):

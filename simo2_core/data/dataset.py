@@ -83,6 +83,10 @@ FEW_CLASSES = "few-classes"
 """The code of a note on why a source has fewer than two classes: an error where labels make the pairs."""
 
 
+SIZE_CHOSEN = "image-size-chosen"
+"""The code of a note on the size that images of several sizes were given."""
+
+
 @dataclass(frozen=True)
 class Note:
     """One thing to know of the data before a run: what is not used, what was chosen, what looks wrong."""

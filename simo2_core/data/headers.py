@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simo2_core.config import DataConfig
-from simo2_core.data.dataset import Note
+from simo2_core.data.dataset import SIZE_CHOSEN, Note
 from simo2_core.data.decode import Rule, UnreadableImage, probe_image
 from simo2_core.data.pool import chunks, cpus, run_tasks
 from simo2_core.data.sources.source import Records, Split
@@ -136,7 +136,7 @@ def choose_size(sizes: Counter[tuple[int, int]]) -> tuple[int, int, list[Note]]:
     enlarged = f", {smaller:,} of them enlarged" if smaller else ""
     spread = f"{low_w}×{low_h} to {high_w}×{high_h} pixels"
     said = f"{sizes.total():,} images of {spread} are all made {chosen}×{chosen}{enlarged}."
-    return chosen, chosen, [Note("image-size-chosen", said, "Choose another size with --image-size.")]
+    return chosen, chosen, [Note(SIZE_CHOSEN, said, "Choose another size with --image-size.")]
 
 
 def _mixed_colours(headers: Headers) -> list[Note]:

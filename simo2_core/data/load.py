@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from simo2_core.config import HOLD_OUT, DataConfig
 from simo2_core.data.cache import Entry
-from simo2_core.data.dataset import FEW_CLASSES, DataPart, Dataset, Note, are_decoded
+from simo2_core.data.dataset import FEW_CLASSES, SIZE_CHOSEN, DataPart, Dataset, Note, are_decoded
 from simo2_core.data.fingerprint import make_fingerprint
 from simo2_core.data.progress import Report, silent
 from simo2_core.data.sources.open import open_source
@@ -107,7 +108,17 @@ def entries_of(
             continue
         rule = _rule_of(entries["train"], config) if entries else None
         entries[part] = cached_entry(source, split, config, rule=rule, report=report, workers=workers)
+        if rule is None and _is_too_small(entries[part], config):
+            larger = replace(config, image_size=config.min_size)
+            entry = cached_entry(source, split, larger, rule=None, report=report, workers=workers)
+            entries[part] = replace(entry, notes=(_size_needed(entry),))
     return entries
+
+
+def _is_too_small(entry: Entry, config: DataConfig) -> bool:
+    """Whether a size was chosen that is smaller than the one that is needed."""
+    small = not config.image_size and entry.images.shape[1] < config.min_size
+    return small and any(note.code == SIZE_CHOSEN for note in _chosen(entry))
 
 
 def _refuse_few_classes(source: Source, config: DataConfig) -> None:
@@ -193,7 +204,16 @@ def _chosen(entry: Entry) -> tuple[Note, ...]:
     """What was chosen for the user when the images were decoded."""
     from simo2_core.data.build import notes_of
 
-    return notes_of(entry)
+    return (*entry.notes, *notes_of(entry))
+
+
+def _size_needed(entry: Entry) -> Note:
+    """That images of several sizes are made larger than some of them are, for the encoder's sake."""
+    side = entry.images.shape[1]
+    said = (
+        f"{len(entry.images):,} images of several sizes are all made {side}×{side}, as small as the encoder takes them"
+    )
+    return Note(SIZE_CHOSEN, f"{said}: those that are smaller are enlarged.", "Choose another size with --image-size.")
 
 
 def alike(names: tuple[str, ...]) -> Iterator[Note]:

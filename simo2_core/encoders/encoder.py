@@ -29,6 +29,15 @@ class Encoder(Part):
         """Channels of each stage, where the map is halved between two of them; the last is F."""
         return (self.features,)
 
+    @property
+    def smallest_side(self) -> int:
+        """Pixels that images need in height and width, so that every stage still has a map to work on.
+
+        Where images differ in size and none is asked for, none smaller is chosen. One that cuts images into patches,
+        say, is to give the side of a patch.
+        """
+        return int(2 ** (len(self.stages) - 1))
+
     def weights(self, channels: int) -> int:
         """How many weights it has, or somewhat fewer, for images of so many channels: 0 where it does not say.
 

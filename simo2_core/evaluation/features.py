@@ -56,7 +56,7 @@ def data_config(run: RunDirectory, image_shape: Sequence[int], data: str | None)
     Raises:
         ConfigError: the run has images that are not square.
     """
-    own = run.config.data
+    own = run.config.images
     if data is None:
         return own
     height, width, channels = image_shape

@@ -55,7 +55,7 @@ def _some(part: DataPart, count: int) -> NDArray[np.uint8]:
 
 def _augmentation(path: Path, run: RunDirectory, checkpoint: Path, theme: Theme) -> Path:
     config, meta = run.config, read_meta(checkpoint)
-    dataset = load_dataset(config.data)
+    dataset = load_dataset(config.images)
     part = dataset.views if dataset.views is not None and config.data.labels == "none" else dataset.train
     images = _some(part, _AUGMENTED)
     mean, std = jnp.asarray(meta["mean"], jnp.float32), jnp.asarray(meta["std"], jnp.float32)
@@ -79,7 +79,7 @@ def _filters(path: Path, run: RunDirectory, checkpoint: Path, theme: Theme) -> P
 
 
 def _reconstructions(path: Path, run: RunDirectory, checkpoint: Path, theme: Theme) -> Path:
-    part = load_dataset(run.config.data).validation
+    part = load_dataset(run.config.images).validation
     images = np.asarray(part.images[part.rows[np.linspace(0, len(part) - 1, min(MOST, len(part))).astype(int)]])
     shown, back = reconstruct(checkpoint, images)
     caption = Caption(data_of(run), int(checkpoint.name), len(images), run=run.name)

@@ -52,7 +52,7 @@ def snapshot_checkpoint(run: RunDirectory, checkpoint: Path) -> int:
     step = int(checkpoint.name)
     path = run.embeddings / f"{step}.npz"
     if not path.exists():
-        dataset = load_dataset(run.config.data)
+        dataset = load_dataset(run.config.images)
         part, _ = looked_at(dataset, "validation")
         _, embedding = load_encoder(checkpoint).part(part)
         try:

@@ -116,7 +116,7 @@ def prepare_with_leader() -> Preparation:
 def _prepare(config: Config, dataset: Dataset | None, placement: Placement | None) -> Preparation:
     require_device()
     keep_compiled_programs()
-    data = with_labels(dataset or load_dataset(config.data), config.tune, config.seed)
+    data = with_labels(dataset or load_dataset(config.images), config.tune, config.seed)
     facts, machine = DatasetFacts.of(data), replace(look_at_machine(cache_root()), disk_free=room())
     findings = preflight(config, facts, machine)
     for finding in findings:

@@ -77,7 +77,7 @@ def _compare(
     workers = devices or count_devices()
     folder = open_comparison(run_dir, name or f"compare-{base.preset or 'data'}", plan)
     with unless_begun(folder):
-        decode_images(base.data, quiet=as_json)
+        decode_images(plan.base.images, quiet=as_json)
         _tell(folder, plan, _carry_out(folder, plan, workers, as_json), as_json)
 
 

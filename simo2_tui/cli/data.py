@@ -185,7 +185,7 @@ def _prepare(
 
     lost = False
     for name in names:
-        config = dataclasses.replace(Config(), data=_config(name, data_dir)).replace(settings).data
+        config = dataclasses.replace(Config(), data=_config(name, data_dir)).replace(settings).images
         with DataProgress(quiet=as_json) as progress:
             dataset = load_dataset(config, report=progress.report)
         needed = _not_kept(dataset)

@@ -103,7 +103,7 @@ def _compare(config: Config, checkpoint: Path, seeds: int, run_dir: Path, name: 
     arms = (Arm("pretrained", {"init": str(checkpoint)}), Arm("from scratch", {"init": None}))
     plan = Plan(config, arms, tuple(range(config.seed, config.seed + seeds)), assessed=False)
     folder = open_comparison(run_dir, name, plan)
-    decode_images(config.data, quiet=as_json)
+    decode_images(config.images, quiet=as_json)
     rows: dict[str, list[dict[str, float]]] = {arm.name: [] for arm in arms}
     stop = make_stop(1)
     with listen(lambda _: stop.set(), say):

@@ -11,8 +11,10 @@ from simo2_core.data.dataset import FEW_CLASSES, Note, Skipped
 from simo2_core.data.facts import DatasetFacts
 from simo2_core.data.load import load_dataset
 from simo2_core.data.placement import Machine, Placement, choose_placement, disk_free, human_bytes, look_at_machine
+from simo2_core.encoders.encoder import Encoder
 from simo2_core.preflight import preflight
 from simo2_core.presets import PRESETS
+from simo2_core.settings import setting
 
 ROOMY = Machine(device="test", device_free=10**12, disk_free=10**12)
 FACTS = DatasetFacts(classes=10, image_shape=(32, 32, 3), images=1000, train_counts=np.full(10, 100))
@@ -206,3 +208,32 @@ def test_a_number_of_the_schedule_that_changes_nothing_is_a_warning(changes: dic
         ("warmup_cosine", "warmup_steps"),
     ):
         assert "schedule-unused" not in codes(Config().replace({"steps": 400, "schedule": schedule, number: 40}))
+
+
+def test_an_encoder_says_what_size_it_needs_and_one_that_does_not_is_asked_nothing() -> None:
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Patches(Encoder):
+        name = "patches"
+        patch: int = setting(14, "pixels of a patch")
+
+        @property
+        def features(self) -> int:
+            return 8
+
+        @property
+        def smallest_side(self) -> int:
+            return self.patch
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Whole(Patches):
+        name = "whole"
+        smallest_side = Encoder.smallest_side
+
+    small = dataclasses.replace(FACTS, image_shape=(12, 12, 3))
+    config = Config().replace({"encoder": Patches()})
+    (finding,) = (f for f in preflight(config, small, ROOMY) if f.code == "image-size")
+    assert finding.message == "images of 12 pixels are smaller than the 14 that patches needs."
+    assert config.images.min_size == 14
+    plain = Config().replace({"encoder": Whole()})
+    assert "image-size" not in codes(plain, small)
+    assert plain.images.min_size == 1

@@ -47,7 +47,7 @@ except Heard as heard:
 
 @pytest.fixture
 def start():
-    begun: list[subprocess.Popen[str]] = []
+    begun = []
 
     def begin(ignored: str = "") -> subprocess.Popen[str]:
         process = subprocess.Popen(

@@ -20,6 +20,13 @@ def test_every_named_arm_works_on_digits_and_on_photographs(name):
         assert (config.get("crop") < 1) == (config.data.labels == "none")
 
 
+def test_encoders_that_need_other_sizes_are_compared_on_the_same_images() -> None:
+    wide = Config().replace({"widths": (8,) * 6})  # halved five times, where resnet18 halves three times
+    plan = make_plan(wide, ["simo2"], ["yatcnn", "resnet18"], 2, None)
+    assert {job.config.images.min_size for job in plan.runs({})} == {32}
+    assert make_plan(wide, ["simo2"], ["yatcnn", "cnn"], 2, None).base == wide
+
+
 def test_an_arm_takes_more_settings():
     arm = Arm.parse("simo2:epsilon=1/10:embedding-size=4")
     config = arm.config(DIGITS)

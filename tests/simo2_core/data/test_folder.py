@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from simo2_core.config import Config
 from simo2_core.data.load import load_dataset
 from simo2_core.data.sources.folder import DATA_SETS, FolderSource, is_folder
 from simo2_core.errors import DataError
@@ -95,6 +96,31 @@ def test_mixed_sizes_get_a_size_that_is_said(make_folder: MakeFolder) -> None:
         assert "11 images of 40×30 to 100×50 pixels are all made 28×28." in note.message
         assert "--image-size" in note.cure
     assert load_dataset(config(root, image_size=24)).image_shape == (24, 24, 3)
+
+
+def test_images_of_several_sizes_are_made_no_smaller_than_the_encoder_takes_them(make_folder: MakeFolder) -> None:
+    root = make_folder(count=5, size=(12, 10))
+    (root / "cat" / "big.png").write_bytes(encoded(picture(9, (30, 20))))
+    settings = Config(data=config(root))
+    for _ in range(2):  # from the cache as well
+        data = load_dataset(settings.images)
+        (note,) = data.notes
+        assert (data.image_shape, note.code) == ((16, 16, 3), "image-size-chosen")
+        assert "11 images of several sizes are all made 16×16, as small as the encoder takes them" in note.message
+        assert "--image-size" in note.cure
+    for changes, side in (({"widths": (8, 8)}, 8), ({"min_size": 20}, 20), ({"image_size": 9}, 9)):
+        assert load_dataset(settings.replace(changes).images).image_shape == (side, side, 3)
+    same = Config(data=config(make_folder(root="same", size=(12, 12))))
+    assert load_dataset(same.images).image_shape == (12, 12, 3), "their own size, where they have one"
+
+
+def test_a_run_of_before_keeps_the_size_that_was_chosen_for_it(make_folder: MakeFolder) -> None:
+    settings = Config(data=config(make_folder(count=5, size=(12, 10))))
+    old = settings.to_json()
+    del old["data"]["min_size"]
+    assert Config.from_json(old).images.min_size == 1
+    assert Config.from_json(settings.to_json()).images.min_size == 16
+    assert Config.from_json({**old, "data": {**old["data"], "image_size": 8}}).data.min_size == 0
 
 
 def test_a_folder_does_not_take_over_the_name_of_a_preset(
