@@ -25,12 +25,12 @@ QUERIES = 15
 
 
 class Estimate(NamedTuple):
-    """A mean over random draws."""
+    """A mean over random draws, or over images."""
 
     mean: float
     """In [0, 1]."""
     interval: float
-    """Half the width of the 95% interval of the mean: 1.96 s / √draws, s with draws - 1 in its denominator."""
+    """Half the width of the 95% interval of the mean; over draws it is 1.96 s / √draws, s with draws - 1 below."""
 
 
 def estimate(accuracies: NDArray[np.float64]) -> Estimate:

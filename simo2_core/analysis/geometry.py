@@ -22,6 +22,10 @@ Labels = NDArray[np.integer[Any]]
 OPPOSITE_COSINE = -0.9
 """Two class means with a cosine below this have settled opposite, which the published loss allows."""
 
+RIGHT_ANGLE = 0.1
+"""A pair with an absolute cosine below this stands at a right angle, where the SIMO2 loss hardly moves it: for small
+cosines c the slope of a same-class pair is c."""
+
 PAIR_IMAGES = 2048
 """Images whose pairs `cosine_distributions` counts: 2.1 million pairs in about 70 ms on one core."""
 
@@ -119,6 +123,24 @@ def effective_rank(embeddings: Floats) -> float:
     return float(np.exp(-np.sum(share * np.log(share))))
 
 
+def rank_inside_classes(embeddings: Floats, labels: Labels) -> float:
+    """Over how many directions the images of one class spread: the mean over classes of their `effective_rank`.
+
+    The rows of a class are scaled to length 1 and not centred, so a class whose images all point one way has 1.
+
+    Args:
+        embeddings: (n, d).
+        labels: (n,) integers.
+
+    Returns:
+        from 1 to d, over the classes with two images or more; NaN when there is none.
+    """
+    embeddings_nd, labels_n = _checked(embeddings, labels)
+    unit_nd = unit_rows(embeddings_nd)
+    present, counts = np.unique(labels_n, return_counts=True)
+    return _mean(np.array([effective_rank(unit_nd[labels_n == c]) for c in present[counts > 1]]))
+
+
 @dataclass(frozen=True, eq=False)
 class CosineDistributions:
     """Signed cosines of pairs of images, for pairs of the same class and of different classes."""
@@ -137,6 +159,8 @@ class CosineDistributions:
     """Mean absolute cosine of different-class pairs, 0 when all are orthogonal; NaN when there is none."""
     images: int
     """Images whose pairs were counted: all of them, or `PAIR_IMAGES` drawn from more."""
+    same_right_angle: float
+    """Share of same-class pairs with an absolute cosine below `RIGHT_ANGLE`; NaN when there is none."""
 
 
 def cosine_distributions(
@@ -167,6 +191,7 @@ def cosine_distributions(
         different_mean=_mean(different),
         different_mean_abs=_mean(np.abs(different)),
         images=len(labels_n),
+        same_right_angle=_mean(np.abs(same) < RIGHT_ANGLE),
     )
 
 
@@ -213,5 +238,5 @@ def _histogram(cosines: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
     return np.bincount(cell, minlength=bins).astype(np.int64)
 
 
-def _mean(values: NDArray[np.float64]) -> float:
+def _mean(values: NDArray[Any]) -> float:
     return float(np.mean(values)) if values.size else float("nan")

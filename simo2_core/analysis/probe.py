@@ -58,6 +58,36 @@ def nearest_direction(directions: NDArray[np.float64], queries: NDArray[np.float
     return np.asarray(np.argmax(cosine_qc, axis=1), np.int32)
 
 
+def nearest_mean_by_r(
+    bank: Floats, bank_labels: Labels, queries: Floats, *, classes: int, epsilon: float, bias: float = 0.0
+) -> NDArray[np.int32]:
+    """The class with the largest r(query, mean): the score that the SIMO2 loss itself gives, and nothing fitted.
+
+    r(a, b) = (a·b + bias)² / (ε + ‖a − b‖²), see `simo2_core.loss`; rows are scaled to length 1, and the means of a
+    class are not scaled again, as the loss has it. An opposite mean scores as its square does: r is blind to sign.
+
+    Args:
+        bank: (n, f).
+        bank_labels: (n,) integers in [0, classes). A class without a row is never answered.
+        queries: (q, f).
+        epsilon: above 0.
+
+    Returns:
+        (q,) int32 classes, among equals the lowest.
+
+    Raises:
+        DivergedError: features that are not finite.
+    """
+    means_cf = class_means(unit_rows(finite_rows(bank)), bank_labels, classes)
+    unit_qf = unit_rows(finite_rows(queries))
+    known = ~np.isnan(means_cf).any(axis=1)
+    products_qc = unit_qf @ np.nan_to_num(means_cf).T
+    squares_q, squares_c = np.sum(unit_qf**2, axis=1), np.sum(np.nan_to_num(means_cf) ** 2, axis=1)
+    apart_qc = np.maximum(squares_q[:, None] + squares_c - 2 * products_qc, 0)
+    scores_qc = np.where(known, (products_qc + bias) ** 2 / (epsilon + apart_qc), -1.0)
+    return np.asarray(np.argmax(scores_qc, axis=1), np.int32)
+
+
 @dataclass(frozen=True, eq=False)
 class LinearProbe:
     """A fitted linear probe: logistic regression on features scaled to mean 0 and deviation 1."""

@@ -17,20 +17,29 @@ from simo2_core.compare.results import cells, trial_map
 from simo2_core.evaluation.measures import rows_of
 from simo2_core.settings import as_typed
 
-SHOWN = (
-    ("representation", "knn_20"), ("representation", "linear_probe"), ("representation", "nearest_class_mean"),
-    ("representation", "shot_5"), ("projection", "knn_20"), ("projection", "class_max_abs_cosine"),
-    ("projection", "class_opposite"), ("projection", "effective_rank"), ("representation", "map_at_r"),
-    ("representation", "seconds"),
+WORTH = (
+    ("representation", "knn_20"), ("representation", "nearest_class_mean"), ("representation", "linear_probe"),
+    ("representation", "shot_5"), ("representation", "map_at_r"), ("projection", "knn_20"),
+    ("projection", "nearest_mean_by_r"),
 )  # fmt: skip
-"""Features and metric of each panel, and of each column of the table."""
-
+"""Features and metric of what an encoder is worth: of each panel, and of each column of a table."""
+GEOMETRY = (
+    ("projection", "class_max_abs_cosine"), ("projection", "class_opposite"), ("projection", "effective_rank"),
+    ("projection", "rank_inside"), ("projection", "same_right_angle"), ("representation", "seconds"),
+)  # fmt: skip
+"""Those of where its classes lie, and the time of training."""
 _TITLES = {
-    "knn_20": "kNN@20", "linear_probe": "linear probe", "nearest_class_mean": "nearest mean",
-    "shot_5": "5 labels a class", "class_max_abs_cosine": "class max |cos|",
-    "class_opposite": "opposite classes", "effective_rank": "effective rank", "map_at_r": "mAP@R",
-    "seconds": "seconds",
+    "knn_20": "kNN@20", "linear_probe": "linear probe", "nearest_class_mean": "class means",
+    "nearest_mean_by_r": "class means by r", "shot_5": "5 labels a class", "map_at_r": "mAP@R",
+    "class_max_abs_cosine": "class max |cos|", "class_opposite": "opposite classes",
+    "effective_rank": "effective rank", "rank_inside": "rank inside a class",
+    "same_right_angle": "right angles inside", "seconds": "seconds",
 }  # fmt: skip
+
+
+def title(features: str, key: str) -> str:
+    """What a number is of, for a panel or a column."""
+    return _TITLES[key] + (", projection" if features == "projection" and (features, key) not in GEOMETRY else "")
 
 
 _OF_TRIALS = (
@@ -39,11 +48,6 @@ _OF_TRIALS = (
     ("effective_rank", "effective rank", False),
 )
 """What is drawn of the trials of a grid: a number, its title, and whether it is a share."""
-
-
-def title(features: str, key: str) -> str:
-    """What a number is of, for a panel or a column."""
-    return _TITLES[key] + (", projection" if features == "projection" else "")
 
 
 def draw_comparison(
@@ -70,7 +74,7 @@ def draw_comparison(
     tables = {features: cells(plan, outcomes, features) for features in ("representation", "projection")}
     arms = [arm.name for arm in plan.arms]
     scores = []
-    for features, key in SHOWN:
+    for features, key in WORTH + GEOMETRY:
         values = {
             arm: np.array(
                 [o.seconds if key == "seconds" else o.scores[features].get(key, np.nan) for o in sound if o.arm == arm]
@@ -84,7 +88,7 @@ def draw_comparison(
     raw = next((o.scores["raw_pixels"]["knn_20"] for o in outcomes if "raw_pixels" in o.scores), None)
     notes = [
         "Dots: seeds. Mark and bar: their mean and its 95% interval, which goes on beyond the panel at an arrow head. "
-        "Of the representation unless it says projection."
+        "Of the representation unless it says projection; geometry is of the projection."
     ]
     if raw is not None:
         notes.append(f"Raw pixels reach {raw:.2%} by kNN@20.")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from simo2_core import parts
 from simo2_core.analysis.few_shot import Estimate
 from simo2_core.errors import ConfigError, Simo2Error
-from simo2_core.metrics.metric import GROUPS, FeatureParts, LabelParts, Metric, MetricResult, Row, Score
+from simo2_core.metrics.metric import GROUPS, FeatureParts, LabelParts, Metric, MetricResult, Row, Score, half_interval
 
 AUGMENTED_PROBE = Row(
     "augmented_probe",
@@ -27,6 +27,8 @@ AUGMENTED_PROBE = Row(
     share=True,
 )
 """Measured where it is asked for, by `simo2_core.evaluation.augmented_probe`: it embeds images of its own."""
+HEADLINES = ("knn_20", "nearest_class_mean")
+"""The two rows that come first: what neighbours say, and the class means of train as a classifier, without a probe."""
 _AFTER = 35.0
 """Its place among the metrics: after the linear probe."""
 
@@ -84,7 +86,7 @@ class Worth:
     """What one kind of features is worth."""
 
     scores: dict[str, Estimate]
-    """By `Row.key`. The interval is NaN where nothing was drawn; what cannot be measured is not there."""
+    """By `Row.key`. The interval is NaN where there is none; what cannot be measured is not there."""
     predicted: NDArray[np.int32]
     """(test,) classes by kNN, those whose confusion is shown."""
     details: dict[str, Mapping[str, Any]]
@@ -139,7 +141,7 @@ def measure(
 
 def with_augmented_probe(worth: Worth, accuracy: float, rows: Sequence[Row]) -> Worth:
     """The same with what the probe on augmented images reached, in the order of `rows`."""
-    scores = {**worth.scores, AUGMENTED_PROBE.key: Estimate(accuracy, float("nan"))}
+    scores = {**worth.scores, AUGMENTED_PROBE.key: Estimate(accuracy, half_interval(accuracy, len(worth.predicted)))}
     return dataclasses.replace(worth, scores=_estimates(scores, rows))
 
 

@@ -33,9 +33,15 @@ class Geometry(Metric):
                 "class means, opposite",
                 f"share of pairs with a cosine below {geometry.OPPOSITE_COSINE:g}, wanted 0",
             ),
+            (
+                "same_right_angle",
+                "same-class right angles",
+                f"share of pairs with an absolute cosine below {geometry.RIGHT_ANGLE:g}, wanted 0",
+            ),
             ("class_squared_cosine", "class means, mean cos²", "at least Welch's floor"),
             ("welch_floor", "  its Welch floor", "least mean cos² of C classes in D dimensions"),
             ("effective_rank", "effective rank", "RankMe: exp of the entropy of singular values"),
+            ("rank_inside", "rank inside a class", "RankMe of the unit rows of a class, mean over classes; wanted 1"),
             ("alignment", "alignment", "Wang & Isola, same-class pairs, 0 is best"),
             ("uniformity", "uniformity", "Wang & Isola, t = 2, less is better"),
         )
@@ -54,7 +60,9 @@ class Geometry(Metric):
             "different_abs_cosine": pairs.different_mean_abs,
             "class_squared_cosine": geometry.mean_squared_cosine(gram),
             "welch_floor": welch_floor(classes, some.shape[1]),
+            "same_right_angle": pairs.same_right_angle,
             "effective_rank": geometry.effective_rank(some),
+            "rank_inside": geometry.rank_inside_classes(some, some_labels),
             "alignment": hypersphere.alignment(some, some_labels),
             "uniformity": hypersphere.uniformity(some),
         }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from simo2_core.analysis import geometry, neural_collapse
 from simo2_core.analysis.probe import fit_linear_probe
 from simo2_core.analysis.reduce import sample_by_class
-from simo2_core.metrics.metric import FeatureParts, LabelParts, Metric, MetricResult, Row, accuracy
+from simo2_core.metrics.metric import FeatureParts, LabelParts, Metric, MetricResult, Row, Score, accuracy
 from simo2_core.settings import setting
 
 
@@ -47,7 +47,7 @@ class Probe(Metric):
         probe = fit_linear_probe(fit_on, fit_labels, features["validation"], labels["validation"], classes=classes)
         predicted, scaled = probe.predict(features["test"]), probe.scale(fit_on)
         means = geometry.class_means(scaled, fit_labels, classes)
-        scores = {
+        scores: dict[str, Score] = {
             "linear_probe": accuracy(predicted, labels["test"]),
             "nc3": neural_collapse.self_duality(probe.weights, scaled, fit_labels),
             "nc4": neural_collapse.disagreement(predicted, means, probe.scale(features["test"])),

@@ -108,8 +108,21 @@ def _cards(found: Collected) -> dict[str, Any]:
             f"Of {event.split} ({event.images:,} images) at step {event.step:,}; {read}. kNN: cosine, votes weighted "
             f"exp(cos/0.07), neighbours among {event.bank:,} training images."
         )
+    cards += _means_card(found)
     cards += [(f"{value:.4g}", f"loss, {name}, last step") for name, value in found.losses.items()]
     return {"cards": cards, "cards_note": note}
+
+
+def _means_card(found: Collected) -> list[tuple[str, str]]:
+    """The second headline beside kNN, where `simo2 eval` has measured the run's own data."""
+    own = [data for data in found.measured if data["data"] == Path(found.config.data.dataset).name]
+    for data in own[-1:]:
+        metric = data["metrics"].get("nearest_class_mean")
+        score = data["scores"].get("representation", {}).get("nearest_class_mean")
+        if metric and score:
+            where = f"class means of train, representation; of {metric['split']} at step {data['step']:,}"
+            return [(shown_score(score, metric), where)]
+    return []
 
 
 def _warnings(found: Collected) -> list[str]:

@@ -194,6 +194,14 @@ def _diverged(outcomes: Sequence[Outcome]) -> dict[str, int]:
     return counted
 
 
+_HEADS = {
+    "knn_20": "kNN@20", "nearest_class_mean": "class means", "linear_probe": "probe", "shot_5": "5 labels",
+    "map_at_r": "mAP@R", "nearest_mean_by_r": "means by r", "class_max_abs_cosine": "max|cos|",
+    "class_opposite": "opposite", "effective_rank": "rank", "rank_inside": "rank inside",
+    "same_right_angle": "right angle", "seconds": "seconds",
+}  # fmt: skip
+
+
 def table_lines(
     plan: Plan,
     chosen: Mapping[str, Any],
@@ -201,37 +209,30 @@ def table_lines(
     raw: Mapping[str, float],
     diverged: Mapping[str, int],
 ) -> list[str]:
-    """The table for people: rows are arms, columns what `SHOWN` lists."""
-    from simo2_core.compare.pictures import SHOWN
+    """Two tables for people, what the arms are worth and where their classes lie: rows are arms."""
+    from simo2_core.compare.pictures import GEOMETRY, WORTH
     from simo2_core.evaluation.measures import rows_of
 
     shares = {row.key for row in rows_of() if row.share}
-    heads = {
-        "knn_20": "kNN@20",
-        "linear_probe": "probe",
-        "nearest_class_mean": "near.mean",
-        "shot_5": "5 labels",
-        "class_max_abs_cosine": "max|cos|",
-        "class_opposite": "opposite",
-        "effective_rank": "rank",
-        "map_at_r": "mAP@R",
-        "seconds": "seconds",
-    }
     wide = max(12, *(len(arm.name) for arm in plan.arms))
     first = plan.arms[0].name
-    head = [("p:" if features == "projection" else "") + heads[key] for features, key in SHOWN]
-    lines = [f"Test, mean ± 95% interval of the mean over {len(plan.seeds)} seeds; p: of the projection, else of the"]
-    lines.append(f"representation. * differs from {first} by a paired t-test over seeds, two-sided p < 0.05.")
-    lines.append(" " * wide + "".join(f"{text:>12}" for text in head))
-    for arm in plan.arms:
-        row = f"{arm.name:<{wide}}"
-        for features, key in SHOWN:
-            row += f"{_cell(tables[features][arm.name].get(key), key in shares):>12}"
-        lines.append(row + (f"  {diverged[arm.name]} diverged" if diverged.get(arm.name) else ""))
-    if raw:
-        cells = [raw.get(key) if features == "representation" else None for features, key in SHOWN]
-        shown = ["" if value is None else f"{100 * value:.1f}       " for value in cells]
-        lines.append(f"{'raw pixels':<{wide}}" + "".join(f"{text:>12}" for text in shown))
+    lines = [
+        f"Test, mean ± 95% interval of the mean over {len(plan.seeds)} seeds; p: of the projection, else of the",
+        f"representation. * differs from {first} by a paired t-test over seeds, two-sided p < 0.05.",
+    ]
+    for columns in (WORTH, GEOMETRY):
+        prefixed = columns is WORTH  # geometry is of the projection throughout
+        head = [("p:" if features == "projection" and prefixed else "") + _HEADS[key] for features, key in columns]
+        lines.append(("" if prefixed else "geometry, p:").ljust(wide) + "".join(f"{text:>12}" for text in head))
+        for arm in plan.arms:
+            row = f"{arm.name:<{wide}}"
+            for features, key in columns:
+                row += f"{_cell(tables[features][arm.name].get(key), key in shares):>12}"
+            lines.append(row + (f"  {diverged[arm.name]} diverged" if diverged.get(arm.name) else ""))
+        if raw and prefixed:
+            cells = [raw.get(key) if features == "representation" else None for features, key in columns]
+            shown = ["" if value is None else f"{100 * value:.1f}       " for value in cells]
+            lines.append((f"{'raw pixels':<{wide}}" + "".join(f"{text:>12}" for text in shown)).rstrip())
     if plan.sweep is not None:
         sweep = plan.sweep
         picked = "; ".join(f"{arm}: {sweep.told(choice)}" for arm, choice in chosen.items())

@@ -103,7 +103,7 @@ def _show(found: Assessment, folder: Path, run: RunDirectory, several: bool, as_
         print(json.dumps({"event": "run_measured", **result} if several else result), flush=True)
     else:
         print(f"{found.checkpoint}: {found.data}, {found.images['test']:,} test images")
-        print("\n".join(_one_run(found)))
+        print("\n".join([*_headlines(found), *_one_run(found)]))
         print(f"Written: {', '.join(map(str, files))}\n", flush=True)
 
 
@@ -162,7 +162,10 @@ def _draw(found: Assessment, folder: Path, run: RunDirectory) -> list[Path]:
 
     caption = Caption(found.data, found.step, found.images["test"], "test", run=run.name)
     scores = {name: worth.scores for name, worth in found.worth.items()}
-    notes = ["Random: the same network before its first step. Bars: 95% interval over draws of labels or episodes."]
+    notes = [
+        "Random: the same network before its first step.",
+        "Bars: 95% interval over test images, draws of labels or episodes.",
+    ]
     return [
         draw_scores(folder / "eval.png", scores, _shares(found.rows), str(caption), notes),
         draw_confusion(
@@ -180,6 +183,18 @@ def _shares(rows: Sequence[Row]) -> list[Any]:
 def _one_run(found: Assessment) -> list[str]:
     scores = {name: worth.scores for name, worth in found.worth.items()}
     return [*_table(found.rows, scores), "", *_per_class(found), "", *_origins(found)]
+
+
+def _headlines(found: Assessment) -> list[str]:
+    """The numbers to read first, each beside that of pixels, with the interval over the images of test."""
+    from simo2_core.evaluation.measures import HEADLINES
+
+    lines = []
+    for row in (row for row in found.rows if row.key in HEADLINES):
+        ours, pixels = (found.worth[name].scores[row.key] for name in ("representation", "raw_pixels"))
+        said = [f"{100 * score.mean:.1f} ± {100 * score.interval:.1f}%" for score in (ours, pixels)]
+        lines.append(f"{row.label}: {said[0]}, of pixels {said[1]}")
+    return lines
 
 
 def _table(rows: Sequence[Row], scores: Mapping[str, Mapping[str, Estimate]]) -> list[str]:
@@ -242,6 +257,7 @@ def _origins(found: Assessment) -> list[str]:
     lines = [
         f"Every number is about test ({sizes['test']} images), but {elsewhere}, about train ({sizes['train']}).",
         f"Neighbours, means and probes come from train; within test itself: {within}.",
+        "±: half of the 95% interval, of accuracies over test images (Wilson), of few labels over draws.",
         f"C of the linear probe is chosen on validation ({sizes['validation']}); nothing is chosen on test.",
         "pixels: raw values. random r., random p.: both outputs of the same network before its first step.",
     ]

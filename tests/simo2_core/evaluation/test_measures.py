@@ -15,8 +15,10 @@ from sklearn.preprocessing import StandardScaler, normalize
 from simo2_core.analysis import geometry, neural_collapse
 from simo2_core.analysis.clusters import matched_accuracy
 from simo2_core.analysis.few_shot import episodes, k_shot
+from simo2_core.analysis.probe import nearest_mean_by_r
 from simo2_core.analysis.retrieval import retrieval
 from simo2_core.data.dataset import UNSEEN
+from simo2_core.errors import DivergedError
 from simo2_core.evaluation.measures import Worth, choose_metrics, measure, rows_of
 from simo2_core.metrics.geometry import Geometry
 from simo2_core.metrics.retrieval import Retrieve
@@ -58,6 +60,35 @@ def test_the_probe_is_fitted_on_train_chosen_on_validation_and_scored_on_test(fo
     assert value(found, "nc3") == pytest.approx(np.sum(apart**2), abs=1e-3), "two solvers, each stopped a little early"
     nearest = KNeighborsClassifier(1).fit(means, np.arange(10)).predict(scaler.transform(X["test"]))
     assert value(found, "nc4") == pytest.approx(np.mean(nearest != model.predict(scaler.transform(X["test"]))))
+
+
+def test_means_by_r_are_chosen_by_the_score_of_the_loss_itself(found: Worth) -> None:
+    bank, asked = (normalize(X[part].astype(np.float64)) for part in ("train", "test"))
+    means = [bank[Y["train"] == c].mean(axis=0) for c in range(10)]
+
+    def r(a: Any, b: Any) -> float:
+        return float((a @ b) ** 2 / (1 / 137 + np.sum((a - b) ** 2)))
+
+    chosen = [max(range(10), key=lambda c: r(image, means[c])) for image in asked]
+    assert value(found, "nearest_mean_by_r") == pytest.approx(np.mean(chosen == Y["test"]))
+
+
+def test_r_is_blind_to_sign_and_never_answers_a_class_without_images() -> None:
+    bank, labels = np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([0, 2])
+    asked = np.array([[-1.0, 0.1], [0.1, 1.0], [0.0, 0.0]])
+    found = nearest_mean_by_r(bank, labels, asked, classes=4, epsilon=1.0)
+    assert found.tolist() == [0, 2, 0]
+    assert nearest_mean_by_r(bank, labels, asked[:1], classes=4, epsilon=1.0, bias=1.0).tolist() == [2]
+    with pytest.raises(DivergedError):
+        nearest_mean_by_r(bank * np.nan, labels, asked, classes=4, epsilon=1.0)
+
+
+def test_images_at_right_angles_and_ranks_inside_a_class() -> None:
+    rows = np.array([[1.0, 0, 0], [0, 1, 0], [0, 0, 2], [0, 0, 5]])
+    assert geometry.cosine_distributions(rows, np.array([0, 0, 1, 1])).same_right_angle == 0.5
+    assert geometry.rank_inside_classes(rows, np.array([0, 0, 1, 1])) == pytest.approx(1.5)
+    assert math.isnan(geometry.rank_inside_classes(rows, np.arange(4)))
+    assert math.isnan(geometry.cosine_distributions(rows, np.arange(4)).same_right_angle)
 
 
 def test_retrieval_is_of_test_within_test(found: Worth) -> None:
@@ -113,6 +144,8 @@ def test_geometry_is_of_test(found: Worth) -> None:
         "class_mean_abs_cosine": np.abs(between).mean(),
         "class_opposite": np.mean(between < -0.9),
         "class_squared_cosine": np.mean(between**2),
+        "same_right_angle": np.mean(np.abs(cosines[above & same]) < 0.1),
+        "rank_inside": np.mean([geometry.effective_rank(unit[Y["test"] == c]) for c in range(10)]),
         "welch_floor": 0,
         "effective_rank": np.exp(-np.sum(share[share > 0] * np.log(share[share > 0]))),
         "alignment": np.mean(2 - 2 * cosines[above & same]),
@@ -128,7 +161,8 @@ def test_geometry_is_of_test(found: Worth) -> None:
 def test_every_row_of_the_table_is_measured_in_its_order(found: Worth) -> None:
     assert list(found.scores) == [row.key for row in rows_of() if row.split != UNSEEN]
     drawn = {key for key, score in found.scores.items() if not math.isnan(score.interval)}
-    assert drawn == {"shot_1", "shot_5", "shot_10", "way_5_shot_1", "way_5_shot_5"}
+    few = {"shot_1", "shot_5", "shot_10", "way_5_shot_1", "way_5_shot_5"}
+    assert drawn == few | {row.key for row in rows_of() if row.group == "accuracy"}
 
 
 def test_more_classes_than_dimensions_have_a_floor() -> None:

@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from simo2_core import parts
 from simo2_core.errors import ConfigError
 from simo2_core.evaluation.measures import choose_metrics, measure, own_metrics, rows_of
+from simo2_core.metrics.metric import accuracy, half_interval
 
 MINE = '''
 from dataclasses import dataclass
@@ -80,7 +82,8 @@ def test_it_is_measured_beside_our_own_and_stands_in_the_table(mine: str) -> Non
     rows = rows_of(metrics)
     assert [row.group for row in rows][-2:] == ["mine", "mine"], "a heading of its own comes last"
     labels = [row.label for row in rows if row.group == "accuracy"]
-    assert labels == ["kNN k=1", "kNN k=10", "kNN k=20", "kNN k=200", "nearest class mean", "linear probe", "a share"]
+    neighbours = [f"kNN k={k}" for k in (1, 10, 20, 200)]
+    assert labels == [*neighbours, "nearest class mean", "nearest mean by r", "linear probe", "a share"]
     assert len(found.predicted) == 20, "the confusion is still that of kNN"
 
 
@@ -134,6 +137,7 @@ def test_our_own_take_settings_too() -> None:
 
 def test_every_row_of_ours_says_what_it_is_and_is_found_by_its_file() -> None:
     assert [metric.name for metric in own_metrics()] == [
+        "centroid",
         "clusters",
         "collapse",
         "few_shot",
@@ -143,5 +147,13 @@ def test_every_row_of_ours_says_what_it_is_and_is_found_by_its_file() -> None:
         "retrieval",
     ]
     rows = rows_of()
-    assert len({row.key for row in rows}) == len(rows) == 44
+    assert len({row.key for row in rows}) == len(rows) == 47
     assert all(row.label and row.how and row.fit in ("", "train", "test", "unseen") for row in rows)
+
+
+def test_accuracies_have_the_interval_of_wilson() -> None:
+    for right, images in ((359, 359), (358, 359), (5, 10), (0, 3)):
+        low, high = binomtest(right, images).proportion_ci(method="wilson")
+        assert half_interval(right / images, images) == pytest.approx((high - low) / 2, abs=1e-4)
+    labels = np.array([0, 1, 1, 0], np.int32)
+    assert accuracy(labels[::-1], labels) == (1.0, half_interval(1.0, 4))

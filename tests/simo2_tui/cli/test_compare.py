@@ -11,13 +11,16 @@ from typer.testing import CliRunner
 from simo2_core.commands import Reason
 from simo2_core.compare.carry_out import carry_out
 from simo2_core.compare.outcome import Outcome
+from simo2_core.compare.pictures import GEOMETRY, WORTH, draw_comparison
 from simo2_core.compare.plan import make_plan
+from simo2_core.compare.results import cells
 from simo2_core.config import Config
 from simo2_core.errors import RunError
 from simo2_core.events import CheckpointSaved, Event, RunFinished
 from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
+from simo2_tui.cli.compare import table_lines
 from simo2_tui.cli.main import app
 
 TINY = ["--widths", "8", "--stem-width", "4", "--steps", "6", "--samples-per-class", "3", "--batch-size", "12",
@@ -99,6 +102,29 @@ def test_the_outcome_of_another_run_is_refused(tmp_path: Path) -> None:
             scores={}).write(folder)  # fmt: skip
     with pytest.raises(RunError, match="is of another run, supcon with seed 0"):
         carry_out(tmp_path, job, lambda *_: None, threading.Event())
+
+
+def test_the_tables_have_a_column_for_each_number_that_is_shown(tmp_path: Path) -> None:
+    plan = make_plan(PRESETS["digits"].config, ["simo2", "supcon"], [], 2, None)
+    keys = {key for _, key in (*WORTH, *GEOMETRY)}
+    scores = [dict.fromkeys(("representation", "projection"), dict.fromkeys(keys, 0.25 + s / 100)) for s in (0, 1)]
+    outcomes = [
+        Outcome(arm=arm.name, seed=seed, value=None, step=1, diverged=False, validation=0.0, seconds=1.0,
+                course=((1, 1.0, 0.5),), scores=scores[seed])
+        for arm in plan.arms for seed in plan.seeds
+    ]  # fmt: skip
+    tables = {name: cells(plan, outcomes, name) for name in ("representation", "projection")}
+    lines = table_lines(plan, {}, tables, {"knn_20": 0.5}, {})
+    assert max(map(len, lines)) <= 100
+    head, geometry = (next(line for line in lines if word in line) for word in ("kNN@20", "geometry, p:"))
+    for words in ("class means", "p:kNN@20", "p:means by r", "mAP@R"):
+        assert words in head
+    for words in ("max|cos|", "opposite", "rank", "rank inside", "right angle", "seconds"):
+        assert words in geometry
+    rows = [line.split() for line in lines if line.startswith("supcon")]
+    assert [len(row) - 1 for row in rows] == [len(WORTH), len(GEOMETRY)]
+    assert not any("-" in row for row in rows), "every number has its column"
+    draw_comparison(tmp_path, plan, outcomes)
 
 
 def test_what_cannot_be_compared_is_refused_before_anything_is_made(tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ import numpy as np
 from simo2_core.analysis.classification import classification
 from simo2_core.analysis.few_shot import Estimate
 from simo2_core.evaluation.assess import Labels
-from simo2_core.evaluation.measures import own_metrics, rows_of
+from simo2_core.evaluation.measures import choose_metrics, own_metrics, rows_of
 from simo2_core.metrics.metric import Row
-from simo2_tui.cli.eval import _HEADS, _fitting, _origins, _per_class, _table
+from simo2_tui.cli.eval import _HEADS, _fitting, _headlines, _origins, _per_class, _table
 
 
 def test_columns_never_touch_whatever_the_numbers() -> None:
@@ -49,3 +49,14 @@ def test_which_labels_count_is_said_where_training_was_given_few() -> None:
     assert "Labels: all 1,295 of train. Training was given 129 of them, which are the default here." in every
     assert "Labels:" not in usual
     assert "Warning: the metric mine.py:X could not measure. ZeroDivisionError: no." in usual
+
+
+def test_neighbours_and_class_means_come_first_with_their_intervals() -> None:
+    scores = {"knn_20": Estimate(0.99721, 0.0071), "nearest_class_mean": Estimate(0.5, 0.05)}
+    worth = {name: SimpleNamespace(scores=scores) for name in ("representation", "raw_pixels")}
+    found: Any = SimpleNamespace(rows=rows_of(), worth=worth)
+    assert _headlines(found) == [
+        "kNN k=20: 99.7 ± 0.7%, of pixels 99.7 ± 0.7%", "nearest class mean: 50.0 ± 5.0%, of pixels 50.0 ± 5.0%"
+    ]  # fmt: skip
+    found.rows = rows_of(choose_metrics(["knn:neighbours=1,5"]))
+    assert len(_headlines(found)) == 1
