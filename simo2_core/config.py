@@ -36,6 +36,8 @@ SCHEDULES = ("constant", "cosine", "warmup_cosine", "exponential", "step", "line
 LABELS = ("classes", "none")
 RESIZE_RULES = ("crop", "pad", "squash")
 BACKGROUNDS = ("white", "black")
+WITH_REPLACEMENT, BALANCED, PROPORTIONAL = "replacement", "balanced", "proportional"
+SAMPLINGS = (WITH_REPLACEMENT, BALANCED, PROPORTIONAL)
 CLASS_ORDERS = ("natural", "alphabetical")
 ON_NAN = ("stop", "rollback")
 RATE_AFTER_DIVERGENCE = 1 / 3
@@ -240,6 +242,12 @@ class Config(Section):
         at_most=LARGEST_BATCH // 2,
         cure="The loss compares pairs inside a class: with one sample there is no pair.",
     )
+    sampling: str = setting(
+        WITH_REPLACEMENT,
+        "how batches are drawn: with replacement; balanced, where all images of a class come before any comes again; "
+        "proportional, the same of all images, classes as often as the data have them",
+        choices=SAMPLINGS,
+    )
     chunk_size: int = setting(
         0,
         "images embedded at once, to fit in memory; the loss still sees the whole batch; 0 embeds it in one go",
@@ -289,6 +297,13 @@ class Config(Section):
             f"Use --batch-size {2 * self.samples_per_class} or more, or a smaller --samples-per-class.",
         )
         require(
+            self.sampling != PROPORTIONAL or not self.objective.compares_images,
+            "sampling",
+            self.sampling,
+            f"{BALANCED} or {WITH_REPLACEMENT} for {self.objective.name}, which compares classes of equal size",
+            f"Use --sampling {BALANCED}.",
+        )
+        require(
             self.optim.schedule != "warmup_cosine" or self.optim.warmup_steps < self.steps,
             "warmup_steps",
             self.optim.warmup_steps,
@@ -324,6 +339,13 @@ class Config(Section):
         if self.data.image_size or self.data.min_size:
             return self.data
         return replace(self.data, min_size=min(self.model.encoder.smallest_side, 8192))
+
+    def batch_shape(self, classes: int) -> tuple[int, int]:
+        """Groups of a batch and images of each: classes and their samples, or in proportion images one by one."""
+        drawn = self.classes_per_batch(classes)
+        if self.sampling == PROPORTIONAL:
+            return drawn * self.samples_per_class, 1
+        return drawn, self.samples_per_class
 
     def classes_per_batch(self, classes: int) -> int:
         """How many of a data set's `classes` are drawn for each batch."""

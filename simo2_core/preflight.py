@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simo2_core.config import Config
+from simo2_core.config import PROPORTIONAL, Config
 from simo2_core.data.dataset import FEW_CLASSES
 from simo2_core.data.facts import DatasetFacts
 from simo2_core.data.placement import Machine, choose_placement, human_bytes
@@ -162,6 +162,8 @@ def _class_sizes(config: Config, facts: DatasetFacts) -> list[Finding]:
     k = config.samples_per_class
     if facts.train_counts is None or not len(facts.train_counts) or facts.train_counts.min() >= k:
         return []
+    if config.sampling == PROPORTIONAL:
+        return []
     smallest = int(facts.train_counts.min())
     below = int((facts.train_counts < k).sum())
     return [
@@ -169,7 +171,7 @@ def _class_sizes(config: Config, facts: DatasetFacts) -> list[Finding]:
             "warning",
             "k-over-class",
             f"samples_per_class is {k}, but {below} of {facts.classes} classes have fewer training images "
-            f"(the smallest {smallest}): draws are with replacement, so a batch repeats images.",
+            f"(the smallest {smallest}): a batch repeats images.",
             f"Use --samples-per-class {max(2, smallest)}, or accept it: augmentation makes the repeats differ.",
         )
     ]

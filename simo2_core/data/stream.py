@@ -6,9 +6,9 @@ So a run trains on the same images wherever they live, and resuming in the middl
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import jax
@@ -19,8 +19,9 @@ from jax.sharding import Sharding, SingleDeviceSharding
 from numpy.typing import NDArray
 
 from simo2_core.compiling import jit
+from simo2_core.config import WITH_REPLACEMENT
 from simo2_core.data.dataset import DataPart
-from simo2_core.data.sampler import draw_batch
+from simo2_core.data.sampler import Draw, draw_batch
 
 CHUNK_BYTES = 64_000_000
 """Images of one chunk: two of them are on the device at any time, which even a small one has room for."""
@@ -43,6 +44,7 @@ class Chunks:
         *,
         classes_per_batch: int,
         samples_per_class: int,
+        sampling: str = WITH_REPLACEMENT,
         steps: int | None = None,
         place: Callable[[int], Sharding] | None = None,
     ) -> None:
@@ -50,6 +52,7 @@ class Chunks:
 
         Args:
             key: a typed key, the one that the run draws its batches with.
+            sampling: one of `simo2_core.config.SAMPLINGS`.
             steps: S; None chooses it by the size of a batch.
             place: where the images go, told how many a batch has; only what this process's devices get of them is
                 read. By default to the first device.
@@ -59,7 +62,15 @@ class Chunks:
         self.steps = steps or chunk_steps(self.batch * int(np.prod(part.images.shape[1:])))
         self._images = part.images
         self._rows = _row_function(
-            key, part, classes_per_batch=classes_per_batch, samples_per_class=samples_per_class, steps=self.steps
+            partial(
+                draw_batch,
+                classes_per_batch=classes_per_batch,
+                samples_per_class=samples_per_class,
+                sampling=sampling,
+            ),
+            key,
+            part,
+            self.steps,
         )
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="simo2-fetch")
         self._coming: dict[int, Future[Array]] = {}
@@ -98,25 +109,18 @@ class Chunks:
 
 
 def _row_function(
-    key: Array, part: DataPart, *, classes_per_batch: int, samples_per_class: int, steps: int
+    draw: Callable[..., Draw], key: Array, part: DataPart, steps: int
 ) -> Callable[[int], NDArray[np.int64]]:
     try:
         host: Any = jax.local_devices(backend="cpu")[0]
     except RuntimeError:  # JAX_PLATFORMS leaves only the accelerator: it draws the same rows
         host = jax.local_devices()[0]
-    on_host = functools.partial(jax.device_put, device=host)
+    on_host = partial(jax.device_put, device=host)
     key, offsets, counts = on_host(key), on_host(part.offsets.astype(np.int32)), on_host(part.counts.astype(np.int32))
 
     def rows_of(first: Array) -> Array:
         def rows(step: Array) -> Array:
-            return draw_batch(
-                key,
-                step,
-                offsets,
-                counts,
-                classes_per_batch=classes_per_batch,
-                samples_per_class=samples_per_class,
-            ).rows
+            return draw(key, step, offsets, counts).rows
 
         drawn: Array = jax.lax.map(rows, first + jnp.arange(steps, dtype=jnp.int32))
         return drawn

@@ -30,6 +30,7 @@ class ArcFace(Objective):
 
     name = "arcface"
     summary = "softmax of cosines with class directions, with an angular margin"
+    compares_images = False
     allowed_labels = ("classes",)
     labels_cure = "Use --labels classes, or --objective simclr."
     arms: ClassVar[Mapping[str, Mapping[str, Any]]] = {"normalised-softmax": {"angular_margin": 0.0}}

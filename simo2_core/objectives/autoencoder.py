@@ -26,6 +26,7 @@ class Autoencoder(Objective):
 
     name = "autoencoder"
     summary = "the image without the noise, from its representation"
+    compares_images = False
     trains_projection = False
     reconstructs = True
 

@@ -23,6 +23,7 @@ class CrossEntropy(Objective):
 
     name = "cross_entropy"
     summary = "a linear classifier on the representation"
+    compares_images = False
     trains_projection = False
     classifies = True
     allowed_labels = ("classes",)

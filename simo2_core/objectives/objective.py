@@ -107,6 +107,9 @@ class Objective(Part):
     """What to do instead where other labels are asked for: a sentence."""
     classifies: ClassVar[bool] = False
     """Whether `classify` gives logits of the classes that it was trained with."""
+    compares_images: ClassVar[bool] = True
+    """Whether the loss compares images of a batch with one another, classes of equal size; where it is a mean over
+    images, each by itself, a batch may hold classes as the data have them, in groups of one image."""
     reconstructs: ClassVar[bool] = False
     """Whether `reconstruct` gives images back."""
     softened_by: ClassVar[str] = ""

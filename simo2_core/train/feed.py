@@ -33,6 +33,7 @@ class Feed:
             jax.random.wrap_key_data(jnp.asarray(np.asarray(state.key))),  # of one process, not of all
             classes_per_batch=config.classes_per_batch(len(dataset.train.counts)),
             samples_per_class=config.samples_per_class,
+            sampling=config.sampling,
             place=lambda images: by_image(all_devices(), images),
         )
         self._data = _without_images(dataset)

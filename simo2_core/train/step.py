@@ -123,14 +123,20 @@ class Step:
 
     @property
     def batch_shape(self) -> tuple[int, int]:
-        """Classes per batch, samples per class."""
-        return self.config.classes_per_batch(self.classes), self.config.samples_per_class
+        """Groups of a batch, images of each: classes and their samples, or single images."""
+        return self.config.batch_shape(self.classes)
 
     def draw(self, state: TrainState, data: Data) -> Draw:
         """The classes of the batch and the rows of the training part that make it."""
-        drawn, k = self.batch_shape
-        key = jax.random.wrap_key_data(state.key)
-        return draw_batch(key, state.step, data.offsets, data.counts, classes_per_batch=drawn, samples_per_class=k)
+        return draw_batch(
+            jax.random.wrap_key_data(state.key),
+            state.step,
+            data.offsets,
+            data.counts,
+            classes_per_batch=self.config.classes_per_batch(self.classes),
+            samples_per_class=self.config.samples_per_class,
+            sampling=self.config.sampling,
+        )
 
     def prepare(self, state: TrainState, data: Data, rows: Array) -> Array:
         """(classes * k, H, W, ch) float32 images of `rows`, augmented and normalised, shared out among the devices."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from simo2_core.config import HOLD_OUT, Config, DataConfig
+from simo2_core.config import HOLD_OUT, PROPORTIONAL, Config, DataConfig
 from simo2_core.data.catalogue import expected_facts
 from simo2_core.data.dataset import Note
 from simo2_core.data.facts import DatasetFacts
@@ -62,6 +62,8 @@ def find_out(preset: Preset, config: Config, paces: Sequence[Pace] = (), *, scan
     about = f"{facts.classes} classes{f' of {shape} images' if shape else ''}"
     if config.data.labels == "none":
         batch = f"a batch is {config.batch_size // config.samples_per_class} images × {config.samples_per_class} views"
+    elif config.sampling == PROPORTIONAL:
+        batch = f"a batch is {config.batch_shape(facts.classes)[0]} images, classes as often as the data have them"
     else:
         batch = f"a batch is {config.classes_per_batch(facts.classes)} classes × {config.samples_per_class} images"
     told: list[Row] = [(item.severity, f"{item.message} {item.cure}".strip()) for item in findings]

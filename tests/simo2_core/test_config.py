@@ -135,6 +135,20 @@ def test_classes_per_batch_is_the_original_rule() -> None:
     assert config.classes_per_batch(4) == 4
 
 
+def test_classes_in_proportion_are_for_objectives_that_compare_no_images() -> None:
+    with pytest.raises(ConfigError, match="sampling is 'proportional'; it must be balanced or replacement for simo2"):
+        Config().replace({"sampling": "proportional"})
+    config = Config().replace({"sampling": "proportional", "objective": "cross_entropy"})
+    assert config.batch_shape(10) == (config.classes_per_batch(10) * config.samples_per_class, 1)
+    assert config.replace({"sampling": "balanced"}).batch_shape(10) == (10, config.samples_per_class)
+
+
+def test_settings_of_before_batches_could_be_shuffled_draw_as_they_did() -> None:
+    body = Config().to_json()
+    del body["sampling"]
+    assert Config.from_json(body).sampling == "replacement"
+
+
 def test_sections_are_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         ModelConfig().embedding_size = 5  # type: ignore[misc]

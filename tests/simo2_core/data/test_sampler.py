@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from simo2_core.compiling import jit
-from simo2_core.data.sampler import draw_batch
+from simo2_core.data.sampler import Draw, draw_batch
 
 COUNTS = np.array([5, 1, 40, 7, 300], np.int32)
 OFFSETS = np.concatenate([[0], np.cumsum(COUNTS)[:-1]]).astype(np.int32)
@@ -18,7 +18,7 @@ KEY = jax.random.key(7)
 @partial(jit, static_argnums=(1, 2))
 def draws(steps: jax.Array, classes: int, k: int) -> tuple[jax.Array, jax.Array]:
     one = partial(draw_batch, classes_per_batch=classes, samples_per_class=k)
-    return jax.vmap(lambda step: one(KEY, step, *PLACES))(steps)
+    return jax.vmap(lambda step: one(KEY, step, *PLACES)[:2])(steps)
 
 
 def test_exactly_k_of_each_class_drawn_and_no_class_twice() -> None:
@@ -38,6 +38,12 @@ def test_rows_are_uniform_within_a_class_and_classes_are_uniform() -> None:
         assert stats.chisquare(np.bincount(seen, minlength=COUNTS[c])).pvalue > 1e-3
 
 
+def test_draws_with_replacement_are_those_of_every_run_so_far() -> None:
+    drawn = draw_batch(KEY, 11, *PLACES, classes_per_batch=3, samples_per_class=4)
+    assert drawn.rows.tolist() == [339, 186, 309, 143, 5, 5, 5, 5, 2, 3, 2, 4]
+    assert drawn.classes.tolist() == [4, 1, 0]
+
+
 def test_a_batch_depends_on_key_and_step_alone() -> None:
     draw = partial(draw_batch, classes_per_batch=5, samples_per_class=4)
     at = [np.asarray(draw(KEY, step, *PLACES).rows) for step in (11, 11, 12)]
@@ -47,6 +53,72 @@ def test_a_batch_depends_on_key_and_step_alone() -> None:
     assert (at[0] != at[2]).any()
     other = np.asarray(draw(jax.random.key(8), 11, *PLACES).rows)
     assert (other != at[0]).any()
+
+
+@partial(jit, static_argnums=(1, 2, 3, 4))
+def shuffled_draws(steps: jax.Array, classes: int, k: int, sampling: str, counts: tuple[int, ...]) -> Draw:
+    places = jnp.asarray(np.cumsum((100, *counts))[:-1], jnp.int32), jnp.asarray(counts, jnp.int32)
+    one = partial(draw_batch, classes_per_batch=classes, samples_per_class=k, sampling=sampling)
+    return jax.vmap(lambda step: one(KEY, step, *places))(steps)
+
+
+def owners_of(rows: np.ndarray, counts: tuple[int, ...]) -> np.ndarray:
+    """The class of each row, where the first class begins at row 100."""
+    return np.searchsorted(np.cumsum((100, *counts)), rows, side="right") - 1
+
+
+@pytest.mark.parametrize(
+    ("classes", "k", "counts"),
+    [(5, 4, (5, 1, 40, 7, 30)), (3, 6, (5, 4, 12, 7, 9)), (4, 3, (1,) * 9)],
+)
+def test_balanced_all_images_of_a_class_come_before_any_comes_again(
+    classes: int, k: int, counts: tuple[int, ...]
+) -> None:
+    rows, drawn, passes = map(np.asarray, shuffled_draws(jnp.arange(600), classes, k, "balanced", counts))
+    assert all(len(set(batch)) == classes for batch in drawn.tolist()), "a class at most once in a batch"
+    np.testing.assert_array_equal(owners_of(rows, counts), np.repeat(drawn, k, axis=1))
+    came = np.bincount(drawn.ravel(), minlength=len(counts))
+    assert came.max() - came.min() <= 1, "every class as often as every other"
+    offsets = np.cumsum((100, *counts))[:-1]
+    for c, count in enumerate(counts):
+        own = owners_of(rows, counts) == c
+        times = came[c] * k
+        sequence = rows[own] - offsets[c]
+        whole = sequence[: times // count * count].reshape(-1, count)
+        np.testing.assert_array_equal(np.sort(whole, axis=1), np.tile(np.arange(count), (len(whole), 1)))
+        np.testing.assert_array_equal(passes[own], np.arange(times) // count)
+        assert count < 9 or len({tuple(order) for order in whole.tolist()}) == len(whole), "shuffled anew"
+
+
+@pytest.mark.parametrize(("classes", "k", "counts"), [(5, 4, (5, 1, 40, 7, 30)), (2, 3, (2, 1))])
+def test_proportional_all_images_come_before_any_comes_again(classes: int, k: int, counts: tuple[int, ...]) -> None:
+    rows, drawn, passes = map(np.asarray, shuffled_draws(jnp.arange(300), classes, k, "proportional", counts))
+    assert rows.shape == drawn.shape == (300, classes * k)
+    np.testing.assert_array_equal(owners_of(rows, counts), drawn)
+    images = sum(counts)
+    whole = rows.ravel()[: rows.size // images * images].reshape(-1, images)
+    np.testing.assert_array_equal(np.sort(whole, axis=1), np.tile(100 + np.arange(images), (len(whole), 1)))
+    np.testing.assert_array_equal(passes.ravel(), np.arange(rows.size) // images)
+
+
+@pytest.mark.parametrize("sampling", ["balanced", "proportional"])
+def test_a_shuffled_batch_depends_on_key_and_step_alone(sampling: str) -> None:
+    draw = jit(partial(draw_batch, classes_per_batch=3, samples_per_class=4, sampling=sampling))
+    together = shuffled_draws(jnp.arange(1_000_000, 1_000_003), 3, 4, sampling, (5, 4, 12, 7, 9))
+    counts = jnp.asarray((5, 4, 12, 7, 9), jnp.int32)
+    offsets = jnp.cumsum(counts) - counts + 100
+    for index in range(3):
+        alone = draw(KEY, 1_000_000 + index, offsets, counts)
+        for one, all_of_them in zip(alone, together, strict=True):
+            np.testing.assert_array_equal(one, all_of_them[index])
+    other = draw(jax.random.key(8), 1_000_000, offsets, counts)
+    assert (np.asarray(other.rows) != np.asarray(together.rows[0])).any()
+
+
+def test_the_rounds_of_classes_put_others_together_each_time() -> None:
+    _, drawn, _ = map(np.asarray, shuffled_draws(jnp.arange(3000), 2, 2, "balanced", (4,) * 7))
+    pairs = np.bincount(7 * drawn.min(axis=1) + drawn.max(axis=1), minlength=49).reshape(7, 7)
+    assert stats.chisquare(pairs[np.triu_indices(7, 1)]).pvalue > 1e-3
 
 
 @pytest.mark.parametrize("count", [2**24 + 1, 2**30])

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simo2_core.compiling import jit
-from simo2_core.config import DataConfig
+from simo2_core.config import SAMPLINGS, DataConfig
 from simo2_core.data.build import labelled_order
 from simo2_core.data.dataset import DataPart
 from simo2_core.data.decode import Rule
@@ -46,22 +47,25 @@ def chunks(part: DataPart) -> Iterator[Chunks]:
     made.close()
 
 
-@jit
-def _draw(step: int, offsets: jax.Array, counts: jax.Array) -> jax.Array:
-    return draw_batch(KEY, step, offsets, counts, **DRAWN).rows
+@partial(jit, static_argnums=3)
+def _draw(step: int, offsets: jax.Array, counts: jax.Array, sampling: str) -> jax.Array:
+    return draw_batch(KEY, step, offsets, counts, sampling=sampling, **DRAWN).rows
 
 
-def on_device(part: DataPart, step: int) -> np.ndarray:
+def on_device(part: DataPart, step: int, sampling: str) -> np.ndarray:
     """The batch of `step` as the training step draws it from images on the device."""
     offsets, counts = (jax.numpy.asarray(array, np.int32) for array in (part.offsets, part.counts))
-    return np.asarray(jax.numpy.asarray(part.images)[_draw(step, offsets, counts)])
+    return np.asarray(jax.numpy.asarray(part.images)[_draw(step, offsets, counts, sampling)])
 
 
-def test_the_host_draws_what_the_device_draws(part: DataPart, chunks: Chunks) -> None:
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_the_host_draws_what_the_device_draws(part: DataPart, sampling: str) -> None:
+    chunks = Chunks(part, KEY, steps=5, sampling=sampling, **DRAWN)
     for chunk in (0, 1, 7):
         images = np.asarray(chunks.get(chunk)).reshape(5, chunks.batch, *part.images.shape[1:])
         for index in range(5):
-            np.testing.assert_array_equal(images[index], on_device(part, 5 * chunk + index))
+            np.testing.assert_array_equal(images[index], on_device(part, 5 * chunk + index, sampling))
+    chunks.close()
 
 
 def test_the_length_of_a_chunk_changes_nothing(part: DataPart, chunks: Chunks) -> None:

@@ -26,8 +26,8 @@ EVEN = PRESETS["digits"].config.replace(
     {"widths": "8", "stem_width": 4, "samples_per_class": 4, "batch_size": 40, "steps": 12, "learning_rate": 1e-3,
      "eval_every": "never", "plot_every": "never", "checkpoint_every": "6"}
 )  # fmt: skip
-UNEVEN = EVEN.replace({"samples_per_class": 3, "batch_size": 30})
-"""Filled up to 32 images for eight devices."""
+UNEVEN = EVEN.replace({"samples_per_class": 3, "batch_size": 30, "sampling": "balanced"})
+"""Filled up to 32 images for eight devices, and drawn in shuffled passes."""
 
 CHILD = """
 import sys

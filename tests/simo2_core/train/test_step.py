@@ -40,6 +40,18 @@ def test_it_does_not_matter_how_steps_are_cut_into_calls(data: Data) -> None:
     assert int(whole.step) == 8
 
 
+@pytest.mark.parametrize("objective", ["cross_entropy", "arcface", "autoencoder"])
+def test_images_drawn_in_proportion_train_what_looks_at_each_by_itself(data: Data, objective: str) -> None:
+    config = TINY.replace({"objective": objective, "sampling": "proportional"})
+    step, state = make_training(config, 10, (8, 8, 1))
+    drawn = step.draw(state, data)
+    assert step.batch_shape == (12, 1)
+    assert drawn.rows.shape == drawn.classes.shape == (12,)
+    after, measured, _ = jax.eval_shape(step, state, data, step.course)
+    assert measured.total.shape == ()
+    assert [leaf.shape for leaf in jax.tree.leaves(after)] == [leaf.shape for leaf in jax.tree.leaves(state)]
+
+
 def test_the_same_seed_gives_the_same_bits_and_another_does_not(data: Data) -> None:
     first, again = (run_calls(TINY, data, [3])[1] for _ in range(2))
     np.testing.assert_array_equal(first, again)
