@@ -163,6 +163,9 @@ class Evaluated(Event):
     """The signed cosine, of those between two class means, that is largest in absolute value."""
     classifier: float | None = None
     """Accuracy of the classifier that cross_entropy trains, in [0, 1]; None where there is none."""
+    stuck_pairs: float | None = None
+    """Share of same-class pairs of training images whose projections stand at a right angle, in [0, 1]; None where the
+    loss draws no such pairs together, and in runs of before it was measured."""
     seconds: float
 
 

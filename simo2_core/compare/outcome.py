@@ -14,7 +14,7 @@ from simo2_core.run.files import disk_error, write_whole
 
 FILE = "outcome.json"
 
-GEOMETRY = ("largest_class_cosine", "effective_rank")
+GEOMETRY = ("largest_class_cosine", "effective_rank", "stuck_pairs")
 """The fields of an evaluation that a trial keeps beside its kNN."""
 
 

@@ -46,6 +46,7 @@ _OF_TRIALS = (
     ("validation", "kNN@20, representation", True),
     ("largest_class_cosine", "class means, max |cos|", False),
     ("effective_rank", "effective rank", False),
+    ("stuck_pairs", "stuck same-class pairs", True),
 )
 """What is drawn of the trials of a grid: a number, its title, and whether it is a share."""
 

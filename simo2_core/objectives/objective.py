@@ -135,6 +135,10 @@ class Objective(Part):
         """The reason, and one more cure, when samples of one class point away from each other."""
         return "", ""
 
+    def about_stuck_pairs(self) -> tuple[str, str]:
+        """The reason, and the cure, when samples of one class stay at a right angle; no cure where it says nothing."""
+        return "", ""
+
     # -- on the device
 
     def init(self, key: Array, task: Task) -> Arrays:

@@ -156,6 +156,15 @@ class Simo2(Objective):
     def about_parted_classes(self) -> tuple[str, str]:
         return "the loss is blind to sign", "--bias 0.5, which sees it"
 
+    def about_stuck_pairs(self) -> tuple[str, str]:
+        if self.pull == 1:
+            cure = f"Start again with --pull {BALANCED} --epsilon-start 1."
+        elif self.epsilon_start is None and self.epsilon < 1:
+            cure = "Start again with --epsilon-start 1, or --epsilon 1."
+        else:
+            cure = "Start again with more --samples-per-class, or a smaller --learning-rate."
+        return "the loss has parted them, and hardly moves them there", cure
+
     def advice(self, batch: Batch) -> Iterable[Finding]:
         if batch.labels != "none":
             yield from self._about_dimensions(batch)

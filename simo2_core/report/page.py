@@ -146,6 +146,7 @@ def _evaluations(found: Collected) -> dict[str, Any]:
         "same-class cosine",
         "different-class |cos|",
         "largest class cosine",
+        "stuck pairs",
     )
     rows: list[tuple[str, ...]] = [
         (
@@ -156,6 +157,7 @@ def _evaluations(found: Collected) -> dict[str, Any]:
             f"{e.same_class_cosine:.3f}",
             f"{e.different_class_cosine:.3f}",
             signed(e.largest_class_cosine),
+            "–" if e.stuck_pairs is None else f"{e.stuck_pairs:.1%}",
         )
         for e in found.evaluations
     ]

@@ -40,7 +40,8 @@ def series(event: Event) -> Iterator[tuple[int, dict[str, float]]]:
             yield event.step + i, row
     elif isinstance(event, Evaluated):
         row = {f"{event.split}/{name}": getattr(event, name) for name in _EVALUATION}
-        yield event.step, row if event.classifier is None else {**row, f"{event.split}/classifier": event.classifier}
+        told = {name: getattr(event, name) for name in ("classifier", "stuck_pairs")}
+        yield event.step, row | {f"{event.split}/{name}": value for name, value in told.items() if value is not None}
 
 
 def settings(config: Config) -> dict[str, Any]:

@@ -191,8 +191,9 @@ class Training:
         known = self._raw_pixels if split == "validation" else None
         try:
             evaluation = evaluate(
-                self._encoder(), self.data, split, self.taken, known, _classifier(self._step, self.state)
-            )
+                self._encoder(), self.data, split, self.taken, known, _classifier(self._step, self.state),
+                gathers=self.config.objective.trains_projection and self.config.data.labels == "classes",
+            )  # fmt: skip
         except DivergedError:  # the loss of its next step may yet be finite: a batch is a few images
             self.diverged, self._evaluated = EMBEDDING, None
             return

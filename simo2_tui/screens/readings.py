@@ -51,17 +51,20 @@ def loss_series(history: History, unit: str, objective: Objective) -> list[Serie
 
 
 def accuracy_series(history: History) -> list[Series]:
-    """kNN of representation and projection and of raw pixels, in percent, and at the right the effective rank."""
+    """kNN of representation, projection and raw pixels and stuck pairs, in percent; at the right the effective rank."""
     rows = list(history.evaluations)
     x = column_of(rows, "step")
     start = history.start
     rank_limit = min(start.embedding_size, len(start.class_names)) if start else 1
     told = [event.classifier for event in rows]
     classifier = [Series("clf", x, np.array(told, np.float64) * 100, 3, True, "%")] if None not in told else []
+    known = [event for event in rows if event.stuck_pairs is not None]
+    stuck = [Series("stuck", column_of(known, "step"), column_of(known, "stuck_pairs") * 100, 4, True, "%")]
     return [
         Series("kNN", x, column_of(rows, "knn_representation") * 100, 2, True, "%"),
         *(classifier if rows else ()),
         Series("proj", x, column_of(rows, "knn_projection") * 100, 0, True, "%"),
+        *(stuck if known else ()),
         Series("raw", x, column_of(rows, "knn_raw_pixels") * 100, MUTED, False, "%"),
         Series("rank", x, column_of(rows, "effective_rank"), 1, True, f"/{rank_limit}", right=True, top=rank_limit),
     ]
@@ -200,6 +203,7 @@ def value_pairs(history: History) -> list[tuple[str, str]]:
         pairs += [(name, short(float(history.steps.column(name)[-1]))) for name in history.terms]
     if newest is not None:
         pairs.append(("same cos", f"{newest.same_class_cosine:+.2f}"))
+        pairs += [("stuck", f"{newest.stuck_pairs:.1%}")] if newest.stuck_pairs is not None else []
         pairs.append(("diff |cos|", f"{newest.different_class_cosine:.2f}"))
         pairs.append(("worst cos", f"{newest.largest_class_cosine:+.2f}"))
     if len(history.steps):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from simo2_core.commands import Asker, Command, Reason, Requester
 from simo2_core.errors import RunError
 from simo2_core.events import KINDS, Event, StepsLogged, from_json, from_line
+from tests.simo2_tui.recorded import evaluated
 
 _VALUES: dict[Any, st.SearchStrategy[Any]] = {
     int: st.integers(0, 2**53),
@@ -122,3 +123,10 @@ def test_a_damaged_field_is_an_event_or_a_run_error(event: Event, data: st.DataO
 def test_a_newer_version_is_refused() -> None:
     with pytest.raises(RunError, match="Update simo2"):
         from_json({**_steps((1.0,)).to_json(), "v": 99})
+
+
+def test_an_evaluation_from_before_stuck_pairs_were_measured_is_read() -> None:
+    now = evaluated(40, 0.5)
+    body = now.to_json()
+    del body["stuck_pairs"], body["classifier"]
+    assert from_json(body) == dataclasses.replace(now, stuck_pairs=None)

@@ -66,6 +66,7 @@ def evaluated(step: int, share: float, split: str = "validation") -> events.Eval
         knn_projection=0.993 - 0.45 * np.exp(-6 * share), knn_raw_pixels=0.972,
         effective_rank=1.5 + 7.4 * (1 - np.exp(-4 * share)), same_class_cosine=0.94 * share + 0.03,
         different_class_cosine=0.5 - 0.4 * share, largest_class_cosine=-0.91, seconds=0.4,
+        stuck_pairs=0.08 * (1 - share),
     )  # fmt: skip
 
 

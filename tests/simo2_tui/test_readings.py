@@ -152,3 +152,13 @@ def test_the_number_that_matters_is_drawn_on_top(session):
     assert readings.accuracy_series(session.history)[0].name == "kNN"
     assert readings.loss_series(session.history, "sum", session.config.objective)[0].name == "total"
     assert readings.gradient_series(session.history)[0].name == "gradient norm"
+
+
+def test_stuck_pairs_have_a_curve_and_a_number_where_they_are_measured(session):
+    *_, newest = session.history.evaluations
+    drawn = {series.name: series for series in readings.accuracy_series(session.history)}
+    assert drawn["stuck"].y[-1] == pytest.approx(100 * newest.stuck_pairs)
+    assert ("stuck", f"{newest.stuck_pairs:.1%}") in readings.value_pairs(session.history)
+    session.history.evaluations[:] = [replace(e, stuck_pairs=None) for e in session.history.evaluations]
+    assert "stuck" not in {series.name for series in readings.accuracy_series(session.history)}
+    assert "stuck" not in dict(readings.value_pairs(session.history))

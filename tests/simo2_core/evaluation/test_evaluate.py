@@ -1,9 +1,12 @@
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sklearn.neighbors import KNeighborsClassifier
 
+from simo2_core.data.dataset import DataPart
 from simo2_core.data.load import load_dataset
 from simo2_core.evaluation import evaluate
 from simo2_core.evaluation.evaluate import flatten_pixels, looked_at, raw_pixels_knn, result_alarms
@@ -33,6 +36,22 @@ def test_a_large_part_is_sampled_and_counted(monkeypatch: pytest.MonkeyPatch) ->
     assert 40 <= len(part) <= 50
     assert 40 <= len(bank) <= 50
     assert (bank.counts >= 1).all()
+
+
+def test_pairs_that_are_stuck_are_those_of_training_images() -> None:
+    class Turned:
+        """Half of the images of each class at a right angle to the rest in training, none elsewhere."""
+
+        def part(self, part: DataPart) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+            z = np.zeros((len(part), 20), np.float32)
+            turned = np.arange(len(part)) % 2 * (len(part) == len(DIGITS.train))
+            z[np.arange(len(part)), part.labels + 10 * turned] = 1
+            return z, z
+
+    seen: Any = Turned()
+    event = evaluate.evaluate(seen, DIGITS, "validation", 1, raw_pixels=0.5).event
+    assert event.stuck_pairs == pytest.approx(0.5, abs=0.05)
+    assert evaluate.evaluate(seen, DIGITS, "validation", 1, raw_pixels=0.5, gathers=False).event.stuck_pairs is None
 
 
 def test_a_result_below_raw_pixels_is_warned_of() -> None:

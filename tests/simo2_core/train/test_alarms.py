@@ -8,6 +8,7 @@ from simo2_core.evaluation.evaluate import alarms
 from simo2_core.events import Evaluated
 from simo2_core.objectives.cross_entropy import CrossEntropy
 from simo2_core.objectives.simo2 import Simo2
+from simo2_core.objectives.supcon import SupCon
 
 SIMO2 = Simo2()
 SOUND = Evaluated(step=5, split="validation", images=9, bank=9,
@@ -55,6 +56,23 @@ def test_constructed_embeddings_raise_what_they_should() -> None:
         )
         codes[name] = [alarm.code for alarm in alarms(event, set(), SIMO2)]
     assert codes == {"line": ["collapse"], "orthogonal": [], "flipped": ["same_class_opposite"]}
+
+
+def test_pairs_that_are_stuck_at_a_right_angle_are_told_once_with_a_cure_that_is_not_taken_yet() -> None:
+    stuck = dataclasses.replace(SOUND, stuck_pairs=0.0625)
+    already: set[str] = set()
+    [alarm] = alarms(stuck, already, SIMO2)
+    assert alarm.code == "pairs_stuck"
+    assert "6% of the same-class pairs" in alarm.message
+    assert alarms(stuck, already, SIMO2) == []
+    for settings, cure in (
+        ({}, "--pull balanced --epsilon-start 1"), ({"pull": "balanced"}, "--epsilon-start 1, or --epsilon 1"),
+        ({"pull": 3.0, "epsilon": 1.0}, "--samples-per-class"), ({"pull": 3.0, "epsilon_start": 1.0}, "--samples-per"),
+    ):  # fmt: skip
+        assert cure in alarms(stuck, set(), Simo2(**settings))[0].cure  # type: ignore[arg-type]
+    for share in (None, float("nan"), 0.0, 0.03):
+        assert alarms(dataclasses.replace(stuck, stuck_pairs=share), set(), SIMO2) == []
+    assert alarms(stuck, set(), SupCon()) == [], "its slope at a right angle is not 0"
 
 
 def test_the_cure_is_an_option_that_exists_and_fits_the_objective() -> None:
