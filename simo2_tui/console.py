@@ -16,9 +16,11 @@ from simo2_core.presets import find_preset
 from simo2_core.run.control import heeded
 from simo2_core.run.directory import RunDirectory
 from simo2_core.trackers.service import Service
-from simo2_tui.app import BUDGET, CANCELLED, DETACHED, LEFT, Console
+from simo2_tui.app import Console
 from simo2_tui.ending import end_at_once_if_busy
 from simo2_tui.foreground import split, stay_behind
+from simo2_tui.leaving import CANCELLED, DETACHED, LEFT
+from simo2_tui.refresh import BUDGET
 from simo2_tui.session.follow import FollowSession
 from simo2_tui.session.live import LiveSession
 from simo2_tui.terminal import Link, driver_for, let_go, needs_ascii, require_terminal, shows_colour, stray_output
@@ -126,13 +128,13 @@ def _signals(app: Console, link: Link) -> Iterator[None]:
     def hang_up(number: int, frame: FrameType | None) -> None:
         link.give_up()
         let_go()
-        app.leave_soon(DETACHED)
+        app.leaving.leave_soon(DETACHED)
 
     def terminate(number: int, frame: FrameType | None) -> None:
         link.hurry()
         if isinstance(app.session, LiveSession) and app.session.alive:
             app.session.command(Command.STOP, Requester(Asker.SIGNAL, signal.Signals(number).name))
-        app.stop_soon()
+        app.leaving.stop_soon()
 
     of_jobs = {number: signal.getsignal(number) for number in (signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH)}
     before = {number: signal.signal(number, hang_up if number == signal.SIGHUP else terminate) for number in heeded()}

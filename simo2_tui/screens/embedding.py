@@ -120,7 +120,7 @@ class EmbeddingScreen(ConsoleScreen):
         return snapshots[-1 if self._index is None else min(self._index, len(snapshots) - 1)]
 
     def draw_new(self) -> None:
-        link, spent = host_of(self).cost_words()
+        link, spent = host_of(self).refreshing.words
         self.query_one("#status", Lines).show(
             lambda width, glyphs: [readings.status_spans(self.session, width, glyphs, link=link, spent=spent)]
         )

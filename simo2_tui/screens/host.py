@@ -9,12 +9,11 @@ from textual.screen import Screen
 
 from simo2_core.config import Config
 from simo2_core.run.directory import RunDirectory
+from simo2_tui.refresh import Refresh
 
 
-class Host(Protocol):
-    """The app, as screens know it."""
-
-    run_dir: Path
+class OpensRuns(Protocol):
+    """What opens runs."""
 
     def start(self, config: Config, name: str | None = None) -> None:
         """Starts a run and shows it; without a name it gets one of preset and time."""
@@ -28,8 +27,13 @@ class Host(Protocol):
     def leave_monitor(self) -> None:
         """Goes back to the launcher, when the run does not need this console any more."""
 
-    def cost_words(self) -> tuple[str, str]:
-        """What the screen costs: bytes a second to the terminal, and work for the last refresh."""
+
+class Host(Protocol):
+    """The app, as screens know it."""
+
+    run_dir: Path
+    opener: OpensRuns
+    refreshing: Refresh
 
 
 def host_of(screen: Screen[Any]) -> Host:

@@ -224,7 +224,7 @@ class LauncherScreen(ConsoleScreen):
         if summary is None:
             self.notify("There is no unfinished run to resume.", timeout=4)
         else:
-            host_of(self).resume(summary.run)
+            host_of(self).opener.resume(summary.run)
 
     def chosen_run(self) -> RunDirectory | None:
         """The run under the cursor while the list of runs has the keys, otherwise the newest."""
@@ -304,7 +304,7 @@ class LauncherScreen(ConsoleScreen):
             self.action_start()
         elif event.option_list.id == "recent" and event.option_id is not None:
             summary = self._recent[int(event.option_id)]
-            host_of(self).follow(summary.run)
+            host_of(self).opener.follow(summary.run)
 
     def action_start(self) -> None:
         """Starts a run with the settings as they stand."""
@@ -313,7 +313,7 @@ class LauncherScreen(ConsoleScreen):
             self._trial = None
         editor = self.query_one(SettingsEditor)
         name = editor.run_name
-        host_of(self).start(self.config, name or None)
+        host_of(self).opener.start(self.config, name or None)
         if name and (host_of(self).run_dir / name).exists():
             editor.name_run()  # the next run needs another one
 

@@ -122,9 +122,8 @@ class MonitorScreen(ConsoleScreen):
         return f"#{self._pane}"
 
     def draw_new(self) -> None:
-        console = host_of(self)
         session = self.session
-        link, spent = console.cost_words()
+        link, spent = host_of(self).refreshing.words
         self.query_one("#status", Lines).show(
             lambda width, glyphs: [readings.status_spans(session, width, glyphs, link=link, spent=spent)]
         )
@@ -285,7 +284,7 @@ class MonitorScreen(ConsoleScreen):
         if self.session.alive:
             self.notify("This run is being trained.", timeout=4)
         elif self.session.run is not None:
-            host_of(self).resume(self.session.run)
+            host_of(self).opener.resume(self.session.run)
 
     def action_plots(self) -> None:
         """Shows the run's pictures in half blocks."""
@@ -324,7 +323,7 @@ class MonitorScreen(ConsoleScreen):
         elif isinstance(focused, ScatterPlot) and focused.picked is not None:
             focused.pick(None)
         else:
-            host_of(self).leave_monitor()
+            host_of(self).opener.leave_monitor()
 
     def on_scatter_plot_isolated(self, event: ScatterPlot.Isolated) -> None:
         self.query_one("#legend", ClassLegend).show(event.class_names, event.label)

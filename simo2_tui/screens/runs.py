@@ -277,13 +277,13 @@ class RunsScreen(ConsoleScreen):
         """Opens the run: live when somebody trains it, otherwise as a replay."""
         run = self.chosen_run()
         if run is not None:
-            host_of(self).follow(run)
+            host_of(self).opener.follow(run)
 
     def action_resume(self) -> None:
         """Continues the run here, from its newest checkpoint."""
         run = self.chosen_run()
         if run is not None:
-            host_of(self).resume(run)
+            host_of(self).opener.resume(run)
 
 
 def curve_of(history: History, metric: int, name: str, ink: int) -> Series:

@@ -8,7 +8,7 @@ import pytest
 
 from simo2_core.run.control import STOP_SIGNALS
 from simo2_tui import console
-from simo2_tui.app import DETACHED
+from simo2_tui.leaving import DETACHED
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from textual.widgets import Input, OptionList
 from simo2_core.presets import PRESETS
 from simo2_core.settings import as_typed
 from simo2_tui.app import Console
+from simo2_tui.opener import Opener
 from simo2_tui.screens.launcher import LauncherScreen
 from simo2_tui.screens.settings import NAME, SettingsEditor, ordered_settings
 from tests.simo2_tui.recorded import write_run
@@ -94,7 +95,7 @@ def test_every_value_is_shown_as_it_can_be_typed_back():
 
 async def test_a_run_is_named_in_the_launcher(tmp_path, monkeypatch):
     started = []
-    monkeypatch.setattr(Console, "start", lambda self, config, name=None: started.append(name))
+    monkeypatch.setattr(Opener, "start", lambda self, config, name=None: started.append(name))
     write_run(tmp_path, "taken", upto=8)
     app = Console(tmp_path)
     async with app.run_test(size=(120, 40)) as pilot:
@@ -126,7 +127,7 @@ async def test_the_name_of_the_command_line_is_that_of_the_first_run_alone(tmp_p
         if name:
             (tmp_path / name).mkdir()
 
-    monkeypatch.setattr(Console, "start", start)
+    monkeypatch.setattr(Opener, "start", start)
     app = Console(tmp_path, name="first")
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.press("enter", "enter")

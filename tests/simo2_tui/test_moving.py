@@ -5,7 +5,8 @@ from textual.widgets import Input, OptionList
 
 from simo2_core.events import Compiled
 from simo2_core.run.event_file import EventLog
-from simo2_tui.app import DETACHED, Console
+from simo2_tui.app import Console
+from simo2_tui.leaving import DETACHED
 from simo2_tui.screens.embedding import EmbeddingScreen
 from simo2_tui.screens.launcher import LauncherScreen
 from simo2_tui.screens.monitor import MonitorScreen
@@ -30,8 +31,13 @@ def console(tmp_path):
 async def test_a_screen_may_be_replaced_before_it_is_composed(console):
     app, (first, second) = console
     async with app.run_test(size=(120, 40)) as pilot:
-        for leave in (lambda: app.follow(second), app.leave_monitor, app.action_embedding, app.action_runs):
-            app.follow(first)
+        for leave in (
+            lambda: app.opener.follow(second),
+            app.opener.leave_monitor,
+            app.action_embedding,
+            app.action_runs,
+        ):
+            app.opener.follow(first)
             app.screen.poll()  # the timer looks in between
             leave()
             app.screen.poll()
@@ -51,7 +57,7 @@ async def test_enter_twice_opens_a_run_once(console):
         assert app._exception is None
         assert sum(isinstance(screen, MonitorScreen) for screen in app.screen_stack) == 1
         session = app.session
-        app.follow(session.run)
+        app.opener.follow(session.run)
         assert app.session is session
 
 
@@ -110,7 +116,7 @@ async def test_enter_opens_in_both_lists_and_resumes_in_none(tmp_path):
 async def test_the_keys_stay_with_what_is_shown_when_the_size_changes(console, pane):
     app, (run, _) = console
     async with app.run_test(size=(160, 45)) as pilot:
-        app.follow(run)
+        app.opener.follow(run)
         await pilot.pause(0.05)
         await pilot.press(pane)
         await pilot.pause(0.05)
@@ -125,7 +131,7 @@ async def test_the_keys_stay_with_what_is_shown_when_the_size_changes(console, p
 async def test_what_is_hidden_gives_its_keys_to_what_is_shown(console):
     app, (run, _) = console
     async with app.run_test(size=(160, 45)) as pilot:
-        app.follow(run)
+        app.opener.follow(run)
         await pilot.pause(0.05)
         app.screen.query_one("#gradient").focus()  # not by its key: the pane that was chosen is the first
         await pilot.pause(0.05)
@@ -138,7 +144,7 @@ async def test_what_is_hidden_gives_its_keys_to_what_is_shown(console):
 async def test_the_footer_fits_at_80_columns_and_ends_with_help(console, keys):
     app, (run, _) = console
     async with app.run_test(size=(80, 24)) as pilot:
-        app.follow(run)
+        app.opener.follow(run)
         await pilot.pause(0.05)
         await pilot.press(*keys)
         await pilot.pause(0.1)
@@ -162,7 +168,7 @@ async def test_the_footer_tells_no_key_that_a_line_of_text_takes(console):
         await pilot.press("enter")
         await pilot.pause(0.1)
         assert "quit" in footer(app)
-        app.follow(run)
+        app.opener.follow(run)
         await pilot.pause(0.05)
         await pilot.press("slash")
         await pilot.pause(0.1)
@@ -208,7 +214,7 @@ async def test_a_screen_whose_terminal_has_gone_ends_without_being_told(tmp_path
 async def test_each_entry_of_the_list_of_panes_is_a_chart_with_a_key(console, size):
     app, (run, _) = console
     async with app.run_test(size=size) as pilot:
-        app.follow(run)
+        app.opener.follow(run)
         await until(pilot, lambda: app.session.history.step == 80)
         for number, pane in enumerate(PANES, start=1):
             await pilot.press(str(number))

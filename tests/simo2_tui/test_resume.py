@@ -9,7 +9,8 @@ from textual.widgets import OptionList
 from simo2_core.background import left_behind
 from simo2_core.errors import DivergedError
 from simo2_core.run.summary import summarise
-from simo2_tui.app import CANCELLED, Console
+from simo2_tui.app import Console
+from simo2_tui.leaving import CANCELLED
 from simo2_tui.screens.dialogs import FailureScreen
 from simo2_tui.screens.monitor import MonitorScreen
 from simo2_tui.session.follow import FollowSession
@@ -120,7 +121,8 @@ async def test_the_failure_screen_names_the_checkpoint_that_it_goes_back_to(tmp_
     assert session.wait_until_read(5)
     app = Console(tmp_path, session=session)
     async with app.run_test(size=(80, 24)) as pilot:
-        app._tell_failure(session, DivergedError("the loss is NaN."))
+        session.error = DivergedError("the loss is NaN.")
+        app.opener.tell_failure()
         await pilot.pause(0.1)
         assert "step 100, the checkpoint before" in app.screen._cure
         await pilot.press("escape")

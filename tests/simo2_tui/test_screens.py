@@ -4,7 +4,8 @@ import pytest
 
 from simo2_core.events import WarningRaised
 from simo2_core.run.control import read_command
-from simo2_tui.app import LEFT, Console
+from simo2_tui.app import Console
+from simo2_tui.leaving import LEFT
 from simo2_tui.screens.dialogs import HELP, HelpScreen
 from simo2_tui.screens.monitor import MonitorScreen
 from simo2_tui.session.follow import FollowSession

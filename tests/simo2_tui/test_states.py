@@ -106,7 +106,7 @@ async def test_r_does_not_train_over_a_run_that_another_machine_may_train(tmp_pa
     (run.path / "lock").write_text(text)
     app = Console(tmp_path)
     async with app.run_test(size=(120, 40)) as pilot:
-        app.resume(run)
+        app.opener.resume(run)
         await pilot.pause(0.1)
         assert isinstance(app.session, FollowSession)
         assert "process 7 on node12 may be training it" in str(next(iter(app._notifications)).message)
