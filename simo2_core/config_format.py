@@ -9,6 +9,17 @@ from typing import Any
 from simo2_core import parts
 
 
+def of_today(data: Mapping[str, Any], format: int) -> dict[str, Any]:
+    """A `config` of any format so far, in the form of today: settings that it lacks have the values of its time."""
+    after = from_format_1(data) if format < 2 else dict(data)
+    if isinstance(images := after.get("data"), Mapping):
+        then: dict[str, Any] = {} if "class_order" in images else {"class_order": "alphabetical"}
+        if "min_size" not in images and not images.get("image_size"):
+            then["min_size"] = 1  # no encoder had a say in the size that was chosen
+        after["data"] = {**images, **then}
+    return after
+
+
 def from_format_1(data: Mapping[str, Any]) -> dict[str, Any]:
     """A `config` of format 1, whose sections were heaps of the settings of all parts, in the form of today.
 

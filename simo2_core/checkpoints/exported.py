@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simo2_core.checkpoints.checkpoint import load, require_same
-from simo2_core.config import Config, DataConfig, ModelConfig
+from simo2_core.config import Config, ModelConfig
 from simo2_core.config_format import model_from_format_1
+from simo2_core.data_config import DataConfig
 from simo2_core.errors import CheckpointError, ConfigError, RunError
 from simo2_core.model.network import Network
 from simo2_core.objectives.objective import PREFIX

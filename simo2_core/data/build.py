@@ -11,7 +11,6 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from simo2_core.config import DataConfig
 from simo2_core.data.cache import (
     Entry,
     Filled,
@@ -37,6 +36,7 @@ from simo2_core.data.sources.source import Source, Split
 from simo2_core.data.split import class_order
 from simo2_core.data.upkeep import remove_older, require_room
 from simo2_core.data.worker import DecodeJob, DecodeTask, DigestJob
+from simo2_core.data_config import DataConfig
 from simo2_core.errors import DataError
 
 NOTES = "notes.json"

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from simo2_core.config import DataConfig
 from simo2_core.data.build import entry_key_of
 from simo2_core.data.cache import entry_key, entry_path, open_entry
 from simo2_core.data.facts import DatasetFacts
@@ -21,6 +20,7 @@ from simo2_core.data.sources.open import claimant, open_on_disk
 from simo2_core.data.sources.prepared import Prepared, TfdsName, data_dirs, find
 from simo2_core.data.sources.source import Source
 from simo2_core.data.upkeep import list_entries
+from simo2_core.data_config import DataConfig
 from simo2_core.errors import DataError
 
 

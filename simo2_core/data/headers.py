@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simo2_core.config import DataConfig
 from simo2_core.data.dataset import SIZE_CHOSEN, Note
 from simo2_core.data.decode import Rule, UnreadableImage, probe_image
 from simo2_core.data.pool import chunks, cpus, run_tasks
 from simo2_core.data.sources.source import Records, Split
+from simo2_core.data_config import DataConfig
 from simo2_core.errors import DataError
 
 SIDES = (8, 16, 28, 32, 48, 64, 96)

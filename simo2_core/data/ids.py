@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from simo2_core.config import DataConfig
 from simo2_core.data.build import names_of_rows
 from simo2_core.data.dataset import UNSEEN, Dataset
 from simo2_core.data.load import entries_of, splits_of
 from simo2_core.data.sources.open import open_source
+from simo2_core.data_config import DataConfig
 
 
 def image_ids(config: DataConfig, dataset: Dataset) -> dict[str, list[str]]:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from simo2_core.config import HOLD_OUT, DataConfig
 from simo2_core.data.cache import Entry
 from simo2_core.data.dataset import FEW_CLASSES, SIZE_CHOSEN, DataPart, Dataset, Note, are_decoded
 from simo2_core.data.fingerprint import make_fingerprint
@@ -21,6 +20,7 @@ from simo2_core.data.sources.source import Source, WithoutLabels
 from simo2_core.data.split import Cut, cut_classes, unseen_classes
 from simo2_core.data.statistics import mean_and_std
 from simo2_core.data.survey import Survey, describe, equal_images, survey
+from simo2_core.data_config import HOLD_OUT, DataConfig
 from simo2_core.errors import DataError
 
 if TYPE_CHECKING:

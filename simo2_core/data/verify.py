@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from simo2_core.config import DataConfig
 from simo2_core.data.build import digests_of
 from simo2_core.data.cache import Entry, digest_of_all, entry_key, open_entry, stored_digests
 from simo2_core.data.damage import DAMAGE
@@ -20,6 +19,7 @@ from simo2_core.data.sources.shards import read_shard
 from simo2_core.data.sources.source import Source, WithoutLabels
 from simo2_core.data.sources.tfrecord import open_tfrecord
 from simo2_core.data.upkeep import set_aside
+from simo2_core.data_config import DataConfig
 from simo2_core.errors import DataError
 
 _ANEW = "decoded again at the next use"

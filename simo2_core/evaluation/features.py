@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from simo2_core.checkpoints.checkpoint import read_meta
 from simo2_core.checkpoints.manifest import identity
-from simo2_core.config import DataConfig
 from simo2_core.data.dataset import Dataset
 from simo2_core.data.load import load_dataset
 from simo2_core.data.progress import Report, silent
+from simo2_core.data_config import DataConfig
 from simo2_core.errors import ConfigError, DataError
 from simo2_core.evaluation.restore import load_encoder, untrained_encoder
 from simo2_core.presets import config_for

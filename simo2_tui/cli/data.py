@@ -18,9 +18,9 @@ from simo2_tui.cli.data_progress import DataProgress
 from simo2_tui.cli.options import with_settings
 
 if TYPE_CHECKING:
-    from simo2_core.config import DataConfig
     from simo2_core.data.catalogue import Description
     from simo2_core.data.dataset import Dataset
+    from simo2_core.data_config import DataConfig
 
 app = App(no_args_is_help=True, help="List, prepare, verify and clear data sets.")
 
@@ -313,7 +313,7 @@ def clear_command(
 
 def _config(name: str, data_dir: str | None) -> DataConfig:
     """The settings for a preset's data set, or the general ones for a name or a folder."""
-    from simo2_core.config import DataConfig
+    from simo2_core.data_config import DataConfig
 
     for preset, facts in PRESETS.items():
         if name in (preset, facts.config.data.dataset):

@@ -20,7 +20,8 @@ from simo2_tui.ending import end_at_once_if_busy
 from simo2_tui.output import never_held_up, say_at_once
 
 if TYPE_CHECKING:
-    from simo2_core.config import Config, DataConfig
+    from simo2_core.config import Config
+    from simo2_core.data_config import DataConfig
     from simo2_core.run.directory import RunDirectory
     from simo2_core.trackers.service import Service
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from simo2_core.config import HOLD_OUT, PROPORTIONAL, Config, DataConfig
+from simo2_core.config import PROPORTIONAL, Config
 from simo2_core.data.catalogue import expected_facts
 from simo2_core.data.dataset import Note
 from simo2_core.data.facts import DatasetFacts
@@ -22,6 +22,7 @@ from simo2_core.data.sources.folder import is_folder
 from simo2_core.data.sources.open import claimant, open_source
 from simo2_core.data.sources.prepared import TfdsName, find
 from simo2_core.data.upkeep import room
+from simo2_core.data_config import HOLD_OUT, DataConfig
 from simo2_core.errors import DataError
 from simo2_core.paths import is_dir, user_path
 from simo2_core.preflight import preflight

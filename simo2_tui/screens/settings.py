@@ -110,6 +110,14 @@ def _row(item: Setting, config: Config, base: Config, roomy: bool) -> Text:
     return row
 
 
+def _usual(name: str, base: Config, config: Config) -> Any:
+    """The preset's value of a setting, or what its part has by itself where the preset has another part."""
+    if base.has(name):
+        return base.get(name)
+    owner = dict(names_in(config))[name]
+    return getattr(type(owner)(), name)
+
+
 class SettingsEditor(Vertical):
     """A list of settings, and one line in which the chosen one is typed."""
 
@@ -200,13 +208,6 @@ class SettingsEditor(Vertical):
             self.name_run()
         elif chosen is not None:
             try:
-                self._take(self._config.replace({chosen: self._usual(chosen)}))
+                self._take(self._config.replace({chosen: _usual(chosen, self._base, self._config)}))
             except ConfigError as error:
                 self.notify(str(error), severity="error")
-
-    def _usual(self, name: str) -> Any:
-        """The preset's value of a setting, or what its part has by itself where the preset has another part."""
-        if self._base.has(name):
-            return self._base.get(name)
-        owner = dict(names_in(self._config))[name]
-        return getattr(type(owner)(), name)

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from simo2_core.config import DataConfig
 from simo2_core.data.decode import backend
 from simo2_core.data.load import load_dataset
+from simo2_core.data_config import DataConfig
 
 CIFAR10 = os.environ.get("SIMO2_CIFAR10", "")
 needs_cifar10 = pytest.mark.skipif(not CIFAR10, reason="SIMO2_CIFAR10 is not set")

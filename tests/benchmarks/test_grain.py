@@ -13,13 +13,13 @@ import pytest
 from absl import flags
 from PIL import Image
 
-from simo2_core.config import DataConfig
 from simo2_core.data.build import labelled_order
 from simo2_core.data.decode import Rule, backend, decode_image
 from simo2_core.data.headers import settle_rule
 from simo2_core.data.load import load_dataset
 from simo2_core.data.on_demand import OnDemandImages
 from simo2_core.data.sources.folder import FolderSource
+from simo2_core.data_config import DataConfig
 
 grain = pytest.importorskip("grain")
 CIFAR10 = os.environ.get("SIMO2_CIFAR10", "")

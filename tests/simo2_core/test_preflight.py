@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from simo2_core.config import Config, DataConfig
+from simo2_core.config import Config
 from simo2_core.data.dataset import FEW_CLASSES, Note, Skipped
 from simo2_core.data.facts import DatasetFacts
 from simo2_core.data.load import load_dataset
 from simo2_core.data.placement import Machine, Placement, choose_placement, disk_free, human_bytes, look_at_machine
+from simo2_core.data_config import DataConfig
 from simo2_core.encoders.encoder import Encoder
 from simo2_core.preflight import preflight
 from simo2_core.presets import PRESETS

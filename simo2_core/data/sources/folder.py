@@ -14,13 +14,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from simo2_core.config import DataConfig
 from simo2_core.data.dataset import Note
 from simo2_core.data.progress import Report
 from simo2_core.data.sources.folder_layout import lay_out, what_is_there
 from simo2_core.data.sources.folder_notes import few_classes, is_labelled, left_out
 from simo2_core.data.sources.folder_scan import Scan, alphabetical, collect, natural, printable, scan
 from simo2_core.data.sources.source import Source, SourcePart, Split, without_labels
+from simo2_core.data_config import DataConfig
 from simo2_core.errors import DataError, did_you_mean
 from simo2_core.paths import exists, is_dir, user_path
 

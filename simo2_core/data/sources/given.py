@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from simo2_core.config import DataConfig
 from simo2_core.data.progress import Report
 from simo2_core.data.sources.source import Source, SourcePart, Split, split_of_pixels
+from simo2_core.data_config import DataConfig
 from simo2_core.errors import DataError
 
 PREFIX = "python:"

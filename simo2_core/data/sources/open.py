@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import cast
 
 from simo2_core import parts
-from simo2_core.config import DataConfig
 from simo2_core.data.progress import Report, silent
 from simo2_core.data.sources.source import LargeClasses, Source, SourcePart
+from simo2_core.data_config import DataConfig
 
 
 def open_source(config: DataConfig, *, report: Report = silent) -> Source:

@@ -16,9 +16,9 @@ from typing import ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from simo2_core.config import DataConfig
 from simo2_core.data.dataset import Note
 from simo2_core.data.progress import Report
+from simo2_core.data_config import DataConfig
 from simo2_core.errors import DataError
 from simo2_core.parts import Part
 

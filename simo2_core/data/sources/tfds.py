@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from simo2_core.config import DataConfig
 from simo2_core.data.pool import chunks, cpus, run_tasks
 from simo2_core.data.progress import Progress, Report
 from simo2_core.data.sources.anew import prepare_anew
@@ -18,6 +17,7 @@ from simo2_core.data.sources.class_names import readable_names
 from simo2_core.data.sources.prepared import Prepared, TfdsName, find
 from simo2_core.data.sources.shards import FORMATS, LabelJob, Shard, ShardRecords, shared_records
 from simo2_core.data.sources.source import Source, SourcePart, Split
+from simo2_core.data_config import DataConfig
 from simo2_core.errors import DataError, did_you_mean
 
 _TRANSPOSED = frozenset({"emnist"})

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from simo2_core.config import DataConfig
+from simo2_core.data_config import DataConfig
 
 MakeFolder = Callable[..., Path]
 """The fixture `make_folder`."""

@@ -232,7 +232,7 @@ def test_workers_and_this_process_decode_the_same(make_folder: MakeFolder, monke
 
 BUILD = """
 import sys
-from simo2_core.config import DataConfig
+from simo2_core.data_config import DataConfig
 from simo2_core.data.load import load_dataset
 seen = []
 load_dataset(DataConfig(dataset=sys.argv[1]), report=seen.append, workers=0)

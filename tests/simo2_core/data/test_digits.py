@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from simo2_core.config import DataConfig
 from simo2_core.data.load import load_dataset
+from simo2_core.data_config import DataConfig
 
 
 def test_digits_are_whole_and_cut_without_overlap() -> None:

@@ -1,8 +1,9 @@
 import numpy as np
 
-from simo2_core.config import DataConfig, FinetuneConfig
+from simo2_core.config import FinetuneConfig
 from simo2_core.data.labels import with_labels
 from simo2_core.data.load import load_dataset
+from simo2_core.data_config import DataConfig
 
 
 def test_only_some_labels_are_seen_the_same_for_a_seed_and_others_for_another() -> None:

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from simo2_core.config import Config, DataConfig
+from simo2_core.config import Config
 from simo2_core.data.ids import image_ids
 from simo2_core.data.load import alike, load_dataset
+from simo2_core.data_config import DataConfig
 from simo2_core.errors import ConfigError, DataError
 from simo2_core.presets import PRESETS
 from tests.simo2_core.data.pictures import MakeFolder, config

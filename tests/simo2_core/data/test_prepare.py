@@ -19,7 +19,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from simo2_core.config import DataConfig
 from simo2_core.data import prepare_child, tfds_without_tf
 from simo2_core.data.cache import cache_root
 from simo2_core.data.decode import Rule, decode_image
@@ -29,6 +28,7 @@ from simo2_core.data.prepare import find_or_prepare, prepare
 from simo2_core.data.progress import Progress
 from simo2_core.data.sources.open import open_source
 from simo2_core.data.sources.prepared import Prepared, TfdsName
+from simo2_core.data_config import DataConfig
 from simo2_core.errors import DataError
 
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simo2_core.compiling import jit
-from simo2_core.config import SAMPLINGS, DataConfig
+from simo2_core.config import SAMPLINGS
 from simo2_core.data.build import labelled_order
 from simo2_core.data.dataset import DataPart
 from simo2_core.data.decode import Rule
@@ -25,6 +25,7 @@ from simo2_core.data.pool import Crew, even_chunks
 from simo2_core.data.sampler import draw_batch
 from simo2_core.data.sources.folder import FolderSource
 from simo2_core.data.stream import CHUNK_BYTES, MAX_CHUNK, Chunks, chunk_steps
+from simo2_core.data_config import DataConfig
 from simo2_core.errors import DataError
 from tests.simo2_core.data.doomed import Doomed
 from tests.simo2_core.data.pictures import MakeFolder, config

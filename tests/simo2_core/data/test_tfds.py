@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from simo2_core.config import DataConfig
 from simo2_core.data.dataset import DataPart, Dataset
 from simo2_core.data.load import load_dataset
 from simo2_core.data.sources.anew import prepare_anew
@@ -23,6 +22,7 @@ from simo2_core.data.sources.prepared import TfdsName, data_dirs, find, find_all
 from simo2_core.data.sources.shards import Shard, ShardRecords, image_of, label_of, open_shard, read_shard
 from simo2_core.data.sources.tfrecord import crc32c, masked
 from simo2_core.data.verify import verify_prepared
+from simo2_core.data_config import DataConfig
 from simo2_core.errors import DataError
 from simo2_core.presets import PRESETS
 from tests.simo2_core.data.tiny_tfds import as_tfrecord, colour_of, framed, prepare_tiny

@@ -11,9 +11,9 @@ from PIL import Image
 from simo2_core.analysis.classification import classification
 from simo2_core.analysis.metrics import knn_accuracy
 from simo2_core.checkpoints.checkpoint import find_checkpoint
-from simo2_core.config import DataConfig
 from simo2_core.data.labels import with_labels
 from simo2_core.data.load import load_dataset
+from simo2_core.data_config import DataConfig
 from simo2_core.errors import ConfigError, DataError
 from simo2_core.evaluation import features as module
 from simo2_core.evaluation.assess import FEATURES, Assessment, assess, summarise

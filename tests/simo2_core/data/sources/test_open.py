@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from simo2_core import parts
-from simo2_core.config import DataConfig
 from simo2_core.data.ids import image_ids
 from simo2_core.data.load import load_dataset
 from simo2_core.data.progress import Report
 from simo2_core.data.sources.open import claimant, open_on_disk, open_source
 from simo2_core.data.sources.source import Source, SourcePart, Split, split_of_pixels
+from simo2_core.data_config import DataConfig
 from simo2_core.errors import DataError
 from tests.simo2_core.data.pictures import MakeFolder, config
 
