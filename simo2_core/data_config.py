@@ -24,7 +24,9 @@ CLASS_ORDERS = ("natural", "alphabetical")
 class DataConfig(Section):
     """Which images, and how they are cut into train, validation and test."""
 
-    dataset: str = setting("digits", "digits, a TFDS name[/config], or the path of an image folder")
+    dataset: str = setting(
+        "digits", "digits, a TFDS name[/config], or the path of an image folder or of a file of labelled images"
+    )
     data_dir: str | None = setting(None, "where TFDS data sets live (default: TFDS_DATA_DIR or ~/tensorflow_datasets)")
     sources: tuple[Part, ...] = several(
         "source", "kinds of data set beside simo2's own: names, or FILE.py:Class, comma separated", own=False
@@ -40,8 +42,8 @@ class DataConfig(Section):
         "with --labels none: the split to train on, labelled or not, but for what is evaluated; --train-split still "
         "serves the kNN",
     )
-    image_key: str | None = setting(None, "the image feature of a TFDS data set, where there are several")
-    label_key: str | None = setting(None, "the label feature of a TFDS data set, where there are several")
+    image_key: str | None = setting(None, "the image: a feature, column or array, where there are several")
+    label_key: str | None = setting(None, "the label: a feature, column or array, where there are several")
     image_size: int = setting(
         0,
         "height and width in pixels that images are resized to; 0 keeps the data set's own, or chooses one that most "

@@ -54,7 +54,7 @@ class Description:
 
     name: str
     kind: str
-    """`built in`, `folder` or `TFDS`."""
+    """`built in`, the name of a kind of source, such as `folder` or `table`, or `TFDS`."""
     classes: tuple[str, ...]
     image_shape: tuple[int | None, ...]
     """Height, width and channels; None where images differ or it is not known."""
@@ -83,10 +83,10 @@ def decoded(name: str | None = None) -> list[DecodedSize]:
 def describe(
     dataset: str, data_dir: str | None, image_key: str | None = None, label_key: str | None = None
 ) -> Description:
-    """What `dataset` (digits, a folder, a TFDS name, or what a source of one's own claims) is, and what is here of it.
+    """What `dataset` (digits, a path, a TFDS name, or what a source of one's own claims) is, and what is here of it.
 
     Args:
-        image_key: which feature of a TFDS data set is the image, where there are several; `label_key` likewise.
+        image_key: which feature, column or array is the image, where there are several; `label_key` likewise.
 
     Raises:
         DataError: there is no such data set; the message has the nearest names.
@@ -105,10 +105,11 @@ def _describe_source(source: Source, kind: str) -> Description:
     train = parts["train"] if "train" in parts else next(iter(parts.values()))
     sizes = np.bincount(train.labels[train.labels >= 0], minlength=len(train.class_names))
     smallest, largest = int(sizes.argmin()), int(sizes.argmax())
-    notes = [
+    notes = [source.taken] if source.taken else []
+    notes.append(
         f"smallest class of train {train.class_names[smallest]!r} with {sizes[smallest]:,} images, "
         f"largest {train.class_names[largest]!r} with {sizes[largest]:,}"
-    ]
+    )
     if source.empty_classes:
         notes.append(f"folders without an image: {', '.join(source.empty_classes)}")
     notes += [f"{note.message} {note.cure}".strip() for note in (*said, *alike(train.class_names))]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from simo2_core.config import Config
-from simo2_core.data.sources.folder import is_folder
+from simo2_core.data.sources.place import is_place
 from simo2_core.paths import exists, user_path
 
 
 def absolute_paths(config: Config) -> dict[str, str]:
     """What the settings have of paths that are not absolute: as typed, to the absolute one."""
-    typed = [config.data.dataset] if is_folder(config.data.dataset) else []
+    typed = [config.data.dataset] if is_place(config.data.dataset) else []
     if config.data.data_dir is not None:
         typed.append(config.data.data_dir)
     if config.tune.init is not None and exists(user_path(config.tune.init)):  # otherwise it is the name of a run

@@ -20,6 +20,7 @@ from simo2_core.data.cache import NoRoom, cache_root, entry_key, retire, telling
 from simo2_core.data.locks import is_free
 from simo2_core.data.placement import disk_free, human_bytes
 from simo2_core.data.progress import Report
+from simo2_core.data.sources.place import is_gone
 from simo2_core.errors import DataError
 
 SIZE_VARIABLE = "SIMO2_CACHE_SIZE"
@@ -64,12 +65,9 @@ class Stored:
         if not self.dataset.startswith("/") or "\\" in self.dataset:  # what is escaped is no path
             return False
         try:
-            Path(self.dataset).stat()
-        except (FileNotFoundError, NotADirectoryError):
-            return True
+            return is_gone(self.dataset)
         except (OSError, ValueError):  # closed to us
             return False
-        return False
 
     @property
     def building(self) -> bool:

@@ -14,6 +14,7 @@ from simo2_core.data.damage import DAMAGE
 from simo2_core.data.progress import Progress, Report, silent
 from simo2_core.data.sources.anew import prepare_anew
 from simo2_core.data.sources.open import open_on_disk
+from simo2_core.data.sources.place import is_gone
 from simo2_core.data.sources.prepared import Prepared
 from simo2_core.data.sources.shards import read_shard
 from simo2_core.data.sources.source import Source, WithoutLabels
@@ -104,7 +105,7 @@ def _removed(path: Path) -> str:
 def _held_against_source(entry: Entry, key: dict[str, object], data_dir: str | None, report: Report) -> tuple[str, str]:
     """What of the source has changed under the same names, sizes and times; and a note."""
     dataset, split = str(key["name"]).removesuffix(" without labels"), str(key["split"])
-    if dataset.startswith("/") and not Path(dataset).is_dir():
+    if dataset.startswith("/") and is_gone(dataset):
         return "", "its folder is gone"
     features = key.get("features")
     image_key, label_key = features if isinstance(features, list) and len(features) == 2 else (None, None)

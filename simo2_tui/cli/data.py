@@ -30,10 +30,10 @@ DataDirOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON lines; the last one is the result.")]
 ImageKeyOption = Annotated[
-    str | None, typer.Option("--image-key", help="The image feature of a TFDS data set, where there are several.")
+    str | None, typer.Option("--image-key", help="The image: a feature, column or array, where there are several.")
 ]
 LabelKeyOption = Annotated[
-    str | None, typer.Option("--label-key", help="The label feature of a TFDS data set, where there are several.")
+    str | None, typer.Option("--label-key", help="The label: a feature, column or array, where there are several.")
 ]
 NAMES_HELP = "Presets, TFDS names (name[/config]), or image folders."
 
@@ -151,7 +151,7 @@ class _Row:
 
 @app.command()
 def info(
-    name: Annotated[str, typer.Argument(help="A preset, a TFDS name, or an image folder.")],
+    name: Annotated[str, typer.Argument(help="A preset, a TFDS name, an image folder, or a file of labelled images.")],
     data_dir: DataDirOption = None,
     image_key: ImageKeyOption = None,
     label_key: LabelKeyOption = None,
@@ -323,7 +323,7 @@ def _config(name: str, data_dir: str | None) -> DataConfig:
 
 def _datasets(names: list[str] | None, data_dir: str | None) -> set[str]:
     """The names under which the cache and TFDS know `names`; raises DataError for one that nothing is known of."""
-    from simo2_core.data.sources.folder import is_folder
+    from simo2_core.data.sources.place import is_place
     from simo2_core.data.sources.prepared import find_all
     from simo2_core.data.upkeep import stored
 
@@ -333,7 +333,7 @@ def _datasets(names: list[str] | None, data_dir: str | None) -> set[str]:
     found = set()
     for name in names:
         dataset = _config(name, data_dir).dataset
-        if dataset not in known and is_folder(dataset):
+        if dataset not in known and is_place(dataset):
             dataset = str(user_path(dataset).absolute())
         if dataset not in known and name not in PRESETS:
             raise DataError(f"nothing of {name!r} is on disk.{did_you_mean(name, known)} See: simo2 data list.")

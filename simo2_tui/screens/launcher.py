@@ -19,7 +19,7 @@ from textual.widgets.option_list import Option
 from textual.worker import get_current_worker
 
 from simo2_core.config import Config
-from simo2_core.data.sources.folder import is_folder
+from simo2_core.data.sources.place import is_place
 from simo2_core.errors import ConfigError
 from simo2_core.presets import PRESETS, find_preset
 from simo2_core.run.directory import RunDirectory, list_runs
@@ -266,7 +266,7 @@ class LauncherScreen(ConsoleScreen):
         self._show_findings()
 
     def _show_findings(self) -> None:
-        config, scan = self.config, is_folder(self.config.data.dataset)
+        config, scan = self.config, is_place(self.config.data.dataset)
         self._show_rows(find_out(PRESETS[self._preset], config, [*self._measured, *self._paces], scan=False))
         if scan:
             self._look_into_folder(self._preset, config)

@@ -18,8 +18,8 @@ from simo2_core.data.dataset import Note
 from simo2_core.data.facts import DatasetFacts
 from simo2_core.data.load import alike, splits_of
 from simo2_core.data.placement import Machine, host_memory_free
-from simo2_core.data.sources.folder import is_folder
 from simo2_core.data.sources.open import claimant, open_source
+from simo2_core.data.sources.place import is_place
 from simo2_core.data.sources.prepared import TfdsName, find
 from simo2_core.data.upkeep import room
 from simo2_core.data_config import HOLD_OUT, DataConfig
@@ -56,7 +56,7 @@ def find_out(preset: Preset, config: Config, paces: Sequence[Pace] = (), *, scan
         return [*rows, *_device(config), ("info", "classes and sizes are known when the data have been read")]
     machine = Machine(device="this machine", device_free=host_memory_free(), disk_free=room())
     hidden = {"placement", "memory"} if gpu() else set()  # what a GPU has room for is known when jax has asked it
-    if not config.data.image_size and is_folder(config.data.dataset):
+    if not config.data.image_size and is_place(config.data.dataset):
         hidden |= {"placement", "image-size"}
     findings = [item for item in preflight(config, facts, machine) if item.code not in hidden]
     shape = "×".join(str(side) for side in facts.image_shape) if all(facts.image_shape) else ""
@@ -147,7 +147,7 @@ def _only_cpu() -> bool:
 def _facts(config: Config, scan: bool) -> DatasetFacts | None:
     """What is known of the data set; None for one that no preset describes and that is not a folder."""
     data = config.data
-    if is_folder(data.dataset):
+    if is_place(data.dataset):
         return _folder_facts(data) if scan else None
     for preset in PRESETS.values():
         if preset.config.data.dataset == data.dataset:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from simo2_core.cache_folder import cache_folder
-from simo2_core.data.sources.folder import is_folder
+from simo2_core.data.sources.place import is_place
 from simo2_core.data.sources.prepared import data_dirs
 from simo2_core.errors import RunError
 from simo2_core.paths import exists, is_dir, user_path
@@ -35,7 +35,7 @@ def test_every_way_into_the_core_takes_one(monkeypatch: pytest.MonkeyPatch, tmp_
 def test_what_no_file_system_takes_is_not_there(text: str, tmp_path: Path) -> None:
     assert not exists(Path(text))
     assert not is_dir(Path(text))
-    assert not is_folder(text)
+    assert not is_place(text)
     with pytest.raises(RunError, match="is no run"):
         find_run(text, tmp_path)
 

@@ -19,29 +19,14 @@ from simo2_core.data.progress import Report
 from simo2_core.data.sources.folder_layout import lay_out, what_is_there
 from simo2_core.data.sources.folder_notes import few_classes, is_labelled, left_out
 from simo2_core.data.sources.folder_scan import Scan, alphabetical, collect, natural, printable, scan
+from simo2_core.data.sources.place import is_place
 from simo2_core.data.sources.source import Source, SourcePart, Split, without_labels
 from simo2_core.data_config import DataConfig
 from simo2_core.errors import DataError, did_you_mean
 from simo2_core.paths import exists, is_dir, user_path
 
-DATA_SETS = frozenset(
-    {
-        "digits", "mnist", "fashion_mnist", "kmnist", "emnist/balanced", "cifar10", "cifar100", "svhn_cropped",
-        "stl10", "eurosat/rgb", "imagenette/160px-v2", "oxford_flowers102", "caltech101", "dtd", "oxford_iiit_pet",
-        "cars196", "stanford_dogs", "cats_vs_dogs", "food101", "imagenet2012",
-    }
-)  # fmt: skip
-"""Names of presets' data sets, which a folder that happens to lie here must not take over."""
-
 _HEAD = 1 << 14
 """Bytes of a file that are read for its header: four pages, which come with one read of the disk."""
-
-
-def is_folder(dataset: str) -> bool:
-    """Whether `dataset` means a folder: a preset's `cifar10` never does, `./cifar10` always, `mine` if there is one."""
-    if dataset.startswith((".", "/", "~")):
-        return True
-    return dataset not in DATA_SETS and is_dir(user_path(dataset))
 
 
 @dataclass(frozen=True)
@@ -99,7 +84,8 @@ class FolderSource(Source):
                 "" if exists(self.root) else " Have the images of a run moved, simo2 resume RUN --dataset NEW goes on."
             )
             raise DataError(
-                f"{root} is no folder. Give the path of a folder with one folder of images for each class.{gone}"
+                f"{root} is no folder, and no file whose suffix says that it holds labelled images. Give the path of a "
+                f"folder with one folder of images for each class.{gone}"
             )
         self._order = natural if order == "natural" else alphabetical
         layout = lay_out(self.root)
@@ -213,11 +199,12 @@ class Folder(SourcePart):
 
     name: ClassVar[str] = "folder"
     summary: ClassVar[str] = "a folder of images, with a folder for each class"
+    wide: ClassVar[bool] = True
 
     @classmethod
     def claims(cls, dataset: str) -> bool:
-        """A path; or a word that is a folder here and no preset's data set."""
-        return is_folder(dataset)
+        """Any path that no other kind claims; or a word that is one here and no preset's data set."""
+        return is_place(dataset)
 
     def is_on_disk(self, config: DataConfig) -> bool:
         """Whether the folder is there."""

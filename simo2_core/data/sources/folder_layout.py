@@ -9,15 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simo2_core.data.sources.folder_scan import entries, is_image_name, printable
+from simo2_core.data.sources.place import SPLIT_NAMES
 
-SPLIT_FOLDERS = {
-    "train": ("train", "training"),
-    "validation": ("val", "valid", "validation"),
-    "test": ("test", "testing"),
-}
-"""How people call the folders of each split."""
-
-_SPELLINGS = frozenset(spelling for spellings in SPLIT_FOLDERS.values() for spelling in spellings)
+_SPELLINGS = frozenset(spelling for spellings in SPLIT_NAMES.values() for spelling in spellings)
 
 _LOOKED_AT = 5000
 """Files that are looked at to say what a folder holds instead of images."""
@@ -37,10 +31,10 @@ _CURES = {
     "Parquet files": "Write each image to a file in a folder of its class (pandas or datasets read them)",
     "archives": "Unpack them, and give the folder that they make",
     "records of TFDS or TensorFlow": "Give the data set's TFDS name, and the folder above with --data-dir",
-    "arrays": "Write each image to a file in a folder of its class",
+    "arrays": "Give the path of an .npz file itself; write the images of other files to a folder for each class",
     "videos": "Take frames out of them, into a folder for each class",
     "images of formats that are not read": "Convert them to PNG or JPEG",
-    "tables": "Labels are not read from tables: put the images of each class into a folder of their own",
+    "tables": "Give the path of the table itself, with a column of paths and one of labels",
 }
 
 
@@ -63,7 +57,7 @@ def lay_out(root: Path) -> Layout:
     """
     folders = [entry for entry in entries(str(root)) if entry.is_dir()]
     found: dict[str, Path] = {}
-    for split, spellings in SPLIT_FOLDERS.items():
+    for split, spellings in SPLIT_NAMES.items():
         named = [entry for entry in folders if entry.name.lower() in spellings]
         if named:
             first = min(

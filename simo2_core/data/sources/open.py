@@ -28,10 +28,11 @@ def open_on_disk(config: DataConfig) -> Source | None:
 def claimant(config: DataConfig) -> SourcePart:
     """The kind of source that the data set is, with its settings.
 
-    The first that claims it: one that somebody has added before simo2's own, one that takes any name last.
+    The first that claims it: one that somebody has added before simo2's own, of these the one that takes any path late,
+    and the one that takes any name last.
     """
     own, named = parts.own("source"), {part.name: part for part in config.sources}
     offered = cast(dict[str, type[SourcePart]], parts.offered("source"))
-    order = sorted(offered.values(), key=lambda part: (part.last, part.name in own))
+    order = sorted(offered.values(), key=lambda part: (part.last, part.name in own, part.wide))
     found = next(part for part in order if part.claims(config.dataset))
     return cast(SourcePart, named.get(found.name) or found())

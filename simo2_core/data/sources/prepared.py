@@ -34,7 +34,7 @@ class TfdsName:
         if not match or len(text) > 200:  # a longer one is no name of a file either
             raise DataError(
                 f"{text!r} is neither a folder nor a data set's name. "
-                "Give digits, a TFDS name such as cifar10 or eurosat/rgb, or the path of an image folder."
+                "Give digits, a TFDS name such as cifar10 or eurosat/rgb, or the path of images."
             )
         return cls(match["name"], match["config"], match["version"])
 

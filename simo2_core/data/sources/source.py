@@ -146,6 +146,11 @@ class Source(ABC):
         """What to know before a run: what of it is not used, and the like."""
         return ()
 
+    @property
+    def taken(self) -> str:
+        """What of its files was taken as image and as label, for people; empty where that goes without saying."""
+        return ""
+
     @abstractmethod
     def identity(self, split: str) -> str:
         """Changes whenever the files behind `split` do; found without reading them (names, sizes, times)."""
@@ -207,6 +212,10 @@ class _Wrapper(Source):
     @property
     def notes(self) -> tuple[Note, ...]:
         return self.source.notes
+
+    @property
+    def taken(self) -> str:
+        return self.source.taken
 
     def identity(self, split: str) -> str:
         return self.source.identity(split)
@@ -303,6 +312,8 @@ class SourcePart(Part):
 
     last: ClassVar[bool] = False
     """Whether it is asked only when no other claims a text: it takes any name."""
+    wide: ClassVar[bool] = False
+    """Whether it is asked after simo2's others: it takes any path, and those know theirs by what is there."""
 
     @classmethod
     def claims(cls, dataset: str) -> bool:

@@ -9,7 +9,8 @@ from PIL import Image
 
 from simo2_core.config import Config
 from simo2_core.data.load import load_dataset
-from simo2_core.data.sources.folder import DATA_SETS, FolderSource, is_folder
+from simo2_core.data.sources.folder import FolderSource
+from simo2_core.data.sources.place import DATA_SETS, is_place
 from simo2_core.errors import DataError
 from simo2_core.presets import PRESETS
 from tests.simo2_core.data.pictures import MakeFolder, config, encoded, picture
@@ -128,7 +129,7 @@ def test_a_folder_does_not_take_over_the_name_of_a_preset(
 ) -> None:
     monkeypatch.chdir(make_folder(root="cifar10").parent)
     make_folder(root="mine")
-    taken = {name: is_folder(name) for name in ("cifar10", "./cifar10", "mine", "~/x", "nowhere")}
+    taken = {name: is_place(name) for name in ("cifar10", "./cifar10", "mine", "~/x", "nowhere")}
     assert taken == {"cifar10": False, "./cifar10": True, "mine": True, "~/x": True, "nowhere": False}
     assert {preset.config.data.dataset for preset in PRESETS.values()} == DATA_SETS
 

@@ -130,7 +130,7 @@ def test_files_that_may_be_images_are_counted_by_kind(make_folder: MakeFolder) -
         ("train-00000.parquet", r"1 Parquet files \(train-00000\.parquet\)\. Write each image"),
         ("images.tar.gz", r"1 archives .* Unpack them"),
         ("clip.MP4", r"1 videos .* Take frames"),
-        ("labels.csv", r"1 tables .* Labels are not read from tables"),
+        ("labels.csv", r"1 tables .* Give the path of the table itself"),
         ("x_train.npy", r"1 arrays "),
         ("photo.heic", r"1 images of formats that are not read .* Convert"),
         ("mnist-train.tfrecord-00000-of-00001", r"1 records of TFDS .* --data-dir"),

@@ -1,0 +1,55 @@
+"""Images that are pixels in an array already, handed to the decoder as the plainest image file there is.
+
+So they get what the images of every other source get: a size and channels by the settings, a place in the cache, and
+no copy of all of them in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class PixelRecords:
+    """Some rows of one array."""
+
+    pixels: NDArray[np.uint8]
+    """(N, H, W, ch), ch 1 or 3; may be mapped from a file."""
+    places: NDArray[np.int64]
+    """(n,) which rows of it."""
+    file: str
+    """What to call the array."""
+    shift: int = 0
+    """What to add to a place to get the one in the file."""
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def take(self, rows: NDArray[np.int64]) -> PixelRecords:
+        """Those of `rows`, in that order."""
+        return PixelRecords(self.pixels, self.places[rows], self.file, self.shift)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Only its own rows travel to a worker, which then needs no file."""
+        if not len(self.places):
+            return PixelRecords, (self.pixels[:0], self.places, self.file)
+        first, last = int(self.places.min()), int(self.places.max()) + 1
+        return PixelRecords, (np.array(self.pixels[first:last]), self.places - first, self.file, self.shift + first)
+
+    def images(self) -> Iterator[bytes | OSError]:
+        """Each as a binary PGM or PPM file."""
+        height, width, channels = self.pixels.shape[1:]
+        head = b"P%d\n%d %d\n255\n" % (5 if channels == 1 else 6, width, height)
+        for place in self.places.tolist():
+            yield head + self.pixels[place].tobytes()
+
+    heads = images
+
+    def names(self) -> Sequence[str]:
+        """The array and the place in it."""
+        return [f"{self.file} record {place}" for place in (self.places + self.shift).tolist()]

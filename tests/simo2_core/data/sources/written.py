@@ -1,0 +1,148 @@
+"""One small set of images, written in every format that is read."""
+
+import gzip
+import io
+import json
+import pickle
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tests.simo2_core.data.pictures import encoded, picture
+
+CLASSES = ("cat", "dog", "emu")
+COUNT = 7
+"""Images of each class."""
+SIDE = 8
+
+
+def pixels(seed: int = 0) -> NDArray[np.uint8]:
+    """(21, 8, 8, 3) by class."""
+    some = [np.asarray(picture(seed + number, (SIDE, SIDE))) for number in range(COUNT * len(CLASSES))]
+    return np.stack(some)
+
+
+def labels() -> NDArray[np.int64]:
+    """(21,) the class of each."""
+    return np.repeat(np.arange(len(CLASSES)), COUNT)
+
+
+def files() -> dict[str, bytes]:
+    """PNG files by path: CLASS/NUMBER.png, in the order of `pixels`."""
+    from PIL import Image
+
+    return {
+        f"{CLASSES[label]}/{row % COUNT}.png": encoded(Image.fromarray(image))
+        for row, (image, label) in enumerate(zip(pixels(), labels(), strict=True))
+    }
+
+
+def folder(root: Path) -> Path:
+    """A folder for each class."""
+    for path, data in files().items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(data)
+    return root
+
+
+def npz(root: Path) -> Path:
+    """One file, not packed."""
+    root.mkdir()
+    np.savez(root / "set.npz", images=pixels(), labels=labels(), class_names=np.array(CLASSES))
+    return root / "set.npz"
+
+
+def packed_npz(root: Path) -> Path:
+    """One file, packed, its labels texts and its channels first."""
+    root.mkdir()
+    images = np.moveaxis(pixels(), -1, 1)
+    np.savez_compressed(root / "set.npz", x_train=images, y_train=np.array(CLASSES)[labels()][:, None])
+    return root / "set.npz"
+
+
+def npy(root: Path) -> Path:
+    """A pair of files."""
+    root.mkdir()
+    np.save(root / "train_images.npy", pixels())
+    np.save(root / "train_labels.npy", np.array(CLASSES)[labels()])
+    return root
+
+
+def table(root: Path, suffix: str = ".csv") -> Path:
+    """A folder of files in no order that matters, and a table of them."""
+    rows = []
+    for number, (path, data) in enumerate(files().items()):
+        name, file = path.split("/")[0], f"pictures/{number % 2}/{100 - number}.png"
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        (root / file).write_bytes(data)
+        rows.append({"path": file, "label": name})
+    table = root / f"set{suffix}"
+    if suffix == ".jsonl":
+        table.write_text("\n".join(map(json.dumps, rows)))
+    else:
+        sign = "," if suffix == ".csv" else "\t"
+        table.write_text("\r\n".join(sign.join(cells) for cells in [["path", "label"], *map(dict.values, rows)]))
+    return table
+
+
+FORMATS: dict[str, Callable[[Path], Path]] = {
+    "folder": folder,
+    "npz": npz,
+    "packed_npz": packed_npz,
+    "npy": npy,
+    "csv": table,
+    "tsv": lambda root: table(root, ".tsv"),
+    "jsonl": lambda root: table(root, ".jsonl"),
+}
+"""By name, what writes the set into a folder that is not there yet, and returns what to give as the data set."""
+
+
+def cifar(root: Path, fine: bool = False, protocol: int = 2) -> Path:
+    """CIFAR-10 or CIFAR-100 with a few images, as their authors pickled them."""
+    inner = root / ("cifar-100-python" if fine else "cifar-10-batches-py")
+    inner.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+
+    def batch(name: str, count: int) -> None:
+        data = rng.integers(0, 256, (count, 3072), dtype=np.uint8)
+        numbers = [place % 3 for place in range(count)]
+        told = {"fine_labels": numbers, "coarse_labels": [0] * count} if fine else {"labels": numbers}
+        (inner / name).write_bytes(pickle.dumps({"data": data, "batch_label": name, **told}, protocol=protocol))
+
+    for name in ("train",) if fine else [f"data_batch_{number}" for number in range(1, 6)]:
+        batch(name, 12 if fine else 3)
+    batch("test" if fine else "test_batch", 6)
+    names = ["cat", "dog", "emu", "unseen"]
+    told = {"fine_label_names": names, "coarse_label_names": ["animal"]} if fine else {"label_names": names}
+    (inner / ("meta" if fine else "batches.meta")).write_bytes(pickle.dumps(told, protocol=protocol))
+    return root
+
+
+def idx(array: NDArray[np.uint8]) -> bytes:
+    """The bytes of an idx file."""
+    return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
+
+
+def mnist(root: Path, pack: bool = False) -> Path:
+    """MNIST with a few images, as torchvision keeps it."""
+    raw = root / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 40), ("t10k", 20)):
+        images = rng.integers(0, 256, (count, 9, 8), dtype=np.uint8)
+        numbers = (np.arange(count) % 4).astype(np.uint8)
+        for what, array in (("images-idx3", images), ("labels-idx1", numbers)):
+            data = idx(array)
+            name = f"{split}-{what}-ubyte"
+            (raw / (name + ".gz" * pack)).write_bytes(gzip.compress(data) if pack else data)
+    return root
+
+
+def buffer_of(write: Callable[[io.BytesIO], object]) -> bytes:
+    """What `write` puts into a file."""
+    buffer = io.BytesIO()
+    write(buffer)
+    return buffer.getvalue()
