@@ -136,7 +136,7 @@ def _with_header(shape: tuple[int, ...]) -> bytes:
 
 
 IMAGES, LABELS = np.zeros((6, 4, 4, 3), np.uint8), np.arange(6) % 2
-UNFIT = {
+UNFIT: dict[str, tuple[dict[str, Any], str]] = {
     "labels that are floats": ({"y": LABELS / 2}, "a label is 0.0, and must be a name or a whole number from 0"),
     "labels that are no numbers": ({"y": np.full(6, np.nan)}, "a label is nan"),
     "negative labels": ({"y": LABELS - 1}, "a label is -1, and must be a whole number from 0"),
