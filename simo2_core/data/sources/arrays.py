@@ -14,7 +14,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from simo2_core.config import DataConfig
 from simo2_core.data.progress import Report
 from simo2_core.data.sources.array_files import NpzArrays, open_idx, open_npy
 from simo2_core.data.sources.folder_scan import printable
@@ -23,6 +22,7 @@ from simo2_core.data.sources.pickled_arrays import read_pickle
 from simo2_core.data.sources.pixel_records import PixelRecords
 from simo2_core.data.sources.place import SPLIT_NAMES, Facts, has_suffix, holds, is_place, names_in
 from simo2_core.data.sources.source import Source, SourcePart
+from simo2_core.data_config import DataConfig
 from simo2_core.errors import DataError
 from simo2_core.paths import exists, user_path
 

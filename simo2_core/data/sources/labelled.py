@@ -15,12 +15,12 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from simo2_core.config import DataConfig
 from simo2_core.data.dataset import FEW_CLASSES, Note
 from simo2_core.data.sources.folder import FileRecords
 from simo2_core.data.sources.folder_scan import alphabetical, natural, printable
 from simo2_core.data.sources.place import Facts
 from simo2_core.data.sources.source import Records, Source, Split, without_labels
+from simo2_core.data_config import DataConfig
 from simo2_core.errors import DataError, did_you_mean
 
 LABEL_KEYS = ("label", "labels", "class", "class_name", "target", "targets", "category", "cls", "y")

@@ -17,7 +17,6 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import ClassVar
 
-from simo2_core.config import DataConfig
 from simo2_core.data.damage import DAMAGE
 from simo2_core.data.progress import Report
 from simo2_core.data.sources.folder import FileRecords
@@ -33,6 +32,7 @@ from simo2_core.data.sources.labelled import (
 )
 from simo2_core.data.sources.place import Facts, has_suffix, require_memory, split_of
 from simo2_core.data.sources.source import Source, SourcePart
+from simo2_core.data_config import DataConfig
 from simo2_core.errors import DataError
 from simo2_core.paths import exists, user_path
 
