@@ -51,6 +51,17 @@ class Encoder(Part):
         """Why a batch can be neither cut into chunks nor filled up: empty where it can."""
         return ""
 
+    @property
+    def fits_on(self) -> int:
+        """How many training images the network is fitted on before its first step, or fewer where there are fewer.
+
+        Where this is not 0, the network that `build` makes has a method `fit(images)`. It is given so many, each class
+        with its share, (n, h, w, channels) float32 as numpy has them, normalised, and sets its variables of the kind
+        `simo2_core.model.fitted.Fitted`, which are not trained. Nothing else decides them, so that every process of a
+        run finds the same.
+        """
+        return 0
+
     def build(self, channels: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> nnx.Module:
         """The network: `module(images, dropout_keys=None)` gives the representation (n, F), float32.
 
@@ -80,7 +91,8 @@ def encoder_of(module: Any, name: str) -> type[Encoder]:
     Args:
         module: made by `module(channels, rngs=rngs)`; called with (n, h, w, channels) float32 images, and with
             `dropout_keys` where its signature has them, it returns (n, F) float32; its attribute `features`, of the
-            class or of an instance, is F.
+            class or of an instance, is F. One that is fitted on training images has the number of them as `fits_on`,
+            of the class, and a method `fit(images)`: see `Encoder.fits_on`.
         name: what it is called.
 
     Modules with statistics of the batch (nnx.BatchStat) are trained on whole batches.
@@ -103,6 +115,7 @@ def encoder_of(module: Any, name: str) -> type[Encoder]:
         made = nnx.eval_shape(lambda: module(3, rngs=nnx.Rngs(0)))
         return int(made.features)
 
-    about = {"name": name, "__doc__": module.__doc__, "__module__": module.__module__}
+    fits_on = property(lambda self: int(getattr(module, "fits_on", 0)))
+    about = {"name": name, "fits_on": fits_on, "__doc__": module.__doc__, "__module__": module.__module__}
     made = type(module.__name__, (Encoder,), {"build": build, "features": property(features), **about})
     return dataclass(frozen=True, kw_only=True)(made)

@@ -70,7 +70,8 @@ def _augmentation(path: Path, run: RunDirectory, checkpoint: Path, theme: Theme)
 
 def _filters(path: Path, run: RunDirectory, checkpoint: Path, theme: Theme) -> Path:
     arrays, _ = load(checkpoint)
-    kernel = arrays["params/encoder/stem/kernel"]
+    name = "encoder/stem/kernel"  # trained, or fitted on training images and frozen
+    kernel = arrays[f"params/{name}" if f"params/{name}" in arrays else f"stats/{name}"]
     encoder = run.config.model.encoder
     layer = encoder.first_layer
     where, count = named(run.name, data_of(run)), kernel.shape[-1]

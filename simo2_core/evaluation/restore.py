@@ -87,6 +87,8 @@ def load_encoder(path: str | Path) -> TrainedEncoder:
 def untrained_encoder(checkpoint: Path) -> TrainedEncoder:
     """The encoder of a checkpoint as it was before the first step of its run: the weights that the seed drew.
 
+    What was fitted on training images before that step is as the checkpoint has it, for nothing has changed it since.
+
     Raises:
         RunError: the checkpoint is missing or damaged.
     """
@@ -94,6 +96,9 @@ def untrained_encoder(checkpoint: Path) -> TrainedEncoder:
     meta = read_meta(checkpoint)
     config = Config.from_json(meta["config"])
     network, params, stats = first_weights(config.model, config.seed, meta["image_shape"][2])
+    if network.fitted:
+        arrays, _ = load(checkpoint)
+        stats |= {name: jnp.asarray(arrays[f"stats/{name}"]) for name in network.fitted}
     return _ready(network, params, stats, meta)
 
 

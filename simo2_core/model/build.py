@@ -6,9 +6,11 @@ from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jax import Array
 from jax.typing import DTypeLike
+from numpy.typing import NDArray
 
 from simo2_core.model.initial import lecun_normal
 
@@ -62,6 +64,10 @@ class WithoutKeys(nnx.Module):
     def __init__(self, module: Any) -> None:
         self.module = module
 
+    def fit(self, images: NDArray[np.float32]) -> None:
+        """Fits the module on training images, (n, h, w, channels) normalised."""
+        self.module.fit(images)
+
     def __call__(self, images: Array, *, dropout_keys: Array | None = None) -> Array:
         """Normalised images (n, h, w, channels) to representations (n, F), float32."""
         self.module.train() if dropout_keys is not None else self.module.eval()
@@ -69,10 +75,14 @@ class WithoutKeys(nnx.Module):
         return representation
 
 
-def build_model(config: Architecture, in_channels: int, key: Array) -> SimO2Model:
-    """A new model, its weights decided by `key`."""
+def build_model(
+    config: Architecture, in_channels: int, key: Array, images: NDArray[np.float32] | None = None
+) -> SimO2Model:
+    """A new model, its weights decided by `key`, its encoder fitted on normalised `images` where it fits on any."""
     rngs = nnx.Rngs(params=key)
-    encoder = config.encoder.build(in_channels, dtype=compute_dtype(config.precision), rngs=rngs)
+    encoder: Any = config.encoder.build(in_channels, dtype=compute_dtype(config.precision), rngs=rngs)
+    if images is not None:
+        encoder.fit(images)
     return SimO2Model(encoder, config.encoder.features, config.embedding_size, rngs=rngs)
 
 

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import numpy as np
 from flax import nnx
 from jax import Array
+from numpy.typing import NDArray
 
 from simo2_core.model.build import Architecture, build_model
+from simo2_core.model.fitted import Fitted
 
 Arrays = dict[str, Array]
 """Arrays by path, such as `block0/conv/kernel`: a pytree that reads well in a checkpoint."""
@@ -36,15 +39,28 @@ class Packing:
 
 @dataclass(frozen=True)
 class Network:
-    """Encoder and projection head. `params` are trained; `stats` (batch norm, say) change without a gradient."""
+    """Encoder and projection head.
+
+    `params` are trained; `stats` are the rest: some change without a gradient (batch norm, say), and some, the
+    `fitted` ones, stay as training images gave them.
+    """
 
     graph: Any
     packing: tuple[Packing, Packing]
+    fitted: frozenset[str]
+    """Those of `stats` that never change."""
+
+    @property
+    def follows_batches(self) -> bool:
+        """Whether a training pass changes `stats`: then a batch must be neither cut up nor filled up."""
+        return bool(set(self.packing[1].names) - self.fitted)
 
     @classmethod
-    def build(cls, config: Architecture, channels: int, key: Array) -> tuple[Network, Arrays, Arrays]:
-        """Returns the network with its first `params` and `stats`, both decided by `key`."""
-        return cls._split(build_model(config, channels, key))
+    def build(
+        cls, config: Architecture, channels: int, key: Array, images: NDArray[np.float32] | None = None
+    ) -> tuple[Network, Arrays, Arrays]:
+        """Returns the network with its first `params` and `stats`, decided by `key` and the images it is fitted on."""
+        return cls._split(build_model(config, channels, key, images))
 
     @classmethod
     def build_abstract(cls, config: Architecture, channels: int) -> tuple[Network, Any, Any]:
@@ -57,7 +73,8 @@ class Network:
         graph, params, stats = nnx.split(model, nnx.Param, ...)  # type: ignore[misc]
         params_packing, params_named = Packing.of(params)
         stats_packing, stats_named = Packing.of(stats)
-        return cls(graph, (params_packing, stats_packing)), params_named, stats_named
+        fitted = Packing.of(nnx.state(model, Fitted))[1]
+        return cls(graph, (params_packing, stats_packing), frozenset(fitted)), params_named, stats_named
 
     def train(self, params: Arrays, stats: Arrays, images: Array, dropout_keys: Array) -> tuple[Array, Array, Arrays]:
         """One training pass over normalised `images` (N, H, W, ch), with (N,) typed keys that decide what is dropped.
@@ -82,7 +99,9 @@ class Network:
         return nnx.merge(self.graph, params_packing.state(params), stats_packing.state(stats))
 
 
-def first_weights(config: Architecture, seed: int, channels: int) -> tuple[Network, Arrays, Arrays]:
-    """The network with the params and stats that the `seed` of a run draws."""
+def first_weights(
+    config: Architecture, seed: int, channels: int, images: NDArray[np.float32] | None = None
+) -> tuple[Network, Arrays, Arrays]:
+    """The network with the params and stats that the `seed` of a run draws, fitted on normalised `images` if given."""
     weights_key, _ = jax.random.split(jax.random.key(seed))
-    return Network.build(config, channels, weights_key)
+    return Network.build(config, channels, weights_key, images)

@@ -12,6 +12,9 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from simo2_core.compiling import require_device
 from simo2_core.config import Config
 from simo2_core.data.cache import cache_root
@@ -60,13 +63,22 @@ class Preparation:
         """What it needs of memory at the least."""
         return needs_of(self.config, DatasetFacts.of(self.data))
 
-    def begin(self, config: Config) -> tuple[Step, TrainState]:
+    def begin(self, config: Config, *, fit: bool = True) -> tuple[Step, TrainState]:
         """The step of `config`, which is `self.config` but for the learning rate, and the state before the first one.
+
+        Args:
+            fit: whether to fit an encoder on training images where it wants that: a checkpoint has it done.
 
         Raises:
             ConfigError: the encoder needs a whole batch at once, and the settings or the devices divide it.
         """
-        return make_training(config, self.groups, self.data.image_shape)
+        wanted = config.model.encoder.fits_on if fit else 0
+        return make_training(config, self.groups, self.data.image_shape, self._some(wanted) if wanted else None)
+
+    def _some(self, images: int) -> NDArray[np.float32]:
+        """(n, H, W, ch) about so many training images, each class with its share, normalised."""
+        mean, std = (statistic[None, None, None, :] for statistic in (self.data.mean, self.data.std))
+        return np.asarray((self.data.train.thin(images).gather() / np.float32(255) - mean) / std, np.float32)
 
     def feed(self, state: TrainState) -> Feed:
         """Where the calls that go on from `state` get their images."""

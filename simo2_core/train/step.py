@@ -206,19 +206,23 @@ class Step:
         return kept, Measured(loss.total, loss.terms, grad_norm), finite
 
 
-def make_training(config: Config, classes: int, image_shape: tuple[int, int, int]) -> tuple[Step, TrainState]:
+def make_training(
+    config: Config, classes: int, image_shape: tuple[int, int, int], images: NDArray[np.float32] | None = None
+) -> tuple[Step, TrainState]:
     """The step of a run, and the state before the first one, which `config.seed` decides.
 
     Args:
         classes: C, of the data set.
         image_shape: height, width, channels.
+        images: (n, H, W, ch) normalised, of the training part, for an encoder that is fitted on some; not needed where
+            a checkpoint takes the place of the state.
 
     Raises:
         ConfigError: the encoder needs a whole batch at once, and the settings or the devices divide it.
     """
     mesh = all_devices()
-    network, params, stats = first_weights(config.model, config.seed, image_shape[-1])
-    if stats:
+    network, params, stats = first_weights(config.model, config.seed, image_shape[-1], images)
+    if network.follows_batches:
         require_whole_batch(config, classes, mesh.size)
     task = task_of(config, classes, image_shape)
     step = Step(config, network, task, classes, mesh, _rates(config))

@@ -84,7 +84,7 @@ class Training:
         """The fingerprint of the images that the checkpoint was trained on."""
         self.normalised_by = (self.data.mean.tolist(), self.data.std.tolist())
         """The mean and standard deviation that it was trained with, by channel."""
-        self._step, state = self.ready.begin(config)
+        self._step, state = self.ready.begin(config, fit=recovery.checkpoint is None)
         if recovery.checkpoint is not None:
             state = self._restore(recovery.checkpoint, state)
         elif config.tune.init is not None:
@@ -145,7 +145,7 @@ class Training:
         return compile_call(step, self.state, self._feed.data(self.taken))
 
     def _chunking(self) -> Chunking | None:
-        if self.state.stats or not processes.alone():  # several processes can only compile together
+        if self._step.network.follows_batches or not processes.alone():  # several processes can only compile together
             return None
         batch = self.ready.batch_size
         present = min(self.config.chunk_size or batch, batch)

@@ -16,6 +16,7 @@ from simo2_core.checkpoints.exported import export_encoder, image_rule, read_exp
 from simo2_core.data.decode import Rule, decode_image
 from simo2_core.data.sources.digits import load_digits
 from simo2_core.errors import DataError, RunError
+from simo2_core.evaluation.restore import untrained_encoder
 from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
@@ -88,12 +89,15 @@ def test_what_images_are_made_into_travels(checkpoint: Path, tmp_path: Path) -> 
         load_encoder(tmp_path).read([tmp_path / "gone"])
 
 
-def test_statistics_of_batch_norm_travel_too(tmp_path: Path) -> None:
-    changes = {"encoder": "resnet18", "norm": "batch", "objective": "cross_entropy"}
+def test_statistics_of_batch_norm_and_what_was_fitted_travel_too(tmp_path: Path) -> None:
+    changes = {"encoder": "airbench", "groups": "8,8", "objective": "cross_entropy"}
     checkpoint = trained(tmp_path / "runs", **changes)
     facts = export_encoder(checkpoint, tmp_path / "encoder")
     assert any(name.endswith(".mean") for name in facts["arrays"])
+    assert facts["arrays"]["encoder.stem.kernel"] == [2, 2, 1, 8]
     assert not any("classifier" in name for name in facts["arrays"]), "the encoder travels, not the loss"
+    ready, fresh = load_encoder(checkpoint), untrained_encoder(checkpoint)
+    np.testing.assert_array_equal(ready._stats["encoder/stem/kernel"], fresh._stats["encoder/stem/kernel"])
     images = load_digits()[0][:7]
     np.testing.assert_array_equal(
         load_encoder(tmp_path / "encoder").represent(images), load_encoder(checkpoint).represent(images)

@@ -7,6 +7,7 @@ import pytest
 
 from simo2_core.config import Config
 from simo2_core.errors import ConfigError, DataError
+from simo2_core.model.airbench import whitening_filters
 from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
@@ -60,6 +61,19 @@ def test_a_process_that_would_draw_from_other_images_is_refused(
     monkeypatch.setattr(preparation, "with_labels", lambda dataset, *_: dataset)
     with pytest.raises(DataError, match="Give every process the same files"):
         prepare_with_leader()
+
+
+def test_an_encoder_is_fitted_on_training_images_alone_and_the_same_by_every_process() -> None:
+    config = DIGITS.replace({"encoder": "airbench", "groups": "4"})
+    ready = prepare(config)
+    first, again, not_yet = (
+        ready.begin(config, fit=fit)[1].stats["encoder/stem/kernel"] for fit in (True, True, False)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, not_yet)
+    seen = ready.data.train.thin(config.model.encoder.fits_on).gather().astype(np.float32) / 255
+    expected = whitening_filters((seen - ready.data.mean) / ready.data.std)
+    np.testing.assert_allclose(first, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_fewer_classes_than_asked_for_make_a_smaller_batch() -> None:
