@@ -28,7 +28,7 @@ _OTHER = {
 }  # fmt: skip
 
 _CURES = {
-    "Parquet files": "Write each image to a file in a folder of its class (pandas or datasets read them)",
+    "Parquet files": "Give the folder of the .parquet files alone, or one of them",
     "archives": "Unpack them, and give the folder that they make",
     "records of TFDS or TensorFlow": "Give the data set's TFDS name, and the folder above with --data-dir",
     "arrays": "Give the path of an .npz file itself; write the images of other files to a folder for each class",

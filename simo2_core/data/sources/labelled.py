@@ -19,7 +19,7 @@ from simo2_core.data.dataset import FEW_CLASSES, Note
 from simo2_core.data.sources.folder import FileRecords
 from simo2_core.data.sources.folder_scan import alphabetical, natural, printable
 from simo2_core.data.sources.place import Facts
-from simo2_core.data.sources.source import Records, Source, Split, without_labels
+from simo2_core.data.sources.source import Records, Source, Split
 from simo2_core.data_config import DataConfig
 from simo2_core.errors import DataError, did_you_mean
 
@@ -43,6 +43,75 @@ class Raw:
     transposed: bool = False
 
 
+class Classes:
+    """The classes of some splits: which there are, and which image is of which."""
+
+    def __init__(self, splits: Mapping[str, Raw], names: Sequence[str] | None, config: DataConfig, origin: str) -> None:
+        """As of `LabelledSource`."""
+        self._splits, self._given, self._origin = splits, names, origin
+        self._order = natural if config.class_order == "natural" else alphabetical
+        self._labels_count = config.labels != "none"
+        self._first = "train" if "train" in splits else next(iter(splits))
+
+    def is_bare(self, split: str) -> bool:
+        """Whether no image of a split has a label."""
+        return all(label is None for label in self._splits[split].labels)
+
+    @cached_property
+    def heap(self) -> bool:
+        """Whether the images are without classes: they have no labels, or none that is fit and none is asked for."""
+        return self.is_bare(self._first) or (
+            not self._labels_count and bool(fault(self._splits[self._first].labels, self._given))
+        )
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Of the classes that train has, in their order; a heap is one class, called image."""
+        if self.heap:
+            return ("image",)
+        found = set(self._texts(self._first))
+        if self._given is not None:
+            return tuple(name for name in dict.fromkeys(self._given) if name in found)
+        return tuple(sorted(found, key=self._order))
+
+    @property
+    def empty(self) -> tuple[str, ...]:
+        """Those that have a name and no image to train on."""
+        return () if self._given is None or self.heap else tuple(n for n in self._given if n not in self.names)
+
+    @property
+    def few(self) -> str:
+        """Why there are no two classes; empty where there are."""
+        if len(self.names) > 1:
+            return ""
+        count, only = len(self._splits[self._first].records), "" if self.heap else f" but {printable(self.names[0])!r}"
+        return f"{self._origin} has no class{only}, {count:,} images in all; at least 2 are needed."
+
+    def numbers(self, split: str) -> NDArray[np.int32]:
+        """(N,) the class of each image, -1 where a split has none; raises DataError for an unfit or unknown label."""
+        if self.is_bare(split):
+            return np.full(len(self._splits[split].records), -1, np.int32)
+        number = {name: place for place, name in enumerate(self.names)}
+        found = self._texts(split)
+        unknown = sorted(set(found) - set(number))
+        if unknown:
+            hint = did_you_mean(unknown[0], number)
+            raise DataError(
+                f"{split!r} of {self._origin} has the class {printable(unknown[0])!r}, which train does not.{hint} "
+                "Label it as in train, or leave it out."
+            )
+        return np.array([number[name] for name in found], np.int32)
+
+    def _texts(self, split: str) -> list[str]:
+        labels = self._splits[split].labels
+        wrong = fault(labels, self._given)
+        if wrong:
+            raise DataError(f"{wrong} in {split!r} of {self._origin}. {_CURES}")
+        if self._given is None:
+            return [str(label) for label in labels]
+        return [label if isinstance(label, str) else self._given[int(str(label))] for label in labels]
+
+
 class LabelledSource(Source):
     """Splits of images with labels. Each kind of file makes one of what it has read."""
 
@@ -56,6 +125,7 @@ class LabelledSource(Source):
         taken: str,
         names: Sequence[str] | None = None,
         notes: tuple[Note, ...] = (),
+        title: str | None = None,
     ) -> None:
         """
         Args:
@@ -64,23 +134,22 @@ class LabelledSource(Source):
             taken: what of the files was taken as image and as label, for people.
             names: of the classes that whole numbers stand for; None where they stand for themselves.
             notes: what to know of the files before a run.
+            title: what to call it; None for the name of the file or folder.
 
         Raises:
             DataError: there is no image.
         """
         self.place = place.absolute()
         self._splits, self._facts, self._notes = dict(splits), dict(facts), notes
-        self._given = None if names is None else tuple(names)
-        self._order = natural if config.class_order == "natural" else alphabetical
-        self._labels_count = config.labels != "none"
-        self._taken = taken
+        self._taken, self._title = taken, title
         if not any(len(raw.records) for raw in splits.values()):
             raise DataError(f"{self.origin} holds no image: it has no rows. Give one that has.")
+        self._classes = Classes(splits, names, config, self.origin)
 
     @property
     def name(self) -> str:
-        """The file's or folder's own name."""
-        return printable(self.place.name) or "data"
+        """The file's or folder's own name, or as it was asked for."""
+        return self._title or printable(self.place.name) or "data"
 
     @property
     def origin(self) -> str:
@@ -100,30 +169,25 @@ class LabelledSource(Source):
     @property
     def roles(self) -> Mapping[str, tuple[str, ...]]:
         """`validation` and `test`, but what has no labels."""
-        offered = [split for split in ("test", "validation") if split in self._splits and not self._is_bare(split)]
+        offered = [s for s in ("test", "validation") if s in self._splits and not self._classes.is_bare(s)]
         return MappingProxyType({"test": tuple(offered), "validation": tuple(s for s in offered if s == "validation")})
 
     @property
     def empty_classes(self) -> tuple[str, ...]:
         """Classes that have a name but no image to train on: they are left out."""
-        if self._given is None or self._heap:
-            return ()
-        return tuple(printable(name) for name in self._given if name not in self._classes)
+        return tuple(map(printable, self._classes.empty))
 
     @property
     def notes(self) -> tuple[Note, ...]:
         """Why there are no two classes where there are not, and which splits have no labels."""
         notes = list(self._notes)
-        if len(self._classes) < 2:
-            count, only = len(self._first.records), "" if self._heap else f" but {printable(self._classes[0])!r}"
-            said = f"{self.origin} has no class{only}, {count:,} images in all; at least 2 are needed."
+        if self._classes.few:
             cure = "Say what the label is with --label-key, or train without labels: --labels none."
-            notes.append(Note(FEW_CLASSES, said, cure))
-        bare = [split for split in self._splits if self._is_bare(split) and not self._heap]
+            notes.append(Note(FEW_CLASSES, self._classes.few, cure))
+        bare = [split for split in self._splits if self._classes.is_bare(split) and not self._classes.heap]
         if bare:
-            said = "; ".join(
-                f"{len(self._splits[split].records):,} images without labels in {split!r}" for split in bare
-            )
+            counts = {split: len(self._splits[split].records) for split in bare}
+            said = "; ".join(f"{count:,} images without labels in {split!r}" for split, count in counts.items())
             cure = f"They can be trained on beside the others: --labels none --views-split {bare[0]}."
             notes.append(Note("unused", f"not used: {said}.", cure))
         return tuple(notes)
@@ -131,7 +195,7 @@ class LabelledSource(Source):
     def identity(self, split: str) -> str:
         """Of name, size and time of every file, and of whether its labels count."""
         self._find(split)
-        return self._facts[split].identity + (" without labels" if self._heap else "")
+        return self._facts[split].identity + (" without labels" if self._classes.heap else "")
 
     def stamp(self, split: str) -> str:
         """Of the time of change of every file."""
@@ -150,16 +214,16 @@ class LabelledSource(Source):
             DataError: a label is missing or unfit, or of a class that train has not.
         """
         raw = self._find(split)
-        if self._heap:
+        if self._classes.heap:
             return self.unlabelled(split)
-        bare = self._is_bare(split)
-        labels = np.full(len(raw.records), -1, np.int32) if bare else self._numbered(split, raw)
-        return self._opened(split, raw, labels)
+        names = tuple(map(printable, self._classes.names))
+        return Split(split, raw.records, self._classes.numbers(split), names, raw.own_shape, raw.transposed)
 
     def unlabelled(self, split: str) -> Split:
         """The images of a split, whatever their labels."""
         raw = self._find(split)
-        return without_labels(self._opened(split, raw, np.zeros(len(raw.records), np.int32)))
+        bare = np.zeros(len(raw.records), np.int32)
+        return Split(split, raw.records, bare, ("image",), raw.own_shape, raw.transposed)
 
     def shared(self, first: str, second: str) -> int:
         """How many files two splits have in common."""
@@ -170,10 +234,6 @@ class LabelledSource(Source):
             return len(set(one.paths) & set(other.paths))
         return 0
 
-    def _opened(self, split: str, raw: Raw, labels: NDArray[np.int32]) -> Split:
-        names = tuple(printable(name) for name in self._classes)
-        return Split(split, raw.records, labels, names, raw.own_shape, raw.transposed, prefix="")
-
     def _find(self, split: str) -> Raw:
         if split not in self._splits:
             raise DataError(
@@ -181,54 +241,6 @@ class LabelledSource(Source):
                 f"{did_you_mean(split, self._splits)} Choose with --train-split and --test-split."
             )
         return self._splits[split]
-
-    @property
-    def _first(self) -> Raw:
-        """The split that the classes are those of."""
-        return self._splits.get("train") or next(iter(self._splits.values()))
-
-    def _is_bare(self, split: str) -> bool:
-        return all(label is None for label in self._splits[split].labels)
-
-    @cached_property
-    def _heap(self) -> bool:
-        """Whether the images are without classes: they have no labels, or none that is fit and none is asked for."""
-        labels = self._first.labels
-        if all(label is None for label in labels):
-            return True
-        return not self._labels_count and bool(fault(labels, self._given))
-
-    @cached_property
-    def _classes(self) -> tuple[str, ...]:
-        """The names of the classes that train has."""
-        if self._heap:
-            return ("image",)
-        split = next(split for split, raw in self._splits.items() if raw is self._first)
-        found = self._text_of(split, self._first)
-        if self._given is not None:
-            return tuple(name for name in dict.fromkeys(self._given) if name in set(found))
-        return tuple(sorted(set(found), key=self._order))
-
-    def _text_of(self, split: str, raw: Raw) -> list[str]:
-        """The class of each label as text; raises DataError where one is unfit."""
-        wrong = fault(raw.labels, self._given)
-        if wrong:
-            raise DataError(f"{wrong} in {split!r} of {self.origin}. {_CURES}")
-        if self._given is None:
-            return [str(label) for label in raw.labels]
-        return [label if isinstance(label, str) else self._given[int(str(label))] for label in raw.labels]
-
-    def _numbered(self, split: str, raw: Raw) -> NDArray[np.int32]:
-        number = {name: place for place, name in enumerate(self._classes)}
-        found = self._text_of(split, raw)
-        unknown = sorted(set(found) - set(number))
-        if unknown:
-            hint = did_you_mean(unknown[0], number)
-            raise DataError(
-                f"{split!r} of {self.origin} has the class {printable(unknown[0])!r}, which train does not.{hint} "
-                "Label it as in train, or leave it out."
-            )
-        return np.array([number[name] for name in found], np.int32)
 
 
 def fault(labels: Sequence[object], names: Sequence[str] | None) -> str:

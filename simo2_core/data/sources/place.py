@@ -96,6 +96,20 @@ def has_pictures(folder: Path) -> bool:
     return False
 
 
+def files_below(folder: Path, suffix: str) -> list[str]:
+    """Files at most three folders deep, relative to `folder` and sorted; the first of very many."""
+    found, left = [], 10 * _LOOKED_AT
+    for here, folders, names in os.walk(folder):
+        inner = os.path.relpath(here, folder)
+        folders[:] = sorted(name for name in folders if not name.startswith(".")) if inner.count("/") < 2 else []
+        below = "" if inner == "." else f"{inner}/"
+        found += [f"{below}{name}" for name in names if name.lower().endswith(suffix) and name[0] != "."]
+        left -= len(names) + len(folders)
+        if left < 0:
+            break
+    return sorted(found)
+
+
 def holds(dataset: str, suffixes: Sequence[str]) -> bool:
     """Whether a folder holds files that end in one of `suffixes`, and no images."""
     folder = user_path(dataset)

@@ -127,7 +127,7 @@ def test_files_that_may_be_images_are_counted_by_kind(make_folder: MakeFolder) -
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("train-00000.parquet", r"1 Parquet files \(train-00000\.parquet\)\. Write each image"),
+        ("train-00000.parquet", r"1 Parquet files \(train-00000\.parquet\)\. Give the folder of the \.parquet files"),
         ("images.tar.gz", r"1 archives .* Unpack them"),
         ("clip.MP4", r"1 videos .* Take frames"),
         ("labels.csv", r"1 tables .* Give the path of the table itself"),

@@ -13,6 +13,7 @@ from tests.simo2_core.data.sources import written
 
 KINDS = {
     "npz": "arrays", "packed_npz": "arrays", "npy": "arrays", "csv": "table", "tsv": "table", "jsonl": "table",
+    "parquet": "parquet", "saved": "parquet", "parquet_of_paths": "parquet",
 }  # fmt: skip
 
 

@@ -5,8 +5,9 @@ import io
 import json
 import pickle
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +89,61 @@ def table(root: Path, suffix: str = ".csv") -> Path:
     return table
 
 
+HF_FEATURES = {"image": {"_type": "Image"}, "label": {"names": list(CLASSES), "_type": "ClassLabel"}}
+
+
+def hf_table(rows: Sequence[int]) -> Any:
+    """Some rows of the set as Hugging Face writes them."""
+    import pyarrow as pa
+
+    known = list(files().items())
+    image = pa.array(
+        [{"bytes": known[row][1], "path": known[row][0]} for row in rows],
+        pa.struct([("bytes", pa.binary()), ("path", pa.string())]),
+    )
+    table = pa.table({"image": image, "label": pa.array([row // COUNT for row in rows], pa.int64())})
+    return table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": HF_FEATURES}})})
+
+
+def parquet(root: Path) -> Path:
+    """Two shards of several groups of rows."""
+    from pyarrow import parquet
+
+    (root / "data").mkdir(parents=True)
+    for number, rows in enumerate((range(10), range(10, 21))):
+        path = root / "data" / f"train-{number:05}-of-00002.parquet"
+        parquet.write_table(hf_table(rows), path, row_group_size=4)
+    return root
+
+
+def saved(root: Path) -> Path:
+    """A folder as `datasets.save_to_disk` makes one."""
+    import pyarrow as pa
+
+    folder = root / "train"
+    folder.mkdir(parents=True)
+    (root / "dataset_dict.json").write_text('{"splits": ["train"]}')
+    names = [f"data-{number:05}-of-00002.arrow" for number in range(2)]
+    (folder / "state.json").write_text(json.dumps({"_data_files": [{"filename": name} for name in names]}))
+    (folder / "dataset_info.json").write_text(json.dumps({"features": HF_FEATURES}))
+    for name, rows in zip(names, (range(10), range(10, 21)), strict=True):
+        table = hf_table(rows).replace_schema_metadata(None)
+        with pa.OSFile(str(folder / name), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table, max_chunksize=4)
+    return root
+
+
+def parquet_of_paths(root: Path) -> Path:
+    """A table of paths."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    folder(root)
+    names = pa.array([CLASSES[label] for label in labels()]).dictionary_encode()
+    parquet.write_table(pa.table({"path": list(files()), "label": names}), root / "set.parquet")
+    return root / "set.parquet"
+
+
 FORMATS: dict[str, Callable[[Path], Path]] = {
     "folder": folder,
     "npz": npz,
@@ -96,6 +152,9 @@ FORMATS: dict[str, Callable[[Path], Path]] = {
     "csv": table,
     "tsv": lambda root: table(root, ".tsv"),
     "jsonl": lambda root: table(root, ".jsonl"),
+    "parquet": parquet,
+    "saved": saved,
+    "parquet_of_paths": parquet_of_paths,
 }
 """By name, what writes the set into a folder that is not there yet, and returns what to give as the data set."""
 
