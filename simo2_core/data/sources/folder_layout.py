@@ -29,7 +29,7 @@ _OTHER = {
 
 _CURES = {
     "Parquet files": "Give the folder of the .parquet files alone, or one of them",
-    "archives": "Unpack them, and give the folder that they make",
+    "archives": "Unpack them, and give the folder that they make; give .tar files of WebDataset a folder of their own",
     "records of TFDS or TensorFlow": "Give the data set's TFDS name, and the folder above with --data-dir",
     "arrays": "Give the path of an .npz file itself; write the images of other files to a folder for each class",
     "videos": "Take frames out of them, into a folder for each class",

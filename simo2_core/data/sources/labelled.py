@@ -48,10 +48,12 @@ class Classes:
 
     def __init__(self, splits: Mapping[str, Raw], names: Sequence[str] | None, config: DataConfig, origin: str) -> None:
         """As of `LabelledSource`."""
-        self._splits, self._given, self._origin = splits, names, origin
+        self._splits, self._origin = splits, origin
         self._order = natural if config.class_order == "natural" else alphabetical
         self._labels_count = config.labels != "none"
         self._first = "train" if "train" in splits else next(iter(splits))
+        texts = any(isinstance(label, str) for label in splits[self._first].labels)
+        self._given = None if texts else names
 
     def is_bare(self, split: str) -> bool:
         """Whether no image of a split has a label."""

@@ -14,6 +14,7 @@ from tests.simo2_core.data.sources import written
 KINDS = {
     "npz": "arrays", "packed_npz": "arrays", "npy": "arrays", "csv": "table", "tsv": "table", "jsonl": "table",
     "parquet": "parquet", "saved": "parquet", "parquet_of_paths": "parquet",
+    "shards": "webdataset", "shards_with_json": "webdataset",
 }  # fmt: skip
 
 

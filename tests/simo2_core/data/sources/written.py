@@ -5,6 +5,7 @@ import io
 import json
 import pickle
 import struct
+import tarfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,35 @@ def parquet_of_paths(root: Path) -> Path:
     return root / "set.parquet"
 
 
+def tar_of(members: Sequence[tuple[str, bytes]]) -> bytes:
+    """A tar file of some files."""
+
+    def write(buffer: io.BytesIO) -> None:
+        with tarfile.open(fileobj=buffer, mode="w") as tar:
+            for name, data in members:
+                member = tarfile.TarInfo(name)
+                member.size = len(data)
+                tar.addfile(member, io.BytesIO(data))
+
+    return buffer_of(write)
+
+
+def shards(root: Path, label: str = "cls") -> Path:
+    """Two shards, labelled by number or by name, and a pattern of them."""
+    root.mkdir()
+    known = list(files().items())
+    for number, rows in enumerate((range(10), range(10, 21))):
+        members = []
+        for row in rows:
+            name = CLASSES[row // COUNT]
+            told = str(row // COUNT).encode() if label == "cls" else json.dumps({"class": name, "note": 1}).encode()
+            members += [(f"{row:04}.{label}", told), (f"{row:04}.png", known[row][1])]
+        (root / f"train-{number:04}.tar").write_bytes(tar_of(members))
+    if label == "cls":
+        (root / "classnames.txt").write_text("\n".join(CLASSES) + "\n")
+    return root if label == "cls" else root / "train-{0000..0001}.tar"
+
+
 FORMATS: dict[str, Callable[[Path], Path]] = {
     "folder": folder,
     "npz": npz,
@@ -155,6 +185,8 @@ FORMATS: dict[str, Callable[[Path], Path]] = {
     "parquet": parquet,
     "saved": saved,
     "parquet_of_paths": parquet_of_paths,
+    "shards": shards,
+    "shards_with_json": lambda root: shards(root, "json"),
 }
 """By name, what writes the set into a folder that is not there yet, and returns what to give as the data set."""
 
