@@ -12,9 +12,9 @@ from typing import Any
 
 from simo2_core.commands import Asker, Command, Reason, Requester
 from simo2_core.errors import RunError, Simo2Error
-from simo2_core.presets import find_preset
+from simo2_core.presets import config_for, find_preset
 from simo2_core.run.control import heeded
-from simo2_core.run.directory import RunDirectory
+from simo2_core.run.directory import RunDirectory, require_name
 from simo2_core.trackers.service import Service
 from simo2_tui.app import Console
 from simo2_tui.ending import end_at_once_if_busy
@@ -23,6 +23,7 @@ from simo2_tui.leaving import CANCELLED, DETACHED, LEFT
 from simo2_tui.refresh import BUDGET
 from simo2_tui.session.follow import FollowSession
 from simo2_tui.session.live import LiveSession
+from simo2_tui.telling import print_visible
 from simo2_tui.terminal import Link, driver_for, let_go, needs_ascii, require_terminal, shows_colour, stray_output
 
 
@@ -52,8 +53,10 @@ def run_console(
         ConfigError: no terminal to draw on, no such preset, or a setting that cannot work.
     """
     require_terminal()
-    if preset is not None:
-        find_preset(preset).config.replace(overrides)
+    begins_with = config_for(overrides["dataset"]) if "dataset" in overrides else find_preset("digits").config
+    (find_preset(preset).config if preset is not None else begins_with).replace(overrides)
+    if name is not None:
+        require_name(name)
     code = split()
     if code is not None:
         return code
@@ -158,10 +161,10 @@ def _go_on(session: LiveSession, *, hung_up: bool, crashed: bool, detached: bool
         signal.signal(number, signal.SIG_IGN if number == signal.SIGHUP else stop)
     if not hung_up:
         if crashed:
-            print(f"The screen failed (see {run.log_path}); training goes on.", flush=True)
-        print(f"Training goes on without a screen in process {os.getpid()}: {run.path}", flush=True)
-        print(f"  watch and steer it: simo2 attach {run.path}", flush=True)
-        print(f"  stop it, with a checkpoint: kill {os.getpid()}", flush=True)
+            print_visible(f"The screen failed (see {run.log_path}); training goes on.")
+        print_visible(f"Training goes on without a screen in process {os.getpid()}: {run.path}")
+        print_visible(f"  watch and steer it: simo2 attach {run.path}")
+        print_visible(f"  stop it, with a checkpoint: kill {os.getpid()}")
     if detached or hung_up:
         if detached:
             let_go()
@@ -181,19 +184,21 @@ def _end(session: LiveSession, *, quiet: bool) -> int:
     reason = history.finished.reason if history.finished else Reason.FAILED
     if not quiet:
         if error is not None:
-            print(f"simo2: {error}" if isinstance(error, Simo2Error) else f"simo2: {error!r}; see {run.log_path}")
+            print_visible(
+                f"simo2: {error}" if isinstance(error, Simo2Error) else f"simo2: {error!r}; see {run.log_path}"
+            )
         else:
-            print(f"{reason} at step {history.step:,}: {run.path}")
+            print_visible(f"{reason} at step {history.step:,}: {run.path}")
         if history.test is not None:
             test = history.test
-            print(f"  test kNN@20 {test.knn_representation:.2%} (raw pixels {test.knn_raw_pixels:.2%})")
+            print_visible(f"  test kNN@20 {test.knn_representation:.2%} (raw pixels {test.knn_raw_pixels:.2%})")
         if history.checkpoints:
-            print(f"  checkpoint: {run.path / history.checkpoints[-1].path}")
-            print(f"  next: simo2 plot {run.path}")
+            print_visible(f"  checkpoint: {run.path / history.checkpoints[-1].path}")
+            print_visible(f"  next: simo2 plot {run.path}")
         if reason.early:
-            print(f"  {'continue' if history.checkpoints else 'begin again'}: simo2 resume {run.path}")
+            print_visible(f"  {'continue' if history.checkpoints else 'begin again'}: simo2 resume {run.path}")
         for line in session.last_words:
-            print(f"  {line}")
+            print_visible(f"  {line}")
     if error is not None:
         code = error.exit_code if isinstance(error, Simo2Error) else RunError.exit_code
     else:

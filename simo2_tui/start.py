@@ -30,9 +30,10 @@ def main() -> None:
         _take_parts()
         from simo2_core.parts import problems
         from simo2_tui.cli.main import app
+        from simo2_tui.telling import print_visible
 
         for problem in problems.values():
-            print(f"simo2: {problem} It is left out.", file=sys.stderr)
+            print_visible(f"simo2: {problem} It is left out.", error=True)
         app()
     except KeyboardInterrupt:
         from simo2_core.errors import INTERRUPTED
@@ -48,13 +49,14 @@ def _take_parts() -> None:
     """Reads the code that the command line names: the settings that it brings are options as well."""
     from simo2_core.errors import Simo2Error
     from simo2_tui.cli.own_parts import take_parts
+    from simo2_tui.telling import print_visible
 
     try:
         sys.argv[1:] = take_parts(sys.argv[1:])
     except Simo2Error as error:
         if "--debug" in sys.argv:
             raise
-        print(f"simo2: {error}", file=sys.stderr)
+        print_visible(f"simo2: {error}", error=True)
         sys.exit(error.exit_code)
 
 
@@ -71,11 +73,12 @@ def _leave_working_directory() -> None:
 def _own_up(end: SystemExit) -> None:
     """Says that standard output did not take what was said, which fails a command that gives nothing else."""
     from simo2_tui.output import refusal
+    from simo2_tui.telling import print_visible
 
     why = refusal()
     if why is None:
         return
-    print(f"simo2: what was said on standard output is not complete: {why.strerror or why}.", file=sys.stderr)
+    print_visible(f"simo2: what was said on standard output is not complete: {why.strerror or why}.", error=True)
     command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
     if not end.code and command not in _TRAIN:
         end.code = 1

@@ -25,7 +25,7 @@ from simo2_core.errors import ConfigError, DivergedError, RunError
 from simo2_core.events import Evaluated, Event, RunFinished, StepsLogged
 from simo2_core.run.contained import require_contained
 from simo2_core.run.control import STOP_SIGNALS
-from simo2_core.run.directory import RunDirectory
+from simo2_core.run.directory import RunDirectory, require_name
 from simo2_core.run.files import disk_error, write_whole
 from simo2_core.run.state import State
 from simo2_core.run.summary import summarise
@@ -46,10 +46,10 @@ def open_comparison(run_dir: Path, name: str, plan: Plan) -> Path:
     """The folder of a comparison, new, or begun earlier with the same plan.
 
     Raises:
-        ConfigError: the folder belongs to another plan.
+        ConfigError: the name is no folder name, or the folder belongs to another plan.
         RunError: the disk refuses.
     """
-    folder = run_dir / name
+    folder = run_dir / require_name(name)
     path, body = folder / "comparison.json", json.dumps(plan.to_json(), indent=1)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from simo2_core.bounds import shown
 from simo2_core.data.cache import Entry
 from simo2_core.data.dataset import FEW_CLASSES, SIZE_CHOSEN, DataPart, Dataset, Note, are_decoded
 from simo2_core.data.fingerprint import make_fingerprint
 from simo2_core.data.progress import Report, silent
-from simo2_core.data.sources.open import open_source
+from simo2_core.data.sources.open import claimant, open_source
 from simo2_core.data.sources.source import Source, WithoutLabels
 from simo2_core.data.split import Cut, cut_classes, unseen_classes
 from simo2_core.data.statistics import mean_and_std
@@ -76,7 +77,13 @@ def load_dataset(config: DataConfig, *, report: Report = silent, workers: int | 
         views=drawn,
         skipped=tuple(skipped for item in used.values() for skipped in item.skipped),
         empty_classes=source.empty_classes,
-        notes=(*source.notes, *alike(names), *_chosen(entry), *_looks(parts, entries, seen, config.background)),
+        notes=(
+            *source.notes,
+            *_unused(config),
+            *alike(names),
+            *_chosen(entry),
+            *_looks(parts, entries, seen, config.background),
+        ),
     )
 
 
@@ -214,6 +221,15 @@ def _size_needed(entry: Entry) -> Note:
         f"{len(entry.images):,} images of several sizes are all made {side}×{side}, as small as the encoder takes them"
     )
     return Note(SIZE_CHOSEN, f"{said}: those that are smaller are enlarged.", "Choose another size with --image-size.")
+
+
+def _unused(config: DataConfig) -> Iterator[Note]:
+    """Settings that are given and mean nothing to this kind of data set."""
+    part = claimant(config)
+    for name in part.unused:
+        if (value := getattr(config, name)) is not None:
+            said = f"{name} is {shown(value)}, and {part.name} has no use for it."
+            yield Note("setting-unused", said, f"Leave out --{name.replace('_', '-')}.")
 
 
 def alike(names: tuple[str, ...]) -> Iterator[Note]:

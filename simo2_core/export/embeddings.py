@@ -20,7 +20,7 @@ from simo2_core.errors import ConfigError
 from simo2_core.evaluation.features import data_config, dataset_for, features_of, folder_of
 from simo2_core.evaluation.thumbnails import shrink
 from simo2_core.run.directory import RunDirectory
-from simo2_core.run.files import write_into
+from simo2_core.run.files import require_place, write_into
 
 PARTS = ("train", "validation", "test")
 """What there is to export."""
@@ -134,14 +134,13 @@ def write_embeddings(path: Path, embeddings: Embeddings) -> list[Path]:
 
 
 def require_known_format(path: Path) -> None:
-    """Raises ConfigError unless `write_embeddings` knows what to write to `path`: cheap, for before the work."""
+    """Raises ConfigError unless `write_embeddings` can write to `path`: cheap, for before the work."""
     if path.suffix not in ("", ".npz", ".parquet"):
         raise ConfigError(
             f"{path} ends in {path.suffix}; it must end in .npz or .parquet, or in nothing for a folder that "
             "TensorBoard's projector opens."
         )
-    if not path.suffix and path.exists() and not path.is_dir():
-        raise ConfigError(f"{path} is a file; name a folder, or a file that ends in .npz or .parquet.")
+    require_place(path, folder=not path.suffix)
 
 
 def _npz(embeddings: Embeddings) -> bytes:

@@ -21,10 +21,12 @@ import os
 import re
 import shutil
 import time
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from simo2_core.bounds import shown
 from simo2_core.config import FORMAT, Config
 from simo2_core.errors import ConfigError, MissingPartError, NewerFormatError, RunError
 from simo2_core.events import Event
@@ -39,6 +41,8 @@ _TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
 """What renaming a folder says where another one, or a file, has the name."""
 
 _NAME = re.compile(r"[\w][\w.+=@-]*")
+_LONGEST_NAME = 200
+"""Bytes: file systems take 255, and the folder has a longer name until it is filled."""
 
 
 class RunDirectory:
@@ -78,7 +82,7 @@ class RunDirectory:
             RunError: the name is taken, or the disk is full or read-only.
         """
         if name is not None:
-            require_name(name)
+            name = require_name(name)
         run = cls(_make_folder(run_dir, name, config.preset or "run", lambda run: run._fill(config, facts or {})))
         run._new = True
         return run
@@ -245,10 +249,20 @@ def _path_settings(config: Config) -> dict[str, str]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def require_name(name: str) -> None:
-    """Raises ConfigError when a run cannot be called `name`."""
+def require_name(name: str) -> str:
+    """The name of a folder of runs as the disk has it: one, however its accents are put together.
+
+    Raises:
+        ConfigError: nothing can be called so.
+    """
+    name = unicodedata.normalize("NFC", name)
     if not _NAME.fullmatch(name):
-        raise ConfigError(f"name is {name!r}; it must be letters, digits, '.', '_', '-', not beginning with '-'.")
+        raise ConfigError(f"name is {shown(name)}; it must be letters, digits, '.', '_', '-', not beginning with '-'.")
+    if len(name.encode()) > _LONGEST_NAME:
+        raise ConfigError(f"name is {shown(name)}; it must be at most {_LONGEST_NAME} bytes long.")
+    if name == "latest":
+        raise ConfigError("name is 'latest'; that is what every command calls the newest run. Give another --name.")
+    return name
 
 
 def _digest(body: Mapping[str, Any]) -> str:
@@ -322,7 +336,7 @@ def find_run(text: str, run_dir: Path) -> RunDirectory:
         if not runs:
             raise RunError(f"{run_dir} holds no runs yet. Start one with: simo2 train --preset digits.")
         return RunDirectory.open(runs[0].path)
-    for start in (user_path(text), run_dir / text):
+    for start in (user_path(text), run_dir / text, run_dir / unicodedata.normalize("NFC", text)):
         for path in (start, *list(start.absolute().parents)[:2]):
             if exists(start) and _is_run(path):
                 return RunDirectory.open(path)

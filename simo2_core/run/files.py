@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import stat
 import tempfile
 from pathlib import Path
 
-from simo2_core.errors import RunError, Simo2Error
+from simo2_core.errors import ConfigError, RunError, Simo2Error
 
 
 def _read_umask() -> int:
@@ -23,8 +25,11 @@ def write_whole(path: Path, data: bytes) -> None:
     """Puts `data` at `path` so that a reader, and a crash at any moment, sees the old file or the new one.
 
     Raises:
-        OSError: the disk is full or read-only; nothing half-written is left behind.
+        OSError: the disk is full or read-only, or `path` is a device, a pipe or the like, whose place a file would take
+            for good; nothing half-written is left behind.
     """
+    if not is_replaceable(path):
+        raise FileExistsError(errno.EEXIST, "no regular file", str(path))
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -46,6 +51,36 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def is_replaceable(path: Path) -> bool:
+    """Whether a file may take the place of what is at `path`: of nothing, or of a regular file.
+
+    A device, a pipe and whatever the system has under /dev and /proc are not, though root may replace them:
+    `--out /dev/null` would leave a machine without one.
+    """
+    with contextlib.suppress(OSError):
+        if not stat.S_ISREG(path.stat().st_mode):
+            return False
+    folder = path.parent.resolve()
+    of_the_system = any(folder.is_relative_to(place) for place in ("/dev", "/proc", "/sys"))
+    return not of_the_system or folder.is_relative_to("/dev/shm")
+
+
+def require_place(path: Path, *, folder: bool, option: str = "--out") -> None:
+    """Raises ConfigError when `path` can be no file, or no folder, to write: cheap, for before the work."""
+    if folder and path.exists() and not path.is_dir():
+        raise ConfigError(f"{option} is {path}, which is no folder. Name a folder, there or to be made.")
+    if not folder and path.is_dir():
+        raise ConfigError(f"{option} is {path}, which is a folder. Name a file in it.")
+    if not folder and not is_replaceable(path):
+        raise ConfigError(f"{option} is {path}, which is no regular file. Name a file, there or to be made.")
+    place = path if folder else path.parent
+    there = next(parent for parent in (place, *place.absolute().parents) if parent.exists())
+    if not there.is_dir():
+        raise ConfigError(f"{option} is {path}, and {there} is no folder. Name another.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ConfigError(f"{option} is {path}, and {there} may not be written to. Name another.")
 
 
 def disk_error(doing: str, path: Path, error: OSError, *, option: str = "--run-dir") -> Simo2Error:

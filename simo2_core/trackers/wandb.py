@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from simo2_core.bounds import shown
 from simo2_core.errors import ConfigError
 from simo2_core.settings import setting
 from simo2_core.trackers.service import Service
@@ -34,8 +35,14 @@ class Wandb(Service):
     def check(self) -> None:
         if self.mode not in (None, *MODES):
             raise ConfigError(f"wandb_mode is {self.mode!r}; it must be one of {', '.join(MODES)}.")
-        if not self.project.strip():
-            raise ConfigError("wandb_project is empty; it must be a name.")
+        unfit = not self.project.strip() or len(self.project) > 128 or not self.project.isprintable()
+        if unfit or set(self.project) & set("/\\#?%:"):
+            raise ConfigError(
+                f"wandb_project is {shown(self.project)}; W&B takes names of up to 128 characters without / \\ # ? % :."
+            )
+        for tag in self.each_tag:
+            if len(tag) > 64 or not tag.isprintable():
+                raise ConfigError(f"wandb_tags has {shown(tag)}; W&B takes tags of up to 64 characters that show.")
 
     @property
     def replay(self) -> str:

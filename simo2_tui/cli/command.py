@@ -30,11 +30,16 @@ class OwnCommand(TyperCommand):
 
 
 class Group(TyperGroup):
-    """A group of commands, which shows its help as it is written."""
+    """A group of commands, which shows its help as it is written, and reads its own options as a command does."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         _show_as_written(self)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Reads the words up to the name of a command; raises ConfigError as a command does."""
+        normal = ctx.token_normalize_func or str
+        return super().parse_args(ctx, without_values(args, self.get_params(ctx), normal, ahead=True))
 
 
 class App(typer.Typer):
@@ -56,12 +61,15 @@ def _show_as_written(command: Any) -> None:
                 setattr(thing, field, _TAG.sub(r"\1\1\\\2", text))
 
 
-def without_values(args: Sequence[str], parameters: Iterable[Any], normal: Callable[[str], str] = str) -> list[str]:
+def without_values(
+    args: Sequence[str], parameters: Iterable[Any], normal: Callable[[str], str] = str, *, ahead: bool = False
+) -> list[str]:
     """The words of a command line, each switch that is followed by its value made one without.
 
     Args:
         parameters: of the command; the switches among them have a spelling for yes and one for no.
         normal: makes an option's name the usual one, such as `--no-flip` of `--no_flip`.
+        ahead: whether what follows the options is left to a command.
 
     Raises:
         ConfigError: a switch with `=` and something that is neither true nor false; or a value that is empty, which a
@@ -74,7 +82,7 @@ def without_values(args: Sequence[str], parameters: Iterable[Any], normal: Calla
         word = words.pop(0)
         name, equals, value = word.partition("=")
         name = normal(name)
-        if word == "--":
+        if word == "--" or (ahead and not word.startswith("-")):
             return [*found, word, *words]
         if name in switches:
             given: bool | None = True

@@ -16,6 +16,7 @@ from simo2_core.errors import INTERRUPTED, ConfigError
 from simo2_tui.cli.headless import decode_images, listen, say
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, resolve, with_settings
 from simo2_tui.ending import end_at_once_if_busy
+from simo2_tui.telling import print_visible
 
 if TYPE_CHECKING:
     from simo2_core.compare.outcome import Outcome
@@ -113,7 +114,7 @@ def _carry_out(folder: Path, plan: Plan, workers: int, as_json: bool) -> _Found:
                 done(outcome, False)
     if len(trials) + len(outcomes) < total:
         saved = f"{len(trials) + len(outcomes)} of {total} runs are done, and what the others have is saved"
-        print(f"simo2: stopped; {saved}. The same command with --name {folder.name} goes on.", file=sys.stderr)
+        print_visible(f"simo2: stopped; {saved}. The same command with --name {folder.name} goes on.", error=True)
         end_at_once_if_busy(INTERRUPTED)
         raise typer.Exit(INTERRUPTED)
     return _Found(chosen, trials, outcomes)
@@ -135,7 +136,7 @@ def _tell(folder: Path, plan: Plan, found: _Found, as_json: bool) -> None:
         print(json.dumps({"event": "result", **result, "files": [str(path) for path in files]}))
         return
     _table(plan, found)
-    print(f"Written: {', '.join(map(str, files))}")
+    print_visible(f"Written: {', '.join(map(str, files))}")
 
 
 def _names(text: str) -> list[str]:
@@ -179,8 +180,8 @@ def _table(plan: Plan, found: _Found) -> None:
 
     outcomes = found.outcomes
     tables = {features: cells(plan, outcomes, features) for features in ("representation", "projection")}
-    print("\n".join(table_lines(plan, found.chosen, tables, _raw_pixels(outcomes), _diverged(outcomes))))
-    print("".join(f"{line}\n" for line in grid_lines(plan, found.trials)), end="")
+    print_visible("\n".join(table_lines(plan, found.chosen, tables, _raw_pixels(outcomes), _diverged(outcomes))))
+    print_visible("".join(f"{line}\n" for line in grid_lines(plan, found.trials)), end="")
 
 
 def _raw_pixels(outcomes: Sequence[Outcome]) -> dict[str, float]:

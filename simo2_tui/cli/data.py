@@ -16,6 +16,7 @@ from simo2_core.presets import PRESETS
 from simo2_tui.cli.command import App
 from simo2_tui.cli.data_progress import DataProgress
 from simo2_tui.cli.options import with_settings
+from simo2_tui.telling import print_visible
 
 if TYPE_CHECKING:
     from simo2_core.data.catalogue import Description
@@ -65,7 +66,7 @@ def list_command(data_dir: DataDirOption = None, as_json: JsonOption = False) ->
         [row.cells() for row in rows],
     )
     for line in _cache_lines(cache):
-        print(line)
+        print_visible(line)
 
 
 def _cache_facts() -> dict[str, Any]:
@@ -165,7 +166,7 @@ def info(
         _print_json(dataclasses.asdict(description))
         return
     for line in _info_lines(name, description):
-        print(line)
+        print_visible(line)
 
 
 def _prepare(
@@ -182,10 +183,14 @@ def _prepare(
     """
     from simo2_core.config import Config
     from simo2_core.data.load import load_dataset
+    from simo2_core.data.sources.open import claimant
 
     lost = False
-    for name in names:
-        config = dataclasses.replace(Config(), data=_config(name, data_dir)).replace(settings).images
+    bases = [dataclasses.replace(Config(), data=_config(name, data_dir)) for name in names]
+    configs = [base.replace(settings).images for base in bases]
+    for config in configs:
+        claimant(config).is_on_disk(config)  # what cannot be a name is refused before the first download
+    for name, config in zip(names, configs, strict=True):
         with DataProgress(quiet=as_json) as progress:
             dataset = load_dataset(config, report=progress.report)
         needed = _not_kept(dataset)
@@ -194,7 +199,7 @@ def _prepare(
             _print_json(_prepared_facts(name, dataset) | {"kept": not needed})
             continue
         for line in _prepared_lines(name, dataset, needed):
-            print(line)
+            print_visible(line)
     if lost:
         raise typer.Exit(DataError.exit_code)
 
@@ -273,11 +278,11 @@ def verify(
             _print_json({"name": item.name, "path": str(item.path), "problems": item.problems, "note": item.note})
         else:
             found = "; ".join(item.problems) or (f"sound; {item.note}" if item.note else "sound")
-            print(f"{item.name}: {found} ({item.path})")
+            print_visible(f"{item.name}: {found} ({item.path})")
     if as_json:
         _print_json({"checked": len(checked), "damaged": bad})
     else:
-        print(f"{len(checked)} checked, {bad} damaged.")
+        print_visible(f"{len(checked)} checked, {bad} damaged.")
     if bad:
         raise typer.Exit(DataError.exit_code)
 
@@ -305,7 +310,7 @@ def clear_command(
     if as_json:
         _print_json({"deleted": cleared.count, "bytes": cleared.bytes, "kept": cleared.kept})
     else:
-        print(f"{cleared.count} decoded splits deleted, {human_bytes(cleared.bytes)} free again.")
+        print_visible(f"{cleared.count} decoded splits deleted, {human_bytes(cleared.bytes)} free again.")
     if cleared.kept:
         more = f", and {len(cleared.kept) - 1} more" if len(cleared.kept) > 1 else ""
         raise DataError(f"{cleared.kept[0]}{more} cannot be deleted: {cache_root()} may belong to somebody else.")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from simo2_tui.telling import print_visible
+
 _DOING = {
     "waiting": "waiting for another process with",
     "download": "downloading",
@@ -41,7 +43,7 @@ class DataProgress:
         from simo2_core.data.placement import human_bytes
 
         if progress.stage == "note":
-            print(f"simo2: {progress.name}", file=sys.stderr)
+            print_visible(f"simo2: {progress.name}", error=True)
             return
         key = (progress.stage, progress.name)
         if key not in self._tasks:

@@ -29,6 +29,7 @@ from simo2_core.events import (
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.log import describe
 from simo2_tui.cli.printing import make_console, text_column
+from simo2_tui.telling import print_visible
 
 PROTOCOL = "kNN@20: cosine, votes weighted exp(cos/0.07), neighbours among {bank:,} training images"
 
@@ -139,21 +140,20 @@ class PlainDisplay(Display):
         if isinstance(event, RolledBack):  # the steps after it are told again
             self._next = (event.step // self.config.log_rate + 1) * self.config.log_rate
         if line := describe(event):
-            print(line, flush=True)
+            print_visible(line)
 
     def _line(self, event: StepsLogged, step: int) -> None:
         i = step - event.step
         losses = " ".join(f"{name} {event.series(name)[i]:.4f}" for name in ("total", *event.terms))
-        print(
+        print_visible(
             f"step {step}/{self.config.steps} loss {losses} grad-norm {event.grad_norm[i]:.3g} "
             f"lr {event.learning_rate[i]:.2e} "
             f"{event.steps_per_second:.1f} steps/s {event.images_per_second:,.0f} images/s",
-            flush=True,
         )
 
     def summary(self, run: RunDirectory) -> None:
         for line in summary_lines(self, run):
-            print(line)
+            print_visible(line)
         sys.stdout.flush()
 
 

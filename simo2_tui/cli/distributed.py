@@ -23,6 +23,7 @@ import typer
 from simo2_core.commands import Command
 from simo2_core.errors import ConfigError, Simo2Error
 from simo2_tui.output import Descriptor, open_text
+from simo2_tui.telling import print_visible
 
 DistributedOption = Annotated[
     bool,
@@ -119,7 +120,7 @@ def _follow(as_json: bool) -> None:
     who = {"process": jax.process_index(), "processes": jax.process_count()}
     line = f"process {who['process']} of {who['processes']}"
     if not as_json:
-        print(f"{line}: takes part in the run of process 0")
+        print_visible(f"{line}: takes part in the run of process 0")
     control = Control()
     with listen(partial(control.send, Command.STOP), say):
         reason = follow(control)

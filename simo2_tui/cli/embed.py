@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, path_option
+from simo2_tui.telling import print_visible
 
 
 def embed_command(
@@ -58,11 +59,11 @@ def embed_command(
         )
         return
     each = ", ".join(f"{count:,} {name}" for name, count in counts.items())
-    print(f"{checkpoint}: {made.facts['data']}, {each} images")
-    print(
+    print_visible(f"{checkpoint}: {made.facts['data']}, {each} images")
+    print_visible(
         f"representation {len(made.rows):,} × {features}, projection {len(made.rows):,} × {dimensions}, with labels "
         "and ids"
     )
-    print(f"Written: {', '.join(map(str, files))}")
+    print_visible(f"Written: {', '.join(map(str, files))}")
     if not out.suffix:
-        print(f"See them: tensorboard --logdir {out}")
+        print_visible(f"See them: tensorboard --logdir {out}")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, path_option
+from simo2_tui.telling import print_visible
 
 if TYPE_CHECKING:
     from simo2_core.analysis.few_shot import Estimate
@@ -75,9 +76,12 @@ def eval_command(
     from simo2_core.evaluation.measures import choose_metrics
     from simo2_core.evaluation.restore import locate
     from simo2_core.run.directory import find_run
+    from simo2_core.run.files import require_place
     from simo2_tui.cli.data_progress import DataProgress
 
     metrics = choose_metrics(metric or ())
+    if out is not None:
+        require_place(out, folder=True)
     places = [(find_run(text, run_dir), locate(text, run_dir)) for text in runs]
     several = len(places) > 1
     done = []
@@ -102,9 +106,9 @@ def _show(found: Assessment, folder: Path, run: RunDirectory, several: bool, as_
     if as_json:
         print(json.dumps({"event": "run_measured", **result} if several else result), flush=True)
     else:
-        print(f"{found.checkpoint}: {found.data}, {found.images['test']:,} test images")
-        print("\n".join([*_headlines(found), *_one_run(found)]))
-        print(f"Written: {', '.join(map(str, files))}\n", flush=True)
+        print_visible(f"{found.checkpoint}: {found.data}, {found.images['test']:,} test images")
+        print_visible("\n".join([*_headlines(found), *_one_run(found)]))
+        print_visible(f"Written: {', '.join(map(str, files))}\n")
 
 
 @contextlib.contextmanager
@@ -150,10 +154,10 @@ def _summary(
     if as_json:
         print(json.dumps({**result, "files": [str(path) for path in files]}))
         return
-    print(f"{len(done)} runs: mean ± standard deviation (n - 1)")
-    print("\n".join([*_table(rows, summary), "", *_origins(done[0])]))
+    print_visible(f"{len(done)} runs: mean ± standard deviation (n - 1)")
+    print_visible("\n".join([*_table(rows, summary), "", *_origins(done[0])]))
     if files:
-        print(f"Written: {', '.join(map(str, files))}")
+        print_visible(f"Written: {', '.join(map(str, files))}")
 
 
 def _draw(found: Assessment, folder: Path, run: RunDirectory) -> list[Path]:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, path_option
+from simo2_tui.telling import print_visible
 
 
 def export_command(
@@ -22,7 +23,9 @@ def export_command(
     """Write the encoder as safetensors, with its architecture as JSON: `simo2 export latest --out encoder`."""
     from simo2_core.checkpoints.exported import FACTS, WEIGHTS, export_encoder
     from simo2_core.evaluation.restore import locate
+    from simo2_core.run.files import require_place
 
+    require_place(out, folder=True)
     checkpoint = locate(run, run_dir)
     facts = export_encoder(checkpoint, out)
     files = [out / WEIGHTS, out / FACTS]
@@ -31,9 +34,9 @@ def export_command(
         return
     model, (height, width, channels) = facts["model"], facts["image_shape"]
     size = files[0].stat().st_size / 1e6
-    print(
+    print_visible(
         f"{checkpoint}: {model['encoder']['part']}, images {height}×{width}×{channels}, representation "
         f"{facts['representation']}, projection {facts['projection']}"
     )
-    print(f"{len(facts['arrays'])} arrays, {size:,.1f} MB")
-    print(f"Written: {', '.join(map(str, files))}")
+    print_visible(f"{len(facts['arrays'])} arrays, {size:,.1f} MB")
+    print_visible(f"Written: {', '.join(map(str, files))}")

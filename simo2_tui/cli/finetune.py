@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +15,7 @@ from simo2_tui.cli.headless import decode_images, listen, run_training, say
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, with_settings
 from simo2_tui.cli.tracking import with_tracking
 from simo2_tui.ending import end_at_once_if_busy
+from simo2_tui.telling import print_visible
 
 if TYPE_CHECKING:
     from simo2_core.config import Config
@@ -113,22 +113,22 @@ def _compare(config: Config, checkpoint: Path, seeds: int, run_dir: Path, name: 
             test = {features: next(iter(scores.values())) for features, scores in outcome.scores.items()}
             rows[outcome.arm].append({name: test[features] for name, features in _SHOWN.items()})
             line = f"{outcome.arm}, seed {outcome.seed}: test accuracy of the classifier {test['classifier']:.2%}"
-            print(line, file=sys.stderr, flush=True)
+            print_visible(line, error=True)
     done = sum(map(len, rows.values()))
     if done < 2 * seeds:
         saved = f"{done} of {2 * seeds} runs are done, and what {folder} has is saved"
-        print(f"simo2: stopped; {saved}. The same command goes on.", file=sys.stderr)
+        print_visible(f"simo2: stopped; {saved}. The same command goes on.", error=True)
         end_at_once_if_busy(INTERRUPTED)
         raise typer.Exit(INTERRUPTED)
     summary = {arm: _mean_and_std(tests) for arm, tests in rows.items()}
     if as_json:
         print(json.dumps({"event": "result", "checkpoint": str(checkpoint), "seeds": seeds, "test": summary}))
         return
-    print(f"Test, mean ± standard deviation over {seeds} seeds, fine-tuned with the same settings:")
-    print(f"{'':<14}{'classifier':>16}{'kNN@20':>16}{'raw pixels kNN':>18}")
+    print_visible(f"Test, mean ± standard deviation over {seeds} seeds, fine-tuned with the same settings:")
+    print_visible(f"{'':<14}{'classifier':>16}{'kNN@20':>16}{'raw pixels kNN':>18}")
     for arm, scores in summary.items():
         cells = [f"{100 * scores[key]['mean']:.2f} ± {100 * scores[key]['std']:.2f}" for key in scores]
-        print(f"{arm:<14}{cells[0]:>16}{cells[1]:>16}{cells[2]:>18}")
+        print_visible(f"{arm:<14}{cells[0]:>16}{cells[1]:>16}{cells[2]:>18}")
 
 
 _SHOWN = {"classifier": "classifier", "knn_20": "representation", "raw": "raw_pixels"}

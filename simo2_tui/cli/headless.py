@@ -18,6 +18,7 @@ from simo2_core.errors import INTERRUPTED
 from simo2_core.run.control import heeded
 from simo2_tui.ending import end_at_once_if_busy
 from simo2_tui.output import never_held_up, say_at_once
+from simo2_tui.telling import print_visible
 
 if TYPE_CHECKING:
     from simo2_core.config import Config
@@ -58,7 +59,7 @@ def run_training(
 
 
 def _say_of_service(line: str) -> None:
-    print(f"simo2: {line}", file=sys.stderr)
+    print_visible(f"simo2: {line}", error=True)
 
 
 def decode_images(config: DataConfig, *, quiet: bool) -> None:

@@ -20,6 +20,7 @@ from simo2_tui.cli.tracking import (
     tensorboard_service,
     wandb_service,
 )
+from simo2_tui.telling import print_visible
 
 
 def log_command(
@@ -43,10 +44,12 @@ def log_command(
     services = wandb_service(wandb, wandb_mode, wandb_project, wandb_tags, wandb_checkpoints, new=True)
     services += map(choose_service, tracker or ())
     from simo2_core.run.directory import find_run
+    from simo2_core.run.files import require_place
     from simo2_core.track.child import tell
 
     found = find_run(run, run_dir)
     if tensorboard is not None:
+        require_place(tensorboard / found.name, folder=True, option="--tensorboard")
         if any((tensorboard / found.name).glob("*tfevents*")):
             raise ConfigError(
                 f"{tensorboard / found.name} holds event files already. Choose another DIR, or delete it."
@@ -69,7 +72,7 @@ def log_command(
         if as_json:
             print(json.dumps({"event": "told", "service": service.name, "where": told[service.name]}), flush=True)
         else:
-            print(f"{service.name}: {len(events):,} events told. {told[service.name]}".rstrip(), flush=True)
+            print_visible(f"{service.name}: {len(events):,} events told. {told[service.name]}".rstrip())
     if as_json:
         print(json.dumps({"run": str(found.path), "events": len(events), "told": told}))
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import Annotated, Any
 
 import typer
 
 from simo2_core.errors import INTERRUPTED, Simo2Error
-from simo2_core.visible import visible
 from simo2_tui.cli import (
     bench,
     compare,
@@ -29,6 +27,7 @@ from simo2_tui.cli import (
     tui,
 )
 from simo2_tui.cli.command import App, Group
+from simo2_tui.telling import print_visible
 
 _EXIT_CODES = "Exit codes: 0 done, 1 failed, 2 usage, 3 diverged, 4 data, 130 stopped, but saved."
 
@@ -65,7 +64,7 @@ class _Commands(Group):
 
 
 def _say(line: str) -> None:
-    print(f"simo2: {visible(line)}", file=sys.stderr)
+    print_visible(f"simo2: {line}", error=True)
 
 
 app = App(
@@ -84,7 +83,7 @@ def _print_version(asked: bool) -> None:
     if asked:
         from importlib.metadata import version
 
-        print(f"simo2 {version('simo2')}")
+        print_visible(f"simo2 {version('simo2')}")
         raise typer.Exit
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
+import re
+import stat
 from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from simo2_core.bounds import shown
 from simo2_core.config import Config, all_settings
 from simo2_core.errors import ConfigError
 from simo2_core.paths import user_path
@@ -16,19 +20,40 @@ from simo2_core.presets import config_for, find_preset, with_views
 from simo2_core.settings import Cadence, Setting
 
 
-def path_option(flag: str, help: str, *, metavar: str = "PATH", **options: Any) -> Any:
-    """An option that takes a path, as a shell means it: the only way to ask for one. An empty one is refused."""
+def path_option(flag: str, help: str, *, metavar: str = "PATH", folder: bool = False, **options: Any) -> Any:
+    """An option that takes a path, as a shell means it: the only way to ask for one. What can be none is refused.
+
+    Args:
+        folder: whether what is there must be one.
+    """
 
     def read(text: str) -> Path:
         if not str(text).strip():
             raise ConfigError(f"{flag} is {text!r}; it must be a path. The current folder is called . (a full stop).")
-        return user_path(text)
+        if str(text).startswith("-"):  # a path that was forgotten: `--run-dir --plain`
+            raise ConfigError(f"{flag} is {shown(text)}, which looks like an option. Write ./{text} if it is a path.")
+        path = user_path(text)
+        try:
+            if folder and not stat.S_ISDIR(path.stat().st_mode):
+                raise ConfigError(f"{flag} is {shown(text)}, which is no folder. Name one, there or to be made.")
+            path.stat()
+        except (OSError, ValueError) as error:
+            if folder and getattr(error, "errno", None) == errno.ENOTDIR:
+                raise ConfigError(f"{flag} is {shown(text)}, which lies in no folder. Name another.") from None
+            if getattr(error, "errno", None) == errno.ENAMETOOLONG:
+                raise ConfigError(f"{flag} is {shown(text)}; it must be a path that a file system takes.") from None
+            if _UNSEEN.search(str(text)):  # what is there may be called as it likes
+                raise ConfigError(f"{flag} is {shown(text)}; a new file or folder has a name that shows.") from None
+        return path
 
     return typer.Option(flag, help=help, metavar=metavar, parser=read, **options)
 
 
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
 RunDirOption = Annotated[
-    Path, path_option("--run-dir", "The folder that holds the runs.", metavar="DIR", envvar="SIMO2_RUN_DIR")
+    Path,
+    path_option("--run-dir", "The folder that holds the runs.", metavar="DIR", folder=True, envvar="SIMO2_RUN_DIR"),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON lines; the last one is the result.")]
 

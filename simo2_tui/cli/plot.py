@@ -13,6 +13,7 @@ import typer
 
 from simo2_core.errors import ConfigError, RunError, did_you_mean
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, path_option
+from simo2_tui.telling import print_visible
 
 if TYPE_CHECKING:
     from simo2_core.analysis.render import Drawn
@@ -49,13 +50,17 @@ def plot_command(
         raise ConfigError("--show prints pictures into a terminal, and the output is none. Leave it out.")
     if animate and kinds:
         raise ConfigError("--animate draws the embedding of every snapshot; it takes no --kinds.")
+    if out is not None:
+        from simo2_core.run.files import require_place
+
+        require_place(out, folder=True)
     drawn = []
     for picture in _drawn(run, run_dir, kinds, out, dark, animate):
         drawn.append(str(picture.path))
         if as_json:
             print(json.dumps({"event": "plot_saved", "step": picture.step, "path": str(picture.path)}), flush=True)
         else:
-            print(f"{picture.kind}, step {picture.step}: {picture.path}", flush=True)
+            print_visible(f"{picture.kind}, step {picture.step}: {picture.path}")
         if show:
             _show(picture.path)
     if as_json:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, path_option
+from simo2_tui.telling import print_visible
 
 
 def report_command(
@@ -26,8 +27,10 @@ def report_command(
     from simo2_core.report.collect import collect
     from simo2_core.report.page import render_page
     from simo2_core.run.directory import find_run
-    from simo2_core.run.files import write_into
+    from simo2_core.run.files import require_place, write_into
 
+    if out is not None:
+        require_place(out, folder=False)
     found = find_run(run, run_dir)
     path = found.path / "report.html" if out is None else out
     content = render_page(collect(found)).encode()
@@ -35,4 +38,4 @@ def report_command(
     if as_json:
         print(json.dumps({"run": str(found.path), "report": str(path), "bytes": len(content)}))
     else:
-        print(f"{path}: {len(content) / 1e6:,.1f} MB, opens in any browser")
+        print_visible(f"{path}: {len(content) / 1e6:,.1f} MB, opens in any browser")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +13,7 @@ from simo2_core.trackers.service import Service
 from simo2_tui.cli.headless import run_training
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, with_settings
 from simo2_tui.cli.tracking import with_tracking
+from simo2_tui.telling import print_visible
 
 if TYPE_CHECKING:
     from simo2_core.config import Config
@@ -56,7 +56,7 @@ def find_resumable(text: str, run_dir: Path, settings: Mapping[str, Any]) -> tup
 
     run = find_run(text, run_dir)
     if belongs := whose(run.path):
-        print(f"simo2: {belongs} Its settings are used, and what is trained is written there.", file=sys.stderr)
+        print_visible(f"simo2: {belongs} Its settings are used, and what is trained is written there.", error=True)
     try:
         config = run.config
     except NewerFormatError:
@@ -65,5 +65,5 @@ def find_resumable(text: str, run_dir: Path, settings: Mapping[str, Any]) -> tup
         from simo2_core.checkpoints.recovery import settings_of  # 2 s of jax, for a rare need
 
         config, problem = settings_of(run)
-        print(f"simo2: {problem}", file=sys.stderr)
+        print_visible(f"simo2: {problem}", error=True)
     return config.replace(settings), run

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from simo2_core.bounds import shown
 from simo2_core.errors import ConfigError, did_you_mean
 from simo2_core.visible import visible
 from simo2_tui.cli.command import App
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption
+from simo2_tui.telling import print_visible
 
 if TYPE_CHECKING:
     from simo2_core.run.directory import RunDirectory
@@ -62,28 +64,31 @@ def list_command(
 
 def _list(text: str | None, state: str | None, sort: str, run_dir: Path, as_json: bool) -> None:
     from simo2_core.run.directory import list_runs
+    from simo2_core.run.state import State
 
     if sort not in _SORTS:
         raise ConfigError(f"sort is {sort!r}; it must be one of {', '.join(_SORTS)}.{did_you_mean(sort, _SORTS)}")
     rows = [_row(run) for run in list_runs(run_dir)]
     states = sorted({row["state"] for row in rows} | ({"running"} if any(row["running"] for row in rows) else set()))
-    if state is not None and rows and state not in states:
-        raise ConfigError(f"no run is {state!r}; they are {', '.join(states)}.{did_you_mean(state, states)}")
-    shown = [row for row in rows if _in_state(row, state) and _matches(row, text)]
+    known = ("running", *State)
+    if state is not None and state not in (states or known):
+        are = f"they are {', '.join(states)}" if states else f"it can be {', '.join(known)}"
+        raise ConfigError(f"no run is {shown(state)}; {are}.{did_you_mean(state, states or known)}")
+    wanted = [row for row in rows if _in_state(row, state) and _matches(row, text)]
     if sort in ("name", "state"):
-        shown.sort(key=lambda row: row[sort])
+        wanted.sort(key=lambda row: row[sort])
     else:  # the most first, but the least loss; runs that cannot say last
         sign = 1 if sort == "loss" else -1
-        shown.sort(key=lambda row: (row[sort] is None, sign * (row[sort] or 0)))
+        wanted.sort(key=lambda row: (row[sort] is None, sign * (row[sort] or 0)))
     if as_json:
-        for row in shown:
+        for row in wanted:
             print(json.dumps(row))
-        print(json.dumps({"runs": len(shown)}))
-    elif not shown:
+        print(json.dumps({"runs": len(wanted)}))
+    elif not wanted:
         other = f" ({len(rows)} others)" if rows else ". Start one with: simo2 train --preset digits"
-        print(f"{run_dir} holds no such run{other}.")
+        print_visible(f"{run_dir} holds no such run{other}.")
     else:
-        _print_rows(shown)
+        _print_rows(wanted)
 
 
 def _row(run: RunDirectory) -> dict[str, Any]:
@@ -140,7 +145,7 @@ def _print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
         make_console(file=sys.stdout, width=1000).print(table, soft_wrap=True)
     for row in rows:
         if "problem" in row:
-            print(f"simo2: {visible(row['problem'])}", file=sys.stderr)
+            print_visible(f"simo2: {row['problem']}", error=True)
 
 
 def _size(size: int) -> str:
@@ -186,7 +191,7 @@ def diff_command(
         if table:
             _print_apart(heading, table, [run.name for run in found])
         else:
-            print(f"{heading}: the same")
+            print_visible(f"{heading}: the same")
 
 
 def _shown(name: str, value: Any) -> str:

@@ -256,6 +256,7 @@ class Arrays(SourcePart):
 
     name: ClassVar[str] = "arrays"
     summary: ClassVar[str] = "arrays of pixels and labels: .npz, pairs of .npy, torchvision's CIFAR and MNIST files"
+    unused: ClassVar[tuple[str, ...]] = ("data_dir",)
 
     @classmethod
     def claims(cls, dataset: str) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simo2_core.data.progress import Report
-from simo2_core.data.sources.source import Source, SourcePart, Split, split_of_pixels
+from simo2_core.data.sources.source import OF_RECORDS, Source, SourcePart, Split, split_of_pixels
 from simo2_core.data_config import DataConfig
 from simo2_core.errors import DataError
 
@@ -67,6 +67,7 @@ class Digits(SourcePart):
 
     name: ClassVar[str] = "digits"
     summary: ClassVar[str] = "the handwritten digits of scikit-learn, in memory"
+    unused: ClassVar[tuple[str, ...]] = OF_RECORDS
 
     @classmethod
     def claims(cls, dataset: str) -> bool:

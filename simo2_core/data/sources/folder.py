@@ -20,7 +20,7 @@ from simo2_core.data.sources.folder_layout import lay_out, what_is_there
 from simo2_core.data.sources.folder_notes import few_classes, is_labelled, left_out
 from simo2_core.data.sources.folder_scan import Scan, alphabetical, collect, natural, printable, scan
 from simo2_core.data.sources.place import is_place
-from simo2_core.data.sources.source import Source, SourcePart, Split, without_labels
+from simo2_core.data.sources.source import OF_RECORDS, Source, SourcePart, Split, without_labels
 from simo2_core.data_config import DataConfig
 from simo2_core.errors import DataError, did_you_mean
 from simo2_core.paths import exists, is_dir, user_path
@@ -200,6 +200,7 @@ class Folder(SourcePart):
     name: ClassVar[str] = "folder"
     summary: ClassVar[str] = "a folder of images, with a folder for each class"
     wide: ClassVar[bool] = True
+    unused: ClassVar[tuple[str, ...]] = OF_RECORDS
 
     @classmethod
     def claims(cls, dataset: str) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from simo2_core.data.progress import Report
-from simo2_core.data.sources.source import Source, SourcePart, Split, split_of_pixels
+from simo2_core.data.sources.source import OF_RECORDS, Source, SourcePart, Split, split_of_pixels
 from simo2_core.data_config import DataConfig
 from simo2_core.errors import DataError
 
@@ -110,6 +110,7 @@ class Given(SourcePart):
 
     name: ClassVar[str] = "python"
     summary: ClassVar[str] = "arrays that a program hands over"
+    unused: ClassVar[tuple[str, ...]] = OF_RECORDS
 
     @classmethod
     def claims(cls, dataset: str) -> bool:

@@ -230,6 +230,7 @@ class Parquet(SourcePart):
 
     name: ClassVar[str] = "parquet"
     summary: ClassVar[str] = "Parquet as Hugging Face writes it, a folder saved by its datasets, or hf:NAME on its Hub"
+    unused: ClassVar[tuple[str, ...]] = ("data_dir",)
 
     @classmethod
     def claims(cls, dataset: str) -> bool:

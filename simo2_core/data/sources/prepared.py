@@ -11,12 +11,15 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from simo2_core.bounds import shown
 from simo2_core.data.damage import DAMAGE
 from simo2_core.data.sources.shards import FORMATS
 from simo2_core.errors import DataError
 from simo2_core.paths import user_path
 
-_NAME = re.compile(r"(?P<name>[\w-]+)(/(?P<config>[\w.+-]+))?(:(?P<version>\d+\.\d+\.\d+))?")
+_NAME = re.compile(
+    r"(?P<name>(?=[\w-]*[a-zA-Z])\w[\w-]*)(/(?P<config>[\w.+-]+))?(:(?P<version>\d+\.\d+\.\d+))?", re.ASCII
+)
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class TfdsName:
         match = _NAME.fullmatch(text)
         if not match or len(text) > 200:  # a longer one is no name of a file either
             raise DataError(
-                f"{text!r} is neither a folder nor a data set's name. "
+                f"{shown(text)} is neither a folder nor a data set's name. "
                 "Give digits, a TFDS name such as cifar10 or eurosat/rgb, or the path of images."
             )
         return cls(match["name"], match["config"], match["version"])

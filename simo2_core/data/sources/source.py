@@ -303,6 +303,10 @@ class LargeClasses(_Wrapper):
         return replace(found, records=records, labels=labels[rows], class_names=class_names, pixels=pixels)
 
 
+OF_RECORDS = ("data_dir", "image_key", "label_key")
+"""Settings that choose among the features of records, and the folder of TFDS: of no use to other data sets."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SourcePart(Part):
     """One kind of source: which data sets are its own, and how one is opened. One file each in this folder.
@@ -314,6 +318,8 @@ class SourcePart(Part):
     """Whether it is asked only when no other claims a text: it takes any name."""
     wide: ClassVar[bool] = False
     """Whether it is asked after simo2's others: it takes any path, and those know theirs by what is there."""
+    unused: ClassVar[tuple[str, ...]] = ()
+    """Settings of `DataConfig` that mean nothing to it; where one is given, that is said."""
 
     @classmethod
     def claims(cls, dataset: str) -> bool:

@@ -202,6 +202,7 @@ class Table(SourcePart):
 
     name: ClassVar[str] = "table"
     summary: ClassVar[str] = "a table of paths and labels: CSV, TSV or JSON lines, relative to where it lies"
+    unused: ClassVar[tuple[str, ...]] = ("data_dir",)
 
     @classmethod
     def claims(cls, dataset: str) -> bool:

@@ -27,6 +27,14 @@ def test_encoders_that_need_other_sizes_are_compared_on_the_same_images() -> Non
     assert make_plan(wide, ["simo2"], ["yatcnn", "cnn"], 2, None).base == wide
 
 
+def test_a_comparison_is_called_what_a_folder_can_be_called(tmp_path):
+    plan = make_plan(DIGITS, ["simo2", "supcon"], [], 2, None)
+    for name in ("-x", "[bold]", "a\x07b", "../x", "latest"):
+        with pytest.raises(ConfigError, match="name is "):
+            open_comparison(tmp_path, name, plan)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_arm_takes_more_settings():
     arm = Arm.parse("simo2:epsilon=1/10:embedding-size=4")
     config = arm.config(DIGITS)

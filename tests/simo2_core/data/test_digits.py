@@ -8,6 +8,12 @@ from simo2_core.data.load import load_dataset
 from simo2_core.data_config import DataConfig
 
 
+def test_a_setting_that_means_nothing_to_a_data_set_is_said() -> None:
+    (note,) = load_dataset(DataConfig(image_key="front")).notes
+    assert note.message == "image_key is 'front', and digits has no use for it."
+    assert load_dataset(DataConfig()).notes == ()
+
+
 def test_digits_are_whole_and_cut_without_overlap() -> None:
     data = load_dataset(DataConfig(dataset="digits"))
     assert data.image_shape == (8, 8, 1)

@@ -18,6 +18,22 @@ from simo2_core.run.files import write_whole
 CONFIG = PRESETS["digits"].config
 
 
+def test_a_name_that_cannot_be_found_again_is_refused(tmp_path: Path) -> None:
+    for name, said in (("latest", "what every command calls the newest run"), ("é" * 101, "at most 200 bytes")):
+        with pytest.raises(ConfigError, match=said):
+            RunDirectory.create(tmp_path, name, CONFIG)
+    assert RunDirectory.create(tmp_path, "x" * 200, CONFIG).path.is_dir()
+
+
+def test_a_name_is_the_same_in_each_of_its_unicode_forms(tmp_path: Path) -> None:
+    composed, taken_apart = "caf\xe9", "cafe\u0301"
+    run = RunDirectory.create(tmp_path, taken_apart, CONFIG)
+    assert run.name == composed
+    assert {find_run(name, tmp_path).path for name in (composed, taken_apart)} == {run.path}
+    with pytest.raises(RunError, match="exists already"):
+        RunDirectory.create(tmp_path, composed, CONFIG)
+
+
 def test_a_run_keeps_its_settings_and_facts(tmp_path: Path) -> None:
     run = RunDirectory.create(tmp_path, "one", CONFIG, {"fingerprint": "abc"})
     again = RunDirectory.open(run.path)

@@ -67,6 +67,16 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return f"{path}:Lines"
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [{"project": "a/b"}, {"project": "x" * 129}, {"project": "a\x07"}, {"tags": "good," + "x" * 65}, {"tags": "a\nb"}],
+)
+def test_what_wandb_would_refuse_later_is_refused_before_the_run(settings: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match=r"W&B takes"):
+        Wandb(**settings)  # type: ignore[arg-type]
+    assert Wandb(project="my project", tags="one, zwei-é").each_tag == ["one", "zwei-é"]
+
+
 def test_it_is_told_while_a_run_trains(run: RunDirectory, mine: str) -> None:
     said: list[str] = []
     events = list(run.events())

@@ -208,6 +208,14 @@ def test_prepare_without_room_says_so_and_fails(folder: Path, monkeypatch: pytes
     assert kept == [True, False]
 
 
+def test_prepare_refuses_what_is_no_name_before_the_first_download(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[object] = []
+    monkeypatch.setattr("simo2_core.data.load.load_dataset", lambda config, **_: loaded.append(config))
+    with pytest.raises(DataError, match="'no name!' is neither a folder nor a data set's name"):
+        run("prepare", "digits", "no name!", code=4)
+    assert loaded == []
+
+
 def test_list_tells_what_the_cache_takes_and_what_nobody_needs(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

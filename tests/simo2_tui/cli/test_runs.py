@@ -36,6 +36,21 @@ def listed(*words: object) -> list[str]:
     return [row["name"] for row in rows]
 
 
+def test_a_state_that_no_run_can_have_is_refused_where_there_is_no_run(tmp_path: Path) -> None:
+    code, _, err = simo2("runs", "--run-dir", tmp_path, "--state", "runing")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "no run is 'runing'; it can be running, preparing" in err
+    assert simo2("runs", "--run-dir", tmp_path, "--state", "completed")[0] == 0
+
+
+@pytest.mark.parametrize("words", [["runs", "--filter"], ["runs", "list", "--filter"]], ids=len)
+def test_an_empty_value_before_a_command_of_a_group_is_refused_as_after_it(words: list[str], tmp_path: Path) -> None:
+    for empty in ("", " "):
+        code, _, err = simo2(*words, empty)
+        assert (code, err) == (2, f"simo2: --filter is {empty!r}; give it a value, or leave it out.\n")
+    assert simo2("runs", "--run-dir", tmp_path, "list", "--filter", "x")[0] == 0
+
+
 def test_every_run_has_a_row_a_damaged_one_too(runs: Path) -> None:
     code, out, err = simo2("runs", "--run-dir", runs)
     assert code == 0
