@@ -14,7 +14,7 @@ from simo2_core.commands import Asker, Command, Reason, Requester
 from simo2_core.errors import RunError, Simo2Error
 from simo2_core.presets import config_for, find_preset
 from simo2_core.run.control import heeded
-from simo2_core.run.directory import RunDirectory, require_name
+from simo2_core.run.directory import RunDirectory, find_run, require_name
 from simo2_core.trackers.service import Service
 from simo2_tui.app import Console
 from simo2_tui.ending import end_at_once_if_busy
@@ -50,13 +50,16 @@ def run_console(
         budget: bytes a second that the screen may send over the link.
 
     Raises:
-        ConfigError: no terminal to draw on, no such preset, or a setting that cannot work.
+        ConfigError: no terminal to draw on, no such preset, or a setting or a name that cannot work.
+        RunError: there is no run whose weights are to be taken.
     """
     require_terminal()
     begins_with = config_for(overrides["dataset"]) if "dataset" in overrides else find_preset("digits").config
     (find_preset(preset).config if preset is not None else begins_with).replace(overrides)
     if name is not None:
         require_name(name)
+    if overrides.get("init") is not None:
+        find_run(overrides["init"], run_dir)
     code = split()
     if code is not None:
         return code

@@ -49,7 +49,7 @@ def _bench(
         console.print(line, soft_wrap=True)
 
 
-bench_command = with_settings(_bench)
+bench_command = with_settings(_bench, without=("init",))
 
 
 def facts(result: Bench) -> dict[str, Any]:

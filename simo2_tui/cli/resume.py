@@ -54,6 +54,8 @@ def find_resumable(text: str, run_dir: Path, settings: Mapping[str, Any]) -> tup
     from simo2_core.run.directory import find_run
     from simo2_core.run.owner import whose
 
+    if "init" in settings:
+        raise ConfigError("--init is given for a run that is gone on with; it has weights of its own. Leave it out.")
     run = find_run(text, run_dir)
     if belongs := whose(run.path):
         print_visible(f"simo2: {belongs} Its settings are used, and what is trained is written there.", error=True)

@@ -4,7 +4,6 @@ The commands are walked by program, so that a new option is covered by itself. W
 would begin, it does not. A pipe stands in for a device, which a mistake would replace for good.
 """
 
-import itertools
 import os
 import re
 from collections.abc import Iterator
@@ -28,7 +27,6 @@ IN_TURN = ("", "-1", "1e400", "9" * 30, "nan", "pipe", "a\x07b", LONG)
 """For settings, of which there are many; `test_bounds` holds their numbers to their bounds."""
 
 SETTINGS = {item.name: item for item in all_settings()}
-WITH_SETTINGS = ("train", "resume", "finetune", "bench", "compare", "tui")
 ROOT: Any = typer.main.get_command(app)
 
 MEANT = {
@@ -112,15 +110,20 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunDirectory]:
 
 def _tries() -> Iterator[tuple[list[str], str, str]]:
     """The words of a command line, the name of what is tried, and its value."""
-    turn = itertools.cycle(WITH_SETTINGS)
-    tried_by = {name: next(turn) for name in SETTINGS}
+    offering: dict[str, list[str]] = {}
+    for path, command in commands():
+        for parameter in command.params:
+            if parameter.name in SETTINGS and parameter.param_type_name == "option":
+                offering.setdefault(parameter.name, []).append(" ".join(path))
+    tried_by = {name: lines[turn % len(lines)] for turn, (name, lines) in enumerate(offering.items())}
+    assert offering.keys() == SETTINGS.keys()
     for path, command in commands():
         line = " ".join(path)
         for parameter in command.params:
             if parameter.param_type_name == "argument":
                 meant = MEANT.get(line, [])[line != "data clear" :]
                 yield from (([*path, *meant, "--", value], parameter.name, value) for value in ODD)
-            elif not parameter.is_flag and tried_by.get(parameter.name, line) in (line, *set(path) - {*WITH_SETTINGS}):
+            elif not parameter.is_flag and tried_by.get(parameter.name, line) == line:
                 words = [*path, *MEANT.get(line, []), *_beside(parameter.name), parameter.opts[0]]
                 values = IN_TURN if parameter.name in SETTINGS else ODD
                 yield from (([*words, value], parameter.name, value) for value in values)

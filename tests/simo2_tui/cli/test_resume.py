@@ -65,6 +65,13 @@ def _files(run: RunDirectory) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in kept if path.is_file()}
 
 
+@pytest.mark.parametrize("words", [["train", "--resume", "one"], ["resume", "one"]], ids=lambda words: words[0])
+def test_weights_to_begin_with_are_refused(words: list[str], at_step_12: RunDirectory) -> None:
+    result = CliRunner().invoke(app, [*words, "--init", "other", "--run-dir", str(at_step_12.path.parent)])
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert "--init is given for a run that is gone on with" in result.stderr
+
+
 def test_a_preset_beside_resume_is_refused(at_step_12: RunDirectory) -> None:
     words = ["train", "--resume", "one", "--preset", "stl10", "--run-dir", str(at_step_12.path.parent)]
     result = CliRunner().invoke(app, words)
