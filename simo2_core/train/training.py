@@ -209,7 +209,8 @@ class Training:
             save_thumbnails(self.run, looked_at(self.data, split)[0])
         except OSError as error:
             yield disk_alarm(self.taken, str(disk_error("writing a snapshot into", self.run.embeddings, error)))
-        yield from alarms(evaluation.event, self._warned, self.config.objective)
+        progress = self.taken / max(1, self.config.steps)
+        yield from alarms(evaluation.event, self._warned, self.config.objective, progress)
 
     @property
     def evaluated(self) -> bool:

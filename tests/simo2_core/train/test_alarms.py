@@ -70,6 +70,8 @@ def test_pairs_that_are_stuck_at_a_right_angle_are_told_once_with_a_cure_that_is
         ({"pull": 3.0, "epsilon": 1.0}, "--samples-per-class"), ({"pull": 3.0, "epsilon_start": 1.0}, "--samples-per"),
     ):  # fmt: skip
         assert cure in alarms(stuck, set(), Simo2(**settings))[0].cure  # type: ignore[arg-type]
+    assert alarms(stuck, set(), SIMO2, 0.2) == [], "at the beginning every run has some"
+    assert len(alarms(stuck, set(), SIMO2, 0.25)) == 1
     for share in (None, float("nan"), 0.0, 0.03):
         assert alarms(dataclasses.replace(stuck, stuck_pairs=share), set(), SIMO2) == []
     assert alarms(stuck, set(), SupCon()) == [], "its slope at a right angle is not 0"
