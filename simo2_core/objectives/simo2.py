@@ -38,6 +38,7 @@ class Simo2(Objective):
         "simo2": {"distance": "euclidean"},
         "simo2-published": {"published": True},
         "simo2-balanced": {"epsilon": 1.0, "pull": BALANCED},
+        "simo2-course": {"epsilon_start": 1.0, "pull": BALANCED},
         "simo2-line": {"distance": "line"},
         "simo2-views": {"labels": "none"},
         "simo2-line-views": {"distance": "line", "labels": "none"},

@@ -47,8 +47,7 @@ class Study:
 
 SHAPES = (4, 8, 32)
 """Images of each class in a batch of 160: of the 26 letters 26, 20 and 5 classes."""
-COURSE = "simo2:epsilon_start=1:pull=balanced"
-REMEDIES = ("simo2", "simo2-balanced", COURSE, "supcon")
+REMEDIES = ("simo2", "simo2-balanced", "simo2-course")
 
 
 def _in_shapes(arms: Sequence[str], shapes: Sequence[int]) -> list[str]:
@@ -77,14 +76,14 @@ STUDIES = {
     ),
     "letters-gathering": Study(
         "letters",
-        [*_in_shapes(REMEDIES, SHAPES), "simo2:epsilon=1:samples_per_class=4"],
+        [*_in_shapes(REMEDIES, SHAPES), "supcon:samples_per_class=4"],
         f"{BATCHES} --eval-every 400", 3,
     ),
     "digits-gathering": Study(
-        "digits", _in_shapes(REMEDIES[:3], (4, 16)), "--eval-every 400", 3
+        "digits", _in_shapes(("simo2", "simo2-course"), (4, 16)), "--eval-every 400", 3
     ),
     "letters-unseen": Study(
-        "letters", _in_shapes(("simo2", COURSE, "supcon", "cross_entropy"), (8,)),
+        "letters", _in_shapes(("simo2", "simo2-course", "supcon", "cross_entropy"), (8,)),
         f"{BATCHES} --eval-every 400 --hold-out-classes 0.5", 3,
     ),
     "photographs": Study(
