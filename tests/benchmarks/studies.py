@@ -47,7 +47,6 @@ class Study:
 
 SHAPES = (4, 8, 32)
 """Images of each class in a batch of 160: of the 26 letters 26, 20 and 5 classes."""
-REMEDIES = ("simo2", "simo2-balanced", "simo2-course")
 
 
 def _in_shapes(arms: Sequence[str], shapes: Sequence[int]) -> list[str]:
@@ -75,13 +74,20 @@ STUDIES = {
         BATCHES,
     ),
     "letters-gathering": Study(
+        "letters", _in_shapes(("simo2", "simo2-course"), SHAPES), f"{BATCHES} --eval-every 400", 3
+    ),
+    "letters-apart": Study(
         "letters",
-        [*_in_shapes(REMEDIES, SHAPES), "supcon:samples_per_class=4"],
-        f"{BATCHES} --eval-every 400", 3,
+        _in_shapes(
+            (
+                "simo2-course", "simo2:pull=balanced", "simo2:epsilon_start=1", "simo2-balanced",
+                "simo2:epsilon_start=1:reduction=mean", "simo2-course:distance=line",
+            ),
+            (8,),
+        ),
+        f"{BATCHES} --eval-every 400",
     ),
-    "digits-gathering": Study(
-        "digits", _in_shapes(("simo2", "simo2-course"), (4, 16)), "--eval-every 400", 3
-    ),
+    "digits-gathering": Study("digits", _in_shapes(("simo2", "simo2-course"), (4, 16)), "--eval-every 400", 3),
     "letters-unseen": Study(
         "letters", _in_shapes(("simo2", "simo2-course", "supcon", "cross_entropy"), (8,)),
         f"{BATCHES} --eval-every 400 --hold-out-classes 0.5", 3,

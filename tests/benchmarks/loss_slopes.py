@@ -1,0 +1,83 @@
+"""The slope of a pair against its cosine, for the published loss and its variants: from the formula, nothing trained.
+
+`python -m tests.benchmarks.loss_slopes OUT` draws OUT/loss-slopes.png.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simo2_core.analysis.plots.compare import look
+from simo2_core.analysis.plots.style import LIGHT, dress, heading, new_figure, own_look, save
+
+Values = NDArray[np.float64]
+
+ALPHA = 1 / 137
+PULL = 19 / 7
+"""`balanced` for 20 classes of 8 images."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A pair of unit vectors, and what it costs."""
+
+    name: str
+    same: bool
+    """Of one class."""
+    epsilon: float = 1 / 137
+    bias: float = 0.0
+    weight: float = 1.0
+    line: bool = False
+
+    def cost(self, cosine: Values) -> Values:
+        """(n,) costs at (n,) cosines."""
+        near = np.abs(cosine) if self.line else cosine
+        r = (cosine + self.bias) ** 2 / (self.epsilon + 2 - 2 * near)
+        return self.weight * (1 + r) ** (-1.0 if self.same else 1 - 2 * ALPHA)
+
+    def slope(self, cosine: Values) -> Values:
+        """(n,) absolute derivatives of the cost by the cosine, by central differences."""
+        step = 1e-6
+        return np.abs(self.cost(cosine + step) - self.cost(cosine - step)) / (2 * step)
+
+
+SAME = (
+    Pair("published", True), Pair("ε 1", True, epsilon=1), Pair("pull 19/7, balanced", True, weight=PULL),
+    Pair("ε 1, pull 19/7", True, epsilon=1, weight=PULL), Pair("b 1 within a class", True, bias=1),
+)  # fmt: skip
+DIFFERENT = (
+    Pair("published", False), Pair("ε 1", False, epsilon=1), Pair("line distance", False, line=True),
+    Pair("line distance, ε 1", False, line=True, epsilon=1), Pair("b 1/2 on both sides", False, bias=0.5),
+)  # fmt: skip
+
+
+@own_look
+def draw(path: Path) -> Path:
+    """Draws two panels: pairs of one class, and pairs of different classes."""
+    figure = new_figure(
+        10.5, 4.2, LIGHT, "How steep a pair is", "|d cost / d cosine| of one pair of unit vectors · α 1/137",
+        "A fresh network has all its cosines near 1, at the right. There a pair of different classes is pushed as hard "
+        "as the right panel says, and one of the same class pulled as the left one does.",
+    )  # fmt: skip
+    cosine = np.linspace(-0.9995, 0.9995, 4001)
+    panels = figure.subplots(1, 2)
+    for axes, pairs, title in zip(panels, (SAME, DIFFERENT), ("one class: pulled", "two classes: pushed"), strict=True):
+        dress(axes, LIGHT)
+        heading(axes, title, LIGHT)
+        for index, pair in enumerate(pairs):
+            axes.plot(cosine, np.maximum(pair.slope(cosine), 1e-6), color=look(index, LIGHT)[0], label=pair.name,
+                      linewidth=1.5, linestyle=("-", "--", "-.", ":", (0, (5, 1, 1, 1)))[index])  # fmt: skip
+        axes.set_yscale("log")
+        axes.set_ylim(*((1e-3, 10) if axes is panels[0] else (1e-2, 1e5)))
+        axes.set_xlabel("cosine of the pair")
+        axes.legend(fontsize=8, frameon=False, labelcolor=LIGHT.ink)
+    return save(figure, path, dpi=110)
+
+
+if __name__ == "__main__":
+    print(draw(Path(sys.argv[1]) / "loss-slopes.png"))
