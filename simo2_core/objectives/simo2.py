@@ -214,6 +214,6 @@ class Simo2(Objective):
                 "few-pairs",
                 f"a batch of {batch.classes} classes x {k} samples has more pairs of classes than of one class, and "
                 "the loss may part all images before it gathers any.",
-                f"Use --epsilon 1 --pull {BALANCED}; or --samples-per-class {enough}, which draws "
+                f"Use --pull {BALANCED} --epsilon-start 1; or --samples-per-class {enough}, which draws "
                 f"{batch.size // enough} classes; or fewer classes with --batch-size {k * k}.",
             )

@@ -1,19 +1,24 @@
-"""The slope of a pair against its cosine, for the published loss and its variants: from the formula, nothing trained.
+"""Pictures of why the loss gathers or does not: how steep its pairs are, and how many of them are stuck in two runs.
 
-`python -m tests.benchmarks.loss_slopes OUT` draws OUT/loss-slopes.png.
+`python -m tests.benchmarks.loss_figures OUT` draws OUT/loss-slopes.png, from the formula; with the folders of runs
+behind it OUT/stuck-pairs.png too.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from simo2_core.analysis.plots.compare import look
 from simo2_core.analysis.plots.style import LIGHT, dress, heading, new_figure, own_look, save
+from simo2_core.events import Evaluated
+from simo2_core.run.directory import RunDirectory
 
 Values = NDArray[np.float64]
 
@@ -79,5 +84,37 @@ def draw(path: Path) -> Path:
     return save(figure, path, dpi=110)
 
 
+@own_look
+def draw_stuck(path: Path, runs: Sequence[RunDirectory]) -> Path:
+    """Draws the share of stuck pairs and the validation kNN of runs against their steps."""
+    figure = new_figure(
+        10.5, 3.4, LIGHT, "Same-class pairs that are stuck at a right angle",
+        "digits · 10 classes × 4 images · 400 steps",
+        "Stuck: pairs of training images of one class with |cos| < 0.1.",
+    )  # fmt: skip
+    panels = figure.subplots(1, 2)
+    for index, run in enumerate(runs):
+        colour = look(index, LIGHT)[0]
+        seen = [e for e in run.events() if isinstance(e, Evaluated) and e.split == "validation"]
+        steps = [event.step for event in seen]
+        name = "published" if run.config.get("pull") == 1 else "--pull balanced --epsilon-start 1"
+        panels[0].plot(steps, [event.stuck_pairs for event in seen], color=colour, label=name, linewidth=1.6)
+        panels[1].plot(steps, [event.knn_representation for event in seen], color=colour, linewidth=1.6)
+    panels[1].axhline(seen[0].knn_raw_pixels, color=LIGHT.muted, linewidth=0.9, linestyle="--")
+    panels[1].annotate("raw pixels", (0, seen[0].knn_raw_pixels), xytext=(2, -10), textcoords="offset points",
+                       fontsize=8, color=LIGHT.muted)  # fmt: skip
+    for axes, title in zip(panels, ("stuck pairs", "validation kNN@20 of the representation"), strict=True):
+        dress(axes, LIGHT)
+        heading(axes, title, LIGHT)
+        axes.set_xlabel("step")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:.4g}%"))
+    panels[0].set_ylim(bottom=0)
+    panels[0].legend(fontsize=8, frameon=False, labelcolor=LIGHT.ink)
+    return save(figure, path, dpi=110)
+
+
 if __name__ == "__main__":
-    print(draw(Path(sys.argv[1]) / "loss-slopes.png"))
+    out, *folders = map(Path, sys.argv[1:])
+    print(draw(out / "loss-slopes.png"))
+    if folders:
+        print(draw_stuck(out / "stuck-pairs.png", [RunDirectory.open(folder) for folder in folders]))
