@@ -26,6 +26,7 @@ from simo2_tui.cli.own_parts import WITH
 from simo2_tui.guide.pages import list_pages
 from tests.documents import DOCUMENTS, GUIDE, ROOT, Command, Fence, commands, fences, headings, inline_code, links
 from tests.documents import shown_in as commands_of
+from tests.simo2_core.data.sources import written
 
 OF_OTHERS = {"--logdir", "--output", "--signal"}
 """Options between backticks that belong to other programs."""
@@ -180,6 +181,10 @@ def beside_a_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("documents")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        for name, format in (("table", "csv"), ("hub", "parquet"), ("saved", "saved"), ("shards", "shards_with_json"),
+                             ("arrays", "packed_npz")):  # fmt: skip
+            written.FORMATS[format](folder / "pets" / name)
+        written.mnist(folder / "data")
         patch.setenv("COLUMNS", "80")
         patch.setattr("simo2_core.train.plotting.Plotter.request", lambda self, step: None)
         command = next(one for fence in RUNNING for one in commands_of(fence) if one.arguments[0] == "train")

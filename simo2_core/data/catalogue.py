@@ -105,13 +105,13 @@ def _describe_source(source: Source, kind: str) -> Description:
     train = parts["train"] if "train" in parts else next(iter(parts.values()))
     sizes = np.bincount(train.labels[train.labels >= 0], minlength=len(train.class_names))
     smallest, largest = int(sizes.argmin()), int(sizes.argmax())
-    notes = [source.taken] if source.taken else []
+    notes = [f"read: {source.taken}"] if source.taken else []
     notes.append(
         f"smallest class of train {train.class_names[smallest]!r} with {sizes[smallest]:,} images, "
         f"largest {train.class_names[largest]!r} with {sizes[largest]:,}"
     )
     if source.empty_classes:
-        notes.append(f"folders without an image: {', '.join(source.empty_classes)}")
+        notes.append(f"classes without an image: {', '.join(source.empty_classes)}")
     notes += [f"{note.message} {note.cure}".strip() for note in (*said, *alike(train.class_names))]
     return Description(
         name=source.name,

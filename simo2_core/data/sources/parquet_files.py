@@ -171,7 +171,7 @@ def _bytes_of(cell: object, folder: Path) -> bytes | OSError:
         return OSError(errno.ENODATA, "there are no bytes")
     inner = os.path.normpath(path)
     if inner.startswith(("/", "..")):
-        return OSError(errno.EACCES, "its path leads out of the folder")
+        return OSError(errno.EACCES, "there are no bytes, and its path leads out of the folder")
     try:
         file = folder / inner
         return file.read_bytes() if file.is_file() else OSError(errno.ENOENT, os.strerror(errno.ENOENT))

@@ -6,6 +6,7 @@ what it seems.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -66,17 +67,16 @@ def index_of(path: Path, image_key: str | None, label_key: str | None) -> Shard:
         stat = path.stat()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}. Check the path and its permissions.") from None
-    state = [_FORMAT, str(path), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, image_key, label_key]
-    place = cache_folder("indices") / f"{hashlib.sha256(repr(state).encode()).hexdigest()[:32]}.json"
+    which = repr([str(path), image_key, label_key])
+    place = cache_folder("indices") / f"{hashlib.sha256(which.encode()).hexdigest()[:32]}.json"
+    state = [_FORMAT, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
     known = stored_facts(place)
-    if known:
-        return Shard(**known)
+    if known.get("state") == state:
+        return Shard(**known["shard"])
     made = _read(path, stat.st_size, image_key, label_key)
-    try:
+    with contextlib.suppress(OSError):  # a cache that cannot be written
         place.parent.mkdir(parents=True, exist_ok=True)
-    except OSError:  # a cache that cannot be written
-        return made
-    store_facts(place, vars(made))
+        store_facts(place, {"state": state, "shard": vars(made)})
     return made
 
 

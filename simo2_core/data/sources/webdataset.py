@@ -156,7 +156,7 @@ def open_shards(place: Path, config: DataConfig, report: Report) -> LabelledSour
             for split in order
         },
         config,
-        taken=taken + (f", which classnames.txt names {len(names)} classes of" if names else ""),
+        taken=taken + (f", the names of {len(names)} classes in classnames.txt" if names else ""),
         names=names,
         notes=(note,) if bare else (),
     )

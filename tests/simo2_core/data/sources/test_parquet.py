@@ -68,7 +68,7 @@ def test_which_column_is_what(tmp_path: Path) -> None:
         open_source(config(path))
     chosen = open_source(config(path, label_key="coarse"))
     assert (chosen.split("train").class_names, chosen.empty_classes) == (("a", "b"), ("c",))
-    assert chosen.taken == "images in 'image', labels in 'coarse', which names 3 classes"
+    assert chosen.taken == "images in 'image', labels in 'coarse' with the names of 3 classes"
     with pytest.raises(DataError, match="1 of 3 images have no label in 'train'"):
         open_source(config(path, label_key="fine")).split("train")
     path = write(tmp_path / "b.parquet", left=[encoded(picture())] * 2, image=None, right=[encoded(picture())] * 2)
@@ -84,7 +84,8 @@ def test_bytes_that_are_missing_are_looked_for_beside_the_file(tmp_path: Path) -
     write(tmp_path / "a.parquet", image=[*cells, {"bytes": b"b", "path": None}, None], label=[0] * 7)
     records = ParquetRecords((str(tmp_path / "a.parquet"),), np.array([[0, row] for row in range(7)]), "image")
     assert [str(item) if isinstance(item, OSError) else item for item in records.images()] == [
-        b"x", *["[Errno 13] its path leads out of the folder"] * 2, "[Errno 2] No such file or directory",
+        b"x", *["[Errno 13] there are no bytes, and its path leads out of the folder"] * 2,
+        "[Errno 2] No such file or directory",
         "[Errno 61] there are no bytes", b"b", "[Errno 61] there are no bytes",
     ]  # fmt: skip
     assert records.take(np.array([3])).names() == ["a.parquet row 3"]
