@@ -29,7 +29,7 @@ FORMAT = 2
 """Version of the JSON written by `Config.to_json`."""
 
 LARGEST_BATCH = 1_000_000
-OPTIMIZERS = ("adam", "adamw", "sgd", "novograd", "rmsprop")
+OPTIMIZERS = ("adam", "adamw", "sgd", "novograd", "rmsprop", "muon")
 SCHEDULES = ("constant", "cosine", "warmup_cosine", "exponential", "step", "linear", "polynomial")
 WITH_REPLACEMENT, BALANCED, PROPORTIONAL = "replacement", "balanced", "proportional"
 SAMPLINGS = (WITH_REPLACEMENT, BALANCED, PROPORTIONAL)
@@ -87,9 +87,26 @@ class OptimizerConfig(Section):
         at_most=LARGEST_COUNT,
     )
     power: float = setting(2.0, "exponent of the polynomial schedule", above=0, at_most=100)
-    momentum: float = setting(0.9, "momentum (sgd, rmsprop)", at_least=0, below=1)
-    weight_decay: float = setting(1e-4, "decoupled weight decay (adamw, novograd)", at_least=0)
+    momentum: float = setting(0.9, "momentum (sgd, rmsprop, muon)", at_least=0, below=1)
+    weight_decay: float = setting(1e-4, "decoupled weight decay (adamw, novograd, and muon for the rest)", at_least=0)
+    rest_optimizer: str = setting(
+        "adamw",
+        "what moves all but the encoder's kernels (muon): biases, norms, heads",
+        choices=("adamw", "sgd"),
+    )
+    rest_rate: float = setting(3e-4, "peak learning rate of that rest (muon)", above=0)
+    muon_steps: int = setting(5, "Newton–Schulz steps that make an update orthogonal (muon)", at_least=1, at_most=20)
+    scale_filters: bool = setting(
+        False,
+        "give each kernel the norm √filters before every step (muon): for networks that normalise what follows",
+    )
     gradient_clip: float = setting(1.0, "largest global norm of the gradient; 0 leaves it alone", at_least=0)
+    average: float = setting(
+        0.0,
+        "decay of an average of the weights over the steps, which is what is evaluated and exported; 0 keeps none",
+        at_least=0,
+        below=1,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,11 +175,22 @@ class Config(Section):
         "proportional, the same of all images, classes as often as the data have them",
         choices=SAMPLINGS,
     )
+    grow_from: int = setting(
+        0,
+        "side in pixels that the encoder sees images at in the first third of the run, half way to their own in the "
+        "second, their own in the last; 0 for their own throughout",
+        at_least=0,
+        at_most=8192,
+    )
     chunk_size: int = setting(
         0,
         "images embedded at once, to fit in memory; the loss still sees the whole batch; 0 embeds it in one go",
         at_least=0,
         at_most=LARGEST_BATCH,
+    )
+    test_views: bool = setting(
+        False,
+        "at the end, measure test a second time with views averaged: shifted by a pixel, and mirrored with --flip",
     )
     log_rate: int = setting(50, "steps between printed lines", at_least=1, at_most=LARGEST_COUNT)
     eval_every: Cadence = setting(
@@ -214,6 +242,13 @@ class Config(Section):
             f"Use --sampling {BALANCED}.",
         )
         require(
+            self.sampling != WITH_REPLACEMENT or not self.get("alternate_flip"),
+            "alternate_flip",
+            True,
+            f"false with --sampling {WITH_REPLACEMENT}, which does not count how often an image came",
+            f"Use --sampling {BALANCED}.",
+        )
+        require(
             self.optim.schedule != "warmup_cosine" or self.optim.warmup_steps < self.steps,
             "warmup_steps",
             self.optim.warmup_steps,
@@ -256,6 +291,10 @@ class Config(Section):
         if self.sampling == PROPORTIONAL:
             return drawn * self.samples_per_class, 1
         return drawn, self.samples_per_class
+
+    def sides(self, own: int) -> tuple[int, ...]:
+        """The sides that images have over the run, each for an equal share of it; `own` is that of the data."""
+        return (self.grow_from, (self.grow_from + own) // 2, own) if self.grow_from else (own,)
 
     def classes_per_batch(self, classes: int) -> int:
         """How many of a data set's `classes` are drawn for each batch."""

@@ -166,6 +166,10 @@ class Evaluated(Event):
     stuck_pairs: float | None = None
     """Share of same-class pairs of training images whose projections stand at a right angle, in [0, 1]; None where the
     loss draws no such pairs together, and in runs of before it was measured."""
+    knn_views: float | None = None
+    """`knn_representation` with the representation of each image averaged over its views; None where not asked for."""
+    classifier_views: float | None = None
+    """`classifier` so."""
     seconds: float
 
 

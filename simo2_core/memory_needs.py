@@ -15,7 +15,7 @@ from simo2_core.data.placement import human_bytes
 
 _FLOAT = 4
 """Bytes of a weight: they are float32 whatever the encoder multiplies in."""
-_COPIES = {"adam": 2, "adamw": 2, "novograd": 1, "rmsprop": 1}
+_COPIES = {"adam": 2, "adamw": 2, "novograd": 1, "rmsprop": 1, "muon": 1}
 """What an optimiser keeps for each weight, at the least."""
 _SHARE = 0.5
 """Share of the memory that a suggestion may take: a lower bound is not all that is taken."""
@@ -50,6 +50,7 @@ class Needs:
 def needs_of(config: Config, facts: DatasetFacts, devices: int = 1) -> Needs:
     """What training by `config` needs on each of the `devices` that share a batch."""
     copies = (1 if config.tune.freeze else 2) + _COPIES.get(config.optim.optimizer, 0)
+    copies += bool(config.optim.average)
     groups = facts.images if config.data.labels == "none" else facts.classes
     batch = max(1, config.classes_per_batch(groups) * config.samples_per_class // devices)
     height, width, channels = (side or 1 for side in facts.image_shape)  # 0 while unknown

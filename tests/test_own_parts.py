@@ -24,7 +24,7 @@ from simo2_tui.session.history import History
 ROOT = Path(__file__).parents[1]
 PARTS = [
     "--dataset", "stripes:3", "--noise-level", "30", "--objective", "triplet", "--margin", "0.4", "--encoder", "tiny",
-    "--width", "6", "--augmentation", "cutout", "--hole", "1", "--samples-per-class", "8", "--batch-size", "24",
+    "--width", "6", "--augmentation", "grey_square", "--hole", "1", "--samples-per-class", "8", "--batch-size", "24",
 ]  # fmt: skip
 
 pytestmark = pytest.mark.slow
@@ -86,7 +86,7 @@ def test_the_run_says_which_parts_it_has_and_of_which_package(run: Path) -> None
     config = json.loads((run / "config.json").read_text())["config"]
     assert config["objective"] == {"part": "triplet", "package": "own-parts", "margin": 0.5}
     assert config["model"]["encoder"] == {"part": "tiny", "package": "own-parts", "width": 6}
-    assert {"part": "cutout", "package": "own-parts", "hole": 1} in config["augment"]
+    assert {"part": "grey_square", "package": "own-parts", "hole": 1} in config["augment"]
     assert config["data"]["sources"] == [{"part": "stripes", "package": "own-parts", "noise_level": 30}]
 
 

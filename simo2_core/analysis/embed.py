@@ -95,6 +95,27 @@ class TrainedEncoder:
         rows = part.rows
         return self._stack(part.images[rows[start : start + self._batch]] for start in range(0, len(rows), self._batch))
 
+    def represent_views(self, part: DataPart, *, mirror: bool) -> NDArray[np.float32]:
+        """(n, F) for each image of a part, the mean of its representation and of those of its views.
+
+        The views are shifted by a pixel, up and left or down and right, and count half as much; with `mirror` all
+        three are mirrored as well. A linear classifier of the mean gives the mean of its logits.
+
+        Source: Keller Jordan, arXiv 2404.00498, section 3.3 (`multicrop`).
+        """
+        rows, total = part.rows, np.zeros(1, np.float32)
+        shifts = ((0, 0.5), (-1, 0.25), (1, 0.25))
+        sides = (False, True) if mirror else (False,)
+        for turned in sides:
+            for by, weight in shifts:
+
+                def batches(turned: bool = turned, by: int = by) -> Iterator[NDArray[np.uint8]]:
+                    for start in range(0, len(rows), self._batch):
+                        yield _view(part.images[rows[start : start + self._batch]], by, turned)
+
+                total = total + np.float32(weight / len(sides)) * self._stack(batches())[0]
+        return total
+
     def _stack(self, batches: Iterator[NDArray[np.uint8]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         pairs = []
         for images in batches:
@@ -106,3 +127,11 @@ class TrainedEncoder:
             raise DataError("there are no images to embed.")
         representations, embeddings = zip(*pairs, strict=True)
         return np.concatenate(representations), np.concatenate(embeddings)
+
+
+def _view(images: NDArray[np.uint8], by: int, mirrored: bool) -> NDArray[np.uint8]:
+    """(n, H, W, ch) moved by `by` pixels down and right, the edge repeated, and mirrored or not."""
+    _, height, width, _ = images.shape
+    rows, columns = (np.clip(np.arange(size) - by, 0, size - 1) for size in (height, width))
+    moved = images[:, rows][:, :, columns]
+    return np.ascontiguousarray(moved[:, :, ::-1] if mirrored else moved)

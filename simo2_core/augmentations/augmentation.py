@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from simo2_core.parts import Part
 
 if TYPE_CHECKING:
     from jax import Array
+
+
+class Drawn(NamedTuple):
+    """Which images a batch holds."""
+
+    rows: Array
+    """(N,) int32, a number that an image keeps for the whole run."""
+    passes: Array
+    """(N,) int32, how often each came before; 0 where images are drawn with replacement, and nobody counts."""
+
 
 CLIPPED = 100.0
 """Values are clipped to [0, 1] before the first augmentation whose `order` is this or more."""
@@ -43,6 +53,10 @@ class Augmentation(Part):
         """(N, H, W, ch) float32 in [0, 1], or uint8 where it works `on_bytes`, to the same; every image with draws of
         its own from the typed `key`."""
         raise NotImplementedError
+
+    def apply_drawn(self, key: Array, images: Array, drawn: Drawn) -> Array:
+        """What `apply` does, for one that also minds which images they are, and how often each came before."""
+        return self.apply(key, images)
 
     def key(self, key: Array) -> Array:
         """The key of its own draws, of that of the step."""

@@ -38,7 +38,7 @@ def make_stages(step: Step, state: TrainState, data: Data) -> dict[str, Run]:
         return total
 
     def images(state: TrainState, data: Data) -> Array:
-        return step.prepare(state, data, step.draw(state, data).rows)
+        return step.prepare(state, data, step.draw(state, data))
 
     def augmentation(state: TrainState, data: Data) -> Array:
         return images(state, data).sum()
@@ -70,7 +70,7 @@ def _repeat(stage: Callable[[TrainState, Data], Array], state: TrainState, data:
 def _repeat_loss(step: Step, state: TrainState, data: Data) -> Run:
     def see(state: TrainState, data: Data) -> Seen:
         drawn = step.draw(state, data)
-        return step.see(state.params, state, step.prepare(state, data, drawn.rows), drawn.classes, 1.0)[0]
+        return step.see(state.params, state, step.prepare(state, data, drawn), drawn.classes, 1.0)[0]
 
     shapes = jax.eval_shape(see, state, data)
     seen = jax.tree.map(lambda of: jnp.zeros(of.shape, of.dtype), shapes)
@@ -95,7 +95,7 @@ def _repeat_loss(step: Step, state: TrainState, data: Data) -> Run:
 def _repeat_optimiser(step: Step, state: TrainState, data: Data) -> Run:
     def gradient_of(state: TrainState, data: Data) -> tuple[Arrays, Loss, Arrays]:
         drawn = step.draw(state, data)
-        return step.gradient(state, step.prepare(state, data, drawn.rows), drawn.classes, 1.0)
+        return step.gradient(state, step.prepare(state, data, drawn), drawn.classes, 1.0)
 
     shapes = jax.eval_shape(gradient_of, state, data)
     gradient, loss, stats = jax.tree.map(lambda of: jnp.full(of.shape, 1e-3, of.dtype), shapes)

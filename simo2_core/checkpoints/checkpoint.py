@@ -312,6 +312,15 @@ def load(checkpoint: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     return {name: np.asarray(array) for name, array in arrays.items()}, meta
 
 
+def evaluated(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The arrays of a checkpoint with averages of weights, where it has some, in place of the weights of the last step.
+
+    They are what a run evaluates, and what an encoder of it is.
+    """
+    start = "average/"
+    return {**arrays, **{name.removeprefix(start): value for name, value in arrays.items() if name.startswith(start)}}
+
+
 def _instead(checkpoint: Path) -> str:
     others = [step for step in list_steps(checkpoint.parent) if str(step) != checkpoint.name]
     return f"Use another one: {checkpoint.parent / str(others[-1])}." if others else "Train it again."

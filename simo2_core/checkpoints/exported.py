@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simo2_core.checkpoints.checkpoint import load, require_same
+from simo2_core.checkpoints.checkpoint import evaluated, load, require_same
 from simo2_core.config import Config, ModelConfig
 from simo2_core.config_format import model_from_format_1
 from simo2_core.data_config import DataConfig
@@ -47,6 +47,7 @@ def export_encoder(checkpoint: Path, folder: Path) -> dict[str, Any]:
     from safetensors.numpy import save
 
     arrays, meta = load(checkpoint)
+    arrays = evaluated(arrays)
     config = Config.from_json(meta["config"])
     height, width, channels = meta["image_shape"]
     kept = {

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 from jax import Array
 
-from simo2_core.augmentations.augmentation import CLIPPED, Augmentation
+from simo2_core.augmentations.augmentation import CLIPPED, Augmentation, Drawn
 
 
 def normalise(images: Array, mean: Array, std: Array) -> Array:
@@ -18,13 +18,21 @@ def normalise(images: Array, mean: Array, std: Array) -> Array:
     return _standardise(images.astype(jnp.float32) / 255, mean, std)
 
 
-def augment(key: Array, images: Array, augmentations: Sequence[Augmentation], mean: Array, std: Array) -> Array:
+def augment(
+    key: Array,
+    images: Array,
+    augmentations: Sequence[Augmentation],
+    mean: Array,
+    std: Array,
+    drawn: Drawn | None = None,
+) -> Array:
     """Changes each image at random, then normalises.
 
     Args:
         key: a typed key; every image gets draws of its own from it, and so does every augmentation.
         images: (N, H, W, ch) uint8.
         augmentations: run by their `order`; those that are not `active` cost nothing.
+        drawn: which images of a run they are; None for images that come once.
 
     Returns: (N, H, W, ch) float32; values are clipped to [0, 1] before they are normalised.
     """
@@ -33,7 +41,7 @@ def augment(key: Array, images: Array, augmentations: Sequence[Augmentation], me
     used = [one for one in used if colour or not one.colour_only]
     for one in used:
         if one.on_bytes:
-            images = one.apply(one.key(key), images)
+            images = _apply(one, key, images, drawn)
     x = images.astype(jnp.float32) / 255
     clipped = False
     for one in used:
@@ -41,8 +49,14 @@ def augment(key: Array, images: Array, augmentations: Sequence[Augmentation], me
             continue
         if one.order >= CLIPPED and not clipped:
             x, clipped = jnp.clip(x, 0, 1), True
-        x = one.apply(one.key(key), x)
+        x = _apply(one, key, x, drawn)
     return _standardise(x if clipped else jnp.clip(x, 0, 1), mean, std)
+
+
+def _apply(one: Augmentation, key: Array, images: Array, drawn: Drawn | None) -> Array:
+    if drawn is None:
+        return one.apply(one.key(key), images)
+    return one.apply_drawn(one.key(key), images, drawn)
 
 
 def _standardise(x: Array, mean: Array, std: Array) -> Array:

@@ -84,6 +84,7 @@ def evaluate(
     raw_pixels: float | None = None,
     classify: Classify | None = None,
     gathers: bool = True,
+    views: Callable[[DataPart], NDArray[np.float32]] | None = None,
 ) -> Evaluation:
     """Measures `split`, `validation` or `test`, against the training part as the bank.
 
@@ -91,11 +92,13 @@ def evaluate(
         raw_pixels: the raw-pixel accuracy where it is known already.
         classify: the classifier that is trained, where there is one.
         gathers: whether training draws the projections of images of one class together.
+        views: gives (n, F) representations averaged over views of each image, to be measured as well.
     """
     start = time.monotonic()
     part, bank = looked_at(dataset, split)
     bank_representation, bank_embedding = encoder.part(bank)
     representation, embedding = encoder.part(part)
+    of_views = None if views is None else views(part)
     pairs = geometry.cosine_distributions(embedding, part.labels)
     event = Evaluated(
         step=step,
@@ -113,6 +116,10 @@ def evaluate(
         ),
         classifier=None if classify is None else float(np.mean(classify(representation) == part.labels)),
         stuck_pairs=geometry.cosine_distributions(bank_embedding, bank.labels).same_right_angle if gathers else None,
+        knn_views=None if of_views is None else _knn(of_views, part, bank_representation, bank),
+        classifier_views=(
+            None if of_views is None or classify is None else float(np.mean(classify(of_views) == part.labels))
+        ),
         seconds=time.monotonic() - start,
     )
     return Evaluation(event, embedding, part.labels)

@@ -15,7 +15,7 @@ from simo2_core.analysis.plots.reconstructions import MOST, draw_reconstructions
 from simo2_core.analysis.plots.style import DARK, LIGHT, Caption, Theme, named
 from simo2_core.analysis.reduce import sample_by_class
 from simo2_core.analysis.render import data_of
-from simo2_core.checkpoints.checkpoint import load, read_meta
+from simo2_core.checkpoints.checkpoint import evaluated, load, read_meta
 from simo2_core.compiling import require_device
 from simo2_core.config import Config, task_of
 from simo2_core.data.augment import augment, normalise
@@ -69,7 +69,7 @@ def _augmentation(path: Path, run: RunDirectory, checkpoint: Path, theme: Theme)
 
 
 def _filters(path: Path, run: RunDirectory, checkpoint: Path, theme: Theme) -> Path:
-    arrays, _ = load(checkpoint)
+    arrays = evaluated(load(checkpoint)[0])
     name = "encoder/stem/kernel"  # trained, or fitted on training images and frozen
     kernel = arrays[f"params/{name}" if f"params/{name}" in arrays else f"stats/{name}"]
     encoder = run.config.model.encoder
@@ -106,7 +106,8 @@ def reconstruct(checkpoint: Path, images: NDArray[np.uint8]) -> tuple[NDArray[np
         raise RunError(f"{checkpoint} was trained with {objective.name}, which reconstructs nothing.")
     encoder = load_encoder(checkpoint)
     start = "params/" + PREFIX
-    own = {name.removeprefix(start): jnp.asarray(value) for name, value in arrays.items() if name.startswith(start)}
+    now = evaluated(arrays)
+    own = {name.removeprefix(start): jnp.asarray(value) for name, value in now.items() if name.startswith(start)}
     mean, std = np.asarray(meta["mean"], np.float32), np.asarray(meta["std"], np.float32)
     noisy = objective.view(jax.random.key(0), normalise(jnp.asarray(images), jnp.asarray(mean), jnp.asarray(std)))
     shown = np.clip(np.asarray(noisy) * std + mean, 0, 1)

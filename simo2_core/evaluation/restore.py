@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from simo2_core.analysis.embed import TrainedEncoder, compile_embed
-from simo2_core.checkpoints.checkpoint import find_checkpoint, load, read_meta, require_same
+from simo2_core.checkpoints.checkpoint import evaluated, find_checkpoint, load, read_meta, require_same
 from simo2_core.checkpoints.exported import image_rule, is_exported, read_exported
 from simo2_core.compiling import require_device
 from simo2_core.config import Config
@@ -109,6 +109,7 @@ def load_network(checkpoint: Path) -> tuple[Network, Arrays, Arrays, Mapping[str
         RunError: the checkpoint is missing or damaged.
     """
     arrays, meta = load(checkpoint)
+    arrays = evaluated(arrays)
     config = Config.from_json(meta["config"])
     network, params, stats = Network.build_abstract(config.model, meta["image_shape"][2])
     expected = {f"params/{name}": array for name, array in params.items()}

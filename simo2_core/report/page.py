@@ -96,6 +96,10 @@ def _cards(found: Collected) -> dict[str, Any]:
     if event is not None:
         if event.classifier is not None:
             cards.append((f"{event.classifier:.2%}", "classifier"))
+        if event.knn_views is not None:
+            cards.append((f"{event.knn_views:.2%}", "kNN over views"))
+        if event.classifier_views is not None:
+            cards.append((f"{event.classifier_views:.2%}", "classifier over views"))
         cards += [
             (f"{event.knn_representation:.2%}", "kNN@20, representation"),
             (f"{event.knn_projection:.2%}", "kNN@20, projection"),

@@ -141,6 +141,8 @@ def _describe(event: Event) -> str:
                 f"projection {event.knn_projection:.2%}, raw pixels {event.knn_raw_pixels:.2%} "
                 f"({event.images:,} images, {event.bank:,} vote); effective rank {event.effective_rank:.1f}"
                 + (f"; classifier {event.classifier:.2%}" if event.classifier is not None else "")
+                + (f"; over views kNN {event.knn_views:.2%}" if event.knn_views is not None else "")
+                + (f", classifier {event.classifier_views:.2%}" if event.classifier_views is not None else "")
             )
         case CheckpointSaved():
             return f"step {event.step} checkpoint {event.path}{' (best so far)' if event.best else ''}"

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import Array
 from numpy.typing import NDArray
 
-from simo2_core.checkpoints.checkpoint import load
+from simo2_core.checkpoints.checkpoint import evaluated, load
 from simo2_core.errors import CheckpointError
 from simo2_core.evaluation.restore import locate
 from simo2_core.events import WeightsLoaded
@@ -32,7 +32,7 @@ def load_weights(state: TrainState, checkpoint: str, run_dir: Path) -> tuple[Tra
         CheckpointError: an array of the encoder is missing there or has another shape; the message says which.
     """
     path = locate(checkpoint, run_dir)
-    arrays, _ = load(path)
+    arrays = evaluated(load(path)[0])
     ours = {f"params/{name}": value for name, value in state.params.items() if not name.startswith(PREFIX)}
     ours |= {f"stats/{name}": value for name, value in state.stats.items()}
     for name, value in ours.items():
@@ -54,7 +54,8 @@ def load_weights(state: TrainState, checkpoint: str, run_dir: Path) -> tuple[Tra
         fresh=tuple(sorted(name for name in state.params if name.startswith(PREFIX))),
         unused=tuple(sorted(name.partition("/")[2] for name in theirs - set(ours))),
     )
-    return state._replace(params=params, stats=stats), told
+    average = {"params": params, "stats": stats} if state.average else {}
+    return state._replace(params=params, stats=stats, average=average), told
 
 
 def _like(found: NDArray[Any] | None, ours: Array, name: str) -> Array:

@@ -21,6 +21,7 @@ from jax import Array
 from jax.sharding import Mesh
 from numpy.typing import NDArray
 
+from simo2_core.augmentations.augmentation import Drawn
 from simo2_core.compiling import jit
 from simo2_core.config import Config, task_of
 from simo2_core.data.augment import augment
@@ -28,9 +29,10 @@ from simo2_core.data.sampler import Draw, draw_batch
 from simo2_core.errors import ConfigError
 from simo2_core.model.network import Arrays, Network, first_weights
 from simo2_core.objectives.objective import PREFIX, Loss, Objective, Seen, Task
+from simo2_core.settings import require
 from simo2_core.train.devices import all_devices, embed_in_chunks, put_whole, share_out, whole
 from simo2_core.train.finetune_optimizer import limit_updates
-from simo2_core.train.optimizer import learning_rates, make_optimizer
+from simo2_core.train.optimizer import averaged, learning_rates, make_optimizer
 
 MAX_STEPS = 512
 """Most steps of one call: the room for what they measured. At 0.25 s a call that is 2,048 steps a second."""
@@ -53,6 +55,13 @@ class TrainState(NamedTuple):
     """(2,) uint32 key data: typed keys do not survive a checkpoint."""
     step: Array
     """() int32 steps taken."""
+    average: dict[str, Arrays]
+    """Averages of `params` and of `stats` over the steps, by these names; empty where none is kept."""
+
+    @property
+    def evaluated(self) -> tuple[Arrays, Arrays]:
+        """The params and stats that are evaluated: their averages where there are some."""
+        return (self.average["params"], self.average["stats"]) if self.average else (self.params, self.stats)
 
 
 class Data(NamedTuple):
@@ -138,20 +147,31 @@ class Step:
             sampling=self.config.sampling,
         )
 
-    def prepare(self, state: TrainState, data: Data, rows: Array) -> Array:
-        """(classes * k, H, W, ch) float32 images of `rows`, augmented and normalised, shared out among the devices."""
+    def prepare(self, state: TrainState, data: Data, drawn: Draw) -> Array:
+        """(classes * k, H, W, ch) float32 images of a draw, augmented and normalised, shared out among the devices."""
         augment_key, _ = _keys(state)
-        where = share_out(rows, self.mesh) if self.chunk is None else state.step % self.chunk
+        where = share_out(drawn.rows, self.mesh) if self.chunk is None else state.step % self.chunk
         images = share_out(data.images[where], self.mesh)
-        return augment(augment_key, images, self.config.augment, data.mean, data.std)
+        which = Drawn(drawn.rows, drawn.passes)
+        return augment(augment_key, images, self.config.augment, data.mean, data.std, which)
 
     def see(
-        self, params: Arrays, state: TrainState, images: Array, classes: Array, progress: Array | float
+        self,
+        params: Arrays,
+        state: TrainState,
+        images: Array,
+        classes: Array,
+        progress: Array | float,
+        side: int | None = None,
     ) -> tuple[Seen, Arrays]:
-        """What a training pass over the images of `classes` saw, and the new `stats`; `progress` as in `Seen`."""
+        """What a training pass over the images of `classes` saw, and the new `stats`; `progress` as in `Seen`.
+
+        With a `side`, in pixels, the encoder sees images of that size.
+        """
         _, dropout_key = _keys(state)
         keys = jax.vmap(partial(jax.random.fold_in, dropout_key))(jnp.arange(images.shape[0]))
         shown = self.objective.view(jax.random.fold_in(dropout_key, _VIEW), images)
+        shown = shown if side is None else smaller(shown, side)
         if self.config.tune.freeze:  # as in inference: nothing dropped, no statistics of the batch, no gradient
             h_nf, z_nd = jax.lax.stop_gradient(self.network.infer(params, state.stats, shown))
             return Seen(z_nd.reshape(*self.batch_shape, -1), h_nf, classes, images, progress), state.stats
@@ -172,13 +192,21 @@ class Step:
     ) -> tuple[Arrays, Loss, Arrays]:
         """The gradient of the total loss by parameter, the loss, and the new `stats`; `progress` as in `Seen`."""
 
-        def loss_of(params: Arrays) -> tuple[Array, tuple[Loss, Arrays]]:
-            seen, stats = self.see(params, state, images, classes, progress)
-            loss = self.loss(params, seen)
-            return loss.total, (loss, stats)
+        def at(side: int | None) -> tuple[Arrays, Loss, Arrays]:
+            def loss_of(params: Arrays) -> tuple[Array, tuple[Loss, Arrays]]:
+                seen, stats = self.see(params, state, images, classes, progress, side)
+                loss = self.loss(params, seen)
+                return loss.total, (loss, stats)
 
-        (_, (loss, stats)), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.params)
-        return gradient, loss, stats
+            (_, (loss, stats)), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.params)
+            return gradient, loss, stats
+
+        sides = self.config.sides(min(images.shape[1:3]))
+        if len(sides) == 1:
+            return at(None)
+        third = jnp.minimum((jnp.asarray(progress) * len(sides)).astype(jnp.int32), len(sides) - 1)
+        found: tuple[Arrays, Loss, Arrays] = jax.lax.switch(third, [partial(at, side) for side in sides])
+        return found
 
     def __call__(self, state: TrainState, data: Data, course: Horizon) -> tuple[TrainState, Measured, Array]:
         """The state after the step, its measurements as scalars, and whether they are finite.
@@ -186,7 +214,7 @@ class Step:
         When they are not, the state comes back as it was: the last good one is never overwritten.
         """
         drawn = self.draw(state, data)
-        images = self.prepare(state, data, drawn.rows)
+        images = self.prepare(state, data, drawn)
         found = self.gradient(state, images, drawn.classes, course.progress(state.step))
         return self.update(state, *found, jnp.asarray(course.rates)[state.step])
 
@@ -200,7 +228,12 @@ class Step:
         """What `__call__` returns, of the gradient by parameter, the loss, the new `stats`, and the learning rate."""
         grad_norm = optax.tree.norm(gradient)
         updates, opt_state = self.optimizer(rate).update(gradient, state.opt_state, state.params)
-        after = TrainState(optax.apply_updates(state.params, updates), stats, opt_state, state.key, state.step + 1)
+        params = optax.apply_updates(state.params, updates)
+        average = state.average
+        if average:
+            now = {"params": params, "stats": stats}
+            average = averaged(average, now, state.step + 1, self.config.optim.average)
+        after = TrainState(params, stats, opt_state, state.key, state.step + 1, average)
         finite = jnp.isfinite(loss.total) & jnp.isfinite(grad_norm)
         kept = jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, state)
         return kept, Measured(loss.total, loss.terms, grad_norm), finite
@@ -221,6 +254,7 @@ def make_training(
         ConfigError: the encoder needs a whole batch at once, and the settings or the devices divide it.
     """
     mesh = all_devices()
+    _require_side(config, image_shape)
     network, params, stats = first_weights(config.model, config.seed, image_shape[-1], images)
     if network.follows_batches:
         require_whole_batch(config, classes, mesh.size)
@@ -229,8 +263,33 @@ def make_training(
     weights_key, run_key = jax.random.split(jax.random.key(config.seed))
     own = config.objective.init(jax.random.fold_in(weights_key, _VIEW), task)
     params |= {PREFIX + name: value for name, value in own.items()}
-    state = TrainState(params, stats, step.optimizer(0.0).init(params), jax.random.key_data(run_key), jnp.int32(0))
+    average = {"params": params, "stats": stats} if config.optim.average else {}
+    state = TrainState(
+        params, stats, step.optimizer(0.0).init(params), jax.random.key_data(run_key), jnp.int32(0), average
+    )
     return step, put_whole(state, mesh)
+
+
+def smaller(images: Array, side: int) -> Array:
+    """(N, H, W, ch) images with the shorter side at `side` pixels, each pixel the mean of what it stands for."""
+    count, height, width, channels = images.shape
+    scale = side / min(height, width)
+    if scale == 1:
+        return images
+    shape = (count, round(height * scale), round(width * scale), channels)
+    resized: Array = jax.image.resize(images, shape, "linear", antialias=True)
+    return resized
+
+
+def _require_side(config: Config, image_shape: tuple[int, int, int]) -> None:
+    """Raises ConfigError where a run is to begin with images that are larger than its own, or too small."""
+    own, least = min(image_shape[:2]), min(config.model.encoder.smallest_side, min(image_shape[:2]))
+    require(
+        not config.grow_from or least <= config.grow_from < own,
+        "grow_from",
+        config.grow_from,
+        f"0, or from {least} to {own - 1} for {config.model.encoder.name} on images of {own} pixels",
+    )
 
 
 def _rates(config: Config) -> NDArray[np.float32]:

@@ -175,7 +175,7 @@ class Training:
     # -- evaluation
 
     def _encoder(self) -> TrainedEncoder:
-        params, stats = on_one_device((self.state.params, self.state.stats))
+        params, stats = on_one_device(self.state.evaluated)
         return TrainedEncoder(self._embed, params, stats, self.data.mean, self.data.std, self.data.image_shape)
 
     def measure_raw_pixels(self) -> float:
@@ -250,7 +250,7 @@ def _classifier(step: Step, state: TrainState) -> Classify | None:
     objective = step.objective
     if not objective.classifies:
         return None
-    own = step.own(state.params)
+    own = step.own(state.evaluated[0])
     return lambda h_nf: np.asarray(objective.classify(own, jnp.asarray(h_nf)).argmax(axis=1), np.int32)
 
 

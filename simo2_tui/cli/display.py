@@ -94,11 +94,19 @@ def make_display(config: Config, *, plain: bool, as_json: bool) -> Display:
     return PlainDisplay(config) if plain else RichDisplay(config)
 
 
+_WHERE_MEASURED = {
+    "classifier": "the classifier itself, no kNN",
+    "knn_views": "representation, averaged over views",
+    "classifier_views": "the classifier, averaged over views",
+}
+"""Accuracies of test that not every run has, with what they are of."""
+
+
 def result(run: RunDirectory, test: Evaluated | None, finished: RunFinished | None) -> dict[str, Any]:
     """The last line of `--json`: what the run came to."""
     accuracies = ["knn_representation", "knn_projection", "knn_raw_pixels"]
-    if test is not None and test.classifier is not None:
-        accuracies.append("classifier")
+    if test is not None:
+        accuracies += [name for name in _WHERE_MEASURED if getattr(test, name) is not None]
     checkpoint = finished.checkpoint if finished else None
     return {
         "event": "result",
@@ -249,7 +257,7 @@ def _accuracies(test: Evaluated) -> list[tuple[str, float]]:
         ("representation (pooled features)", test.knn_representation),
         ("projection (embedding)", test.knn_projection),
         ("raw pixels (baseline)", test.knn_raw_pixels),
-        *([("the classifier itself, no kNN", test.classifier)] if test.classifier is not None else []),
+        *((said, value) for name, said in _WHERE_MEASURED.items() if (value := getattr(test, name)) is not None),
     ]
 
 

@@ -143,6 +143,13 @@ def test_classes_in_proportion_are_for_objectives_that_compare_no_images() -> No
     assert config.replace({"sampling": "balanced"}).batch_shape(10) == (10, config.samples_per_class)
 
 
+def test_a_flip_alternates_only_where_it_is_counted_how_often_an_image_came() -> None:
+    with pytest.raises(ConfigError, match="Add --flip"):
+        Config().replace({"alternate_flip": True, "sampling": "balanced"})
+    with pytest.raises(ConfigError, match="Use --sampling balanced"):
+        Config().replace({"alternate_flip": True, "flip": True})
+
+
 def test_settings_of_before_batches_could_be_shuffled_draw_as_they_did() -> None:
     body = Config().to_json()
     del body["sampling"]

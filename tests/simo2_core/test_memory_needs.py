@@ -30,7 +30,7 @@ def test_an_encoder_says_nearly_how_many_weights_it_has_and_never_more(encoder: 
     assert 0.95 * actual <= config.model.encoder.weights(3) <= actual
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "adamw", "novograd", "sgd", "rmsprop"])
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "novograd", "sgd", "rmsprop", "muon"])
 def test_the_weights_with_what_the_optimiser_keeps_are_no_more_than_there_are(optimizer: str) -> None:
     config = Config().replace({"optimizer": optimizer, "widths": (8, 16), "stem_width": 4, "embedding_size": 500})
     _, params, _ = Network.build_abstract(config.model, 3)

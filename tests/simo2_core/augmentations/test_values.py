@@ -12,6 +12,7 @@ import pytest
 from PIL import Image, ImageEnhance
 from scipy import ndimage
 
+from simo2_core.augmentations.augmentation import Drawn
 from simo2_core.config import Config
 from simo2_core.data.augment import augment
 
@@ -171,3 +172,46 @@ def test_values_come_back_from_beyond_the_range_before_they_are_clipped(put):
     image[0, 0, 0, 0] = 51
     expected = np.clip(0.65 + 0.5 + 2 * (image / 255 - 0.65), 0, 1)
     np.testing.assert_allclose(changed(image, brightness=0.5, contrast=1.0), expected, atol=1e-6)
+
+
+def test_cutout_hides_a_square_in_the_mean_colour_wherever_it_lies():
+    size = 4
+    cut = changed(np.repeat(IMAGES, 200, axis=0), cutout=size)
+    whole = np.repeat(IMAGES, 200, axis=0) / 255
+    hidden = ~np.isclose(cut, whole, atol=1e-6).all(axis=-1)
+    mean = np.broadcast_to(whole.mean(axis=(1, 2), keepdims=True), whole.shape)
+    np.testing.assert_allclose(cut[hidden], mean[hidden], atol=1e-5)
+    rows, columns = hidden.any(axis=2), hidden.any(axis=1)
+    assert rows.sum(axis=1).max() == columns.sum(axis=1).max() == size
+    assert {int(first) for first in rows.argmax(axis=1)} == set(range(12)), "reaches over every edge"
+
+
+def test_an_alternating_flip_shows_each_image_both_ways_in_two_passes():
+    images = np.tile(IMAGES[:1], (500, 1, 1, 1))
+    augmentations = (
+        Config()
+        .replace(
+            {
+                "brightness": 0,
+                "contrast": 0,
+                "saturation": 0,
+                "flip": True,
+                "alternate_flip": True,
+                "sampling": "balanced",
+            }
+        )
+        .augment
+    )
+    mean, std = np.zeros(3, np.float32), np.ones(3, np.float32)
+
+    def mirrored(seed, passes):
+        drawn = Drawn(jnp.arange(500, dtype=jnp.int32), jnp.full((500,), passes, jnp.int32))
+        shown = np.asarray(augment(jax.random.key(seed), jnp.asarray(images), augmentations, mean, std, drawn))
+        return np.isclose(shown, images[:, :, ::-1] / 255).all(axis=(1, 2, 3))
+
+    first = mirrored(0, 0)
+    assert 200 < first.sum() < 300, "half of them the first time"
+    np.testing.assert_array_equal(mirrored(1, 1), ~first)
+    np.testing.assert_array_equal(mirrored(2, 2), first)
+    alone = np.asarray(augment(jax.random.key(0), jnp.asarray(images), augmentations, mean, std))
+    assert 200 < np.isclose(alone, images[:, :, ::-1] / 255).all(axis=(1, 2, 3)).sum() < 300, "else by chance"

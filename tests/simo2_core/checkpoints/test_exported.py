@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from simo2_core import load_encoder
-from simo2_core.checkpoints.checkpoint import find_checkpoint
+from simo2_core.checkpoints.checkpoint import find_checkpoint, load
 from simo2_core.checkpoints.exported import export_encoder, image_rule, read_exported
 from simo2_core.data.decode import Rule, decode_image
 from simo2_core.data.sources.digits import load_digits
@@ -90,11 +90,17 @@ def test_what_images_are_made_into_travels(checkpoint: Path, tmp_path: Path) -> 
 
 
 def test_statistics_of_batch_norm_and_what_was_fitted_travel_too(tmp_path: Path) -> None:
-    changes = {"encoder": "airbench", "groups": "8,8", "objective": "cross_entropy"}
+    changes = {"encoder": "airbench", "groups": "8,8", "objective": "cross_entropy", "average": 0.9}
     checkpoint = trained(tmp_path / "runs", **changes)
     facts = export_encoder(checkpoint, tmp_path / "encoder")
     assert any(name.endswith(".mean") for name in facts["arrays"])
     assert facts["arrays"]["encoder.stem.kernel"] == [2, 2, 1, 8]
+    arrays, _ = load(checkpoint)
+    for loaded in (load_encoder(checkpoint), load_encoder(tmp_path / "encoder")):
+        np.testing.assert_array_equal(loaded._params["head/kernel"], arrays["average/params/head/kernel"])
+        mean = "encoder/block0/norm1/mean"
+        np.testing.assert_array_equal(loaded._stats[mean], arrays[f"average/stats/{mean}"])
+    assert not np.array_equal(arrays["params/encoder/stem/bias"], arrays["average/params/encoder/stem/bias"])
     assert not any("classifier" in name for name in facts["arrays"]), "the encoder travels, not the loss"
     ready, fresh = load_encoder(checkpoint), untrained_encoder(checkpoint)
     np.testing.assert_array_equal(ready._stats["encoder/stem/kernel"], fresh._stats["encoder/stem/kernel"])

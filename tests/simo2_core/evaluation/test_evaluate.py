@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.neighbors import KNeighborsClassifier
 
+from simo2_core.analysis.embed import TrainedEncoder
 from simo2_core.data.dataset import DataPart
 from simo2_core.data.load import load_dataset
 from simo2_core.evaluation import evaluate
@@ -52,6 +54,34 @@ def test_pairs_that_are_stuck_are_those_of_training_images() -> None:
     event = evaluate.evaluate(seen, DIGITS, "validation", 1, raw_pixels=0.5).event
     assert event.stuck_pairs == pytest.approx(0.5, abs=0.05)
     assert evaluate.evaluate(seen, DIGITS, "validation", 1, raw_pixels=0.5, gathers=False).event.stuck_pairs is None
+
+
+def test_views_are_measured_apart_from_the_plain_numbers() -> None:
+    def embed(_params: Any, _stats: Any, images: Any, _mean: Any, _std: Any) -> tuple[Any, Any]:
+        flat = images.reshape(len(images), -1).astype(np.float32)
+        return flat, flat / np.linalg.norm(flat, axis=1, keepdims=True).clip(1e-6)
+
+    encoder = TrainedEncoder(embed, {}, {}, DIGITS.mean, DIGITS.std, DIGITS.image_shape, batch=100)
+    part, _ = looked_at(DIGITS, "validation")
+    images = part.gather().astype(np.float32)
+    padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
+    mean = 0.5 * images + 0.25 * padded[:, :-2, :-2] + 0.25 * padded[:, 2:, 2:]
+    plain = encoder.represent_views(part, mirror=False)
+    np.testing.assert_allclose(plain, mean.reshape(len(part), -1), rtol=1e-5, atol=1e-4)
+    both = (mean + mean[:, :, ::-1]).reshape(len(part), -1) / 2
+    np.testing.assert_allclose(encoder.represent_views(part, mirror=True), both, rtol=1e-5, atol=1e-4)
+
+    def classes_of(h_nf: NDArray[np.float32]) -> NDArray[np.int32]:
+        return h_nf.argmax(axis=1).astype(np.int32) % 10
+
+    def measured(views: Any) -> Any:
+        return evaluate.evaluate(encoder, DIGITS, "validation", 1, 0.5, classes_of, views=views).event
+
+    with_views, without = measured(partial(encoder.represent_views, mirror=False)), measured(None)
+    assert without.knn_views is without.classifier_views is None
+    assert with_views.knn_representation == without.knn_representation
+    assert with_views.knn_views == pytest.approx(without.knn_representation, abs=0.15)
+    assert with_views.classifier_views is not None
 
 
 def test_a_result_below_raw_pixels_is_warned_of() -> None:

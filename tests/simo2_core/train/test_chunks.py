@@ -33,7 +33,7 @@ def gradient_of(config: Config, data: Data) -> tuple[Any, Any]:
 
     def gradient(state: Any, data: Data) -> Any:
         drawn = step.draw(state, data)
-        return step.gradient(state, step.prepare(state, data, drawn.rows), drawn.classes, 1.0)[:2]
+        return step.gradient(state, step.prepare(state, data, drawn), drawn.classes, 1.0)[:2]
 
     found: tuple[Any, Any] = jit(gradient)(state, data)
     return found

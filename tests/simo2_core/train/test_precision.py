@@ -25,7 +25,7 @@ def test_gradients_point_the_same_way() -> None:
     for precision in ("float32", "bfloat16"):
         step, state = make_training(SMALL.replace({"precision": precision}), 10, dataset.image_shape)
         drawn = step.draw(state, data)
-        gradient, _, _ = jit(step.gradient)(state, step.prepare(state, data, drawn.rows), drawn.classes, jnp.float32(0))
+        gradient, _, _ = jit(step.gradient)(state, step.prepare(state, data, drawn), drawn.classes, jnp.float32(0))
         assert {leaf.dtype for leaf in jax.tree.leaves(gradient)} == {jnp.dtype("float32")}
         gradients.append(gradient)
     norms = [float(optax.tree.norm(gradient)) for gradient in gradients]

@@ -5,11 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from simo2_core.compiling import jit
 from simo2_core.config import Config
 from simo2_core.data.load import load_dataset
+from simo2_core.errors import ConfigError
 from simo2_core.presets import PRESETS
 from simo2_core.train.feed import place
-from simo2_core.train.step import Data, Horizon, TrainState, compile_call, make_training
+from simo2_core.train.step import Data, Horizon, TrainState, compile_call, make_training, smaller
 
 TINY = PRESETS["digits"].config.replace(
     {"widths": "8", "stem_width": 4, "samples_per_class": 3, "batch_size": 12, "steps": 8, "shift": 1, "dropout": 0.3,
@@ -50,6 +52,30 @@ def test_images_drawn_in_proportion_train_what_looks_at_each_by_itself(data: Dat
     after, measured, _ = jax.eval_shape(step, state, data, step.course)
     assert measured.total.shape == ()
     assert [leaf.shape for leaf in jax.tree.leaves(after)] == [leaf.shape for leaf in jax.tree.leaves(state)]
+
+
+def test_images_grow_over_the_run(data: Data) -> None:
+    config = TINY.replace({"widths": "4,4", "grow_from": 2, "steps": 6, "dropout": 0})
+    assert config.sides(8) == (2, 5, 8)
+    step, state = make_training(config, 10, (8, 8, 1))
+    images, classes = step.prepare(state, data, drawn := step.draw(state, data)), drawn.classes
+    seen = jit(lambda progress: step.gradient(state, images, classes, progress)[1].total)
+    for progress, side in ((0.0, 2), (0.3, 2), (0.4, 5), (0.7, 8), (1.0, 8)):
+        alone = step.see(state.params, state, images, classes, progress, side)[0]
+        np.testing.assert_allclose(seen(progress), step.loss(state.params, alone).total, rtol=1e-4)
+
+
+def test_a_smaller_image_is_the_mean_of_its_pixels() -> None:
+    image = jnp.asarray(np.random.default_rng(0).normal(size=(2, 8, 12, 3)), jnp.float32)
+    made = smaller(image, 4)
+    assert made.shape == (2, 4, 6, 3)
+    np.testing.assert_allclose(made.mean(), image.mean(), atol=0.02)
+    assert smaller(image, 8) is image
+
+
+def test_images_cannot_begin_larger_than_they_are() -> None:
+    with pytest.raises(ConfigError, match="grow_from is 8; it must be 0, or from 1 to 7 for yatcnn on images of 8"):
+        make_training(TINY.replace({"grow_from": 8}), 10, (8, 8, 1))
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_does_not(data: Data) -> None:

@@ -10,7 +10,7 @@ from simo2_core.settings import setting
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cutout(Augmentation):
+class GreySquare(Augmentation):
     """DeVries & Taylor, arXiv 1708.04552."""
 
     summary = "a grey square"
