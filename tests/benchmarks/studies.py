@@ -74,17 +74,13 @@ STUDIES = {
         BATCHES,
     ),
     "letters-gathering": Study(
-        "letters", _in_shapes(("simo2", "simo2-course"), SHAPES), f"{BATCHES} --eval-every 400", 3
+        "letters",
+        ("simo2:epsilon_start=1:samples_per_class=32", *_in_shapes(("simo2", "simo2-course"), SHAPES)),
+        f"{BATCHES} --eval-every 400",
     ),
     "letters-apart": Study(
         "letters",
-        _in_shapes(
-            (
-                "simo2-course", "simo2:pull=balanced", "simo2:epsilon_start=1", "simo2-balanced",
-                "simo2:epsilon_start=1:reduction=mean", "simo2-course:distance=line",
-            ),
-            (8,),
-        ),
+        _in_shapes(("simo2-course", "simo2:pull=balanced", "simo2:epsilon_start=1:reduction=mean"), (8,)),
         f"{BATCHES} --eval-every 400",
     ),
     "digits-gathering": Study("digits", _in_shapes(("simo2", "simo2-course"), (4, 16)), "--eval-every 400", 3),
