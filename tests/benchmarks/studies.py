@@ -83,7 +83,8 @@ STUDIES = {
         _in_shapes(("simo2-course", "simo2:pull=balanced", "simo2:epsilon_start=1:reduction=mean"), (8,)),
         f"{BATCHES} --eval-every 400",
     ),
-    "digits-gathering": Study("digits", _in_shapes(("simo2", "simo2-course"), (4, 16)), "--eval-every 400", 3),
+    "digits-gathering": Study("digits", ("simo2", "simo2-course", "simo2-line", "supcon"), "", 3),
+    "digits-few-pairs": Study("digits", _in_shapes(("simo2", "simo2-course"), (4,)), "", 3),
     "letters-unseen": Study(
         "letters", _in_shapes(("simo2", "simo2-course", "supcon", "cross_entropy"), (8,)),
         f"{BATCHES} --eval-every 400 --hold-out-classes 0.5", 3,
