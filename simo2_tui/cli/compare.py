@@ -200,7 +200,7 @@ def _diverged(outcomes: Sequence[Outcome]) -> dict[str, int]:
 
 _HEADS = {
     "knn_20": "kNN@20", "nearest_class_mean": "class means", "linear_probe": "probe", "shot_5": "5 labels",
-    "map_at_r": "mAP@R", "nearest_mean_by_r": "means by r", "class_max_abs_cosine": "max|cos|",
+    "map_at_r": "mAP@R", "nearest_mean_by_r": "by r", "class_max_abs_cosine": "max|cos|",
     "class_opposite": "opposite", "effective_rank": "rank", "rank_inside": "rank inside",
     "same_right_angle": "right angle", "seconds": "seconds",
 }  # fmt: skip
@@ -235,7 +235,7 @@ def table_lines(
             lines.append(row + (f"  {diverged[arm.name]} diverged" if diverged.get(arm.name) else ""))
         if raw and prefixed:
             cells = [raw.get(key) if features == "representation" else None for features, key in columns]
-            shown = ["" if value is None else f"{100 * value:.1f}       " for value in cells]
+            shown = ["" if value is None else f"{100 * value:.1f}     " for value in cells]
             lines.append((f"{'raw pixels':<{wide}}" + "".join(f"{text:>12}" for text in shown)).rstrip())
     if plan.sweep is not None:
         sweep = plan.sweep

@@ -20,7 +20,7 @@ from simo2_core.events import CheckpointSaved, Event, RunFinished
 from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
-from simo2_tui.cli.compare import table_lines
+from simo2_tui.cli.compare import _HEADS, table_lines
 from simo2_tui.cli.main import app
 
 TINY = ["--widths", "8", "--stem-width", "4", "--steps", "6", "--samples-per-class", "3", "--batch-size", "12",
@@ -116,8 +116,13 @@ def test_the_tables_have_a_column_for_each_number_that_is_shown(tmp_path: Path) 
     tables = {name: cells(plan, outcomes, name) for name in ("representation", "projection")}
     lines = table_lines(plan, {}, tables, {"knn_20": 0.5}, {})
     assert max(map(len, lines)) <= 100
+    widest = (
+        len(_HEADS[key] if (name, key) in GEOMETRY or name != "projection" else f"p:{_HEADS[key]}")
+        for name, key in (*WORTH, *GEOMETRY)
+    )
+    assert max(widest) < 12, "columns touch"
     head, geometry = (next(line for line in lines if word in line) for word in ("kNN@20", "geometry, p:"))
-    for words in ("class means", "p:kNN@20", "p:means by r", "mAP@R"):
+    for words in ("class means", "p:kNN@20", "p:by r", "mAP@R"):
         assert words in head
     for words in ("max|cos|", "opposite", "rank", "rank inside", "right angle", "seconds"):
         assert words in geometry
