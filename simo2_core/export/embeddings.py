@@ -19,6 +19,7 @@ from simo2_core.data.progress import Report, silent
 from simo2_core.errors import ConfigError
 from simo2_core.evaluation.features import data_config, dataset_for, features_of, folder_of
 from simo2_core.evaluation.thumbnails import shrink
+from simo2_core.export.atlas import atlas_table
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import require_place, write_into
 
@@ -116,7 +117,8 @@ def write_embeddings(path: Path, embeddings: Embeddings) -> list[Path]:
 
     `NAME.npz`: `representation` (n, F) and `projection` (n, D) float32; `label` (n,) int32; `id`, `part` (n,) and
     `class_names` (C,) text; `facts`, JSON.
-    `NAME.parquet`: columns id, part, label, class, representation, projection; the facts in its schema's metadata.
+    `NAME.parquet`: columns id, part, label, class, representation, projection, and those of `atlas.atlas_table`: x, y,
+    neighbors, image; the facts in its schema's metadata.
     A name without a suffix: a folder that TensorBoard's projector opens, with the images as its sprite.
 
     Raises:
@@ -172,7 +174,9 @@ def _parquet(embeddings: Embeddings) -> bytes:
     }
     for name, matrix in (("representation", embeddings.representation), ("projection", embeddings.projection)):
         columns[name] = pa.FixedSizeListArray.from_arrays(pa.array(matrix.ravel()), matrix.shape[1])
-    table = pa.table(columns).replace_schema_metadata({"simo2": json.dumps(embeddings.facts)})
+    table, how = atlas_table(columns, embeddings.representation, embeddings.images)
+    facts = {**embeddings.facts, "xy": f"{how} of the representation"}
+    table = table.replace_schema_metadata({"simo2": json.dumps(facts)})
     buffer = io.BytesIO()
     pq.write_table(table, buffer)
     return buffer.getvalue()

@@ -47,13 +47,18 @@ def test_parquet(made: Embeddings, tmp_path: Path) -> None:
 
     write_embeddings(tmp_path / "e.parquet", made)
     table = pq.read_table(tmp_path / "e.parquet")
-    assert table.column_names == ["id", "part", "label", "class", "representation", "projection"]
+    assert table.column_names == [
+        "id", "part", "label", "class", "representation", "projection", "x", "y", "neighbors", "image",
+    ]  # fmt: skip
     np.testing.assert_array_equal(np.stack(table["representation"].to_pylist()), made.representation)
     np.testing.assert_array_equal(np.stack(table["projection"].to_numpy(zero_copy_only=False)), made.projection)
     assert table.slice(4, 1).select(["id", "part", "label", "class"]).to_pylist() == [
         {"id": "a/4.png", "part": "train", "label": 1, "class": CLASSES[1]}
     ]
-    assert json.loads(table.schema.metadata[b"simo2"]) == made.facts
+    assert json.loads(table.schema.metadata[b"simo2"]) == made.facts | {"xy": "t-SNE of the representation"}
+    images, rows = made.images[1]
+    shown = Image.open(io.BytesIO(table["image"][5].as_py()["bytes"]))
+    np.testing.assert_array_equal(np.asarray(shown), images[rows[0], ..., 0])
 
 
 def test_the_projector_of_tensorboard(made: Embeddings, tmp_path: Path) -> None:
@@ -91,7 +96,7 @@ def test_what_cannot_be_written_is_one_line(made: Embeddings, tmp_path: Path) ->
     with pytest.raises(ConfigError, match=re.escape(".csv; it must end in .npz or .parquet")):
         write_embeddings(tmp_path / "e.csv", made)
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(ConfigError, match="is a file; name a folder"):
+    with pytest.raises(ConfigError, match=r"which is no folder\. Name a folder"):
         write_embeddings(tmp_path / "file", made)
     with pytest.raises(RunError, match="with --out"):
         write_embeddings(tmp_path / "file" / "e.npz", made)
