@@ -20,6 +20,7 @@ from simo2_core import load_encoder, parts
 from simo2_core.run.directory import RunDirectory
 from simo2_tui.screens import readings
 from simo2_tui.session.history import History
+from tests.simo2_tui.test_real_terminal import Terminal
 
 ROOT = Path(__file__).parents[1]
 PARTS = [
@@ -97,6 +98,25 @@ def test_it_is_watched_with_a_curve_for_each_of_six_terms(run: Path) -> None:
         history.add(event)
     curves = readings.loss_series(history, "sum", found.config.objective)
     assert len(curves) == 6
+
+
+def test_it_is_attached_to_in_a_terminal_where_the_package_is_and_refused_in_a_line_where_it_is_not(
+    run: Path, site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(run.parents[1])
+    watching = Terminal(("attach", "own"), size=(36, 120), PYTHONPATH=os.pathsep.join(map(str, (ROOT, site))))
+    refused = Terminal(("attach", "own"), PYTHONPATH=str(ROOT))
+    try:
+        assert refused.code() == 2
+        said = " ".join(refused.text().split())
+        assert said.count("simo2:") == 1
+        assert "is of the package own-parts, which is not installed here. Install it with: pip install own-p" in said
+        watching.wait_for(lambda: "completed (replay)" in watching.text() and "hardest" in watching.text(), "its terms")
+        watching.press("q")
+        assert watching.code() == 0
+    finally:
+        watching.close()
+        refused.close()
 
 
 @pytest.mark.usefixtures("installed")
