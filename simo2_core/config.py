@@ -20,6 +20,7 @@ from simo2_core.config_format import of_today
 from simo2_core.data_config import LARGEST_SEED, DataConfig
 from simo2_core.encoders.encoder import Encoder
 from simo2_core.errors import ConfigError, did_you_mean
+from simo2_core.faults import naming_faults
 from simo2_core.objectives.objective import Objective, Task
 from simo2_core.parts import Part, strangers
 from simo2_core.sections import changed, names_in, part, plain, read_section, settings_in, several, value_of
@@ -338,8 +339,9 @@ class Config(Section):
         """A copy that names the kind of its data set where it is not simo2's own, for whoever reads it elsewhere."""
         if self.data.sources:
             return self
-        claiming = (name for name, part in strangers("source").items() if part.claims(self.data.dataset))  # type: ignore[attr-defined]
-        name = next(claiming, None)
+        with naming_faults():
+            claiming = (name for name, part in strangers("source").items() if part.claims(self.data.dataset))  # type: ignore[attr-defined]
+            name = next(claiming, None)
         return self if name is None else self.replace({"source": name})
 
     def __reduce__(self) -> tuple[Any, ...]:

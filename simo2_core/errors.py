@@ -3,6 +3,7 @@
 Simo2Error                 exit code 1: failed
 ├── ConfigError            exit code 2: a setting that cannot work; refused before anything starts
 │   └── MissingPartError   a part that is not installed here, or that nobody has named here
+├── PartError              exit code 1: a part of somebody's own raised, or gave what it may not give
 ├── DataError              exit code 4: a data set that is missing, unreadable or unfit
 ├── DivergedError          exit code 3: a loss or gradient that is not finite; the last good state is kept
 ├── StoppedError           exit code 130: asked to stop before there was anything to save
@@ -38,6 +39,10 @@ class ConfigError(Simo2Error):
 
 class MissingPartError(ConfigError):
     """A part (an objective, an encoder …) that is not installed here, or is code that nobody has named here."""
+
+
+class PartError(Simo2Error):
+    """A part of somebody's own (an objective, an encoder …) raised, or gave what it may not give."""
 
 
 class DataError(Simo2Error):

@@ -28,7 +28,8 @@ from types import ModuleType
 from typing import Any, ClassVar, cast
 
 from simo2_core.errors import ConfigError, MissingPartError, did_you_mean
-from simo2_core.settings import Section
+from simo2_core.faults import REFERENCED, naming_faults, remember, told
+from simo2_core.settings import Section, hints_of
 
 VARIABLE = "SIMO2_PARTS"
 """The environment variable with the references that may be imported, one a line: how child processes know them."""
@@ -47,6 +48,10 @@ class Part(Section):
     """What it is, in a few words, for `--help` and the launcher."""
     package: ClassVar[str | None] = None
     """The installed package that brings it; None for simo2's own and for a reference."""
+
+    def __post_init__(self) -> None:
+        with naming_faults():
+            super().__post_init__()
 
     @classmethod
     def adapt(cls, found: Any, name: str) -> type[Part] | None:
@@ -198,7 +203,7 @@ def _load_installed(kind: str, name: str) -> type[Part]:
     try:
         found = point.load()
     except Exception as error:  # a stranger's module may raise anything
-        raise ConfigError(f"the {kind} {name!r} of the package {package} does not import: {_line(error)}.") from error
+        raise ConfigError(f"the {kind} {name!r} of the package {package} does not import: {told(error)}.") from error
     part = _as_part(kind, found, name)
     part.package = package
     return part
@@ -208,6 +213,7 @@ def register(kind: str, part: type[Part]) -> type[Part]:
     """Makes a part known in this process, by its `name` or, where it has none, by its module and class."""
     part.name = part.name or f"{part.__module__}:{part.__qualname__}"
     _registered.setdefault(kind, {})[part.name] = part
+    remember(kind, part)
     return part
 
 
@@ -276,7 +282,7 @@ def _import(reference: str) -> Any:
 
 @cache
 def _import_file(path: Path) -> ModuleType:
-    name = f"simo2_part_{re.sub(r'[^0-9a-zA-Z_]', '_', path.stem)}"
+    name = f"{REFERENCED}{re.sub(r'[^0-9a-zA-Z_]', '_', path.stem)}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None or not path.is_file():
         raise ConfigError(f"{path} is no Python file. Name a part as FILE.py:Class.")
@@ -286,7 +292,7 @@ def _import_file(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
-        raise ConfigError(f"{path} does not import: {_line(error)}.") from error
+        raise ConfigError(f"{path} does not import: {told(error)}.") from error
     return module
 
 
@@ -294,11 +300,7 @@ def _import_module(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except Exception as error:
-        raise ConfigError(f"{name} does not import: {_line(error)}. Name a file as FILE.py:Class.") from error
-
-
-def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise ConfigError(f"{name} does not import: {told(error)}. Name a file as FILE.py:Class.") from error
 
 
 @cache
@@ -307,10 +309,15 @@ def _as_part(kind: str, found: Any, name: str) -> type[Part]:
     if inspect.isclass(found) and issubclass(found, base):
         if "__dataclass_fields__" not in vars(found):
             raise ConfigError(f"{name} is no dataclass. Write @dataclass(frozen=True, kw_only=True) above it.")
-        found.name = name
-        return found
-    adapted = base.adapt(found, name)
-    if adapted is None:
-        raise ConfigError(f"{name} is no {kind}: it must be a subclass of {KINDS[kind].base.replace(':', '.')}.")
-    adapted.name = name
-    return adapted
+        made: Any = found
+    else:
+        made = base.adapt(found, name)
+        if made is None:
+            raise ConfigError(f"{name} is no {kind}: it must be a subclass of {KINDS[kind].base.replace(':', '.')}.")
+    try:
+        hints_of(made)
+    except Exception as error:  # a name in an annotation that the module does not have, say
+        raise ConfigError(f"the settings of {name} cannot be read: {told(error)}.") from error
+    made.name = name
+    remember(kind, made)
+    return cast(type[Part], made)

@@ -22,6 +22,7 @@ from simo2_core.data.dataset import Dataset
 from simo2_core.data.progress import Progress
 from simo2_core.errors import StoppedError
 from simo2_core.events import Event
+from simo2_core.faults import naming_faults
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.log import record
@@ -95,16 +96,16 @@ class RunSession:
             RunLockedError: another live process owns the run.
             ConfigError: more steps are taken than the settings ask for.
             DataError: the data set is missing, unreadable or unfit.
+            PartError: the source is not simo2's own, and raised.
             StoppedError: a stop was asked for meanwhile.
         """
-        with contextlib.ExitStack() as stack:
+        with naming_faults(), contextlib.ExitStack() as stack:
             stack.enter_context(self.run.own())
             self.control.listen_to(self.run.control)
             self._look_back()
             if self._dataset is None:
                 self._decode()
-            services = [service.of_run(self.run) for service in self._services]
-            self._tracking = stack.enter_context(Tracking(self.run, services, self._say))
+            self._tracking = stack.enter_context(Tracking(self.run, self._services, self._say))
             self._held = stack.pop_all()
         return self
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from simo2_core.augmentations.augmentation import CLIPPED, Augmentation, Drawn
+from simo2_core.errors import PartError
+from simo2_core.faults import called, shape_of
 
 
 def normalise(images: Array, mean: Array, std: Array) -> Array:
@@ -54,9 +57,12 @@ def augment(
 
 
 def _apply(one: Augmentation, key: Array, images: Array, drawn: Drawn | None) -> Array:
-    if drawn is None:
-        return one.apply(one.key(key), images)
-    return one.apply_drawn(one.key(key), images, drawn)
+    own = one.key(key)
+    changed = one.apply(own, images) if drawn is None else one.apply_drawn(own, images, drawn)
+    if np.shape(changed) != images.shape or changed.dtype != images.dtype:
+        who = called("augmentation", one)
+        raise PartError(f"{who} made {shape_of(changed)} of {shape_of(images)} images; it must keep shape and dtype.")
+    return changed
 
 
 def _standardise(x: Array, mean: Array, std: Array) -> Array:

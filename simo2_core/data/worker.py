@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from simo2_core.data.decode import Rule, UnreadableImage, backend, decode_image
 from simo2_core.data.pixels import header, write_at
 from simo2_core.data.sources.source import Records
+from simo2_core.faults import part_error
 
 
 class Job(Protocol):
@@ -127,7 +128,7 @@ def main() -> None:
             try:
                 answer: tuple[bool, Any] = (True, job.run(task))
             except Exception as error:  # whatever it is belongs to the parent
-                answer = (False, error)
+                answer = (False, part_error(error) or error)  # its traceback does not travel
             pickle.dump(answer, stdout, protocol=pickle.HIGHEST_PROTOCOL)
             stdout.flush()
     except (EOFError, BrokenPipeError, KeyboardInterrupt):

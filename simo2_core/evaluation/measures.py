@@ -6,6 +6,7 @@ The metrics are parts, of `simo2_core/metrics/` or a stranger's. Nothing is chos
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 
 from simo2_core import parts
 from simo2_core.analysis.few_shot import Estimate
-from simo2_core.errors import ConfigError, Simo2Error
+from simo2_core.errors import ConfigError, PartError
+from simo2_core.faults import called, fault_of, shape_of, told
 from simo2_core.metrics.metric import GROUPS, FeatureParts, LabelParts, Metric, MetricResult, Row, Score, half_interval
 
 AUGMENTED_PROBE = Row(
@@ -29,6 +31,8 @@ AUGMENTED_PROBE = Row(
 """Measured where it is asked for, by `simo2_core.evaluation.augmented_probe`: it embeds images of its own."""
 HEADLINES = ("knn_20", "nearest_class_mean")
 """The two rows that come first: what neighbours say, and the class means of train as a classifier, without a probe."""
+DETAILS = "its details"
+"""How a problem calls what a metric has to tell beyond its scores."""
 _AFTER = 35.0
 """Its place among the metrics: after the linear probe."""
 
@@ -71,6 +75,8 @@ def rows_of(metrics: Sequence[Metric] | None = None, *, augmented: bool = False)
     by_key: dict[str, tuple[float, Row, str]] = {}
     for metric in own_metrics() if metrics is None else metrics:
         for row in metric.rows:
+            if not isinstance(row, Row):
+                raise PartError(f"{called('metric', metric)} has a {type(row).__name__} among its rows; use Row.")
             if row.key in by_key:
                 raise ConfigError(f"{metric.name} measures {row.key!r}, and so does {by_key[row.key][2]}. Rename one.")
             by_key[row.key] = (metric.order, row, metric.name)
@@ -92,7 +98,7 @@ class Worth:
     details: dict[str, Mapping[str, Any]]
     """By metric: what was chosen on validation, say."""
     problems: dict[str, str]
-    """By metric: why a stranger's could not measure."""
+    """By metric: why a stranger's could not measure, or what of it is no number."""
 
 
 def measure(
@@ -121,20 +127,22 @@ def measure(
     problems: dict[str, str] = {}
     predicted = np.zeros(0, np.int32)
     for metric in metrics:
+        ours = metric.name in parts.own("metric")
         try:
             measured = _measured(metric, features, labels, classes, say)
-            scores = _estimates(measured.scores, metric.rows)
-        except Simo2Error:
-            raise
+            wrong = "" if ours else _unfit(measured)
         except Exception as error:  # a stranger's may raise anything, after minutes of work of the others
-            if metric.name in parts.own("metric"):
+            if ours:
                 raise
-            problems[metric.name] = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            fault = fault_of(error)
+            problems[metric.name] = f"{fault.what} ({fault.where})" if fault else told(error)
             continue
-        found |= scores
-        if measured.details:
+        if wrong:
+            problems[metric.name] = wrong
+        found |= _estimates(measured.scores, metric.rows)
+        if measured.details and DETAILS not in wrong:
             details[metric.name] = measured.details
-        if measured.predicted is not None and metric.name in parts.own("metric"):
+        if measured.predicted is not None and ours:
             predicted = measured.predicted
     return Worth(_estimates(found, rows_of(metrics)), predicted, details, problems)
 
@@ -150,6 +158,8 @@ def _measured(
 ) -> MetricResult:
     told = metric.measure(features, labels, classes, say)
     measured = told if isinstance(told, MetricResult) else MetricResult(told)
+    if not isinstance(measured.scores, Mapping):
+        raise TypeError(f"it gave a {type(told).__name__}; it must be a number for each of its rows, by key")
     keys = {row.key for row in metric.rows}
     for key in measured.scores:
         if key not in keys:
@@ -157,12 +167,29 @@ def _measured(
     return measured
 
 
+def _unfit(measured: MetricResult) -> str:
+    """What of a stranger's numbers and details cannot be shown or written, in words; empty where all can."""
+    wrong = [
+        f"it gave {shape_of(value) if np.ndim(value) else repr(value)} as {key}, which is no number"
+        for key, value in measured.scores.items()
+        if value is not None and not _is_number(value)
+    ]
+    try:
+        json.dumps(measured.details, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        wrong.append(f"{DETAILS} are no JSON: {told(error)}")
+    return "; ".join(wrong)[:300]
+
+
+def _is_number(value: object) -> bool:
+    array = np.asarray(value.mean if isinstance(value, Estimate) else value)
+    return array.shape == () and array.dtype.kind in "fiub" and bool(np.isfinite(array))
+
+
 def _estimates(found: Mapping[str, Score], rows: Sequence[Row]) -> dict[str, Estimate]:
     scores = {}
     for row in rows:
         value = found.get(row.key)
-        if isinstance(value, Estimate):
-            scores[row.key] = value
-        elif value is not None and np.isfinite(value):
-            scores[row.key] = Estimate(float(value), float("nan"))
+        if value is not None and _is_number(value):
+            scores[row.key] = value if isinstance(value, Estimate) else Estimate(float(value), float("nan"))
     return scores

@@ -12,6 +12,8 @@ from jax import Array
 from jax.typing import DTypeLike
 from numpy.typing import NDArray
 
+from simo2_core.errors import PartError
+from simo2_core.faults import called, shape_of
 from simo2_core.model.initial import lecun_normal
 
 
@@ -40,13 +42,18 @@ class Architecture(Protocol):
 class SimO2Model(nnx.Module):
     """Encoder → representation → linear projection → unit embedding. No state of its own but its Params."""
 
-    def __init__(self, encoder: Any, features: int, embedding_size: int, *, rngs: nnx.Rngs) -> None:
+    def __init__(self, encoder: Any, features: int, embedding_size: int, *, rngs: nnx.Rngs, called: str) -> None:
+        """Makes the head; `called` is how a message names the encoder."""
         self.encoder = encoder
+        self._features, self._called = features, called
         self.head = nnx.Linear(features, embedding_size, kernel_init=lecun_normal, rngs=rngs)
 
     def represent(self, images: Array, *, dropout_keys: Array | None = None) -> Array:
         """Normalised images (n, h, w, channels) to pooled features (n, f), float32."""
         representation: Array = self.encoder(images, dropout_keys=dropout_keys)
+        wanted, given = (images.shape[0], self._features), f"{shape_of(representation)} for {images.shape[0]} images"
+        if np.shape(representation) != wanted or representation.dtype not in (jnp.float32, jnp.float64):
+            raise PartError(f"{self._called} gave {given}; it must be {wanted} float32.")
         return representation
 
     def __call__(self, images: Array, *, dropout_keys: Array | None = None) -> tuple[Array, Array]:
@@ -83,7 +90,8 @@ def build_model(
     encoder: Any = config.encoder.build(in_channels, dtype=compute_dtype(config.precision), rngs=rngs)
     if images is not None:
         encoder.fit(images)
-    return SimO2Model(encoder, config.encoder.features, config.embedding_size, rngs=rngs)
+    who = called("encoder", config.encoder)
+    return SimO2Model(encoder, config.encoder.features, config.embedding_size, rngs=rngs, called=who)
 
 
 def compute_dtype(precision: str) -> DTypeLike:

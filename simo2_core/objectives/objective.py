@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from simo2_core.errors import PartError
+from simo2_core.faults import called, shape_of
 from simo2_core.findings import Finding
 from simo2_core.parts import Part
 
@@ -167,6 +169,26 @@ class Objective(Part):
         if not callable(found) or isinstance(found, type):
             return None
         return objective_of(found, name)
+
+
+def require_loss(objective: Objective, loss: Loss) -> Loss:
+    """The loss, where it is one that can be minimised and charted.
+
+    Raises:
+        PartError: it is no `Loss`, a number of it is no scalar, or it lacks terms that the objective has told of.
+    """
+    import jax.numpy as jnp
+
+    who = called("objective", objective)
+    if not isinstance(loss, Loss):
+        raise PartError(f"{who} gave {shape_of(loss)} as its loss; it must be Loss(total, terms).")
+    for name, value in {"total": loss.total, **loss.terms}.items():
+        real = (jnp.floating,) if name == "total" else (jnp.floating, jnp.integer, jnp.bool_)
+        if getattr(value, "shape", None) != () or not any(jnp.issubdtype(value.dtype, kind) for kind in real):
+            raise PartError(f"{who} gave {shape_of(value)} as {name}; it must be a float32 scalar, such as a mean.")
+    if lacking := sorted({*objective.terms(2, 2)} - {"total", *loss.terms}):
+        raise PartError(f"{who} has told of the terms {', '.join(lacking)}, and its loss gives none of them.")
+    return loss
 
 
 def objective_of(function: Callable[[Array], Array], name: str) -> type[Objective]:

@@ -6,14 +6,17 @@ in lines of JSON: `{"where": …}` when the run has begun there, `{"error": …}
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from simo2_core.events import Event
 from simo2_core.events import from_line as read_event
+from simo2_core.faults import fault_of
 from simo2_core.run.directory import RunDirectory
 from simo2_core.trackers.service import Service
 from simo2_core.trackers.service import from_line as read_service
@@ -33,8 +36,11 @@ def tell(run: RunDirectory, service: Service, events: Iterable[Event], say: Call
             if tracker.where != said:
                 said = tracker.where
                 say(said)
-    finally:
-        tracker.close()
+    except BaseException:
+        with contextlib.suppress(Exception):  # what kept it from going on is what is said
+            tracker.close()
+        raise
+    tracker.close()
 
 
 def main() -> int:
@@ -50,7 +56,10 @@ def main() -> int:
         run, service = RunDirectory.open(Path(sys.argv[1])), read_service(sys.argv[2])
         tell(run, service, map(read_event, sys.stdin), lambda where: answer("where", where))
     except Exception as error:  # whatever a client raises is told to a user in one line
-        answer("error", " ".join(str(error).split())[:300] or type(error).__name__)
+        traceback.print_exc()  # into the run's log
+        fault = fault_of(error)
+        line = " ".join(str(error).split())[:300] or type(error).__name__
+        answer("error", f"{fault.what} ({fault.where}); its traceback is in {run.log_path}." if fault else line)
         return 1
     return 0
 

@@ -17,6 +17,7 @@ from typing import Self
 
 from simo2_core.child import child_environment, module_command, read_answer
 from simo2_core.events import Event, RunFinished, WarningRaised
+from simo2_core.faults import told
 from simo2_core.run.contained import open_to_append
 from simo2_core.run.directory import RunDirectory
 from simo2_core.trackers.service import Service
@@ -42,9 +43,15 @@ class Outlet:
         self._queue: queue.Queue[Event | None] = queue.Queue(waiting)
         self._child: subprocess.Popen[str] | None = None
         try:
+            self.service = service.of_run(run)
+            line = self.service.to_line()
+        except Exception as error:  # a stranger's may raise anything, and a run is not to end for it
+            self.service, self._error = service, f"{told(error)}."
+            return
+        try:
             with open_to_append(run.log_path) as log:
                 self._child = subprocess.Popen(
-                    module_command("simo2_core.track.child", str(run.path), service.to_line()),
+                    module_command("simo2_core.track.child", str(run.path), line),
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=log,
@@ -76,7 +83,15 @@ class Outlet:
 
     def cure(self) -> str:
         """How to tell the whole run after all."""
-        return f"Training goes on. Tell it later with: simo2 log {self._run.path} {self.service.replay}"
+        return f"Training goes on. Tell it later with: {self._again}"
+
+    @property
+    def _again(self) -> str:
+        try:
+            replay = self.service.replay
+        except Exception:  # as above
+            replay = f"--tracker {self.service.name}"
+        return f"simo2 log {self._run.path} {replay}"
 
     def _send(self) -> None:
         assert self._child is not None
@@ -101,7 +116,7 @@ class Outlet:
     def finish(self, deadline: float) -> str:
         """Lets the service end, until `deadline` (`time.monotonic`) at most; says how it ended in a line."""
         name = self.service.name
-        again = f"simo2 log {self._run.path} {self.service.replay}"
+        again = self._again
         if self._child is not None:
             with contextlib.suppress(queue.Full):
                 self._queue.put(None, timeout=max(0.0, deadline - time.monotonic()))

@@ -1,4 +1,4 @@
-"""How a start of a run ends: done, stopped, left while compiling, diverged, or without images."""
+"""How a start of a run ends: done, stopped, left while compiling, diverged, or failed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from simo2_core.checkpoints.checkpoint import list_steps
 from simo2_core.commands import Reason, Requester
-from simo2_core.errors import CheckpointError, DataError, DivergedError
+from simo2_core.errors import CheckpointError, DataError, DivergedError, PartError
 from simo2_core.events import Event, RunFinished, WarningRaised
 from simo2_core.train import processes
 from simo2_core.train.divergence import why_diverged
@@ -64,14 +64,14 @@ class Endings:
         yield self._finished(Reason.DIVERGED, message)
         raise DivergedError(message)
 
-    def without_images(self, error: DataError) -> Iterator[Event]:
-        """Saves the state as it is and raises what kept the next images from being read."""
+    def fail(self, error: DataError | PartError) -> Iterator[Event]:
+        """Saves the state as it is and raises what keeps the run from going on: no images, or somebody's own part."""
         yield from self._save_or_fail()
         yield self._finished(Reason.FAILED, str(error))
         if self._training.taken == 0:
             raise error
         kept = f"Step {self._training.taken} is kept: simo2 resume {self._training.run.path} goes on from it."
-        raise DataError(f"{error} {kept}") from error
+        raise type(error)(f"{error} {kept}") from error
 
     def _save_or_fail(self) -> Iterator[Event]:
         training = self._training

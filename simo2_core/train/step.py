@@ -28,7 +28,7 @@ from simo2_core.data.augment import augment
 from simo2_core.data.sampler import Draw, draw_batch
 from simo2_core.errors import ConfigError
 from simo2_core.model.network import Arrays, Network, first_weights
-from simo2_core.objectives.objective import PREFIX, Loss, Objective, Seen, Task
+from simo2_core.objectives.objective import PREFIX, Loss, Objective, Seen, Task, require_loss
 from simo2_core.settings import require
 from simo2_core.train.devices import all_devices, embed_in_chunks, put_whole, share_out, whole
 from simo2_core.train.finetune_optimizer import limit_updates
@@ -181,7 +181,7 @@ class Step:
 
     def loss(self, params: Arrays, seen: Seen) -> Loss:
         """The loss of the batch."""
-        return self.objective.loss(self.own(params), seen, self.task)
+        return require_loss(self.objective, self.objective.loss(self.own(params), seen, self.task))
 
     def own(self, params: Arrays) -> Arrays:
         """The objective's own parameters, by the names that it knows them by."""

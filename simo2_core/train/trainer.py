@@ -20,8 +20,9 @@ from simo2_core.checkpoints.recovery import newest_sound, require_ahead, set_asi
 from simo2_core.commands import Asker, Command, Requester
 from simo2_core.config import Config
 from simo2_core.data.dataset import Dataset
-from simo2_core.errors import DataError
+from simo2_core.errors import DataError, PartError
 from simo2_core.events import ControlApplied, Event
+from simo2_core.faults import naming_faults
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
 from simo2_core.train.beginning import introduce
@@ -54,6 +55,7 @@ def train(
     Raises:
         ConfigError: before anything starts.
         DataError: before anything starts, or images could no longer be read; the state has been saved.
+        PartError: a part that is not simo2's own raised; the state has been saved, where steps were taken.
         DivergedError: a loss, gradient or embedding was not finite; the state before that step has been saved.
         ProcessLostError: another process of a distributed run is gone.
         OutOfMemoryError: the device or the host has too little memory.
@@ -61,12 +63,13 @@ def train(
     """
     kept = f"What was saved is kept: start all processes again with --resume {run.path}."
     require_ahead(config, run)
-    with notice_loss(kept), out_of_memory(config, run):
+    with naming_faults(), notice_loss(kept), out_of_memory(config, run):
         work = _Work(prepare(config, dataset), run, pictures=pictures)
         try:
-            yield from _train(work, control)
-        except DataError as error:
-            yield from work.endings.without_images(error)
+            with naming_faults():
+                yield from _train(work, control)
+        except (DataError, PartError) as error:
+            yield from work.endings.fail(error)
         finally:
             work.close()
 

@@ -279,5 +279,5 @@ def _origins(found: Assessment) -> list[str]:
     most = min((metric.probe_images for metric in found.metrics if isinstance(metric, Probe)), default=math.inf)
     if found.images["train"] > most:
         lines.append(f"Linear probes are fitted on {most:,} training images, as many of each class as can be.")
-    lines += [f"Warning: the metric {name} could not measure. {why}." for name, why in found.problems.items()]
+    lines += [f"Warning: the metric {name} could not measure all: {why}." for name, why in found.problems.items()]
     return [piece for line in lines for piece in textwrap.wrap(line, _WIDTH)]

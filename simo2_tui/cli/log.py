@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from simo2_core.errors import ConfigError, Simo2Error
+from simo2_core.faults import part_error
 from simo2_core.trackers.service import Service, choose_service
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, path_option
 from simo2_tui.cli.tracking import (
@@ -68,7 +69,7 @@ def log_command(
         except Simo2Error:
             raise
         except Exception as error:  # whatever a client raises, from a refused key to a network that is gone
-            raise ServiceError(service, error) from error
+            raise part_error(error) or ServiceError(service, error) from error
         if as_json:
             print(json.dumps({"event": "told", "service": service.name, "where": told[service.name]}), flush=True)
         else:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from simo2_core.errors import INTERRUPTED, Simo2Error
+from simo2_core.faults import part_error
 from simo2_tui.cli import (
     bench,
     compare,
@@ -55,9 +56,10 @@ class _Commands(Group):
         except Exception as error:
             if os.environ.get("SIMO2_DEBUG"):
                 raise
-            if isinstance(error, Simo2Error):
-                _say(str(error))
-                raise typer.Exit(error.exit_code) from None
+            known = error if isinstance(error, Simo2Error) else part_error(error)
+            if known is not None:
+                _say(str(known))
+                raise typer.Exit(known.exit_code) from None
             line = " ".join(str(error).split())[:300]
             _say(f"unexpected {type(error).__name__}: {line} (simo2 --debug … shows where).")
             raise typer.Exit(1) from None

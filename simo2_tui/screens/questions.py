@@ -14,7 +14,7 @@ from textual.containers import Vertical
 from textual.widgets import Input, Static
 
 from simo2_core.config import Config
-from simo2_core.errors import ConfigError
+from simo2_core.errors import ConfigError, PartError
 from simo2_core.run.directory import require_name
 from simo2_core.settings import Setting, as_typed
 from simo2_tui.screens.base import Line
@@ -61,7 +61,7 @@ class ValueQuestion(Question):
     def problem(self, text: str) -> str:
         try:
             self._with(text)
-        except ConfigError as error:
+        except (ConfigError, PartError) as error:
             return str(error)
         return ""
 

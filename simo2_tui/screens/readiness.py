@@ -23,7 +23,8 @@ from simo2_core.data.sources.place import is_place
 from simo2_core.data.sources.prepared import TfdsName, find
 from simo2_core.data.upkeep import room
 from simo2_core.data_config import HOLD_OUT, DataConfig
-from simo2_core.errors import DataError
+from simo2_core.errors import DataError, PartError
+from simo2_core.faults import naming_faults
 from simo2_core.paths import is_dir, user_path
 from simo2_core.preflight import preflight
 from simo2_core.presets import PRESETS, Preset
@@ -49,11 +50,17 @@ def find_out(preset: Preset, config: Config, paces: Sequence[Pace] = (), *, scan
     """
     rows = [data_state(preset, config), _time(config, paces)]
     try:
-        facts = _facts(config, scan)
-    except DataError as error:
+        with naming_faults():
+            return [*rows, *_minded(config, scan)]
+    except (DataError, PartError) as error:
         return [*rows, ("error", str(error))]
+
+
+def _minded(config: Config, scan: bool) -> list[Row]:
+    """What to mind of the data, the device and the settings together."""
+    facts = _facts(config, scan)
     if facts is None:
-        return [*rows, *_device(config), ("info", "classes and sizes are known when the data have been read")]
+        return [*_device(config), ("info", "classes and sizes are known when the data have been read")]
     machine = Machine(device="this machine", device_free=host_memory_free(), disk_free=room())
     hidden = {"placement", "memory"} if gpu() else set()  # what a GPU has room for is known when jax has asked it
     if not config.data.image_size and is_place(config.data.dataset):
@@ -70,7 +77,6 @@ def find_out(preset: Preset, config: Config, paces: Sequence[Pace] = (), *, scan
     told: list[Row] = [(item.severity, f"{item.message} {item.cure}".strip()) for item in findings]
     pressing = [row for row in told if row[0] != "info"]
     return [
-        *rows,
         *pressing,
         *_device(config),
         ("info", f"{about}; {batch}, D {config.model.embedding_size}"),
@@ -88,11 +94,12 @@ def data_state(preset: Preset, config: Config) -> Row:
     if is_dir(user_path(name)):
         return ("ready", f"{about}images in {name}")
     try:
-        part = claimant(config.data)
-        if not part.last and part.is_on_disk(config.data):
-            return ("ready", f"{about}{part.summary}")
+        with naming_faults():
+            part = claimant(config.data)
+            if not part.last and part.is_on_disk(config.data):
+                return ("ready", f"{about}{part.summary}")
         found = [item for item in find(TfdsName.parse(name), config.data.data_dir) if item.readable]
-    except DataError as error:
+    except (DataError, PartError) as error:
         return ("error", str(error))
     if found:
         return ("ready", f"{about}prepared in {found[0].path}")

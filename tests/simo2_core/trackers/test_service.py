@@ -50,6 +50,8 @@ class Writer(Tracker):
 
     def close(self):
         self.file.close()
+        if self.fail_at:
+            raise ValueError("which is not what went wrong first")
 '''
 
 
@@ -92,7 +94,12 @@ def test_one_that_fails_says_how_to_tell_it_again(run: RunDirectory, mine: str) 
     said: list[str] = []
     with Tracking(run, [choose_service(f"{mine}:fail_at=5")], said.append) as tracking:
         list(tracking.watch(run.events()))
-    assert said == [f"mine.py:Lines: no more of it Tell it again with: simo2 log {run.path} --tracker {mine}:fail_at=5"]
+    line = next(number for number, text in enumerate(MINE.splitlines(), start=1) if "of it" in text)
+    assert said == [
+        f"mine.py:Lines: OSError: no more (mine.py, line {line}); its traceback is in {run.log_path}. "
+        f"Tell it again with: simo2 log {run.path} --tracker {mine}:fail_at=5"
+    ]
+    assert "Traceback (most recent call last)" in run.log_path.read_text()
 
 
 def test_a_run_is_told_later_by_the_command_that_names_it(run: RunDirectory, mine: str, tmp_path: Path) -> None:

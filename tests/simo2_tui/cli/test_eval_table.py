@@ -48,7 +48,7 @@ def test_which_labels_count_is_said_where_training_was_given_few() -> None:
     assert "Labels: the 129 of 1,295 that training was given; --all-labels takes all of them." in few
     assert "Labels: all 1,295 of train. Training was given 129 of them, which are the default here." in every
     assert "Labels:" not in usual
-    assert "Warning: the metric mine.py:X could not measure. ZeroDivisionError: no." in usual
+    assert "Warning: the metric mine.py:X could not measure all: ZeroDivisionError: no." in usual
 
 
 def test_neighbours_and_class_means_come_first_with_their_intervals() -> None:
