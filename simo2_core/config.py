@@ -22,6 +22,7 @@ from simo2_core.encoders.encoder import Encoder
 from simo2_core.errors import ConfigError, did_you_mean
 from simo2_core.faults import naming_faults
 from simo2_core.objectives.objective import Objective, Task
+from simo2_core.optimizer_config import OptimizerConfig
 from simo2_core.parts import Part, strangers
 from simo2_core.sections import changed, names_in, part, plain, read_section, settings_in, several, value_of
 from simo2_core.settings import Cadence, Section, Setting, require, setting
@@ -30,8 +31,6 @@ FORMAT = 2
 """Version of the JSON written by `Config.to_json`."""
 
 LARGEST_BATCH = 1_000_000
-OPTIMIZERS = ("adam", "adamw", "sgd", "novograd", "rmsprop", "muon")
-SCHEDULES = ("constant", "cosine", "warmup_cosine", "exponential", "step", "linear", "polynomial")
 WITH_REPLACEMENT, BALANCED, PROPORTIONAL = "replacement", "balanced", "proportional"
 SAMPLINGS = (WITH_REPLACEMENT, BALANCED, PROPORTIONAL)
 ON_NAN = ("stop", "rollback")
@@ -56,57 +55,6 @@ class ModelConfig(Section):
         "auto",
         "what convolutions multiply in; weights, quotient and loss stay float32 (auto: bfloat16 on a GPU)",
         choices=PRECISIONS,
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class OptimizerConfig(Section):
-    """The optimiser, its learning rate over the steps, and the gradient clip before it."""
-
-    optimizer: str = setting(
-        "adam", "the optimiser; or one of optax, as optax.contrib:prodigy", choices=OPTIMIZERS, open=True
-    )
-    learning_rate: float = setting(3e-4, "the peak learning rate", above=0)
-    schedule: str = setting("constant", "how the learning rate changes over the steps", choices=SCHEDULES)
-    warmup_steps: int = setting(
-        0,
-        "steps of linear warm-up (warmup_cosine; 0 means a tenth of --steps)",
-        at_least=0,
-        at_most=LARGEST_COUNT,
-    )
-    final_lr_fraction: float = setting(
-        0.0,
-        "learning rate at the end, as a share of the peak (cosine, warmup_cosine, linear, polynomial)",
-        at_least=0,
-        at_most=1,
-    )
-    decay_rate: float = setting(0.5, "factor per --decay-steps (exponential, step)", above=0, at_most=1)
-    decay_steps: int = setting(
-        0,
-        "steps between decays (exponential, step; 0 means a fifth of --steps)",
-        at_least=0,
-        at_most=LARGEST_COUNT,
-    )
-    power: float = setting(2.0, "exponent of the polynomial schedule", above=0, at_most=100)
-    momentum: float = setting(0.9, "momentum (sgd, rmsprop, muon)", at_least=0, below=1)
-    weight_decay: float = setting(1e-4, "decoupled weight decay (adamw, novograd, and muon for the rest)", at_least=0)
-    rest_optimizer: str = setting(
-        "adamw",
-        "what moves all but the encoder's kernels (muon): biases, norms, heads",
-        choices=("adamw", "sgd"),
-    )
-    rest_rate: float = setting(3e-4, "peak learning rate of that rest (muon)", above=0)
-    muon_steps: int = setting(5, "Newton–Schulz steps that make an update orthogonal (muon)", at_least=1, at_most=20)
-    scale_filters: bool = setting(
-        False,
-        "give each kernel the norm √filters before every step (muon): for networks that normalise what follows",
-    )
-    gradient_clip: float = setting(1.0, "largest global norm of the gradient; 0 leaves it alone", at_least=0)
-    average: float = setting(
-        0.0,
-        "decay of an average of the weights over the steps, which is what is evaluated and exported; 0 keeps none",
-        at_least=0,
-        below=1,
     )
 
 
@@ -262,21 +210,6 @@ class Config(Section):
             self.tune.freeze,
             f"false for {self.objective.name}, which has no classifier",
             "Use --objective cross_entropy.",
-        )
-        require(
-            self.data.views_split is None or self.data.labels == "none",
-            "views_split",
-            self.data.views_split,
-            "given with --labels none alone",
-            "With labels, choose the images by --train-split.",
-        )
-
-        require(
-            self.data.views_split is None or not self.data.hold_out_classes,
-            "hold_out_classes",
-            self.data.hold_out_classes,
-            "0 beside a --views-split, whose images may be of any class",
-            "Leave out --views-split.",
         )
 
     @property

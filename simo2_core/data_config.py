@@ -104,3 +104,17 @@ class DataConfig(Section):
     def check(self) -> None:
         require(self.channels in (0, 1, 3), "channels", self.channels, "0 (as stored), 1 (grey) or 3 (RGB)")
         require(bool(self.dataset.strip()), "dataset", self.dataset, "a name or a path")
+        require(
+            self.views_split is None or self.labels == "none",
+            "views_split",
+            self.views_split,
+            "given with --labels none alone",
+            "With labels, choose the images by --train-split.",
+        )
+        require(
+            self.views_split is None or not self.hold_out_classes,
+            "hold_out_classes",
+            self.hold_out_classes,
+            "0 beside a --views-split, whose images may be of any class",
+            "Leave out --views-split.",
+        )

@@ -14,9 +14,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from simo2_core.config import Config, ModelConfig, OptimizerConfig
+from simo2_core.config import Config, ModelConfig
 from simo2_core.data_config import DataConfig
 from simo2_core.errors import ConfigError, did_you_mean
+from simo2_core.optimizer_config import OptimizerConfig
 from simo2_core.settings import Cadence
 
 

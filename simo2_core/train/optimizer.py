@@ -14,8 +14,8 @@ from jax import Array
 from numpy.typing import NDArray
 
 from simo2_core.compiling import jit
-from simo2_core.config import OptimizerConfig
 from simo2_core.errors import ConfigError
+from simo2_core.optimizer_config import OptimizerConfig
 from simo2_core.parts import find_object
 
 

@@ -82,10 +82,8 @@ def eval_command(
     metrics = choose_metrics(metric or ())
     if out is not None:
         require_place(out, folder=True)
-    places = [(find_run(text, run_dir), locate(text, run_dir)) for text in runs]
-    several = len(places) > 1
-    done = []
-    for run, checkpoint in places:
+    done, several = [], len(runs) > 1
+    for run, checkpoint in [(find_run(text, run_dir), locate(text, run_dir)) for text in runs]:
         with DataProgress(quiet=as_json) as progress, _telling(as_json) as say:
             found = assess(
                 run, checkpoint, data=data, metrics=metrics, augmented=sgd_probe, all_labels=all_labels,

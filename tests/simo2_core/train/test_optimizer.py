@@ -5,7 +5,7 @@ import numpy as np
 import optax
 import pytest
 
-from simo2_core.config import OPTIMIZERS, SCHEDULES, OptimizerConfig
+from simo2_core.optimizer_config import OPTIMIZERS, SCHEDULES, OptimizerConfig
 from simo2_core.train.optimizer import averaged, learning_rate_schedule, make_optimizer
 
 

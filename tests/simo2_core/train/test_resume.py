@@ -14,8 +14,8 @@ from jax import Array
 
 from simo2_core.checkpoints.checkpoint import Checkpoints, load, name_leaves
 from simo2_core.compiling import jit
-from simo2_core.config import OPTIMIZERS, SCHEDULES, OptimizerConfig
 from simo2_core.data.load import load_dataset
+from simo2_core.optimizer_config import OPTIMIZERS, SCHEDULES, OptimizerConfig
 from simo2_core.presets import PRESETS
 from simo2_core.train.devices import put_whole
 from simo2_core.train.feed import place
