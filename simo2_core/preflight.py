@@ -148,23 +148,35 @@ def _batch(config: Config, facts: DatasetFacts) -> list[Finding]:
     drawn = config.classes_per_batch(groups) * k
     if groups < 2 or drawn > asked - k:
         return []
+    more = min(asked // groups, _most_samples(config, facts) or asked)
     return [
         Finding(
             "warning" if 2 * drawn <= asked else "info",
             "batch-not-filled",
             f"batch_size is {asked}, and a batch has {drawn} images: {groups} {what}, {k} samples of each.",
-            f"Use --samples-per-class {asked // groups} for a batch of {asked // groups * groups}.",
+            f"Use --samples-per-class {more} for a batch of {more * groups}."
+            if more > k
+            else f"Use --batch-size {drawn}, which is what is drawn: the smallest class has no more images.",
         )
     ]
 
 
+def _most_samples(config: Config, facts: DatasetFacts) -> int | None:
+    """Samples of a class that every class has; None where they are views, drawn in proportion, or not known."""
+    if (
+        config.data.labels == "none"
+        or config.sampling == PROPORTIONAL
+        or facts.train_counts is None
+        or not len(facts.train_counts)
+    ):
+        return None
+    return int(facts.train_counts.min())
+
+
 def _class_sizes(config: Config, facts: DatasetFacts) -> list[Finding]:
-    k = config.samples_per_class
-    if facts.train_counts is None or not len(facts.train_counts) or facts.train_counts.min() >= k:
+    k, smallest = config.samples_per_class, _most_samples(config, facts)
+    if facts.train_counts is None or smallest is None or smallest >= k:
         return []
-    if config.sampling == PROPORTIONAL:
-        return []
-    smallest = int(facts.train_counts.min())
     below = int((facts.train_counts < k).sum())
     return [
         Finding(
@@ -203,6 +215,7 @@ def _objective(config: Config, facts: DatasetFacts) -> list[Finding]:
         all_classes=groups,
         dimensions=config.model.embedding_size,
         labels=config.data.labels,
+        most_samples=_most_samples(config, facts),
     )
     return list(config.objective.advice(batch))
 

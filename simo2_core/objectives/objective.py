@@ -77,6 +77,8 @@ class Batch:
     """D, of the embedding."""
     labels: str
     """What makes two images a pair: `classes`, or `none`."""
+    most_samples: int | None = None
+    """Training images of the smallest class: more samples than that repeat some. None where none do, or not known."""
 
 
 @dataclass(frozen=True)

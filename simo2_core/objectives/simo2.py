@@ -207,13 +207,27 @@ class Simo2(Objective):
                 "parts classes before it gathers them.",
                 "Use --reduction sum, which counts more of them the more --samples-per-class there are.",
             )
-        elif batch.classes - 1 > self.pull_of(batch.classes, k) * (k - 1) * (1 + 1e-9):
-            enough = next(more for more in range(k, batch.size + 1) if batch.size // more <= more)
+        elif not self._is_even(batch.classes, k):
             yield Finding(
                 "warning",
                 "few-pairs",
                 f"a batch of {batch.classes} classes x {k} samples has more pairs of classes than of one class, and "
                 "the loss may part all images before it gathers any.",
-                f"Use --pull {BALANCED} --epsilon-start 1; or --samples-per-class {enough}, which draws "
-                f"{batch.size // enough} classes; or fewer classes with --batch-size {k * k}.",
+                "; or ".join((f"Use --pull {BALANCED} --epsilon-start 1", *self._other_batches(batch))) + ".",
             )
+
+    def _other_batches(self, batch: Batch) -> Iterable[str]:
+        """Batches that need no other pull, of no more classes and images than there are."""
+        most = batch.size // 2 if batch.most_samples is None else min(batch.size // 2, batch.most_samples)
+        for k in range(batch.samples + 1, most + 1):
+            classes = min(batch.size // k, batch.all_classes)
+            if self._is_even(classes, k):
+                yield f"--samples-per-class {k}, which draws {classes} classes"
+                break
+        fewer = next(c for c in range(batch.classes - 1, 0, -1) if self._is_even(c, batch.samples))
+        if fewer >= 2:
+            yield f"fewer classes with --batch-size {fewer * batch.samples}"
+
+    def _is_even(self, classes: int, samples: int) -> bool:
+        """Whether an image has as much to pull it, in pairs of C classes of k samples, as to push it."""
+        return classes - 1 <= self.pull_of(classes, samples) * (samples - 1) * (1 + 1e-9)

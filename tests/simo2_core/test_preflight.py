@@ -1,6 +1,7 @@
 """Every finding appears when it should, and not when it should not."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import numpy as np
@@ -238,3 +239,13 @@ def test_an_encoder_says_what_size_it_needs_and_one_that_does_not_is_asked_nothi
     plain = Config().replace({"encoder": Whole()})
     assert "image-size" not in codes(plain, small)
     assert plain.images.min_size == 1
+
+
+def test_no_advice_asks_for_more_images_of_a_class_than_there_are() -> None:
+    facts = dataclasses.replace(FACTS, train_counts=np.array([40] * 9 + [9]))
+    for changes in ({"samples_per_class": 4}, {"samples_per_class": 9}):
+        found = preflight(Config().replace({"batch_size": 400, **changes}), facts, ROOMY)
+        cures = " ".join(finding.cure for finding in found)
+        assert all(int(k) <= 9 for k in re.findall(r"--samples-per-class (\d+)", cures))
+        (unfilled,) = (finding.cure for finding in found if finding.code == "batch-not-filled")
+        assert ("--samples-per-class 9" if changes["samples_per_class"] == 4 else "--batch-size 90") in unfilled

@@ -107,3 +107,27 @@ def test_a_pull_that_evens_out_the_pairs_is_no_reason_to_warn():
     assert "--pull balanced --epsilon-start 1" in warning.cure
     for pull, warned in ((2.0, True), (2.8, False), ("balanced", False)):
         assert ("few-pairs" in [finding.code for finding in Simo2(pull=pull).advice(batch)]) == warned
+
+
+@pytest.mark.parametrize(
+    ("classes", "samples", "size", "all_classes", "most", "pull", "cures"),
+    [
+        (20, 8, 160, 26, None, 1.0, ["--samples-per-class 13, which draws 12 classes", "--batch-size 64"]),
+        (10, 4, 400, 10, None, 1.0, ["--samples-per-class 10, which draws 10 classes", "--batch-size 16"]),
+        (20, 8, 160, 26, 12, 1.0, ["--batch-size 64"]),
+        (20, 8, 160, 26, 13, 1.0, ["--samples-per-class 13, which draws 12 classes", "--batch-size 64"]),
+        (20, 8, 160, 26, None, 2.0, ["--samples-per-class 9, which draws 17 classes", "--batch-size 120"]),
+        (3, 2, 6, 3, 2, 1.0, ["--batch-size 4"]),
+        (2, 2, 4, 2, 2, 0.5, []),
+    ],
+)
+def test_the_batches_advised_have_no_more_classes_and_images_than_there_are(
+    classes, samples, size, all_classes, most, pull, cures
+):
+    batch = Batch(
+        classes=classes, samples=samples, size=size, all_classes=all_classes, dimensions=64, labels="classes",
+        most_samples=most,
+    )  # fmt: skip
+    (warning,) = (finding for finding in Simo2(pull=pull).advice(batch) if finding.code == "few-pairs")
+    assert warning.cure.count("; or ") == len(cures)
+    assert all(cure in warning.cure for cure in cures)
