@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import takewhile
 
@@ -20,8 +21,8 @@ def shorten(names: Sequence[str], at_most: int, *, width: Callable[[str], int] =
     """The names, each at most `at_most` wide; as they are where all fit.
 
     What all have in common at their beginning goes first: of `species_017` and `species_018` in six columns `…017`
-    and `…018` stay. Of names that are still too long the end, the middle or the beginning is left out, whichever
-    leaves most of them different.
+    and `…018` stay. Of names that are still too long the end, the middle or the beginning is left out: of each the
+    first of these that leaves it different from the others, and of all alike where nothing does that for each.
 
     Args:
         at_most: 1 or more, in the unit of `width`.
@@ -40,7 +41,16 @@ def shorten(names: Sequence[str], at_most: int, *, width: Callable[[str], int] =
     if at_most >= _ROOMY:
         ways = [_without_middle, _without_end, _without_beginning]
     tried = [[name if width(name) <= at_most else cut(name, at_most, width) for name in names] for cut in ways]
-    return max(tried, key=lambda cut: len(set(cut)))
+    return max([*tried[:1], _each_its_own(tried), *tried[1:]], key=lambda cut: len(set(cut)))
+
+
+def _each_its_own(tried: Sequence[Sequence[str]]) -> list[str]:
+    """The names, each cut in the first way in which no other name, cut so as well, becomes the same."""
+    counts = [Counter(names) for names in tried]
+    return [
+        next((name for name, count in zip(ways, counts, strict=True) if count[name] == 1), ways[-1])
+        for ways in zip(*tried, strict=True)
+    ]
 
 
 def common_beginning(names: Sequence[str]) -> str:

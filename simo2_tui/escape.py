@@ -116,6 +116,20 @@ LOOKS_LIKE = {
 }  # fmt: skip
 
 
+_JOINING = re.compile("[\u00ad\u200b-\u200d\u2060\ufe00-\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e01ef]")
+"""What changes or joins its neighbours and has no place of its own: selectors, joiners, tones of skin."""
+
+_FLAG_LETTERS = {0x1F1E6 + place: chr(ord("A") + place) for place in range(26)}
+
+
+def steady(text: str) -> str:
+    """The text in characters that are as wide on one terminal as on the next.
+
+    Of a sequence that some draw as one picture the pictures stay, each by itself; of a flag its two letters.
+    """
+    return text if text.isascii() else _JOINING.sub("", unicodedata.normalize("NFC", text)).translate(_FLAG_LETTERS)
+
+
 @functools.lru_cache(maxsize=4096)
 def to_ascii(char: str) -> str:
     """What stands for a character where only ASCII may be drawn, as wide as it: `é` is `e`, what has no like is `?`."""

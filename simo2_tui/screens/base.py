@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input
@@ -17,9 +18,18 @@ SIZES = ("wide", "medium", "narrow", "tiny")
 
 
 class Line(Input):
-    """A line of text; Enter keeps it."""
+    """A line of text; Enter keeps it, Esc leaves it."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "submit", "keep")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "submit", "keep"),
+        Binding("escape", "leave", "cancel"),
+    ]
+
+    class Left(Message):
+        """What was typed is not wanted."""
+
+    def action_leave(self) -> None:
+        self.post_message(self.Left())
 
 
 class ConsoleScreen(Screen[None]):
@@ -42,6 +52,11 @@ class ConsoleScreen(Screen[None]):
     NOT_WHILE_TYPING: ClassVar[frozenset[str]] = frozenset({"filter"})
     """Actions whose keys a line of text takes for itself, beside those that Textual knows to be letters."""
 
+    @property
+    def idle_actions(self) -> frozenset[str]:
+        """Actions whose keys do no more now than say why not: they are not offered."""
+        return frozenset()
+
     _begun = False
 
     @property
@@ -51,8 +66,11 @@ class ConsoleScreen(Screen[None]):
 
     @property
     def _stacked(self) -> bool:
-        """Whether the app still has it: one that was replaced loses its widgets, or never gets all of them."""
-        return any(screen is self for screen in self.app.screen_stack)
+        """Whether the app still has it: one that was replaced loses its widgets, or never gets all of them.
+
+        An app that ends takes the widgets away before it takes the screen out of its stack.
+        """
+        return self.app.is_running and any(screen is self for screen in self.app.screen_stack)
 
     def on_mount(self) -> None:
         if self._stacked:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from rich.table import Table
 from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
@@ -16,6 +17,8 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from simo2_tui.screens.guide import GuideScreen
+from simo2_tui.widgets.palette import ALERT, GOOD
+from simo2_tui.widgets.view import table_of
 
 Choice = tuple[str, str, str, str]
 """(answer, key, label, what it means)."""
@@ -126,20 +129,18 @@ class HelpScreen(ModalScreen[None]):
         self._sections = sections
 
     def compose(self) -> ComposeResult:
-        text = Text()
-        for title in self._sections:
-            text.append(f"{title}\n", "bold underline")
-            for key, meaning in HELP[title]:
-                text.append(f"  {key:<10}", "bold")
-                text.append(f"{meaning}\n")
-            text.append("\n")
-        if "training" in self._sections:
-            text.append(FLAGS, "dim")
-        else:
-            text.rstrip()
         with VerticalScroll(classes="dialog help") as dialog:
             dialog.border_subtitle = "g the guide · Esc closes"
-            yield Static(text, markup=False)
+            for title in self._sections:
+                yield Static(Text(title, "bold underline"), markup=False)
+                keys = Table.grid(padding=(0, 2, 0, 0))
+                keys.add_column(min_width=11, no_wrap=True)  # those of all sections end below each other
+                keys.add_column()
+                for key, meaning in HELP[title]:
+                    keys.add_row(Text(f"  {key}", "bold"), Text(meaning))
+                yield Static(keys, classes="keys", markup=False)
+            if "training" in self._sections:
+                yield Static(Text(FLAGS, "dim"), markup=False)
 
     def action_guide(self) -> None:
         """Opens the manual in place of the keys."""
@@ -160,10 +161,10 @@ class FailureScreen(ModalScreen[bool]):
         self._reason, self._cure, self._log, self._back = reason, cure, log, back
 
     def compose(self) -> ComposeResult:
-        text = Text()
-        text.append("Training has ended.\n\n", "bold red")
+        text, table = Text(), table_of(self.app)
+        text.append("Training has ended.\n\n", f"bold {table[ALERT]}")
         text.append(f"{self._reason}\n\n")
-        text.append(f"{self._cure}\n\n" if self._cure else "", "green")
+        text.append(f"{self._cure}\n\n" if self._cure else "", table[GOOD])
         if self._log is not None and self._log.exists():
             text.append(f"Log: {self._log}\n\n", "dim")
         keys = "g goes back, " if self._back else ""

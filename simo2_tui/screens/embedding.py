@@ -14,7 +14,6 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.timer import Timer
-from textual.widgets import Footer
 
 from simo2_core.analysis.geometry import mean_squared_cosine
 from simo2_core.analysis.snapshot import read_thumbnails
@@ -28,6 +27,7 @@ from simo2_tui.session.snapshot import Projector, ShownSnapshot, read_snapshot
 from simo2_tui.session.tsne import Layouts
 from simo2_tui.widgets.charts import CurveChart
 from simo2_tui.widgets.embedding_views import ClassLegend, CosineHistogram, HeatMap, ScatterPlot
+from simo2_tui.widgets.keybar import KeyBar
 from simo2_tui.widgets.names import shown_names
 from simo2_tui.widgets.palette import ACCENT, ALERT, MUTED, TEXT, Glyphs
 from simo2_tui.widgets.text import Lines, Span
@@ -95,7 +95,7 @@ class EmbeddingScreen(ConsoleScreen):
                     yield Lines(id="worst")
         yield ThumbnailRow(id="nearest")
         yield CurveChart(id="loss", classes="pane", empty="no steps yet")
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyBar()
 
     def begin(self) -> None:
         titles = {"cloud": "1 embedding", "heat": "2 class similarity", "cosines": "3 cosines of pairs", "loss": "loss",
@@ -157,6 +157,9 @@ class EmbeddingScreen(ConsoleScreen):
         cloud.border_subtitle = Content(
             waiting or f"step {snapshot.step} · {len(points):,} validation images · {place}"
         )
+        alone = self.has_class("-narrow") or self.has_class("-tiny")
+        for name in ("heat", "cosines"):  # beside the cloud it says the step for all
+            self.query_one(f"#{name}").border_subtitle = Content(f"step {snapshot.step} · {place}" if alone else "")
 
     def on_scatter_plot_picked(self, event: ScatterPlot.Picked) -> None:
         event.stop()

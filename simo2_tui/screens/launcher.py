@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import textwrap
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,7 +13,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.widgets import Footer, Input, OptionList, Static
+from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 from textual.worker import get_current_worker
 
@@ -31,7 +30,10 @@ from simo2_tui.screens.settings import SettingsEditor
 from simo2_tui.session.estimate import Pace, read_paces
 from simo2_tui.session.shelf import Shelf
 from simo2_tui.session.trial import Trial, preset_of
-from simo2_tui.widgets.text import ago, state_style
+from simo2_tui.widgets.keybar import KeyBar
+from simo2_tui.widgets.palette import ACCENT, ALERT, GOOD, MUTED, WARN
+from simo2_tui.widgets.text import ago, state_style, wrapped
+from simo2_tui.widgets.view import table_of
 
 RECENT = 6
 
@@ -39,6 +41,9 @@ LONGEST = max(map(len, PRESETS))
 
 MOST_ROWS = 6
 """Rows of what to know before a run."""
+
+TONES = {"ready": GOOD, "needs": WARN, "time": ACCENT, "info": MUTED, "warning": WARN, "error": ALERT}
+"""The ink of each kind of finding."""
 
 LEAD = 9
 """Columns of a finding that its message does not have: its mark, and the margins."""
@@ -94,7 +99,7 @@ class LauncherScreen(ConsoleScreen):
                 yield PresetList(id="presets")
             yield SettingsEditor(id="settings")
         yield Static(id="findings", markup=False)
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyBar()
 
     def begin(self) -> None:
         self.query_one("#title", Static).update(
@@ -184,7 +189,7 @@ class LauncherScreen(ConsoleScreen):
 
     def _take_recent(self, found: list[RunSummary]) -> None:
         """Shows the runs as they are now; the cursor stays with its run."""
-        listing = self.query_one("#recent", OptionList)
+        listing, table = self.query_one("#recent", OptionList), table_of(self.app)
         at = listing.highlighted
         chosen = self._recent[at].run.name if at is not None and at < len(self._recent) else ""
         names = [summary.run.name for summary in found]
@@ -192,12 +197,12 @@ class LauncherScreen(ConsoleScreen):
         self._recent = found
         if same:
             for index, summary in enumerate(found):
-                row = _run_row(summary)
+                row = _run_row(summary, table)
                 if row != listing.get_option_at_index(index).prompt:  # else nothing travels
                     listing.replace_option_prompt_at_index(index, row)
             return
         listing.clear_options()
-        listing.add_options([Option(_run_row(summary), id=str(i)) for i, summary in enumerate(found)])
+        listing.add_options([Option(_run_row(summary, table), id=str(i)) for i, summary in enumerate(found)])
         listing.display = bool(found)
         listing.highlighted = (names.index(chosen) if chosen in names else 0) if found else None
 
@@ -283,19 +288,19 @@ class LauncherScreen(ConsoleScreen):
             self._show_rows(rows)
 
     def _show_rows(self, rows: list[Row]) -> None:
-        tone = {"ready": "green", "needs": "yellow", "time": "cyan", "info": "dim", "warning": "yellow", "error": "red"}
+        table = table_of(self.app)
         text, left = Text(), MOST_ROWS
         for severity, message in rows:
             if severity == "time" and self._trial is not None:
                 message = "taking some steps on random images, to measure: half a minute"
-            lines = textwrap.wrap(message, max(20, self.size.width - LEAD))
+            lines = wrapped(message, max(20, self.size.width - LEAD))
             # What has to be acted on is always said; the rest where there is room to say it whole.
             if len(lines) > left and severity not in ("error", "warning", "needs"):
                 continue
             left -= len(lines)
             mark = {"error": "cannot", "warning": "mind", "info": "note"}.get(severity, severity)
             text.append("\n" if text else "")
-            text.append(f"{mark:<7}", tone[severity])
+            text.append(f"{mark:<7}", table[TONES[severity]])
             text.append(f"\n{'':<7}".join(lines))
         self.query_one("#findings", Static).update(text)
 
@@ -325,13 +330,13 @@ class LauncherScreen(ConsoleScreen):
         event.stop()
 
 
-def _run_row(summary: RunSummary) -> Text:
+def _run_row(summary: RunSummary, table: Sequence[str]) -> Text:
     knn = summary.best_knn
     value = "     -" if knn is None else f"{knn:6.1%}"
     age = ago(max(0.0, time.time() - summary.time)) if summary.time else "-"
     return Text.assemble(
-        (f"{summary.state:<12}", state_style(summary.state)),
-        (f"{value} ", "red" if summary.below_raw_pixels else ""),
+        (f"{summary.state:<12}", state_style(summary.state, table)),
+        (f"{value} ", table[ALERT] if summary.below_raw_pixels else ""),
         (f"{age:>4}  ", "dim"),
         summary.run.name,
         no_wrap=True,

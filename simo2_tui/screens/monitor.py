@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.widgets import Footer, Input
+from textual.widgets import Input
 
 from simo2_core.commands import Command
 from simo2_core.errors import Simo2Error
@@ -28,6 +28,7 @@ from simo2_tui.session.drawing import DrawingJob
 from simo2_tui.session.snapshot import Projector, ShownSnapshot, read_snapshot
 from simo2_tui.widgets.charts import CurveChart
 from simo2_tui.widgets.embedding_views import ClassLegend, HeatMap, ScatterPlot
+from simo2_tui.widgets.keybar import KeyBar
 from simo2_tui.widgets.text import Lines, LogView
 
 KEYS = (*(pane.name for pane in PANES), "scatter")
@@ -50,12 +51,12 @@ class MonitorScreen(ConsoleScreen):
         Binding("s", "order('plot')", "plots", tooltip="save plots now"),
         Binding("e", "order('embed')", "embed", tooltip="embed validation now"),
         Binding("S", "stop", "stop and save", show=False),
-        Binding("r", "resume", "resume", show=False),
+        Binding("r", "resume", "resume"),
+        Binding("v", "plots", "look at plots"),
         *[Binding(str(i + 1), f"pane({i})", f"pane {i + 1}: {KEYS[i]}", show=False) for i in range(len(KEYS))],
         Binding("u", "unit", "loss unit: sum, per pair, above its floor", show=False),
         Binding("m", "maximise", "maximise", show=False),
         Binding("slash", "filter", "filter the log", show=False),
-        Binding("v", "plots", "look at plots", show=False),
         Binding("Y", "copy", "copy scp line", show=False),
         Binding("escape", "back", "back", show=False),
     ]
@@ -75,6 +76,7 @@ class MonitorScreen(ConsoleScreen):
         self._rung: set[str] = set()
         self._meter = DeviceMeter()
         self._drawing: DrawingJob | None = None
+        self._idle: frozenset[str] = frozenset()
 
     def compose(self) -> ComposeResult:
         yield Lines(id="status")
@@ -95,7 +97,7 @@ class MonitorScreen(ConsoleScreen):
             yield LogView(id="log", classes="pane")
             yield Lines(id="device", classes="pane")
         yield Line(id="filter", placeholder="filter the log; Enter keeps, Esc clears", compact=True)
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyBar()
 
     def begin(self) -> None:
         titles = {
@@ -131,6 +133,9 @@ class MonitorScreen(ConsoleScreen):
         self._collect_pictures()
         history = session.history
         state = state_of(session)
+        if self._idle != self.idle_actions:
+            self._idle = self.idle_actions
+            self.refresh_bindings()
         if history.version == self._drawn and session.error is None:
             if session.progress is not None or state != self._said:
                 self._said = state
@@ -142,6 +147,15 @@ class MonitorScreen(ConsoleScreen):
         self._show_embedding()
         self.query_one("#log", LogView).show(history.log)
         self._ring()
+
+    @property
+    def idle_actions(self) -> frozenset[str]:
+        state = state_of(self.session)
+        orders = {"pause", "order('checkpoint')", "order('embed')"}
+        if state.running or state is State.READING:
+            return frozenset({"resume", "plots", *((*orders, "order('plot')") if self.session.read_only else ())})
+        orders |= set() if state.unfinished and not self.session.read_only else {"resume"}
+        return frozenset(orders | ({"order('plot')"} if self.session.read_only else set()))
 
     def _show_device(self) -> None:
         panel = self.query_one("#device", Lines)
@@ -338,6 +352,9 @@ class MonitorScreen(ConsoleScreen):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         self.query_one("#log", LogView).filter(event.value)
+
+    def on_line_left(self, event: Line.Left) -> None:
+        self.action_back()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         self._close_filter()

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar
 
 from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import Input, Static
 
@@ -18,6 +16,8 @@ from simo2_core.errors import ConfigError, PartError
 from simo2_core.run.directory import require_name
 from simo2_core.settings import Setting, as_typed
 from simo2_tui.screens.base import Line
+from simo2_tui.widgets.palette import ALERT, GOOD
+from simo2_tui.widgets.view import table_of
 
 NAME_HELP = "What the run is called: letters, digits, '.', '_' and '-'."
 
@@ -112,8 +112,6 @@ class FilterQuestion(Question):
 class QuestionLine(Vertical):
     """What is to be said, and below it, while something is asked, the line."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "cancel", show=False)]
-
     def __init__(self, answered: Callable[[], None]) -> None:
         """Makes a line that asks nothing yet; `answered` is called whenever a question is over, whatever its end."""
         super().__init__()
@@ -146,7 +144,7 @@ class QuestionLine(Vertical):
         """Whether what is typed can be kept; says why not."""
         assert self._question is not None
         problem = self._question.problem(text)
-        self.say(problem or self._question.about, "red" if problem else "green")
+        self.say(problem or self._question.about, table_of(self.app)[ALERT if problem else GOOD])
         self.query_one("#value").set_class(bool(problem), "-invalid")
         return not problem
 
@@ -165,7 +163,11 @@ class QuestionLine(Vertical):
         question.keep(event.value)
         self._close()
 
-    def action_cancel(self) -> None:
+    def on_line_left(self, event: Line.Left) -> None:
+        event.stop()
+        self._cancel()
+
+    def _cancel(self) -> None:
         """Leaves the line without taking what was typed."""
         if self._question is not None:
             self._question.cancel()
@@ -178,4 +180,4 @@ class QuestionLine(Vertical):
         self._answered()
 
     def on_descendant_blur(self, event: events.DescendantBlur) -> None:
-        self.action_cancel()
+        self._cancel()

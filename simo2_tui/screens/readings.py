@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 import time
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.cells import cell_len
 
 from simo2_core.data.placement import human_bytes
 from simo2_core.data.progress import Progress
@@ -20,7 +20,7 @@ from simo2_tui.session.history import History, column_of
 from simo2_tui.widgets.axis import short
 from simo2_tui.widgets.curve import Flag, Series
 from simo2_tui.widgets.palette import ACCENT, ALERT, FAINT, GOOD, MUTED, TEXT, Glyphs
-from simo2_tui.widgets.text import TONE, Span, ago, bar, duration, pairs_line
+from simo2_tui.widgets.text import TONE, Span, ago, bar, duration, pairs_line, span_width, wrapped
 
 Array = NDArray[np.float64]
 
@@ -155,14 +155,14 @@ def status_spans(session: Session, width: int, glyphs: Glyphs, *, link: str = ""
     if total:
         spans.append((f"  {step:,}/{total:,} ", TEXT))
         spans += bar(step / total, max(6, min(24, width // 8)), glyphs)
-        if sum(len(text) for text, _ in spans) + 5 <= width:
+        if span_width(spans) + 5 <= width:
             spans.append((f" {step * 100 // total}%", MUTED))
     elif session.run is not None:
         spans.append((f"  {session.run.name}", MUTED))
     codes = list(dict.fromkeys(warning.code for warning in list(history.warnings)))
     if codes:
         alarm = "! " + " ".join(codes[-2:]) + (f" +{len(codes) - 2}" if len(codes) > 2 else "")
-        if sum(len(text) for text, _ in spans) + len(alarm) + 2 <= width:
+        if span_width(spans) + cell_len(alarm) + 2 <= width:
             spans.append((f"  {alarm}", ALERT))
     rest: list[tuple[str, str]] = []
     if state is State.TRAINING:
@@ -180,9 +180,9 @@ def status_spans(session: Session, width: int, glyphs: Glyphs, *, link: str = ""
     if spent and width >= 120:
         rest.append(("draw", spent))
     for name, value in rest:
-        used = sum(len(text) for text, _ in spans)
-        if used + len(name) + len(value) + 3 <= width:
-            spans += [(f"  {name} ", MUTED), (value, TEXT)]
+        pair: list[Span] = [(f"  {name} ", MUTED), (value, TEXT)]
+        if span_width([*spans, *pair]) <= width:
+            spans += pair
     return spans
 
 
@@ -216,7 +216,7 @@ def value_spans(session: Session, width: int, glyphs: Glyphs) -> list[Span]:
     """One row: how it ended, or the newest warning, or the latest values."""
     history = session.history
     if session.error is not None and history.finished is None:
-        return [(f"{session.error}"[:width], ALERT)]
+        return [(f"{session.error}", ALERT)]
     if history.test is not None:
         test = history.test
         below = test.knn_representation < test.knn_raw_pixels
@@ -230,8 +230,8 @@ def value_spans(session: Session, width: int, glyphs: Glyphs) -> list[Span]:
         if test.classifier is not None:
             ink = GOOD if test.classifier >= test.knn_raw_pixels else ALERT
             lead = [("test classifier ", MUTED), (f"{test.classifier:.2%}", ink), ("  ", MUTED), *lead]
-        used = sum(len(text) for text, _ in lead)
-        return [*lead, ("  ", MUTED), *pairs_line(value_pairs(history), max(1, width - used - 2), glyphs)]
+        room = max(1, width - span_width(lead) - 2)
+        return [*lead, ("  ", MUTED), *pairs_line(value_pairs(history), room, glyphs)]
     state = state_of(session)
     if state is State.STOPPING:
         return [(_stopping(session), ACCENT)]
@@ -241,7 +241,7 @@ def value_spans(session: Session, width: int, glyphs: Glyphs) -> list[Span]:
     trouble: list[Span] = [(f"{_trouble(session, state)}  ", ALERT)] if state in (State.DEAD, State.SILENT) else []
     newest = history.evaluations[-1] if history.evaluations else None
     below = newest is not None and newest.knn_representation < newest.knn_raw_pixels
-    room = width - sum(len(text) for text, _ in trouble)
+    room = width - span_width(trouble)
     return [*trouble, *pairs_line(value_pairs(history), room, glyphs, bad={"kNN"} if below else ())]
 
 
@@ -309,10 +309,10 @@ def plain_rows(session: Session, width: int, glyphs: Glyphs) -> Sequence[Sequenc
     pairs += value_pairs(history)
     row: list[Span] = []
     for name, value in pairs:
-        used = sum(len(text) for text, _ in row)
-        if used and used + len(name) + len(value) + 3 > width:
+        pair: list[Span] = [(f"{name} ", MUTED), (f"{value}  ", TEXT)]
+        if row and span_width([*row, *pair]) > width:
             rows.append(row)
             row = []
-        row += [(f"{name} ", MUTED), (f"{value}  ", TEXT)]
-    newest = [line for _, text in history.log[-2:] for line in textwrap.wrap(text, max(20, width))]
+        row += pair
+    newest = [line for _, text in history.log[-2:] for line in wrapped(text, max(20, width))]
     return [*rows, row, [], *([(line, MUTED)] for line in newest)]

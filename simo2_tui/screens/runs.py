@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
-from textual.widgets import DataTable, Footer, Input, Static
+from textual.widgets import DataTable, Input, Static
 
 from simo2_core.errors import Simo2Error
 from simo2_core.run.difference import settings_apart
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.summary import RunSummary
+from simo2_core.short_names import shorten
 from simo2_tui.screens.base import ConsoleScreen, Line
 from simo2_tui.screens.host import host_of
 from simo2_tui.screens.runs_table import SORTS, columns_for, row_of, words_of, work_of
@@ -25,6 +27,8 @@ from simo2_tui.session.history import History, column_of
 from simo2_tui.session.shelf import Shelf
 from simo2_tui.widgets.charts import CurveChart
 from simo2_tui.widgets.curve import Series
+from simo2_tui.widgets.keybar import KeyBar
+from simo2_tui.widgets.palette import ALERT
 from simo2_tui.widgets.view import glyphs_of, table_of
 
 INKS = (0, 1, 2, 3, 6)
@@ -32,6 +36,12 @@ INKS = (0, 1, 2, 3, 6)
 
 METRICS = ("total loss", "validation kNN, %", "effective rank")
 """What the overlay shows, from one press of `u` to the next."""
+
+LONGEST_NAME, SHORTEST_NAME = 18, 3
+"""Columns of a run's name above the curves."""
+
+VALUE = 7
+"""Columns of the value behind it, and the blanks."""
 
 LONGEST = 10.0
 """Seconds of reading after which a part of a curve is drawn."""
@@ -85,7 +95,7 @@ class RunsScreen(ConsoleScreen):
             placeholder="part of a name, state, data set or objective; Enter keeps, Esc clears",
             compact=True,
         )
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyBar()
 
     def begin(self) -> None:
         self._shelf = Shelf(host_of(self).run_dir)
@@ -160,7 +170,7 @@ class RunsScreen(ConsoleScreen):
             if summary.run.name in marked:
                 at = marked.index(summary.run.name)
                 mark = Text(glyphs.markers[at], f"bold {colours[INKS[at]]}")
-            found.append({"": mark, **row_of(summary, scale, glyphs)})
+            found.append({"": mark, **row_of(summary, scale, glyphs, colours)})
         return found
 
     def _key(self) -> str:
@@ -244,7 +254,7 @@ class RunsScreen(ConsoleScreen):
 
     def _tell_difference(self) -> None:
         marked = [summary.run for summary in self._found if summary.run.name in self._marked]
-        self.query_one("#difference", Static).update(settings_difference(marked))
+        self.query_one("#difference", Static).update(settings_difference(marked, table_of(self.app)[ALERT]))
 
     def action_filter(self) -> None:
         """Asks for a word that the runs shown must have."""
@@ -254,6 +264,9 @@ class RunsScreen(ConsoleScreen):
     def on_input_changed(self, event: Input.Changed) -> None:
         self._wanted = event.value.strip().lower()
         self._fill()
+
+    def on_line_left(self, event: Line.Left) -> None:
+        self.action_back()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         self._close_filter()
@@ -298,13 +311,15 @@ def curve_of(history: History, metric: int, name: str, ink: int) -> Series:
 
 def short_names(names: Sequence[str], width: int) -> list[str]:
     """The names, cut so that all of them with their values fit beside each other in `width` columns."""
-    room = min(18, max(3, width // max(1, len(names)) - 7))
-    heads = [name[:room] for name in names]
-    # Names that the console makes begin alike and end in the time of day.
-    return heads if len(set(heads)) == len(heads) else [name[-room:] for name in names]
+    room = width - VALUE * len(names)
+    for most in range(LONGEST_NAME, SHORTEST_NAME, -1):
+        short = shorten(names, most, width=cell_len)
+        if sum(map(cell_len, short)) <= room:
+            return short
+    return shorten(names, SHORTEST_NAME, width=cell_len)
 
 
-def settings_difference(runs: Sequence[RunDirectory]) -> Text:
+def settings_difference(runs: Sequence[RunDirectory], alarm: str = "red") -> Text:
     """The settings in which the runs differ, one a block."""
     text = Text()
     if len(runs) < 2:
@@ -312,11 +327,11 @@ def settings_difference(runs: Sequence[RunDirectory]) -> Text:
     try:
         apart = settings_apart([run.config for run in runs])
     except Simo2Error as error:
-        return Text(str(error), "red")
+        return Text(str(error), alarm)
     for name, values in apart.items():
         text.append(f"{name}\n", "bold")
-        longest = max(map(len, values))
+        longest = max(map(cell_len, values))
         for run, value in zip(runs, values, strict=True):
-            text.append(f"  {value:<{longest}}  ")
+            text.append(f"  {set_cell_size(value, longest)}  ")
             text.append(f"{run.name}\n", "dim")
     return text if text.plain else Text("the same settings", "dim")

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from rich.cells import cell_len
 from rich.text import Text
 
 from simo2_core.run.state import State
 from simo2_core.run.summary import RunSummary
-from simo2_tui.widgets.palette import UNICODE, Glyphs
+from simo2_tui.widgets.palette import ALERT, UNICODE, Glyphs
 from simo2_tui.widgets.text import ago, state_style
 
 _LAST = float("inf")
@@ -44,7 +45,7 @@ def columns_for(rows: Sequence[dict[str, Text]], width: int) -> tuple[str, ...]:
     found: list[str] = []
     for column in WANTED:
         needed = max((row[column].cell_len for row in rows), default=0)
-        room -= max(needed, len(column)) + PADDING
+        room -= max(needed, cell_len(column)) + PADDING
         if room < 0 and len(found) > 1:  # mark and name there are always
             break
         found.append(column)
@@ -64,16 +65,16 @@ def words_of(summary: RunSummary) -> str:
     return " ".join((summary.run.name, summary.state, *work_of(summary))).lower()
 
 
-def row_of(summary: RunSummary, scale: tuple[float, float], glyphs: Glyphs) -> dict[str, Text]:
+def row_of(summary: RunSummary, scale: tuple[float, float], glyphs: Glyphs, table: Sequence[str]) -> dict[str, Text]:
     """The cells of a run by column, all but its mark."""
     knn, below = summary.best_knn, summary.below_raw_pixels
     told = "-" if knn is None else f"{knn:.1%}{'*' if summary.test_knn is not None else ''}{'!' if below else ''}"
     data, objective = work_of(summary)
     return {
         "run": Text(summary.run.name),
-        "state": Text(summary.state, state_style(summary.state)),
+        "state": Text(summary.state, state_style(summary.state, table)),
         "step": Text(f"{summary.step:,}/{summary.steps:,}" if summary.steps else "-"),
-        "kNN": Text(told, "red" if below else ""),
+        "kNN": Text(told, table[ALERT] if below else ""),
         "over time": Text(sparkline(summary.knn, SPARK, glyphs, scale)),
         "said": Text(ago(max(0.0, time.time() - summary.time)) if summary.time else "-"),
         "data": Text(data),

@@ -18,6 +18,8 @@ from simo2_core.errors import ConfigError
 from simo2_core.sections import names_in
 from simo2_core.settings import Setting, as_typed
 from simo2_tui.screens.questions import NAME_HELP, FilterQuestion, NameQuestion, QuestionLine, ValueQuestion
+from simo2_tui.widgets.palette import WARN
+from simo2_tui.widgets.view import table_of
 
 FIRST = ("steps", "batch_size", "samples_per_class", "embedding_size", "learning_rate", "schedule", "optimizer", "seed")
 """The settings that are changed most, shown first; the others follow in the order of `Config`."""
@@ -74,7 +76,8 @@ class SettingList(OptionList):
             roomy: whether there is room for their help as well.
         """
         kept = self.chosen
-        options = [Option(_name_row(run_name), id=NAME)] if wanted in "name" else []
+        mark = f"bold {table_of(self.app)[WARN]}"
+        options = [Option(_name_row(run_name, mark), id=NAME)] if wanted in "name" else []
         heading = ""
         for item in self._settings:
             if not config.has(item.name) or not (wanted in item.name or wanted in item.help.lower()):
@@ -83,7 +86,7 @@ class SettingList(OptionList):
             if above != heading:
                 options.append(Option(Text(above, "underline"), disabled=True))
                 heading = above
-            options.append(Option(_row(item, config, base, roomy), id=item.name))
+            options.append(Option(_row(item, config, base, mark, roomy), id=item.name))
         self.clear_options()
         self.add_options(options)
         named = [option.id for option in options if option.id]
@@ -91,21 +94,21 @@ class SettingList(OptionList):
             self.highlighted = self.get_option_index(kept if kept in named else named[0])
 
 
-def _name_row(run_name: str) -> Text:
+def _name_row(run_name: str, mark: str) -> Text:
     row = Text(no_wrap=True, overflow="ellipsis")
-    row.append("* " if run_name else "  ", "bold yellow")
+    row.append("* " if run_name else "  ", mark)
     row.append(f"{'name':<20} ")
-    row.append(run_name or "automatic", "bold yellow" if run_name else "dim")
+    row.append(run_name or "automatic", mark if run_name else "dim")
     return row
 
 
-def _row(item: Setting, config: Config, base: Config, roomy: bool) -> Text:
+def _row(item: Setting, config: Config, base: Config, mark: str, roomy: bool) -> Text:
     value = config.get(item.name)
     changed = not base.has(item.name) or value != base.get(item.name)
     row = Text(no_wrap=True, overflow="ellipsis")
-    row.append("* " if changed else "  ", "bold yellow")
+    row.append("* " if changed else "  ", mark)
     row.append(f"{item.name:<20} ")
-    row.append(f"{as_typed(value):<12} ", "bold yellow" if changed else "bold")
+    row.append(f"{as_typed(value):<12} ", mark if changed else "bold")
     row.append(item.help if roomy else "", "dim")
     return row
 

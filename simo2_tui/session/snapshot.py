@@ -19,6 +19,7 @@ from simo2_core.analysis.geometry import (
 )
 from simo2_core.analysis.reduce import pca_2d
 from simo2_core.errors import RunError
+from simo2_tui.escape import steady
 
 MOST_IMAGES = 1200
 """Images whose pairs are counted on the screen's thread: about 25 ms."""
@@ -66,7 +67,7 @@ def read_snapshot(path: Path) -> ShownSnapshot | None:
         found = snapshot.read_snapshot(path)
     except RunError:
         return None
-    return ShownSnapshot(found.step, found.embedding, found.labels, found.class_names)
+    return ShownSnapshot(found.step, found.embedding, found.labels, tuple(map(steady, found.class_names)))
 
 
 class Projector:

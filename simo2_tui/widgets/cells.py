@@ -18,6 +18,8 @@ from rich.style import Style
 from textual.geometry import Region
 from textual.strip import Strip
 
+from simo2_tui.escape import steady
+
 BLANK = ord(" ")
 NO_INK = -1
 """The terminal's (or the widget's) own colour."""
@@ -112,7 +114,7 @@ _clusters: list[str] = []
 def _codes(text: str) -> tuple[int, ...]:
     """A code for each cell that a text takes; what cannot be drawn is `?`."""
     codes: list[int] = []
-    for char in unicodedata.normalize("NFC", text):
+    for char in steady(text):
         wide = cell_len(char)
         if wide == 0 and unicodedata.category(char).startswith("M") and codes:
             behind = codes[-1] >= _BEHIND

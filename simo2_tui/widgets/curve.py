@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.cells import cell_len
 
 from simo2_tui.widgets import axis
 from simo2_tui.widgets.cells import Cells
@@ -176,7 +177,7 @@ def render_curves(
         _legend(cells, series, view, glyphs)
         return cells
     if not any(len(item.x) for item in series):
-        cells.write(1 + frame.rows // 2, max(0, (width - len(empty)) // 2), empty, MUTED)
+        cells.write(1 + frame.rows // 2, max(0, (width - cell_len(empty)) // 2), empty, MUTED)
         return cells
     y_range, y_right = value_range(series, view), right_range(series, view)
     draw_grid(cells, frame, view.log_y, y_range, glyphs)
@@ -341,12 +342,12 @@ def _legend(cells: Cells, series: Sequence[Series], view: View, glyphs: Glyphs) 
     texts = [
         "-" if value is None else axis.short(value) + item.unit for item, value in zip(series, values, strict=True)
     ]
-    wide = column + sum(len(item.name) + len(text) + 5 for item, text in zip(series, texts, strict=True)) - 2
+    wide = column + sum(cell_len(item.name) + len(text) + 5 for item, text in zip(series, texts, strict=True)) - 2
     full = wide <= cells.width
     for place, (item, value, text) in enumerate(zip(series, values, texts, strict=True)):
         mark = _mark(place, glyphs)
         more = "" if full or place + 1 == len(series) else f" +{len(series) - place - 1}"
-        if column and column + len(mark) + len(item.name) + len(text) + 1 + len(more) > cells.width:
+        if column and column + len(mark) + cell_len(item.name) + len(text) + 1 + len(more) > cells.width:
             cells.write(0, column, f"+{len(series) - place}", MUTED)  # never fewer without a word
             break
         if full:

@@ -33,7 +33,7 @@ class ScatterPlot(CellsView, can_focus=True):
         Binding("p", "class(-1)", "previous class", show=False),
         Binding("i", "isolate", "isolate", show=False),
         Binding("b", "toggle_dots", "markers or dots", show=False),
-        Binding("left", "pick(-1,0)", "pick a point", key_display="← → ↑ ↓"),
+        Binding("left", "pick(-1,0)", "pick", tooltip="pick a point", key_display="← → ↑ ↓"),
         Binding("right", "pick(1,0)", "pick a point", show=False),
         Binding("up", "pick(0,1)", "pick a point", show=False),
         Binding("down", "pick(0,-1)", "pick a point", show=False),

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.cells import cell_len
 
+from simo2_core.short_names import common_beginning
 from simo2_tui.widgets.cells import Cells
 from simo2_tui.widgets.names import shown_names
 from simo2_tui.widgets.palette import ACCENT, DARK, HEAT, HEAT_STEPS, MUTED, TEXT, UNICODE, Glyphs
@@ -130,11 +131,12 @@ def render_heatmap(
     if grid.halves and 2 * longest + 1 <= TWO_NAMES:
         grid = lay_out(classes, width, height - 2, 2 * longest + 2, halves=glyphs.halves)
     shown = reduce_blocks(sorted_cc, grid.block)
-    _head(cells, sorted_cc, [every[label] for label in labels], cursor, grid.block)
+    _head(cells, sorted_cc, [every[label] for label in labels], cursor, grid.block, glyphs)
     _paint(cells, shown, grid, glyphs)
     _row_names(cells, names, grid, len(shown))
     shorter = shown_names(every, max(1, grid.across - 1), glyphs)
-    _column_names(cells, [shorter[label] for label in labels], grid)
+    if legible(every, shorter):
+        _column_names(cells, [shorter[label] for label in labels], grid)
     if cursor is not None and grid.block == 1:
         row, column = grid.row(cursor[0]), grid.gutter + cursor[1] * grid.across
         cells.write(row, column, "[", ACCENT)
@@ -214,7 +216,12 @@ def reduce_blocks(matrix_cc: NDArray[np.float64], block: int) -> NDArray[np.floa
 
 
 def _head(
-    cells: Cells, sorted_cc: NDArray[np.float64], names: Sequence[str], cursor: tuple[int, int] | None, block: int
+    cells: Cells,
+    sorted_cc: NDArray[np.float64],
+    names: Sequence[str],
+    cursor: tuple[int, int] | None,
+    block: int,
+    glyphs: Glyphs,
 ) -> None:
     if cursor is None:
         away = np.where(np.eye(len(sorted_cc), dtype=bool), 0.0, np.nan_to_num(sorted_cc))
@@ -222,9 +229,9 @@ def _head(
         lead, at = "largest ", (int(cursor_row), int(cursor_column))
     else:
         lead, at = "", cursor
-    value = float(sorted_cc[at])
-    column = cells.write(0, 0, lead, MUTED)
-    column = cells.write(0, column, f"cos({names[at[0]]}, {names[at[1]]}) = {value:+.3f}", TEXT)
+    value, column = f"{float(sorted_cc[at]):+.3f}", cells.write(0, 0, lead, MUTED)
+    pair = shown_names([names[place] for place in at], (cells.width - column - len(f"cos(, ) = {value}")) // 2, glyphs)
+    column = cells.write(0, column, f"cos({', '.join(pair)}) = {value}", TEXT)
     words = f"  {block}×{block} classes a cell"
     if block > 1 and column + len(words) <= cells.width:
         cells.write(0, column, words, MUTED)
@@ -236,10 +243,20 @@ def _indent(text: str, across: int) -> int:
     return room - (across > 5) if across >= 5 else room // 2
 
 
+READABLE = 5
+"""Cells from which on what is left of a longer name can be read."""
+
+
+def legible(names: Sequence[str], shown: Sequence[str]) -> bool:
+    """Whether most of the names are told apart, and whole but for what all begin with, or long enough to be read."""
+    rest = len(common_beginning(names))
+    whole = sum(short in (name, name[rest:]) or cell_len(short) >= READABLE
+                for name, short in zip(names, shown, strict=True))  # fmt: skip
+    return 2 * min(whole, len(set(shown))) >= len(names)
+
+
 def _column_names(cells: Cells, names: Sequence[str], grid: Grid) -> None:
-    """Names below the columns, where there is room to tell most of them apart."""
-    if 2 * len(set(names)) < len(names):
-        return
+    """Names below the columns, as far as they have room."""
     size = -(-len(names) // grid.block)
     row = 1 + -int(-size * grid.rows // 1)
     taken = -1

@@ -8,7 +8,7 @@ from functools import lru_cache
 from rich.cells import cell_len
 
 from simo2_core.short_names import shorten
-from simo2_tui.escape import to_ascii
+from simo2_tui.escape import steady, to_ascii
 from simo2_tui.widgets.palette import Glyphs
 
 
@@ -19,6 +19,7 @@ def shown_names(names: Sequence[str], width: int, glyphs: Glyphs) -> tuple[str, 
 
 @lru_cache(maxsize=64)
 def _shown(names: tuple[str, ...], width: int, ascii_only: bool) -> tuple[str, ...]:
+    names = tuple(map(steady, names))
     if ascii_only:
         names = tuple(_in_ascii(name, label) for label, name in enumerate(names))
     return tuple(shorten(names, width, width=cell_len))

@@ -15,6 +15,9 @@ from simo2_core.palette import FEW, MANY, ON_DARK, ON_LIGHT, colour_index
 TEXT, MUTED, FAINT, ALERT, GOOD, ACCENT, DARK = range(FEW + MANY, FEW + MANY + 7)
 """Inks that are not classes; the first indices are `Palette.classes`."""
 
+WARN = 1
+"""The orange of the second class: to be minded, and not wrong."""
+
 HEAT = DARK + 1
 """First index of the ramp for signed values."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.cells import set_cell_size
 from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
@@ -80,7 +81,7 @@ class Picture(Widget):
         try:
             pixels = read_picture(self._path, width, height)
         except OSError as error:
-            self._strips = [Strip([Segment(str(error)[:width].ljust(width))], width)]
+            self._strips = [Strip([Segment(set_cell_size(str(error), width))], width)]
         else:
             self._strips = render_picture(pixels, width, shades=not glyphs.halves)
         self.refresh()

@@ -194,18 +194,21 @@ def _free(spot: NDArray[np.uint32], beside: int) -> bool:
 def render_legend(
     class_names: Sequence[str], width: int, height: int, *, isolate: int | None = None, glyphs: Glyphs = UNICODE
 ) -> Cells:
-    """Marker and name of each class, in as many columns as fit; `+n` where not all do."""
+    """Marker and name of each class, in as many columns as fit; `+n` where not all do, but the isolated one always."""
     cells = Cells(width, height)
     if not (width and height and class_names):
         return cells
     names, cell, across = _legend_entries(class_names, width, height, glyphs)
     markers, classes = class_markers(len(names), glyphs), len(names)
     room = across * height
-    for index, name in enumerate(names[:room]):
-        row, column = index // across, index % across * cell
-        if index == room - 1 and classes > room:
-            cells.write(row, column, f"+{classes - room + 1}", MUTED)
-            break
+    shown = list(range(classes if classes <= room else room - 1))
+    if isolate is not None and shown and isolate not in shown:
+        shown[-1] = isolate
+    if len(shown) < classes:
+        row, column = divmod(len(shown), across)
+        cells.write(row, column * cell, f"+{classes - len(shown)}", MUTED)
+    for place, index in enumerate(shown):
+        name, row, column = names[index], place // across, place % across * cell
         faded = isolate is not None and isolate != index
         cells.write(row, column, markers[index % len(markers)], FAINT if faded else class_ink(index, classes))
         cells.write(row, column + 2, name, FAINT if faded else TEXT if isolate == index else MUTED)
@@ -223,6 +226,9 @@ def legend_rows(class_names: Sequence[str], width: int, glyphs: Glyphs = UNICODE
 LEGEND_NAMES = (20, 14, 10, 7, 5)
 """Cells of a name in the legend: as many as let all classes in, and the last but one where nothing does."""
 
+GAPS = (2, 1)
+"""Columns between two entries: fewer where that lets all classes in."""
+
 
 def _legend_entries(
     class_names: Sequence[str], width: int, height: int, glyphs: Glyphs
@@ -230,18 +236,19 @@ def _legend_entries(
     """Names, columns of an entry, and entries beside each other."""
     for most in LEGEND_NAMES:
         names = shown_names(class_names, most, glyphs)
-        cell, across = _across(names, width)
-        if across * height >= len(names):
-            return names, cell, across
+        for gap in GAPS:
+            cell, across = _across(names, width, gap)
+            if across * height >= len(names):
+                return names, cell, across
     names = shown_names(class_names, LEGEND_NAMES[-2], glyphs)
     return names, *_across(names, width)
 
 
-def _across(names: Sequence[str], width: int) -> tuple[int, int]:
+def _across(names: Sequence[str], width: int, gap: int = GAPS[0]) -> tuple[int, int]:
     """Columns of an entry, and entries beside each other."""
-    cell = min(max(cell_len(name) for name in names) + 4, max(6, width))
-    return cell, max(1, width // cell)
+    cell = min(max(cell_len(name) for name in names) + 2 + gap, max(6, width))
+    return cell, max(1, (width + gap) // cell)
 
 
 def _centred(cells: Cells, row: int, text: str, ink: int) -> None:
-    cells.write(row, max(0, (cells.width - len(text)) // 2), text, ink)
+    cells.write(row, max(0, (cells.width - cell_len(text)) // 2), text, ink)

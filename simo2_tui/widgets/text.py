@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import textwrap
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len, chop_cells
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from simo2_core.run.state import State
+from simo2_core.short_names import MARK
+from simo2_tui.escape import steady
 from simo2_tui.widgets.cells import Cells
-from simo2_tui.widgets.palette import ACCENT, ALERT, FAINT, GOOD, MUTED, TEXT, Glyphs
+from simo2_tui.widgets.palette import ACCENT, ALERT, FAINT, GOOD, MUTED, TEXT, WARN, Glyphs
 from simo2_tui.widgets.view import CellsView
 
 Span = tuple[str, int]
@@ -24,18 +26,16 @@ NARROWEST = 20
 TONE = {
     **dict.fromkeys((State.TRAINING, State.COMPLETED), GOOD),
     **dict.fromkeys((State.COMPILING, State.PREPARING, State.STOPPED), ACCENT),
-    **dict.fromkeys((State.PAUSED, State.STOPPING, State.INTERRUPTED), 1),
+    **dict.fromkeys((State.PAUSED, State.STOPPING, State.INTERRUPTED), WARN),
     **dict.fromkeys((State.DIVERGED, State.FAILED, State.DEAD, State.DAMAGED, State.SILENT), ALERT),
     **dict.fromkeys((State.EMPTY, State.READING), MUTED),
 }
 """The ink of each state."""
 
-_STYLES = {GOOD: "green", ACCENT: "cyan", 1: "yellow", ALERT: "red", MUTED: "dim"}
 
-
-def state_style(state: State) -> str:
-    """The style of a state in a list: that of its ink, bold while a process is at work on the run."""
-    return ("bold " if state.running else "") + _STYLES[TONE[state]]
+def state_style(state: State, table: Sequence[str]) -> str:
+    """The style of a state in a list: that of its ink in the table, bold while a process is at work on the run."""
+    return ("bold " if state.running else "") + table[TONE[state]]
 
 
 def duration(seconds: float | None) -> str:
@@ -66,11 +66,31 @@ def bar(share: float, width: int, glyphs: Glyphs) -> list[Span]:
     return [(filled * full, GOOD), (rest * (width - full), FAINT)]
 
 
-def write_spans(cells: Cells, row: int, spans: Sequence[Span], column: int = 0) -> int:
-    """Writes spans one after another; returns the column after the last."""
+def span_width(spans: Iterable[Span]) -> int:
+    """Columns that spans take one after another."""
+    return sum(cell_len(steady(text)) for text, _ in spans)
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """A text in rows of at most `width` cells, broken between words, and in a word where it alone is wider."""
+    rows = [""]
+    for word in steady(text).split():
+        longer = f"{rows[-1]} {word}" if rows[-1] else word
+        if cell_len(longer) <= width:
+            rows[-1] = longer
+        else:
+            rows += chop_cells(word, width)
+    return [row for row in rows if row]
+
+
+def write_spans(cells: Cells, row: int, spans: Sequence[Span]) -> None:
+    """Writes spans one after another, and a mark at the edge where they go on beyond it."""
+    column = 0
     for text, ink in spans:
         column = cells.write(row, column, text, ink)
-    return column
+        if column > cells.width:
+            cells.write(row, cells.width - 1, MARK, ink)
+            break
 
 
 class Lines(CellsView):
@@ -131,9 +151,10 @@ class LogView(CellsView, can_focus=True):
         stamp = time.strftime("%H:%M:%S ", time.localtime(when))
         bad = " warning " in text or " diverged" in text or " failed" in text
         room = self.size.width - len(stamp)
-        words = textwrap.wrap(text, room) if room >= NARROWEST else [text]
+        words = wrapped(text, room) if room >= NARROWEST else [text]
         return [
-            [(" " * len(stamp) if row else stamp, FAINT), (part, 1 if bad else MUTED)] for row, part in enumerate(words)
+            [(" " * len(stamp) if row else stamp, FAINT), (part, WARN if bad else MUTED)]
+            for row, part in enumerate(words)
         ]
 
     def draw(self, width: int, height: int) -> Cells:
@@ -161,9 +182,9 @@ def pairs_line(items: Sequence[tuple[str, str]], width: int, glyphs: Glyphs, bad
     used = 0
     gap = "  " if width < 100 else "   "
     for name, value in items:
-        if used and used + len(gap) + len(name) + 1 + len(value) > width:
+        pair: list[Span] = [(f"{gap if used else ''}{name} ", MUTED), (value, ALERT if name in bad else TEXT)]
+        if used and used + span_width(pair) > width:
             break
-        lead = gap if used else ""
-        spans += [(f"{lead}{name} ", MUTED), (value, ALERT if name in bad else TEXT)]
-        used += len(lead) + len(name) + 1 + len(value)
+        spans += pair
+        used += span_width(pair)
     return spans

@@ -44,6 +44,11 @@ def test_the_end_the_middle_or_the_beginning_goes_by_what_stays_different(names,
         assert shorten(names, width) == short
 
 
+def test_each_name_is_cut_where_it_can_be_read_and_told_apart():
+    names = ["golden retriever", "german shepherd", "species_lupus_dingo", "species_lupus_signatus", "poodle"]
+    assert shorten(names, 10) == ["golden re…", "german sh…", "speci…ingo", "speci…atus", "poodle"]
+
+
 @given(st.lists(st.text(max_size=20), max_size=12), st.integers(1, 12))
 def test_no_name_is_wider_than_asked_in_characters_or_in_cells(names, at_most):
     assert all(len(name) <= at_most for name in shorten(names, at_most))

@@ -162,3 +162,15 @@ async def test_the_heat_map_spells_out_the_pair_under_its_cursor(watch):
         await pilot.pause(0.1)
         assert app.screen.query_one("#heat", HeatMap).has_focus
         assert "cos(zero, one)" in text_of(app)
+
+
+async def test_the_heat_map_alone_has_all_the_room_and_says_its_step(watch):
+    app = watch()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("E", "2")
+        await pilot.pause(0.05)
+        assert "step 280 · newest" in text_of(app)
+        assert app.screen.query_one(HeatMap).size.height > 15
+        await pilot.press("3")
+        await pilot.pause(0.05)
+        assert "step 280 · newest" in text_of(app)

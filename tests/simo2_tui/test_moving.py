@@ -224,3 +224,13 @@ async def test_each_entry_of_the_list_of_panes_is_a_chart_with_a_key(console, si
             assert chart.region.area
             assert f"{number} {pane.title}" in text_of(app)
             assert [item.name for item in chart._series] == [item.name for item in pane.curves(app.session, "sum")]
+
+
+async def test_an_app_that_ends_draws_nothing_more(tmp_path, monkeypatch):
+    app = Console(tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause(0.05)
+        assert app.screen.ready
+        with monkeypatch.context() as ending:  # the first thing that an end does; widgets go next, then the screens
+            ending.setattr(app, "_running", False)
+            assert not app.screen.ready

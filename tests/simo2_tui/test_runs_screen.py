@@ -9,7 +9,7 @@ from simo2_tui.app import Console
 from simo2_tui.screens.runs import INKS, RunsScreen, short_names
 from simo2_tui.screens.runs_table import ORDER, SORTS, columns_for, sparkline
 from simo2_tui.widgets.charts import CurveChart
-from simo2_tui.widgets.palette import ASCII
+from simo2_tui.widgets.palette import ALERT, ASCII
 from simo2_tui.widgets.view import table_of
 from tests.simo2_tui.recorded import write_run
 from tests.simo2_tui.screen_text import SIZES, text_of, until
@@ -100,7 +100,7 @@ async def test_a_result_below_raw_pixels_is_said(tmp_path):
         assert "! below raw pixels" in text_of(app)
         assert "%!" in text_of(app)
         cell = app.screen.query_one(DataTable).get_cell("poor", "kNN")
-        assert str(cell.style) == "red"
+        assert str(cell.style) == table_of(app)[ALERT]
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -133,8 +133,10 @@ async def test_the_runs_screen_lists_and_compares(tmp_path, size):
 
 def test_names_are_cut_so_that_all_fit_and_can_be_told_apart():
     assert short_names(["supcon", "autoencoder"], 90) == ["supcon", "autoencoder"]
-    assert short_names(["supcon", "autoencoder", "cross_entropy"], 36) == ["supco", "autoe", "cross"]
-    assert short_names(["digits-20261125-01", "digits-20261125-02"], 36) == ["20261125-01", "20261125-02"]
+    assert short_names(["supcon", "autoencoder", "cross_entropy"], 36) == ["supc…", "auto…", "cros…"]
+    assert short_names(["digits-20261125-01", "digits-20261125-02"], 36) == ["digits-2…01", "digits-2…02"]
+    roomy = ["birds-200", "mixed", "猫の写真"]
+    assert short_names(roomy, 48) == roomy
 
 
 def test_a_sparkline_shows_all_values_and_a_constant_half_way_up():

@@ -1,6 +1,7 @@
 """Every screen at every size, driven by keys, without a terminal."""
 
 import pytest
+from textual.widgets import Input
 
 from simo2_core.events import WarningRaised
 from simo2_core.run.control import read_command
@@ -11,7 +12,7 @@ from simo2_tui.screens.monitor import MonitorScreen
 from simo2_tui.session.follow import FollowSession
 from simo2_tui.widgets.charts import CurveChart
 from tests.simo2_tui.recorded import write_run
-from tests.simo2_tui.screen_text import SIZES, screen_rows, text_of
+from tests.simo2_tui.screen_text import SIZES, screen_rows, text_of, until
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -97,6 +98,42 @@ async def test_maximise_filter_and_escape(watch):
         log = text_of(app).split("log ")[-1]
         assert "checkpoints/200" in log
         assert "validation kNN" not in log
+
+
+@pytest.mark.parametrize("width", [60, 80, 160])
+async def test_the_keys_in_the_last_row_are_whole_and_lead_out(watch, width):
+    app = watch()
+    async with app.run_test(size=(width, 24)) as pilot:
+        for key in ("1", "5", "E", "2", "escape", "R"):
+            await pilot.press(key)
+            await until(pilot, lambda: "quit" in screen_rows(app)[-1])
+            last = screen_rows(app)[-1].rstrip()
+            assert last.endswith("q quit ? help"), (key, last)
+            assert len(last) < width
+
+
+async def test_keys_that_do_nothing_now_are_not_offered_and_say_why_when_pressed(watch):
+    app = watch()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "quit" in screen_rows(app)[-1])
+        offered = screen_rows(app)[-1]
+        assert "pause" not in offered
+        assert "checkpoint" not in offered
+        assert "r resume" in offered
+        await pilot.press("c")
+        await pilot.pause()
+        assert "has ended" in next(iter(app._notifications)).message
+
+
+async def test_a_line_says_in_the_last_row_how_to_leave_it(watch):
+    app = watch()
+    async with app.run_test(size=(80, 24)) as pilot:
+        for keys, back in ((("slash", "x"), "q quit"), (("R", "slash", "x"), "q quit")):
+            await pilot.press(*keys)
+            await until(pilot, lambda: "esc cancel" in screen_rows(app)[-1])
+            await pilot.press("escape")
+            await until(pilot, lambda back=back: back in screen_rows(app)[-1])
+            assert not app.screen.query_one("#filter", Input).value
 
 
 async def test_the_device_panel_is_there_while_a_run_trains_and_there_is_room(tmp_path):

@@ -19,6 +19,7 @@ from simo2_tui.app import Console
 from simo2_tui.cli.main import app as command_line
 from simo2_tui.session.base import state_of
 from simo2_tui.session.follow import FollowSession
+from simo2_tui.widgets.palette import ALERT, colours
 from simo2_tui.widgets.text import TONE, state_style
 from tests.simo2_tui.recorded import write_run
 from tests.simo2_tui.screen_text import text_of
@@ -117,5 +118,6 @@ async def test_r_does_not_train_over_a_run_that_another_machine_may_train(tmp_pa
 
 def test_every_state_has_an_ink_and_a_style():
     assert set(TONE) == set(State)
-    assert "bold" in state_style(State.TRAINING)
-    assert state_style(State.DEAD) == "red"
+    table = colours(True)
+    assert "bold" in state_style(State.TRAINING, table)
+    assert state_style(State.DEAD, table) == table[ALERT]

@@ -3,6 +3,7 @@ import pytest
 from rich.cells import cell_len
 from rich.style import Style
 
+from simo2_tui.escape import steady
 from simo2_tui.widgets.cells import Cells
 from simo2_tui.widgets.palette import HEAT, HEAT_STEPS, colours, heat_index
 
@@ -21,6 +22,18 @@ def test_a_wide_character_takes_two_cells_and_marks_stay_with_their_letter():
     assert cells.row_text(0) == "猫\u0301\u00e9?क्ष   "
     strip = cells.strip(0, colours(dark=True), Style())
     assert strip.cell_length == 9 == sum(cell_len(char) for char in strip.text)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("👩\u200d🔬 lab", "👩🔬 lab"), ("❤\ufe0f", "❤"), ("🇯🇵", "JP"), ("👍🏽 up", "👍 up"), ("e\u0301", "é"),
+     ("काला", "काला"), ("plain", "plain")],
+)  # fmt: skip
+def test_a_name_is_as_wide_as_it_is_counted_on_every_terminal(name, shown):
+    assert steady(name) == shown
+    cells = Cells(20, 1)
+    assert cells.write(0, 0, name) == cell_len(shown)
+    assert cells.row_text(0).rstrip() == shown
 
 
 @pytest.mark.parametrize(("column", "text"), [(-1, " 犬 "), (4, "    ")])

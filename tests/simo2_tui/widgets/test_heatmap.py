@@ -8,6 +8,7 @@ from rich.style import Style
 
 from simo2_tui.widgets.heatmap import (
     heat_levels,
+    legible,
     reduce_blocks,
     render_heatmap,
     render_histogram,
@@ -158,3 +159,19 @@ def test_histograms_of_any_size(width, height):
     counts = np.arange(40)
     cells = render_histogram([("a", counts, 0.1, 2), ("b", counts * 0, np.nan, 6)], width, height)
     assert all(cells.strip(row, colours(False), Style()).cell_length == width for row in range(height))
+
+
+def test_the_largest_cosine_is_read_however_long_the_names_are():
+    names = [f"a name of many words and the number {i}" for i in range(3)]
+    matrix = np.array([[1.0, 0.1, -0.8], [0.1, 1.0, 0.2], [-0.8, 0.2, 1.0]])
+    head = render_heatmap(matrix, names, 50, 12).row_text(0)
+    assert head.rstrip().endswith("= -0.800")
+    assert "0" in head
+    assert "2, " in head or "2)" in head
+
+
+def test_names_that_cannot_be_read_are_not_written_below():
+    assert not legible(["red fox", "grey owl", "polar bear"], ["fox", "owl", "ear"])
+    assert legible(["a", "b", "polar bear"], ["a", "b", "ear"])
+    assert legible(["species_1", "species_2"], ["1", "2"])
+    assert not legible(["aaaa", "aaab"], ["aaa", "aaa"])

@@ -118,3 +118,10 @@ def test_a_class_of_many_has_its_ink_and_its_letter_without_colours():
 
 def test_no_points_say_so():
     assert "no embedding yet" in render_scatter(np.zeros((0, 2)), np.zeros(0, np.int32), NAMES, 40, 5).text()
+
+
+def test_the_legend_shows_the_isolated_class_and_stands_closer_before_it_leaves_any_out():
+    names = [f"class{i}" for i in range(100)]
+    assert "class77" in render_legend(names, 60, 2, isolate=77).text()
+    letters = [chr(97 + i) for i in range(26)]
+    assert "+" not in render_legend(letters, 54, 2).text()
