@@ -98,6 +98,8 @@ def data_state(preset: Preset, config: Config) -> Row:
             part = claimant(config.data)
             if not part.last and part.is_on_disk(config.data):
                 return ("ready", f"{about}{part.summary}")
+        if not part.last and not is_place(name):
+            return ("needs", f"{name}: not on this machine; {part.summary}")
         found = [item for item in find(TfdsName.parse(name), config.data.data_dir) if item.readable]
     except (DataError, PartError) as error:
         return ("error", str(error))

@@ -199,7 +199,7 @@ def _raw(arrays: _Arrays, where: str, transposed: bool) -> Raw:
             "(N, H, W, 1 or 3) or (N, 1 or 3, H, W). Scale them to 0 to 255 and convert them with astype('uint8')."
         )
     count, height, width, channels = pixels.shape
-    records = PixelRecords(pixels, np.arange(count), arrays.file)
+    records = PixelRecords(pixels, np.arange(count), arrays.file, np.arange(count))
     shape = (width, height, channels) if transposed else (height, width, channels)
     return Raw(records, _labels(arrays.labels, count, arrays.file, where), shape, transposed)
 

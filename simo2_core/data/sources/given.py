@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -22,13 +22,17 @@ _given: dict[str, GivenSource] = {}
 
 
 def give(
-    name: str, images: ArrayLike, labels: Sequence[Any] | NDArray[Any], test: tuple[ArrayLike, Any] | None = None
+    name: str,
+    images: ArrayLike | Callable[[int], ArrayLike],
+    labels: Sequence[Any] | NDArray[Any],
+    test: tuple[ArrayLike | Callable[[int], ArrayLike], Any] | None = None,
 ) -> str:
     """Makes arrays a data set of this program.
 
     Args:
         name: what it is called; a data set of the same name is replaced.
-        images: (N, H, W) or (N, H, W, ch) uint8, ch 1 or 3.
+        images: (N, H, W) or (N, H, W, ch) uint8, ch 1 or 3; or a function that gives each (H, W) or (H, W, ch) by its
+            number, asked once for each label.
         labels: (N,) of anything that can be sorted: numbers, or names of classes.
         test: images and labels that are only tested on; by default a part of the others is held out.
 
@@ -47,8 +51,9 @@ def give(
     return PREFIX + name
 
 
-def _split(name: str, images: ArrayLike, labels: Any, names: tuple[str, ...]) -> Split:
-    pixels, each = np.asarray(images), np.asarray(labels)
+def _split(name: str, images: ArrayLike | Callable[[int], ArrayLike], labels: Any, names: tuple[str, ...]) -> Split:
+    each = np.asarray(labels)
+    pixels = _stacked(name, images, len(labels)) if callable(images) else np.asarray(images)
     if pixels.ndim == 3:
         pixels = pixels[..., None]
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[-1] not in (1, 3) or not pixels.size:
@@ -63,6 +68,16 @@ def _split(name: str, images: ArrayLike, labels: Any, names: tuple[str, ...]) ->
         raise DataError(f"{name} has labels that are not trained on: {', '.join(sorted(unknown)[:5])}.")
     classes = np.array([numbers[str(item)] for item in each], np.int32)
     return split_of_pixels(name, pixels, classes, names)
+
+
+def _stacked(name: str, image: Callable[[int], ArrayLike], count: int) -> NDArray[Any]:
+    """(count, …) what a function gives for each number."""
+    made = [np.asarray(image(number)) for number in range(count)]
+    shapes = {(one.shape, one.dtype) for one in made}
+    if len(shapes) > 1:
+        (first, one), (second, other), *_ = sorted(shapes, key=str)
+        raise DataError(f"{name} images are of {one} {first} and of {other} {second}; make them alike.")
+    return np.stack(made) if made else np.zeros((0, 0, 0), np.uint8)
 
 
 class GivenSource(Source):

@@ -155,8 +155,8 @@ class LabelledSource(Source):
 
     @property
     def origin(self) -> str:
-        """The absolute path."""
-        return printable(str(self.place))
+        """The absolute path, or as it was asked for."""
+        return self._title or printable(str(self.place))
 
     @property
     def taken(self) -> str:
@@ -255,12 +255,12 @@ def fault(labels: Sequence[object], names: Sequence[str] | None) -> str:
     several = next((label for label in labels if isinstance(label, list | tuple | dict)), None)
     if several is not None:
         count = sum(isinstance(label, list | tuple | dict) for label in labels)
-        return f"{count:,} of {len(labels):,} images have several labels (such as {_short(several)})"
+        return f"{count:,} of {len(labels):,} images have several labels (such as {short(several)})"
     if kinds[type(None)]:
         return f"{kinds[type(None)]:,} of {len(labels):,} images have no label"
     odd = next((label for label in labels if type(label) not in (str, int)), None)
     if odd is not None:
-        return f"a label is {_short(odd)}, and must be a name or a whole number from 0,"
+        return f"a label is {short(odd)}, and must be a name or a whole number from 0,"
     if kinds[str] and kinds[int]:
         return f"{kinds[int]:,} labels are numbers and {kinds[str]:,} are names"
     if kinds[int]:
@@ -284,7 +284,8 @@ def _whole(label: object) -> int:
     return label
 
 
-def _short(value: object) -> str:
+def short(value: object) -> str:
+    """A value in a message: its beginning, on one line."""
     text = printable(repr(value))
     return text if len(text) <= 60 else text[:57] + "…"
 

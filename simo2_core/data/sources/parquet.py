@@ -195,7 +195,7 @@ def open_parquet(place: Path, config: DataConfig, title: str | None = None) -> L
     splits, facts = {}, {}
     for split, some in paths.items():
         splits[split] = _raw(some, image, label, missing=-1 if names else None)
-        facts[split] = Facts.of(found.root, found.splits[split], image)
+        facts[split] = Facts.of(found.root, found.splits[split], image, repr(names))
     said = f"images in {image!r}, " + (f"labels in {label!r}" if label else "no labels")
     taken = said + (f" with the names of {len(names)} classes" if names else "")
     return LabelledSource(place, splits, facts, config, taken=taken, names=names, title=title)

@@ -20,36 +20,33 @@ class PixelRecords:
 
     pixels: NDArray[np.uint8]
     """(N, H, W, ch), ch 1 or 3; may be mapped from a file."""
-    places: NDArray[np.int64]
-    """(n,) which rows of it."""
+    rows: NDArray[np.int64]
+    """(n,) which of them."""
     file: str
     """What to call the array."""
-    shift: int = 0
-    """What to add to a place to get the one in the file."""
+    places: NDArray[np.int64]
+    """(n,) where each lies in the file: `rows`, unless the others were left behind."""
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.rows)
 
     def take(self, rows: NDArray[np.int64]) -> PixelRecords:
         """Those of `rows`, in that order."""
-        return PixelRecords(self.pixels, self.places[rows], self.file, self.shift)
+        return PixelRecords(self.pixels, self.rows[rows], self.file, self.places[rows])
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Only its own rows travel to a worker, which then needs no file."""
-        if not len(self.places):
-            return PixelRecords, (self.pixels[:0], self.places, self.file)
-        first, last = int(self.places.min()), int(self.places.max()) + 1
-        return PixelRecords, (np.array(self.pixels[first:last]), self.places - first, self.file, self.shift + first)
+        """Only its own images travel to a worker, which then needs no file."""
+        return PixelRecords, (np.array(self.pixels[self.rows]), np.arange(len(self)), self.file, self.places)
 
     def images(self) -> Iterator[bytes | OSError]:
         """Each as a binary PGM or PPM file."""
         height, width, channels = self.pixels.shape[1:]
         head = b"P%d\n%d %d\n255\n" % (5 if channels == 1 else 6, width, height)
-        for place in self.places.tolist():
-            yield head + self.pixels[place].tobytes()
+        for row in self.rows.tolist():
+            yield head + self.pixels[row].tobytes()
 
     heads = images
 
     def names(self) -> Sequence[str]:
         """The array and the place in it."""
-        return [f"{self.file} record {place}" for place in (self.places + self.shift).tolist()]
+        return [f"{self.file} record {place}" for place in self.places.tolist()]

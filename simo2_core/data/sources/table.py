@@ -29,6 +29,7 @@ from simo2_core.data.sources.labelled import (
     Raw,
     choose_key,
     plain,
+    short,
 )
 from simo2_core.data.sources.place import Facts, has_suffix, require_memory, split_of
 from simo2_core.data.sources.source import Source, SourcePart
@@ -168,7 +169,9 @@ def _inside(place: Path, key: str, given: Sequence[object]) -> list[str]:
     found = []
     for row, path in enumerate(given, 1):
         if not isinstance(path, str) or not path or "\0" in path or path.endswith("/"):
-            raise DataError(f"row {row:,} of {place} has {path!r} for a path in {key!r}. Write the path of an image.")
+            raise DataError(
+                f"row {row:,} of {place} has {short(path)} for a path in {key!r}. Write the path of an image."
+            )
         if not path.isascii():
             try:
                 os.fsencode(path)

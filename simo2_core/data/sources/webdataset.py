@@ -152,7 +152,7 @@ def open_shards(place: Path, config: DataConfig, report: Report) -> LabelledSour
         place,
         {split: _raw(splits[split]) for split in order},
         {
-            split: Facts.of(root, [os.path.relpath(path.absolute(), root) for path, _ in splits[split]])
+            split: Facts.of(root, [os.path.relpath(path.absolute(), root) for path, _ in splits[split]], repr(names))
             for split in order
         },
         config,

@@ -222,10 +222,10 @@ def test_only_its_own_rows_travel_to_a_worker(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.zeros((10_000, 8, 8, 3), np.uint8))
     np.save(tmp_path / "y.npy", np.arange(10_000) % 2)
     records = open_arrays(tmp_path, config(tmp_path)).split("train").records
-    some = records.take(np.array([5000, 5002]))
+    some = records.take(np.array([9000, 2]))
     sent = pickle.dumps(some)
     assert len(sent) < 2000
-    assert list(pickle.loads(sent).names()) == list(some.names()) == ["x record 5000", "x record 5002"]
+    assert list(pickle.loads(sent).names()) == list(some.names()) == ["x record 9000", "x record 2"]
     assert list(pickle.loads(sent).images()) == list(some.images())
 
 

@@ -1,0 +1,34 @@
+"""Arrays and functions of a program's own."""
+
+import numpy as np
+import pytest
+
+from simo2_core.data.load import load_dataset
+from simo2_core.data.sources.given import give
+from simo2_core.data_config import DataConfig
+from simo2_core.errors import DataError
+from tests.simo2_core.data.sources import written
+
+
+def test_a_function_gives_what_an_array_would() -> None:
+    images, labels = written.pixels(), written.labels()
+    array = load_dataset(DataConfig(dataset=give("array", images, labels)))
+    asked: list[int] = []
+
+    def image(number: int) -> np.ndarray:
+        asked.append(number)
+        return images[number]
+
+    made = load_dataset(DataConfig(dataset=give("function", image, labels, test=(image, labels))))
+    assert asked == [*range(21), *range(21)]
+    assert len(made.test) == 21
+    made = load_dataset(DataConfig(dataset=give("function", image, labels)))
+    assert made.fingerprint.split(":")[2] == array.fingerprint.split(":")[2]
+    np.testing.assert_array_equal(made.train.gather(), array.train.gather())
+
+
+def test_a_function_whose_images_differ_is_one_line() -> None:
+    with pytest.raises(DataError, match=r"train images are of uint8 \(4, 4\) and of uint8 \(5, 5\); make them alike"):
+        give("odd", lambda number: np.zeros((4 + number, 4 + number), np.uint8), [0, 1])
+    with pytest.raises(DataError, match=r"train images are uint8 \(0, 0, 0, 1\)"):
+        give("none", lambda number: np.zeros((4, 4), np.uint8), [])
