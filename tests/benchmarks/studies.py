@@ -45,10 +45,6 @@ class Study:
     sweep: str | None = None
 
 
-SHAPES = (4, 8, 32)
-"""Images of each class in a batch of 160: of the 26 letters 26, 20 and 5 classes."""
-
-
 def _in_shapes(arms: Sequence[str], shapes: Sequence[int]) -> list[str]:
     return [f"{arm}:samples_per_class={k}" for k in shapes for arm in arms]
 
@@ -75,16 +71,15 @@ STUDIES = {
     ),
     "letters-gathering": Study(
         "letters",
-        ("simo2:epsilon_start=1:samples_per_class=32", *_in_shapes(("simo2", "simo2-course"), SHAPES)),
+        (
+            *_in_shapes(("simo2:pull=balanced", "simo2-course", "simo2"), (4, 8)),
+            *_in_shapes(("simo2", "simo2-course", "simo2:epsilon_start=1"), (32,)),
+        ),
         f"{BATCHES} --eval-every 400",
     ),
-    "letters-apart": Study(
-        "letters",
-        _in_shapes(("simo2-course", "simo2:pull=balanced", "simo2:epsilon_start=1:reduction=mean"), (8,)),
-        f"{BATCHES} --eval-every 400",
+    "digits-gathering": Study(
+        "digits", _in_shapes(("simo2", "simo2:pull=balanced", "simo2-course"), (4,)), "--eval-every 400", 3
     ),
-    "digits-gathering": Study("digits", ("simo2", "simo2-course", "simo2-line", "supcon"), "", 3),
-    "digits-few-pairs": Study("digits", _in_shapes(("simo2", "simo2-course"), (4,)), "", 3),
     "letters-unseen": Study(
         "letters", _in_shapes(("simo2", "simo2-course", "supcon", "cross_entropy"), (8,)),
         f"{BATCHES} --eval-every 400 --hold-out-classes 0.5", 3,
