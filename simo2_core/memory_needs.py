@@ -72,7 +72,8 @@ def _maps(config: Config, height: int, width: int) -> list[int]:
     if not config.model.encoder.weights(1):
         return [0]
     each = _FLOAT if config.model.precision == "float32" else 2
-    sizes = []
+    sizes, shrink = [], config.model.encoder.first_shrink
+    height, width = -(-height // shrink), -(-width // shrink)
     for channels in config.model.encoder.stages:
         sizes.append(each * height * width * channels)
         height, width = -(-height // 2), -(-width // 2)

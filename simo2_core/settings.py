@@ -205,16 +205,20 @@ def coerce(name: str, value: Any, kind: Any) -> Any:
                 raise ValueError
             return _read_float(value)
         if typing.get_origin(kind) is tuple:
-            items = value.split(",") if isinstance(value, str) else list(value)
-            return tuple(coerce(name, item, int) for item in items)
+            items = _split(value) if isinstance(value, str) else list(value)
+            return tuple(coerce(name, item, typing.get_args(kind)[0]) for item in items)
     except (TypeError, ValueError, OverflowError, ZeroDivisionError):
         words = {int: "a whole number", float: "a number", bool: "true or false"}
         raise ConfigError(
-            f"{name} is {shown(value)}; it must be {words.get(kind, 'whole numbers, comma separated')}."
+            f"{name} is {shown(value)}; it must be {words.get(kind, 'numbers, comma separated')}."
         ) from None
     if not isinstance(value, str):
         raise ConfigError(f"{name} is {shown(value)}; it must be text.")
     return value
+
+
+def _split(text: str) -> list[str]:
+    return text.split(",") if text.strip() else []
 
 
 def read_switch(word: str) -> bool | None:

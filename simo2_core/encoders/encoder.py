@@ -20,6 +20,11 @@ class Encoder(Part):
     """What the kernel of the stem is of, for the picture of its filters."""
 
     @property
+    def first_shrink(self) -> int:
+        """How many pixels of a side make one of the first map."""
+        return 1
+
+    @property
     def features(self) -> int:
         """F, the size of the representation."""
         raise NotImplementedError
@@ -36,7 +41,7 @@ class Encoder(Part):
         Where images differ in size and none is asked for, none smaller is chosen. One that cuts images into patches,
         say, is to give the side of a patch.
         """
-        return int(2 ** (len(self.stages) - 1))
+        return int(self.first_shrink * 2 ** (len(self.stages) - 1))
 
     def weights(self, channels: int) -> int:
         """How many weights it has, or somewhat fewer, for images of so many channels: 0 where it does not say.

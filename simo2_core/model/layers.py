@@ -1,0 +1,118 @@
+"""Layers of the published encoders, as PyTorch computes them: padding on both sides alike, norms in float32.
+
+Shape letters: n images, h×w map of c channels, t tokens; o features out.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+from jax.typing import DTypeLike
+
+from simo2_core.model.conv import Conv, convolve
+from simo2_core.model.conv_gradients import LAYOUT
+from simo2_core.model.initial import lecun_normal
+
+
+class EvenConv(Conv):
+    """A convolution with an odd kernel that pads all four sides alike, which SAME does not where strides are even."""
+
+    def __call__(self, x_nhwc: Array) -> Array:
+        """(n, h, w, in_features) to (n, ceil(h/stride), ceil(w/stride), out_features) of float32."""
+        rows, columns = (size // 2 for size in self.kernel.shape[:2])
+        dtype = self.dtype or jnp.promote_types(x_nhwc.dtype, jnp.float32)
+        x_nhwc, kernel = x_nhwc.astype(dtype), self.kernel[...].astype(dtype)
+        if self.strides == (1, 1):
+            y_npqo = convolve(x_nhwc, kernel, self.strides, "SAME")
+        else:
+            padded = jnp.pad(x_nhwc, ((0, 0), (rows, rows), (columns, columns), (0, 0)))
+            y_npqo = convolve(padded, kernel, self.strides, "VALID")
+        return y_npqo if self.bias is None else y_npqo + self.bias[...][None, None, None, :]
+
+
+class DepthwiseConv(nnx.Module):
+    """A convolution of each channel by itself, kernel odd, with Params `kernel` (rows, columns, c) and `bias` (c,)."""
+
+    def __init__(self, features: int, kernel_size: int, *, dtype: DTypeLike | None = None, rngs: nnx.Rngs) -> None:
+        drawn = lecun_normal(rngs.params(), (kernel_size * kernel_size, features))
+        self.kernel = nnx.Param(drawn.reshape(kernel_size, kernel_size, features))
+        self.bias = nnx.Param(jnp.zeros((features,), jnp.float32))
+        self.dtype = dtype
+
+    def __call__(self, x_nhwc: Array) -> Array:
+        """(n, h, w, c) to (n, h, w, c), float32.
+
+        On a CPU it is a sum over shifted maps: XLA makes a dense kernel of a depthwise one, c times the arithmetic.
+        """
+        dtype = self.dtype or jnp.promote_types(x_nhwc.dtype, jnp.float32)
+        x_nhwc, kernel = x_nhwc.astype(dtype), self.kernel[...].astype(dtype)
+        rows, columns, features = kernel.shape
+        if jax.default_backend() != "cpu":
+            y_nhwc = jax.lax.conv_general_dilated(
+                x_nhwc, kernel[:, :, None, :], (1, 1), "SAME", dimension_numbers=LAYOUT,
+                feature_group_count=features, preferred_element_type=jnp.promote_types(dtype, jnp.float32),
+            )  # fmt: skip
+            return y_nhwc + self.bias[...][None, None, None, :]
+        height, width = x_nhwc.shape[1:3]
+        around = ((0, 0), (rows // 2, rows // 2), (columns // 2, columns // 2), (0, 0))
+        padded = jnp.pad(x_nhwc, around).astype(jnp.promote_types(dtype, jnp.float32))
+        total = self.bias[...][None, None, None, :]
+        for row in range(rows):
+            for column in range(columns):
+                seen = padded[:, row : row + height, column : column + width, :]
+                total = total + seen * kernel[row, column][None, None, None, :]
+        return total
+
+
+class Dense(nnx.Module):
+    """A linear layer over the last axis with Params `kernel` (in, out) and `bias` (out,)."""
+
+    def __init__(self, in_features: int, out_features: int, *, dtype: DTypeLike | None = None, rngs: nnx.Rngs) -> None:
+        self.kernel = nnx.Param(lecun_normal(rngs.params(), (in_features, out_features)))
+        self.bias = nnx.Param(jnp.zeros((out_features,), jnp.float32))
+        self.dtype = dtype
+
+    def __call__(self, x: Array) -> Array:
+        """(…, in_features) to (…, out_features), float32."""
+        dtype = self.dtype or jnp.promote_types(x.dtype, jnp.float32)
+        wide = jnp.promote_types(dtype, jnp.float32)
+        y: Array = jnp.matmul(x.astype(dtype), self.kernel[...].astype(dtype), preferred_element_type=wide)
+        return y + jnp.expand_dims(self.bias[...], tuple(range(y.ndim - 1)))
+
+
+class LayerNorm(nnx.Module):
+    """Layer norm over the last axis in float32, the variance from the differences: the fast form loses digits."""
+
+    def __init__(self, features: int, epsilon: float, *, rngs: nnx.Rngs) -> None:
+        self.norm = nnx.LayerNorm(features, epsilon=epsilon, use_fast_variance=False, rngs=rngs)
+
+    def __call__(self, x: Array) -> Array:
+        """(…, features) to (…, features)."""
+        y: Array = self.norm(x)
+        return y
+
+
+class Mlp(nnx.Module):
+    """Dense → GELU → Dense, four times as wide between."""
+
+    def __init__(self, features: int, hidden: int, *, dtype: DTypeLike | None = None, rngs: nnx.Rngs) -> None:
+        self.fc1 = Dense(features, hidden, dtype=dtype, rngs=rngs)
+        self.fc2 = Dense(hidden, features, dtype=dtype, rngs=rngs)
+
+    def __call__(self, x: Array) -> Array:
+        """(…, features) to (…, features)."""
+        return self.fc2(jax.nn.gelu(self.fc1(x), approximate=False))
+
+
+def scaled(x: Array, scale: nnx.Param[Array]) -> Array:
+    """`x` (…, c) times a scale of each channel (c,): LayerScale, Touvron et al., arXiv 2103.17239."""
+    return x * jnp.expand_dims(scale[...], tuple(range(x.ndim - 1)))
+
+
+def max_pool(x_nhwc: Array) -> Array:
+    """The largest of each 3×3 window, every second row and column, padded on both sides: (n, h, w, c) to its half."""
+    window, strides, around = (1, 3, 3, 1), (1, 2, 2, 1), ((0, 0), (1, 1), (1, 1), (0, 0))
+    largest: Array = jax.lax.reduce_window(x_nhwc, -jnp.inf, jax.lax.max, window, strides, around)
+    return largest
