@@ -62,7 +62,11 @@ class ModelConfig(Section):
 class FinetuneConfig(Section):
     """Where training begins, what of it moves, and how many labels it may see."""
 
-    init: str | None = setting(None, "a run or checkpoint whose encoder training begins with")
+    init: str | None = setting(
+        None,
+        "what the encoder begins with: a run, a checkpoint, or pretrained weights: FILE.safetensors, a folder with "
+        "model.safetensors, or hf:NAME of the Hugging Face Hub",
+    )
     freeze: bool = setting(False, "leave the encoder as it is and train the classifier alone (cross_entropy)")
     layer_decay: float = setting(
         1.0, "factor of the learning rate for each block further from the classifier", above=0, at_most=1

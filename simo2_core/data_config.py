@@ -64,6 +64,16 @@ class DataConfig(Section):
     depth: int = setting(
         16, "bits that greys of 16-bit files use, such as 12: the largest value becomes white", at_least=8, at_most=16
     )
+    mean: tuple[float, ...] = setting(
+        (),
+        "what is subtracted from each channel, white being 1; empty for the mean of the training images, or that of "
+        "the pretrained weights of --init",
+        at_least=0,
+        at_most=1,
+    )
+    std: tuple[float, ...] = setting(
+        (), "what each channel is then divided by; empty as for --mean", at_least=1 / 512, at_most=1
+    )
     min_images: int = setting(0, "leave out classes with fewer training images than this", at_least=0, at_most=10**6)
     class_order: str = setting(
         "natural",
@@ -103,6 +113,13 @@ class DataConfig(Section):
 
     def check(self) -> None:
         require(self.channels in (0, 1, 3), "channels", self.channels, "0 (as stored), 1 (grey) or 3 (RGB)")
+        require(
+            len(self.mean) == len(self.std),
+            "std",
+            self.std,
+            f"a number for each of the {len(self.mean)} of --mean",
+            "Give --mean and --std together.",
+        )
         require(bool(self.dataset.strip()), "dataset", self.dataset, "a name or a path")
         require(
             self.views_split is None or self.labels == "none",

@@ -23,6 +23,7 @@ from simo2_core.data.progress import Progress
 from simo2_core.errors import StoppedError
 from simo2_core.events import Event
 from simo2_core.faults import naming_faults
+from simo2_core.pretrained.place import is_pretrained
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.log import record
@@ -85,7 +86,9 @@ class RunSession:
             ConfigError: the name is no folder name.
             RunError: it is taken, the disk refuses, or there are no such weights.
         """
-        config = with_init(config, run_dir)
+        given, config = config, with_init(config, run_dir)
+        if config.data != given.data:  # pretrained weights want images of their own size and normalisation
+            dataset = None
         run = RunDirectory.create(run_dir, name, config)
         return cls(config, run, dataset=dataset, pictures=pictures, services=services, report=report, say=say)
 
@@ -155,13 +158,20 @@ class RunSession:
 
 
 def with_init(config: Config, run_dir: Path) -> Config:
-    """The settings with the path of the checkpoint whose weights training begins with, in place of a run's name.
+    """The settings with the path of the weights that training begins with, in place of a run's name.
+
+    Pretrained weights of another library bring their encoder, and how images are prepared for it.
 
     Raises:
-        RunError: there is no such run in `run_dir`, or it has no checkpoint.
+        RunError: there is no such run in `run_dir`, or it has no checkpoint; or there is no such file.
+        ConfigError: the settings do not go with pretrained weights.
     """
     if config.tune.init is None:
         return config
+    if is_pretrained(config.tune.init):
+        from simo2_core.pretrained.adapt import with_pretrained
+
+        return with_pretrained(config)
     from simo2_core.evaluation.restore import locate  # 2 s of jax, for a rare need
 
     return config.replace({"init": str(locate(config.tune.init, run_dir).absolute())})

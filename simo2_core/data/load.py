@@ -19,7 +19,7 @@ from simo2_core.data.progress import Report, silent
 from simo2_core.data.sources.open import claimant, open_source
 from simo2_core.data.sources.source import Source, WithoutLabels
 from simo2_core.data.split import Cut, cut_classes, unseen_classes
-from simo2_core.data.statistics import mean_and_std
+from simo2_core.data.statistics import mean_and_std, normalised
 from simo2_core.data.survey import Survey, describe, equal_images, survey
 from simo2_core.data_config import HOLD_OUT, DataConfig
 from simo2_core.errors import DataError
@@ -64,7 +64,7 @@ def load_dataset(config: DataConfig, *, report: Report = silent, workers: int | 
     used = {**entries, **({"views": views} if views else {})}
     drawn = _without_evaluated(source, config, views, entries, parts) if views else None
     left_out = len(views.images) - len(drawn) if views is not None and drawn is not None else 0
-    return Dataset(
+    dataset = Dataset(
         source.name,
         tuple(name for name, out in zip(names, unseen, strict=True) if not out),
         **parts,
@@ -85,6 +85,7 @@ def load_dataset(config: DataConfig, *, report: Report = silent, workers: int | 
             *_looks(parts, entries, seen, config.background),
         ),
     )
+    return normalised(dataset, config)
 
 
 def splits_of(source: Source, config: DataConfig) -> dict[str, str]:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 from numpy.typing import NDArray
+
+from simo2_core.config import DataConfig
+from simo2_core.data.dataset import Dataset
+from simo2_core.errors import ConfigError
 
 
 def mean_and_std(histogram: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -17,3 +23,20 @@ def mean_and_std(histogram: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDA
     mean = histogram @ levels / total
     variance = (histogram * (levels[None, :] - mean[:, None]) ** 2).sum(axis=1) / total
     return mean.astype(np.float32), np.maximum(np.sqrt(variance), 1 / 255).astype(np.float32)
+
+
+def normalised(dataset: Dataset, config: DataConfig) -> Dataset:
+    """The data set with the mean and standard deviation that the settings ask for, where they do.
+
+    Raises:
+        ConfigError: they are for images of another number of channels.
+    """
+    if not config.mean:
+        return dataset
+    channels = dataset.image_shape[2]
+    if len(config.mean) != channels:
+        raise ConfigError(
+            f"mean has {len(config.mean)} numbers and images of {dataset.name} have {channels} channels. "
+            f"Use --channels {len(config.mean)}, or give {channels} numbers."
+        )
+    return dataclasses.replace(dataset, mean=np.array(config.mean, np.float32), std=np.array(config.std, np.float32))

@@ -80,7 +80,7 @@ class ImageNetResNet(Encoder):
 
     @property
     def needs_whole_batch(self) -> str:
-        return f"{self.name} normalises over the whole batch. Use --freeze, or an encoder without batch norm."
+        return f"{self.name} normalises over the whole batch. Use an encoder without batch norm, such as convnext_tiny."
 
     def build(self, channels: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> nnx.Module:
         from simo2_core.model.imagenet_resnet import ImageNetResNet as Network

@@ -145,6 +145,11 @@ def read_encoder(found: Pretrained, shapes: Mapping[str, tuple[int, ...]]) -> di
         CheckpointError: one is missing or does not fit, before any is read.
     """
     entries = {entry.ours: entry for entry in found.layout.entries}
+    for name in shapes:
+        if name not in entries:
+            raise CheckpointError(
+                f"{found.file.path} has no {name}: it holds {found.encoder.name}. Use that --encoder."
+            )
     for name, shape in shapes.items():
         found.file.check(entries[name], shape)
     return {name: found.file.read(entries[name], shape) for name, shape in shapes.items()}

@@ -17,20 +17,26 @@ from simo2_core.errors import CheckpointError
 from simo2_core.evaluation.restore import locate
 from simo2_core.events import WeightsLoaded
 from simo2_core.objectives.objective import PREFIX
+from simo2_core.pretrained.place import is_pretrained
+from simo2_core.pretrained.recognise import read_encoder, recognise
 from simo2_core.train.step import TrainState
+
+_ENCODER, _HEAD = "encoder/", "head/kernel"
 
 
 def load_weights(state: TrainState, checkpoint: str, run_dir: Path) -> tuple[TrainState, WeightsLoaded]:
     """The state with the encoder and its statistics as a checkpoint has them; the objective's own arrays stay fresh.
 
     Args:
-        checkpoint: a run (path, name or `latest`), or a checkpoint in one.
+        checkpoint: a run (path, name or `latest`), a checkpoint in one, or pretrained weights of another library.
         run_dir: where a run is looked for by its name.
 
     Raises:
         RunError: there is none, or it is damaged.
         CheckpointError: an array of the encoder is missing there or has another shape; the message says which.
     """
+    if is_pretrained(checkpoint):
+        return _load_pretrained(state, checkpoint)
     path = locate(checkpoint, run_dir)
     arrays = evaluated(load(path)[0])
     ours = {f"params/{name}": value for name, value in state.params.items() if not name.startswith(PREFIX)}
@@ -56,6 +62,31 @@ def load_weights(state: TrainState, checkpoint: str, run_dir: Path) -> tuple[Tra
     )
     average = {"params": params, "stats": stats} if state.average else {}
     return state._replace(params=params, stats=stats, average=average), told
+
+
+def _load_pretrained(state: TrainState, text: str) -> tuple[TrainState, WeightsLoaded]:
+    """The encoder from the file of another library.
+
+    The projection head is fresh. Where it has as many dimensions as the representation it begins as the identity: the
+    embedding is the representation, of unit length, until it is trained.
+    """
+    found = recognise(text)
+    named = {name.removeprefix(_ENCODER): value for name, value in (*state.params.items(), *state.stats.items())
+             if name.startswith(_ENCODER)}  # fmt: skip
+    read = read_encoder(found, {name: tuple(value.shape) for name, value in named.items()})
+    arrays = {_ENCODER + name: jnp.asarray(value) for name, value in read.items()}
+    head = state.params.get(_HEAD)
+    if head is not None and head.shape[0] == head.shape[1]:
+        arrays[_HEAD] = jnp.eye(head.shape[0], dtype=head.dtype)
+    told = WeightsLoaded(
+        path=str(found.file.path),
+        loaded=tuple(sorted(_ENCODER + name for name in named)),
+        fresh=tuple(sorted(name for name in state.params if not name.startswith(_ENCODER))),
+        unused=found.head_entries(),
+    )
+    params = {name: arrays.get(name, value) for name, value in state.params.items()}
+    stats = {name: arrays.get(name, value) for name, value in state.stats.items()}
+    return state._replace(params=params, stats=stats), told
 
 
 def _like(found: NDArray[Any] | None, ours: Array, name: str) -> Array:

@@ -46,4 +46,6 @@ def _depth(name: str) -> int | None:
     block = re.match(r"encoder/block(\d+)/", name)
     if block:
         return int(block[1]) + 1
+    if name.startswith("encoder/final_"):
+        return None
     return 0 if name.startswith("encoder/") else None

@@ -23,6 +23,7 @@ from simo2_core.data.facts import DatasetFacts
 from simo2_core.data.labels import with_labels
 from simo2_core.data.load import load_dataset
 from simo2_core.data.placement import Placement, choose_placement, look_at_machine
+from simo2_core.data.statistics import normalised
 from simo2_core.data.upkeep import room
 from simo2_core.errors import ConfigError, DataError
 from simo2_core.findings import Finding
@@ -128,7 +129,8 @@ def prepare_with_leader() -> Preparation:
 def _prepare(config: Config, dataset: Dataset | None, placement: Placement | None) -> Preparation:
     require_device()
     keep_compiled_programs()
-    data = with_labels(dataset or load_dataset(config.images), config.tune, config.seed)
+    whole = load_dataset(config.images) if dataset is None else normalised(dataset, config.data)
+    data = with_labels(whole, config.tune, config.seed)
     facts, machine = DatasetFacts.of(data), replace(look_at_machine(cache_root()), disk_free=room())
     findings = preflight(config, facts, machine)
     for finding in findings:

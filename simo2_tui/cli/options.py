@@ -17,6 +17,7 @@ from simo2_core.config import Config, all_settings
 from simo2_core.errors import ConfigError
 from simo2_core.paths import user_path
 from simo2_core.presets import config_for, find_preset, with_views
+from simo2_core.pretrained.place import is_pretrained
 from simo2_core.settings import Cadence, Setting
 
 
@@ -73,6 +74,7 @@ _METAVARS: dict[Any, str] = {
     int: "INT",
     float: "NUMBER",
     tuple[int, ...]: "INTS",
+    tuple[float, ...]: "NUMBERS",
     Cadence: "CADENCE",
 }
 
@@ -134,8 +136,22 @@ def resolve(preset: str | None, settings: Mapping[str, Any]) -> Config:
     Raises:
         ConfigError: what cannot work.
     """
+    refuse_encoder_beside_weights(settings)
     if preset is None and "dataset" in settings:
         config = config_for(settings["dataset"])
     else:
         config = find_preset(preset or "digits").config
     return (with_views(config) if settings.get("labels") == "none" else config).replace(settings).with_source()
+
+
+def refuse_encoder_beside_weights(settings: Mapping[str, Any]) -> None:
+    """Raises ConfigError where an encoder is asked for beside pretrained weights: these say which it is."""
+    if not is_pretrained(settings.get("init") or ""):
+        return
+    of_encoder = {item.name for item in all_settings() if item.kind == "encoder"} | {"encoder"}
+    for name in settings:
+        if name in of_encoder:
+            flag = f"--{name.replace('_', '-')}"
+            raise ConfigError(
+                f"{flag} is given beside --init {settings['init']}, which says it itself. Leave out {flag}."
+            )

@@ -36,7 +36,6 @@ Cases = dict[str, tuple[Any, int, dict[str, Any]]]
 
 def tiny() -> Cases:
     """Networks of a few thousand weights: every kind of block, names of every library."""
-    block = torchvision.models.resnet
     narrow = {"depths": [1, 2], "hidden_sizes": [4, 8], "embedding_size": 4}
     vit = {
         "hidden_size": 16,
@@ -67,7 +66,9 @@ def tiny() -> Cases:
         "timm dinov2 resized": (
             timm.create_model("vit_small_patch14_dinov2", img_size=20, dynamic_img_size=True, **timm_vit), 12, heads,
         ),
-        "timm dinov2 registers": (timm.create_model("vit_small_patch14_reg4_dinov2", img_size=12, **timm_vit), 12, heads),
+        "timm dinov2 registers": (
+            timm.create_model("vit_small_patch14_reg4_dinov2", img_size=12, **timm_vit), 12, heads,
+        ),
         "timm vit": (timm.create_model("vit_small_patch16_224", img_size=12, **timm_vit), 12, heads),
         "timm dinov3": (
             timm.create_model("vit_small_patch16_dinov3", global_pool="token", **timm_vit), 12, heads,

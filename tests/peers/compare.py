@@ -1,4 +1,4 @@
-"""simo2's encoders against what `tests/peers/answers.py` has heard: python -m tests.peers.compare /tmp/answers.json.xz."""
+"""simo2's encoders against what `tests/peers/answers.py` heard: python -m tests.peers.compare /tmp/answers.json.xz."""
 
 import json
 import lzma

@@ -29,7 +29,8 @@ def recognise(shapes: Mapping[str, tuple[int, ...]], facts: Mapping[str, Any]) -
     library = next((one for one in LIBRARIES if f"{_block(one, 0, 0)}.{_BLOCK[one][0]}.weight" in shapes), None)
     if library is None:
         return None
-    widths, depths = [], []
+    widths: list[int] = []
+    depths: list[int] = []
     while len(depths) < 16:
         depth = 0
         while (name := f"{_block(library, len(depths), depth)}.{_BLOCK[library][0]}.weight") in shapes:
