@@ -12,6 +12,8 @@ tracking services have begun. The events are in the run's log before they come o
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -19,13 +21,15 @@ from typing import Self
 
 from simo2_core.config import Config
 from simo2_core.data.dataset import Dataset
+from simo2_core.data.located import absolute
 from simo2_core.data.progress import Progress
-from simo2_core.errors import StoppedError
+from simo2_core.errors import RunError, Simo2Error, StoppedError
 from simo2_core.events import Event
 from simo2_core.faults import naming_faults
+from simo2_core.presets import config_for
 from simo2_core.pretrained.place import is_pretrained
 from simo2_core.run.control import Control
-from simo2_core.run.directory import RunDirectory
+from simo2_core.run.directory import RunDirectory, list_runs
 from simo2_core.run.log import record
 from simo2_core.run.state import State
 from simo2_core.run.summary import summarise
@@ -149,12 +153,79 @@ class RunSession:
         events = train(self.config, self.run, self.control, self._dataset, pictures=self._pictures)
         yield from record(self._tracking.watch(events), self.run)
 
+    def adopt(self) -> Iterator[Event]:
+        """Saves the weights that the run begins with, untrained; see `simo2_core.train.adopting.adopt`."""
+        from simo2_core.train.adopting import adopt
+
+        assert self._tracking is not None, "the session must be entered first"
+        return record(self._tracking.watch(adopt(self.config, self.run, self._dataset)), self.run)
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._events is not None:
             self._events.close()
         self._held.__exit__(kind, error, trace)
+
+
+def run_of_weights(
+    weights: str,
+    data: str,
+    run_dir: Path,
+    *,
+    image_size: int = 0,
+    report: Callable[[Progress], None] = lambda _: None,
+) -> RunDirectory:
+    """The run of a data set whose encoder is pretrained elsewhere: it has a checkpoint and has taken no step.
+
+    Its projection is the representation, of unit length. One that is there already, untrained, is found again.
+
+    Args:
+        weights: FILE.safetensors, a folder with model.safetensors, or hf:NAME.
+        data: a data set, as for `simo2 train --dataset`. Without classes every image is one of its own.
+        run_dir: the folder that holds the runs.
+        image_size: pixels of a side; 0 for what the encoder was trained on.
+        report: gets the progress of decoding.
+
+    Raises:
+        RunError: there are no such weights, they are damaged, or the disk refuses.
+        DataError: the data set is missing, unreadable or unfit.
+        ConfigError: a setting that cannot work.
+    """
+    if not is_pretrained(weights):
+        raise RunError(
+            f"{weights} is no FILE.safetensors, no folder with one, and no hf:NAME. For a run leave out --encoder."
+        )
+    begin = config_for(data).replace({"init": weights, "image_size": image_size, "channels": 0})
+    config = with_init(begin, run_dir)
+    config = config.replace({"embedding_size": config.model.encoder.features}).with_source()
+    from simo2_core.checkpoints.checkpoint import list_steps  # 2 s of jax
+    from simo2_core.data.load import load_dataset
+
+    heap = dataclasses.replace(config.images, labels="none")  # refuses no images for want of classes
+    dataset = load_dataset(heap, report=report)
+    if len(dataset.class_names) < 2:
+        config = config.replace({"labels": "none"})
+    settings = absolute(config).to_json()
+    read = Path(str(config.tune.init)).stat().st_mtime
+    for run in list_runs(run_dir):
+        with contextlib.suppress(Simo2Error, OSError):
+            same = list_steps(run.checkpoints) == [0] and absolute(run.config).to_json() == settings
+            if same and (run.checkpoints / "0").stat().st_mtime > read:  # else the weights are others by now
+                return run
+    stem = re.sub(r"[^\w.]+", "-", Path(data).name).strip("-.") or "data"
+    with RunSession.create(
+        config, run_dir, _free(run_dir, f"{config.model.encoder.name}-{stem}"), report=report
+    ) as session:
+        for _ in session.adopt():
+            pass
+        return session.run
+
+
+def _free(run_dir: Path, stem: str) -> str:
+    """A name that no run has."""
+    names = (stem, *(f"{stem}-{count}" for count in range(2, 10_000)))
+    return next(name for name in names if not (run_dir / name).exists())
 
 
 def with_init(config: Config, run_dir: Path) -> Config:

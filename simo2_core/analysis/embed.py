@@ -32,6 +32,16 @@ def compile_embed(network: Network) -> Embed:
     return compiled
 
 
+_PIXELS = 256 * 96 * 96
+"""Of a batch: 256 images of 518 pixels would be 11 GB of attention alone."""
+
+
+def _batch_for(image_shape: tuple[int, int, int]) -> int:
+    """Images to embed at once: 256, or a smaller power of two for large ones."""
+    fitting = max(1, _PIXELS // (image_shape[0] * image_shape[1]))
+    return min(256, 1 << (fitting.bit_length() - 1))
+
+
 class TrainedEncoder:
     """An encoder with its weights and the statistics it was trained with."""
 
@@ -44,14 +54,14 @@ class TrainedEncoder:
         std: NDArray[np.float32],
         image_shape: tuple[int, int, int],
         *,
-        batch: int = 256,
+        batch: int | None = None,
         rule: Rule | None = None,
     ) -> None:
-        """See `simo2_core.load_encoder`. Images go through the device `batch` at a time."""
+        """See `simo2_core.load_encoder`. Images go through the device `batch` at a time: 256 small ones."""
         self._embed, self._params, self._stats = embed, params, stats
         self._mean, self._std = jnp.asarray(mean), jnp.asarray(std)
         self.image_shape = image_shape
-        self._batch = batch
+        self._batch = batch or _batch_for(image_shape)
         self._rule = rule
 
     def read(self, files: Iterable[str | Path]) -> NDArray[np.uint8]:

@@ -26,7 +26,7 @@ from simo2_core.data.cache import (
     telling,
 )
 from simo2_core.data.dataset import Note, Skipped, are_decoded
-from simo2_core.data.decode import Rule, backend, can_decode, decoders
+from simo2_core.data.decode import Rule, backend, can_decode, decoders, fit_pixels
 from simo2_core.data.headers import settle_rule
 from simo2_core.data.on_demand import OnDemandImages
 from simo2_core.data.pixels import drop_rows, make_file
@@ -127,9 +127,22 @@ def entry_in_memory(split: Split, config: DataConfig, name: str) -> Entry:
     """The images of a split that are pixels already, sorted by class; nothing is cached."""
     assert split.pixels is not None
     order = labelled_order(split, config, name)
-    images = np.ascontiguousarray(split.pixels[order])
+    images = np.ascontiguousarray(_as_asked(split.pixels[order], config))
     counts = np.bincount(split.labels, minlength=len(split.class_names)).astype(np.int64)
     return Entry(Path(), images, counts, split.class_names, (), hashlib.sha256(images.tobytes()).hexdigest())
+
+
+def _as_asked(images: NDArray[np.uint8], config: DataConfig) -> NDArray[np.uint8]:
+    """Pixels (N, H, W, ch) with the size and the channels that the settings ask for."""
+    height, width, channels = images.shape[1:]
+    side, wanted = config.image_size, config.channels or channels
+    rule = Rule(height=side or height, width=side or width, channels=wanted, resize=config.resize)
+    if rule.shape == images.shape[1:]:
+        return images
+    made = np.empty((len(images), *rule.shape), np.uint8)
+    for row, image in enumerate(images):
+        made[row] = fit_pixels(image, rule)
+    return made
 
 
 def notes_of(entry: Entry) -> tuple[Note, ...]:

@@ -261,6 +261,14 @@ def _decode_pillow(image: Image.Image, rule: Rule) -> NDArray[np.uint8]:
     return np.frombuffer(image.tobytes(), np.uint8).reshape(rule.shape)
 
 
+def fit_pixels(pixels: NDArray[np.uint8], rule: Rule) -> NDArray[np.uint8]:
+    """Pixels (h, w, 1 or 3) as `decode_image` makes those of a file: the channels and the size that `rule` says."""
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    mode = "L" if rule.channels == 1 else "RGB"
+    fitted = _fit_pillow(image if image.mode == mode else image.convert(mode), rule)
+    return np.asarray(fitted, np.uint8).reshape(rule.shape)
+
+
 def _to_mode(image: Image.Image, mode: str, rule: Rule) -> Image.Image:
     """`image` as RGB or, where that has the same pixels in a third of the memory, still grey."""
     if image.mode in (mode, "L") and "transparency" not in image.info:

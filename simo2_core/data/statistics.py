@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from simo2_core.config import DataConfig
 from simo2_core.data.dataset import Dataset
+from simo2_core.data_config import DataConfig
 from simo2_core.errors import ConfigError
 
 

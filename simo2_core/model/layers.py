@@ -48,22 +48,61 @@ class DepthwiseConv(nnx.Module):
         """
         dtype = self.dtype or jnp.promote_types(x_nhwc.dtype, jnp.float32)
         x_nhwc, kernel = x_nhwc.astype(dtype), self.kernel[...].astype(dtype)
-        rows, columns, features = kernel.shape
+        features = kernel.shape[2]
         if jax.default_backend() != "cpu":
             y_nhwc = jax.lax.conv_general_dilated(
                 x_nhwc, kernel[:, :, None, :], (1, 1), "SAME", dimension_numbers=LAYOUT,
                 feature_group_count=features, preferred_element_type=jnp.promote_types(dtype, jnp.float32),
             )  # fmt: skip
             return y_nhwc + self.bias[...][None, None, None, :]
-        height, width = x_nhwc.shape[1:3]
-        around = ((0, 0), (rows // 2, rows // 2), (columns // 2, columns // 2), (0, 0))
-        padded = jnp.pad(x_nhwc, around).astype(jnp.promote_types(dtype, jnp.float32))
-        total = self.bias[...][None, None, None, :]
-        for row in range(rows):
-            for column in range(columns):
-                seen = padded[:, row : row + height, column : column + width, :]
-                total = total + seen * kernel[row, column][None, None, None, :]
-        return total
+        wide = jnp.promote_types(dtype, jnp.float32)
+        return _depthwise(x_nhwc.astype(wide), kernel.astype(wide)) + self.bias[...][None, None, None, :]
+
+
+@jax.custom_vjp
+def _depthwise(x_nhwc: Array, kernel: Array) -> Array:
+    """The sum over taps (rows, columns, c) of shifted maps, as one fused loop.
+
+    56×56 maps of 96 channels, 16 images, 7×7: 0.09 s, and XLA's own 3.4 s (2 cores). The gradient is written out, for
+    the compiler takes minutes over that of 49 shifts.
+    """
+    height, width = x_nhwc.shape[1:3]
+    padded, total = _around(x_nhwc, kernel), jnp.zeros((1, 1, 1, 1), x_nhwc.dtype)
+    for row in range(kernel.shape[0]):
+        for column in range(kernel.shape[1]):
+            seen = padded[:, row : row + height, column : column + width, :]
+            total = total + seen * kernel[row, column][None, None, None, :]
+    return total
+
+
+def _around(x_nhwc: Array, kernel: Array) -> Array:
+    rows, columns = kernel.shape[0] // 2, kernel.shape[1] // 2
+    return jnp.pad(x_nhwc, ((0, 0), (rows, rows), (columns, columns), (0, 0)))
+
+
+def _forward(x_nhwc: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
+    return _depthwise(x_nhwc, kernel), (x_nhwc, kernel)
+
+
+def _backward(operands: tuple[Array, Array], gradient_nhwc: Array) -> tuple[Array, Array]:
+    x_nhwc, kernel = operands
+    height, width = x_nhwc.shape[1:3]
+    padded = _around(x_nhwc, kernel)
+
+    def of_row(row: Array) -> Array:
+        seen = jax.lax.dynamic_slice_in_dim(padded, row, height, 1)
+        return jnp.stack(
+            [
+                (seen[:, :, column : column + width, :] * gradient_nhwc).sum(axis=(0, 1, 2))
+                for column in range(kernel.shape[1])
+            ]
+        )
+
+    of_kernel: Array = jax.lax.map(of_row, jnp.arange(kernel.shape[0]))
+    return _depthwise(gradient_nhwc, kernel[::-1, ::-1]), of_kernel
+
+
+_depthwise.defvjp(_forward, _backward)
 
 
 class Dense(nnx.Module):

@@ -8,7 +8,15 @@ from typing import Annotated
 
 import typer
 
-from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, path_option
+from simo2_tui.cli.options import (
+    DEFAULT_RUN_DIR,
+    EncoderOption,
+    ImageSizeOption,
+    JsonOption,
+    RunDirOption,
+    path_option,
+    run_or_weights,
+)
 from simo2_tui.telling import print_visible
 
 
@@ -26,6 +34,8 @@ def embed_command(
     parts: Annotated[
         str, typer.Option(metavar="PARTS", help="Comma separated: train, validation, test.")
     ] = "train,validation,test",
+    encoder: EncoderOption = None,
+    image_size: ImageSizeOption = 0,
     run_dir: RunDirOption = DEFAULT_RUN_DIR,
     as_json: JsonOption = False,
 ) -> None:
@@ -36,6 +46,7 @@ def embed_command(
     from simo2_tui.cli.data_progress import DataProgress
 
     require_known_format(out)
+    run = run_or_weights(run, encoder, image_size, run_dir, quiet=as_json)
     found, checkpoint = find_run(run, run_dir), locate(run, run_dir)
     wanted = [name.strip() for name in parts.split(",") if name.strip()]
     with DataProgress(quiet=as_json) as progress:

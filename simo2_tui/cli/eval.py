@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, path_option
+from simo2_tui.cli.options import (
+    DEFAULT_RUN_DIR,
+    EncoderOption,
+    ImageSizeOption,
+    JsonOption,
+    RunDirOption,
+    path_option,
+    run_or_weights,
+)
 from simo2_tui.telling import print_visible
 
 if TYPE_CHECKING:
@@ -63,6 +71,8 @@ def eval_command(
             "--all-labels", help="Let all labels of train count, also those that the run was not given in training."
         ),
     ] = False,
+    encoder: EncoderOption = None,
+    image_size: ImageSizeOption = 0,
     run_dir: RunDirOption = DEFAULT_RUN_DIR,
     as_json: JsonOption = False,
 ) -> None:
@@ -82,6 +92,7 @@ def eval_command(
     metrics = choose_metrics(metric or ())
     if out is not None:
         require_place(out, folder=True)
+    runs = [run_or_weights(text, encoder, image_size, run_dir, quiet=as_json) for text in runs]
     done, several = [], len(runs) > 1
     for run, checkpoint in [(find_run(text, run_dir), locate(text, run_dir)) for text in runs]:
         with DataProgress(quiet=as_json) as progress, _telling(as_json) as say:

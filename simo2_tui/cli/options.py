@@ -6,6 +6,7 @@ import errno
 import inspect
 import re
 import stat
+import sys
 from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -55,6 +56,18 @@ _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 RunDirOption = Annotated[
     Path,
     path_option("--run-dir", "The folder that holds the runs.", metavar="DIR", folder=True, envvar="SIMO2_RUN_DIR"),
+]
+EncoderOption = Annotated[
+    str | None,
+    typer.Option(
+        "--encoder",
+        metavar="WEIGHTS",
+        help="Pretrained weights in place of a run: FILE.safetensors, a folder with model.safetensors, or hf:NAME. The "
+        "argument is then a data set, as for simo2 train --dataset.",
+    ),
+]
+ImageSizeOption = Annotated[
+    int, typer.Option("--image-size", help="With --encoder: pixels of a side; 0 for what it was trained on.", min=0)
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON lines; the last one is the result.")]
 
@@ -155,3 +168,24 @@ def refuse_encoder_beside_weights(settings: Mapping[str, Any]) -> None:
             raise ConfigError(
                 f"{flag} is given beside --init {settings['init']}, which says it itself. Leave out {flag}."
             )
+
+
+def run_or_weights(text: str, encoder: str | None, image_size: int, run_dir: Path, *, quiet: bool) -> str:
+    """What a command is to take for its run: `text`, or the run of the data set `text` and pretrained weights.
+
+    Raises:
+        RunError: there are no such weights, or they are damaged.
+        DataError: the data set is missing, unreadable or unfit.
+    """
+    if encoder is None:
+        if image_size:
+            raise ConfigError("--image-size is for --encoder, which is not given: a run has images of its own size.")
+        return text
+    from simo2_core.session import run_of_weights
+    from simo2_tui.cli.data_progress import DataProgress
+
+    with DataProgress(quiet=quiet) as progress:
+        run = run_of_weights(encoder, text, run_dir, image_size=image_size, report=progress.report)
+    if not quiet:
+        print(f"simo2: {encoder} on {text} is the run {run.path}, of no step", file=sys.stderr)
+    return str(run.path)

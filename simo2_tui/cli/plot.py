@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from simo2_core.errors import ConfigError, RunError, did_you_mean
-from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, path_option
+from simo2_tui.cli.options import (
+    DEFAULT_RUN_DIR,
+    EncoderOption,
+    ImageSizeOption,
+    JsonOption,
+    RunDirOption,
+    path_option,
+    run_or_weights,
+)
 from simo2_tui.telling import print_visible
 
 if TYPE_CHECKING:
@@ -38,6 +46,8 @@ def plot_command(
         bool, typer.Option("--animate", help="Draw embedding.gif instead: how the embedding formed.")
     ] = False,
     show: Annotated[bool, typer.Option("--show", help="Print the pictures into the terminal too.")] = False,
+    encoder: EncoderOption = None,
+    image_size: ImageSizeOption = 0,
     run_dir: RunDirOption = DEFAULT_RUN_DIR,
     as_json: JsonOption = False,
 ) -> None:
@@ -54,6 +64,7 @@ def plot_command(
         from simo2_core.run.files import require_place
 
         require_place(out, folder=True)
+    run = run_or_weights(run, encoder, image_size, run_dir, quiet=as_json)
     drawn = []
     for picture in _drawn(run, run_dir, kinds, out, dark, animate):
         drawn.append(str(picture.path))
