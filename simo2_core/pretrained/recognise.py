@@ -43,7 +43,8 @@ class Pretrained:
     def head_entries(self) -> tuple[str, ...]:
         """Names in the file that are no part of the encoder."""
         known = {name for entry in self.layout.entries for name in entry.theirs}
-        return tuple(sorted(name for name in self.file.shapes if name not in known))
+        named = (name for name in self.file.shapes if name not in known)
+        return tuple(sorted(name for name in named if not name.endswith(".num_batches_tracked")))
 
 
 def family_of(encoder: Encoder) -> ModuleType | None:
@@ -90,7 +91,10 @@ def _checked(
             f"{file.path} holds {strange[0]}, which no {encoder.name} has: it is of another network. Use another file."
         )
     stem = next(entry for entry in layout.entries if entry.ours == "stem/kernel")
-    channels = file.shapes[stem.theirs[0]][1]
+    shape = file.shapes[stem.theirs[0]]
+    if len(shape) != 4:
+        raise CheckpointError(f"{file.path} does not fit: {stem.theirs[0]} is {list(shape)}. Use another file.")
+    channels = shape[1]
     size, mean, std = _preparation(facts, family.SIZE, channels, file.path.parent)
     return Pretrained(file, encoder, layout, channels, size, mean, std)
 

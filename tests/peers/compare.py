@@ -35,20 +35,23 @@ def write_weights(folder: Path, answer: Mapping[str, Any]) -> Path:
     return folder
 
 
-def features_here(folder: Path, name: str, side: int) -> Any:
-    """What simo2 makes of the same images with the weights in `folder`."""
+def features_here(folder: Path, images: Any) -> Any:
+    """What simo2 makes of normalised images (n, h, w, ch) with the weights in `folder`."""
     found = recognise(str(folder))
     network = nnx.eval_shape(lambda: found.encoder.build(found.channels, dtype=jnp.float32, rngs=nnx.Rngs(0)))
     graph, state = nnx.split(network)
     packing, expected = Packing.of(state)
     arrays = read_encoder(found, {path: value.shape for path, value in expected.items()})
     module = nnx.merge(graph, packing.state({path: jnp.asarray(value) for path, value in arrays.items()}))
-    return np.asarray(jit(lambda images: module(images))(images_of(name, side)))
+    return np.asarray(jit(lambda images: module(images))(images))
 
 
 def difference(folder: Path, name: str, answer: Mapping[str, Any]) -> float:
     """The largest difference of a feature, over the largest feature."""
-    here, there = features_here(write_weights(folder, answer), name, answer["side"]), np.asarray(answer["features"])
+    here, there = (
+        features_here(write_weights(folder, answer), images_of(name, answer["side"])),
+        np.asarray(answer["features"]),
+    )
     assert here.shape == there.shape, (here.shape, there.shape)
     return float(np.abs(here - there).max() / np.abs(there).max())
 

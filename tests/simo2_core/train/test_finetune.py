@@ -85,12 +85,13 @@ def test_weights_that_do_not_fit_are_refused_by_name(
 
 def test_blocks_near_the_input_move_slower() -> None:
     params = {name: jnp.ones(()) for name in ("encoder/stem/kernel", "encoder/block0/conv/kernel", "head/kernel",
-                                              "encoder/block1/conv/kernel", f"{PREFIX}classifier/kernel")}  # fmt: skip
+                                              "encoder/block1/conv/kernel", "encoder/final_norm/norm/scale",
+                                              f"{PREFIX}classifier/kernel")}  # fmt: skip
     slow = limit_updates(optax.sgd(1.0), FinetuneConfig(layer_decay=0.5))
     updates, _ = slow.update(params, slow.init(params), params)
     assert {name: float(value) for name, value in updates.items()} == {
         "encoder/stem/kernel": -0.125, "encoder/block0/conv/kernel": -0.25, "encoder/block1/conv/kernel": -0.5,
-        "head/kernel": -1, f"{PREFIX}classifier/kernel": -1,
+        "encoder/final_norm/norm/scale": -1, "head/kernel": -1, f"{PREFIX}classifier/kernel": -1,
     }  # fmt: skip
 
 

@@ -1,0 +1,49 @@
+"""Pretrained weights as a run that has taken no step."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from simo2_core.checkpoints.checkpoint import list_steps
+from simo2_core.errors import RunError
+from simo2_core.evaluation.restore import load_encoder
+from simo2_core.events import WeightsLoaded
+from simo2_core.run.event_file import read_events
+from simo2_core.session import run_of_weights
+from tests.peers.compare import features_here, read_answers, write_weights
+
+ANSWERS = read_answers(Path(__file__).parent / "golden" / "peers.json.xz")
+NAME = "timm dinov2"
+
+
+def test_weights_are_a_run_whose_encoder_gives_the_features_of_the_library(tmp_path: Path) -> None:
+    folder = write_weights(tmp_path / "weights", ANSWERS[NAME])
+    run = run_of_weights(str(folder), "digits", tmp_path / "runs", image_size=12)
+    assert run.name == "vit_small-digits"
+    assert list_steps(run.checkpoints) == [0]
+    assert run.config.data.mean == (0.485, 0.456, 0.406)
+    told = next(event for event in read_events(run.events_path) if isinstance(event, WeightsLoaded))
+    assert told.fresh == ("head/bias", "head/kernel")
+    assert "encoder/positions" in told.loaded
+
+    encoder = load_encoder(run.path)
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 12, 12, 3), np.uint8)
+    representation, projection = encoder.both(pixels)
+    np.testing.assert_allclose(  # the head is the identity
+        projection, representation / np.linalg.norm(representation, axis=1, keepdims=True), atol=1e-6
+    )
+    mean, std = (np.array(numbers, np.float32) for numbers in (run.config.data.mean, run.config.data.std))
+    there = features_here(folder, (pixels.astype(np.float32) / 255 - mean) / std)
+    np.testing.assert_allclose(representation, there, rtol=1e-4, atol=1e-4)
+
+    assert run_of_weights(str(folder), "digits", tmp_path / "runs", image_size=12).path == run.path
+    os.utime(folder / "model.safetensors")  # others by now
+    again = run_of_weights(str(folder), "digits", tmp_path / "runs", image_size=12)
+    assert again.name == "vit_small-digits-2"
+
+
+def test_a_run_is_no_weights(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="leave out --encoder"):
+        run_of_weights("latest", "digits", tmp_path)
