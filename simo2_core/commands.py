@@ -33,6 +33,13 @@ class Reason(StrEnum):
     """By a signal."""
     DIVERGED = "diverged", DivergedError.exit_code
     FAILED = "failed", Simo2Error.exit_code
+    SETTLED = "settled", 0
+    """Before its last step, by itself: validation had not risen for as long as `--patience` has it."""
+
+    @property
+    def done(self) -> bool:
+        """Whether the run came to its end, and its test part is read."""
+        return self in (Reason.COMPLETED, Reason.SETTLED)
 
     @property
     def early(self) -> bool:

@@ -109,6 +109,13 @@ class Config(Section):
         at_least=1,
         at_most=LARGEST_COUNT,
     )
+    minutes: float = setting(
+        0.0,
+        "train for so many minutes, evaluations included: steps and schedule are planned from the speed that is "
+        "measured, again and again, whatever --steps says; 0 trains for --steps",
+        at_least=0,
+        at_most=10**6,
+    )
     seed: int = setting(0, "decides weights, draws, augmentation and dropout", at_least=0, at_most=LARGEST_SEED)
     batch_size: int = setting(
         320,
@@ -148,6 +155,13 @@ class Config(Section):
     log_rate: int = setting(50, "steps between printed lines", at_least=1, at_most=LARGEST_COUNT)
     eval_every: Cadence = setting(
         Cadence(seconds=10), "validation kNN and embedding snapshot: steps, a time such as 10s, or never"
+    )
+    patience: int = setting(
+        0,
+        "end the run when validation kNN has not risen for this many evaluations, and read test with the best state; 0 "
+        "trains to the last step",
+        at_least=0,
+        at_most=LARGEST_COUNT,
     )
     plot_every: Cadence = setting(Cadence(seconds=60), "PNG plots while training: steps, a time such as 60s, or never")
     checkpoint_every: Cadence = setting(Cadence(seconds=300), "checkpoints: steps, a time such as 5m, or never")

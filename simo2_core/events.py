@@ -88,6 +88,17 @@ class Compiled(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Planned(Event):
+    """A run that trains for a time has another number of steps from now on: `--minutes`."""
+
+    kind: ClassVar[str] = "planned"
+    steps: int
+    """The step at which the run will be finished."""
+    seconds_left: float
+    """Of the time that it trains for."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class StepsLogged(Event):
     """The steps of one call, each of them: `step` is the first, counted from 1; the tuples have one number a step.
 
@@ -266,7 +277,7 @@ class RunFinished(Event):
 KINDS: Mapping[str, type[Event]] = {
     cls.kind: cls
     for cls in (RunStarted, WeightsLoaded, Compiled, StepsLogged, Evaluated, EmbeddingSnapshot, CheckpointSaved,
-                PlotSaved, WarningRaised, ControlApplied, RolledBack, RunFinished)
+                Planned, PlotSaved, WarningRaised, ControlApplied, RolledBack, RunFinished)
 }  # fmt: skip
 """Every event by its `kind`."""
 

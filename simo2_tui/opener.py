@@ -83,7 +83,11 @@ class Opener:
             self.follow(run)
             return
         summary = summarise(run)
-        if summary.state is State.COMPLETED:
+        if summary.state is State.SETTLED:
+            cure = f"From a shell: simo2 resume {run.name} --patience 0."
+            said = f"{run.name} has settled at step {summary.step:,}. {cure}"
+            self._app.notify(said, severity="warning", timeout=8)
+        elif summary.state is State.COMPLETED:
             self._app.notify(f"{run.name} is complete: all its {summary.steps:,} steps are done.", severity="warning")
         elif summary.state is State.DIVERGED:
             self._train(lambda: self._slowed_down(run), resume=run)

@@ -27,7 +27,6 @@ from simo2_core.run.contained import require_contained
 from simo2_core.run.control import STOP_SIGNALS
 from simo2_core.run.directory import RunDirectory, require_name
 from simo2_core.run.files import disk_error, write_whole
-from simo2_core.run.state import State
 from simo2_core.run.summary import summarise
 from simo2_core.session import RunSession, with_init
 
@@ -115,7 +114,8 @@ def carry_out(folder: Path, job: PlannedRun, tell: Tell, stop: Stop, *, pixels: 
             raise RunError(f"{path / FILE} is of another run, {done.arm} with seed {done.seed}. Delete it.")
         return done
     session = _session(folder, job)
-    completed = summarise(session.run).course.finished is State.COMPLETED  # its test part read, but not measured yet
+    finished = summarise(session.run).course.finished
+    completed = finished is not None and finished.done  # its test part read, but not measured yet
     with session:
         ended = "completed" if completed else _train(job, session, tell, stop)
         if ended == "stopped" or (stop.is_set() and not job.trial):  # measuring takes as long as a stop may not

@@ -132,6 +132,8 @@ class Plan:
             config = config.replace(settings)
             name += "".join(f"-{slug(str(each))}" for each in settings.values()) if trial else ""
         name = f"trial-{name}" if trial else name
+        if trial:
+            config = config.replace({"patience": 0})  # a trial ends before it reads test, which patience would read
         return PlannedRun(name, arm.name, config, value, assessed=self.assessed, trial=trial)
 
     def to_json(self) -> dict[str, Any]:

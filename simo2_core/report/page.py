@@ -19,7 +19,6 @@ from markupsafe import Markup
 from simo2_core.analysis.plots.style import signed
 from simo2_core.report.collect import Collected, shown_score
 from simo2_core.report.command import settings_changed, train_command
-from simo2_core.run.state import State
 from simo2_core.settings import as_typed
 from simo2_core.visible import visible
 
@@ -72,7 +71,7 @@ def _head(found: Collected) -> dict[str, Any]:
         words.append(", ".join(f"{name} {_duration(seconds)}" for name, seconds in found.finished.seconds.items()))
     assert found.started is not None
     words.append(f"on {found.started.device}")
-    bad = not (state is State.COMPLETED or state.running)
+    bad = not (state.done or state.running)
     return {"state": str(state), "bad": bad, "head": " · ".join(words)}
 
 

@@ -13,6 +13,7 @@ from simo2_core.events import (
     ControlApplied,
     Evaluated,
     Event,
+    Planned,
     PlotSaved,
     RolledBack,
     RunFinished,
@@ -133,6 +134,8 @@ def _describe(event: Event) -> str:
                 if which
             ]
             return f"weights of {event.path}: {counted}{' (' + '; '.join(names) + ')' if names else ''}"
+        case Planned():
+            return f"step {event.step} plans {event.steps:,} steps: {event.seconds_left / 60:.1f} minutes are left"
         case Compiled():
             return f"compiled in {event.seconds:.1f} s"
         case Evaluated():

@@ -24,8 +24,9 @@ class State(StrEnum):
 
     A process owns it: `preparing` (data, before the first word of the start), `compiling`, `training`, `paused`,
     `stopping`; `silent` where it says nothing for longer than it should take. It ended by itself: `completed`,
-    `stopped`, `interrupted`, `diverged`, `failed`. Nobody owns it and it did not end: `dead`, or `empty` where it never
-    began. Its settings cannot be read: `damaged`. A screen that has not read the log yet says `reading`.
+    `settled` where validation rose no more, `stopped`, `interrupted`, `diverged`, `failed`. Nobody owns it and it did
+    not end: `dead`, or `empty` where it never began. Its settings cannot be read: `damaged`. A screen that has not read
+    the log yet says `reading`.
     """
 
     PREPARING = "preparing"
@@ -35,6 +36,7 @@ class State(StrEnum):
     STOPPING = "stopping"
     SILENT = "silent"
     COMPLETED = "completed"
+    SETTLED = "settled"
     STOPPED = "stopped"
     INTERRUPTED = "interrupted"
     DIVERGED = "diverged"
@@ -50,9 +52,14 @@ class State(StrEnum):
         return self in _RUNNING
 
     @property
+    def done(self) -> bool:
+        """Whether it came to its end, and its test part is read."""
+        return self in (State.COMPLETED, State.SETTLED)
+
+    @property
     def unfinished(self) -> bool:
         """Whether it can be gone on with."""
-        return not self.running and self not in (State.COMPLETED, State.DAMAGED, State.READING)
+        return not (self.running or self.done) and self not in (State.DAMAGED, State.READING)
 
     @property
     def bad(self) -> bool:
@@ -138,7 +145,7 @@ class RunCourse:
             return self.finished or (State.DEAD if self.started else State.EMPTY)
         if self.finished is not None:
             # Who ended it holds it a little longer, and after its end a run is measured; a later owner begins again.
-            over = self.finished is State.COMPLETED or owned_since <= self.finished_at
+            over = self.finished.done or owned_since <= self.finished_at
             return self.finished if over else State.PREPARING
         if not self.started:
             return State.PREPARING

@@ -14,6 +14,7 @@ from simo2_core.events import (
     ControlApplied,
     Evaluated,
     Event,
+    Planned,
     RolledBack,
     RunFinished,
     RunStarted,
@@ -22,11 +23,12 @@ from simo2_core.events import (
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.event_file import Damage, LineReader
 from simo2_core.run.owner import Owner, Presence
+from simo2_core.run.rising import Rising
 from simo2_core.run.state import RunCourse, State
 
 _TOLD = tuple(
     f'{{"event":"{kind.kind}"'.encode()
-    for kind in (Compiled, ControlApplied, Evaluated, RolledBack, RunFinished, RunStarted)
+    for kind in (Compiled, ControlApplied, Evaluated, Planned, RolledBack, RunFinished, RunStarted)
 )
 
 
@@ -44,6 +46,8 @@ class RunSummary:
     steps: int = 0
     knn: list[float] = field(default_factory=list)
     """Validation kNN of the representation, in order."""
+    rising: Rising = field(default_factory=Rising)
+    """How validation kNN has gone."""
     test_knn: float | None = None
     raw_knn: float | None = None
     """kNN on raw pixels, on test where that was read, otherwise on validation: what the encoder has to beat."""
@@ -127,10 +131,13 @@ class SummaryReader:
         if isinstance(event, RunStarted):
             summary.steps, summary.test_knn = event.steps, None
             summary.raw_knn = event.raw_pixels_knn
+        elif isinstance(event, Planned):
+            summary.steps = event.steps
         elif isinstance(event, Evaluated) and event.split == "test":
             summary.test_knn, summary.raw_knn = event.knn_representation, event.knn_raw_pixels
         elif isinstance(event, Evaluated):
             summary.knn.append(event.knn_representation)
+            summary.rising = summary.rising.after(event.step, event.knn_representation)
 
     def _read_settings(self) -> None:
         try:

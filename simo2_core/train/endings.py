@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from simo2_core.checkpoints.checkpoint import list_steps
+from simo2_core.checkpoints.checkpoint import find_checkpoint, list_steps
 from simo2_core.commands import Reason, Requester
 from simo2_core.errors import CheckpointError, DataError, DivergedError, PartError
 from simo2_core.events import Event, RunFinished, WarningRaised
@@ -28,14 +28,28 @@ class Endings:
             yield from training.evaluate()
         if not self._finite():
             return
+        steps, minutes = training.config.steps, training.config.minutes
+        time = f" in {training.spent / 60:.1f} of {minutes:g} minutes" if minutes else ""
+        yield from self._conclude(Reason.COMPLETED, f"{steps} steps done{time}")
+
+    def settle(self) -> Iterator[Event]:
+        """What `complete` does, before the last step: validation has not risen for as long as the settings wait."""
+        yield from self._conclude(Reason.SETTLED, f"{self._training.rising.told}, as --patience has it")
+
+    def _conclude(self, reason: Reason, message: str) -> Iterator[Event]:
+        """Saves the last state and reads the test part: by the best state where the run waits for none better."""
+        training = self._training
         yield from self._save_or_fail()
         yield from self._saver.give_score(training.taken, training.score)
         self._plotter.request(training.taken)
-        yield from training.evaluate("test")
+        if training.config.patience:
+            yield from training.evaluate_saved(find_checkpoint(training.run.checkpoints, "best"), "test")
+        else:
+            yield from training.evaluate("test")
         if not self._finite():
             return
         yield from self._plotter.finish()
-        yield self._finished(Reason.COMPLETED, f"{training.config.steps} steps done")
+        yield self._finished(reason, message)
 
     def _finite(self) -> bool:
         return not self._training.diverged

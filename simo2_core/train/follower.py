@@ -11,7 +11,7 @@ from simo2_core.run.control import Control
 from simo2_core.train.feed import Feed
 from simo2_core.train.preparation import Preparation, prepare_with_leader
 from simo2_core.train.processes import REASONS, Word, hear, notice_loss, share
-from simo2_core.train.step import Step, TrainState, compile_call
+from simo2_core.train.step import Step, TrainState, compile_call, planned
 
 
 def follow(control: Control) -> Reason:
@@ -51,5 +51,7 @@ def _take_part(step: Step, state: TrainState, feed: Feed, control: Control) -> t
         if word == Word.TRAIN:
             state, *_ = call(state, feed.data(done), value)
             done = int(state.step)  # waits for the call
+        elif word == Word.PLAN:
+            call = planned(step.with_steps(value), call, state, feed.data(done), feed.chunk)
         elif word != Word.HOLD:
             return word, value

@@ -42,6 +42,8 @@ class Word(enum.IntEnum):
     """Divide the learning rate, and take the state that comes."""
     HOLD = 3
     """Wait for the next word."""
+    PLAN = 5
+    """The run has so many steps from now on."""
     END = 4
     """The run is over; with the place of the reason in `REASONS`."""
 

@@ -9,7 +9,7 @@ not a constant: runs that differ in length, schedule or peak share a compiled pr
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -30,6 +30,7 @@ from simo2_core.errors import ConfigError
 from simo2_core.model.network import Arrays, Network, first_weights
 from simo2_core.objectives.objective import PREFIX, Loss, Objective, Seen, Task, require_loss
 from simo2_core.settings import require
+from simo2_core.train.budget import FIRST_STEPS
 from simo2_core.train.devices import all_devices, embed_in_chunks, put_whole, share_out, whole
 from simo2_core.train.finetune_optimizer import limit_updates
 from simo2_core.train.optimizer import averaged, learning_rates, make_optimizer
@@ -129,6 +130,11 @@ class Step:
     def course(self) -> Horizon:
         """What `__call__` is given of the run as a whole, on the host."""
         return Horizon(self.rates, np.int32(self.config.steps))
+
+    def with_steps(self, steps: int) -> Step:
+        """The step of the same run with another number of steps in all."""
+        config = self.config.replace({"steps": steps})
+        return replace(self, config=config, rates=_rates(config))
 
     @property
     def batch_shape(self) -> tuple[int, int]:
@@ -293,7 +299,7 @@ def _require_side(config: Config, image_shape: tuple[int, int, int]) -> None:
 
 
 def _rates(config: Config) -> NDArray[np.float32]:
-    size = _LEAST_RATES
+    size = FIRST_STEPS if config.minutes else _LEAST_RATES
     while size < config.steps:
         size *= 2
     return np.pad(learning_rates(config.optim, config.steps), (0, size - config.steps), mode="edge")
@@ -337,6 +343,14 @@ class Call:
         """
         after: tuple[TrainState, Measured, Array] = self.program(state, data, self.course, np.int32(n))
         return after
+
+
+def planned(step: Step, call: Call, state: TrainState, data: Data, chunk: int | None) -> Call:
+    """The training call with the course of `step`; it is compiled anew only where its rates need more room."""
+    course = put_whole(step.course, step.mesh)
+    if course.rates.shape == call.course.rates.shape:
+        return replace(call, course=course)
+    return compile_call(replace(step, chunk=chunk), state, data)
 
 
 def compile_call(step: Step, state: TrainState, data: Data) -> Call:

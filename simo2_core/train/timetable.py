@@ -51,6 +51,10 @@ class Timetable:
             self._spent += seconds
         self._last |= dict.fromkeys(due, (step, now))
 
+    def plan(self, steps: int) -> None:
+        """The run has so many steps from now on."""
+        self._steps = steps
+
     def steps_before_next(self, step: int) -> int:
         """The most steps to take in one call."""
         until = [cadence.steps_until(step) for cadence in self._cadences.values()]

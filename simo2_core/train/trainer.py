@@ -93,10 +93,22 @@ class _Work:
         """From now on, with the settings as they are now."""
         return Timetable(self.training.config, self.training.taken, self.saver.unscored)
 
+    def evaluate(self) -> Iterator[Event]:
+        """Evaluates the state; where the run ends when none is better for long, the best so far is saved at once."""
+        training = self.training
+        yield from training.evaluate()
+        if training.config.patience and training.evaluated and not training.rising.since:
+            yield from self.save()
+
     def evaluate_once(self) -> Iterator[Event]:
         """Evaluates the state unless that is done."""
         if not self.training.evaluated:
-            yield from self.training.evaluate()
+            yield from self.evaluate()
+
+    @property
+    def settled(self) -> bool:
+        """Whether validation has not risen for as long as the settings wait."""
+        return 0 < self.training.config.patience <= self.training.rising.since
 
     def save(self) -> Iterator[Event]:
         """Begins to save the state, evaluated first so that the best checkpoint can be told."""
@@ -110,7 +122,7 @@ class _Work:
     def do(self, wanted: Set[str]) -> Iterator[Event]:
         """Evaluates, plots and saves, whichever of it is wanted, in this order."""
         if "evaluate" in wanted:
-            yield from self.training.evaluate()
+            yield from self.evaluate()
         if "plot" in wanted:
             yield from self.evaluate_once()
             self.plotter.request(self.training.taken)
@@ -161,6 +173,9 @@ def _train(work: _Work, control: Control) -> Iterator[Event]:
         yield from work.poll()
         if training.diverged:
             continue
+        if work.settled:
+            yield from work.endings.settle()
+            return
         if control.paused:
             control.wait_while_paused(HOLD_SECONDS)
             lead(Word.HOLD)  # the other processes learn that this one is still there
@@ -168,6 +183,11 @@ def _train(work: _Work, control: Control) -> Iterator[Event]:
         logged = training.advance(timetable.steps_before_next(training.taken))
         work.watch.saw_call(logged)
         yield logged
+        if not training.diverged:
+            for told in training.plan():
+                timetable.plan(training.config.steps)
+                write_settings(training.run, training.config, training.data)
+                yield told
         if training.stop_passed_on:
             control.send(Command.STOP, Requester(Asker.SIGNAL, "to another process"))
 

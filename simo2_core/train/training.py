@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from simo2_core.analysis.embed import TrainedEncoder, compile_embed
 from simo2_core.background import wait_or_leave
-from simo2_core.checkpoints.checkpoint import load, name_leaves, require_same
+from simo2_core.checkpoints.checkpoint import evaluated, load, name_leaves, read_meta, require_same
 from simo2_core.checkpoints.recovery import Recovery
 from simo2_core.config import Config
 from simo2_core.errors import CheckpointError, ConfigError, DivergedError
@@ -31,17 +31,19 @@ from simo2_core.evaluation.evaluate import (
     save_snapshot,
 )
 from simo2_core.evaluation.thumbnails import save_thumbnails
-from simo2_core.events import Compiled, Event, StepsLogged, WeightsLoaded
+from simo2_core.events import Compiled, Event, Planned, StepsLogged, WeightsLoaded
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import disk_error
+from simo2_core.run.rising import Rising
 from simo2_core.train import processes
+from simo2_core.train.budget import FIRST_STEPS, Budget
 from simo2_core.train.devices import on_one_device, put_whole
 from simo2_core.train.divergence import EMBEDDING, LOSS
 from simo2_core.train.finetune import load_weights
 from simo2_core.train.machine_alarms import disk_alarm
 from simo2_core.train.memory import Chunking, out_of_memory, require_memory
 from simo2_core.train.preparation import Preparation
-from simo2_core.train.step import Call, Measured, Step, TrainState, compile_call
+from simo2_core.train.step import Call, Measured, Step, TrainState, compile_call, planned
 
 OTHER_IMAGES = (
     "If they are JPEG files and simplejpeg and OpenCV were installed since, set SIMO2_DECODER=pillow, so that they are "
@@ -67,7 +69,12 @@ class Training:
         self._warned: set[str] = set()
         self.stop_passed_on = False
         """Whether another process of the run has been asked to stop."""
-        self.go_to(recovery, ready.config)
+        self._before = 0.0 if recovery.checkpoint is None else float(read_meta(recovery.checkpoint).get("spent", 0.0))
+        config, minutes = ready.config, ready.config.minutes
+        fresh = minutes and recovery.checkpoint is None
+        self.go_to(recovery, config.replace({"steps": max(config.steps, FIRST_STEPS)}) if fresh else config)
+        self._budget = Budget(minutes, self._before)
+        self._timed = 0.0
         self._feed = ready.feed(self.state)
         self._embed = compile_embed(self._step.network)
 
@@ -95,6 +102,9 @@ class Training:
         self.diverged = ""
         """What was not finite, if anything: with the state as it is, it will not be."""
         self._evaluated: Evaluation | None = None
+        meta = {} if recovery.checkpoint is None else read_meta(recovery.checkpoint)
+        self.rising = Rising.from_json(meta.get("rising"))
+        """How validation kNN has gone up to this state."""
         self._seconds_per_step = 0.0
 
     def _restore(self, checkpoint: Path, state: TrainState) -> TrainState:
@@ -167,10 +177,37 @@ class Training:
         self._seconds_per_step = seconds / done
         first, self.taken = self.taken + 1, int(self.state.step)
         self.diverged = LOSS if self.taken < first + done - 1 else ""
+        worked = self.seconds["train"] + self.seconds["evaluate"]
+        self._budget.saw(first - 1, done, worked - self._timed, self._sides, self.config.steps)
+        self._timed = worked
         return _steps_logged(
             first, measured, done, self._terms, self._step.rates,
             seconds=seconds, images=self.ready.batch_size, waited=self._feed.waited,
         )  # fmt: skip
+
+    @property
+    def spent(self) -> float:
+        """Seconds that went into training and evaluating, in all starts of the run."""
+        return self._before + self.seconds["train"] + self.seconds["evaluate"]
+
+    @property
+    def _sides(self) -> tuple[int, ...]:
+        return self.config.sides(min(self.data.image_shape[:2]))
+
+    def plan(self) -> Iterator[Event]:
+        """Plans the steps of a run that trains for a time, where that is due."""
+        if not self._budget.due(self.spent):
+            return
+        steps = self._budget.plan(self.taken, self.spent, self._sides)
+        warm = self.config.optim.warmup_steps + 1 if self.config.optim.schedule == "warmup_cosine" else 1
+        steps = max(steps, self.taken, warm)
+        if steps == self.config.steps:
+            return
+        processes.lead(processes.Word.PLAN, steps)
+        self._step = self._step.with_steps(steps)
+        self.config = self._step.config
+        self._call = planned(self._step, self._call, self.state, self._feed.data(self.taken), self._feed.chunk)
+        yield Planned(step=self.taken, steps=steps, seconds_left=max(0.0, 60 * self.config.minutes - self.spent))
 
     # -- evaluation
 
@@ -204,6 +241,7 @@ class Training:
             yield from result_alarms(evaluation.event)
             return
         self._evaluated = evaluation
+        self.rising = self.rising.after(self.taken, evaluation.event.knn_representation)
         try:
             yield save_snapshot(self.run, self.taken, evaluation.embedding, evaluation.labels, self.data.class_names)
             save_thumbnails(self.run, looked_at(self.data, split)[0])
@@ -211,6 +249,20 @@ class Training:
             yield disk_alarm(self.taken, str(disk_error("writing a snapshot into", self.run.embeddings, error)))
         progress = self.taken / max(1, self.config.steps)
         yield from alarms(evaluation.event, self._warned, self.config.objective, progress)
+
+    def evaluate_saved(self, checkpoint: Path, split: str) -> Iterator[Event]:
+        """Evaluates the state in a checkpoint of this run, and leaves this one as it is."""
+        arrays, now = evaluated(load(checkpoint)[0]), (self.state, self.taken)
+        params, stats = self.state.evaluated
+        saved = [{name: jnp.asarray(arrays[f"{kind}/{name}"]) for name in some}
+                 for kind, some in (("params", params), ("stats", stats))]  # fmt: skip
+        mesh = self._step.mesh
+        self.state = self.state._replace(params=put_whole(saved[0], mesh), stats=put_whole(saved[1], mesh), average={})
+        self.taken = int(checkpoint.name)
+        try:
+            yield from self.evaluate(split)
+        finally:
+            self.state, self.taken = now
 
     @property
     def evaluated(self) -> bool:
@@ -233,6 +285,8 @@ class Training:
         return {
             "step": self.taken,
             "score": self.score,
+            "rising": self.rising.to_json(),
+            "spent": self.spent,
             "config": self.config.to_json(),
             "class_names": list(self.data.class_names),
             "image_shape": list(self.data.image_shape),

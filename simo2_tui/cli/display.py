@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,6 +20,7 @@ from simo2_core.config import Config
 from simo2_core.events import (
     Evaluated,
     Event,
+    Planned,
     PlotSaved,
     RolledBack,
     RunFinished,
@@ -28,6 +30,7 @@ from simo2_core.events import (
 )
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.log import describe
+from simo2_core.run.rising import Rising
 from simo2_tui.cli.printing import make_console, text_column
 from simo2_tui.telling import print_visible
 
@@ -45,6 +48,8 @@ class Display(ABC):
         self.test: Evaluated | None = None
         self.finished: RunFinished | None = None
         self.plots: dict[str, None] = {}
+        self.rising = Rising()
+        """How validation kNN has gone; of a run that goes on, the evaluations before count too."""
 
     @property
     def reason(self) -> Reason:
@@ -56,12 +61,15 @@ class Display(ABC):
         match event:
             case RunStarted():
                 self.started = event
+            case Planned() if self.started is not None:
+                self.started = replace(self.started, steps=event.steps)
             case StepsLogged():
                 self.steps = event
             case Evaluated(split="test"):
                 self.test = event
             case Evaluated():
                 self.validation = event
+                self.rising = self.rising.after(event.step, event.knn_representation)
             case PlotSaved():
                 self.plots[event.path] = None
             case RunFinished():
@@ -145,6 +153,9 @@ class PlainDisplay(Display):
                     self._line(event, self._next)
                 self._next += self.config.log_rate
             return
+        if isinstance(event, Evaluated) and event.split == "validation" and self.rising.since:
+            print_visible(f"{describe(event)}; {self.rising.told}")
+            return
         if isinstance(event, RolledBack):  # the steps after it are told again
             self._next = (event.step // self.config.log_rate + 1) * self.config.log_rate
         if line := describe(event):
@@ -153,8 +164,9 @@ class PlainDisplay(Display):
     def _line(self, event: StepsLogged, step: int) -> None:
         i = step - event.step
         losses = " ".join(f"{name} {event.series(name)[i]:.4f}" for name in ("total", *event.terms))
+        steps = self.started.steps if self.started else self.config.steps
         print_visible(
-            f"step {step}/{self.config.steps} loss {losses} grad-norm {event.grad_norm[i]:.3g} "
+            f"step {step}/{steps} loss {losses} grad-norm {event.grad_norm[i]:.3g} "
             f"lr {event.learning_rate[i]:.2e} "
             f"{event.steps_per_second:.1f} steps/s {event.images_per_second:,.0f} images/s",
         )
@@ -198,6 +210,8 @@ class RichDisplay(Display):
             case StepsLogged():
                 rate = f"{event.steps_per_second:.1f} steps/s {event.images_per_second:,.0f} images/s"
                 self._progress.update(self._task, completed=event.last_step, rate=rate)
+            case Planned():
+                self._progress.update(self._task, total=event.steps)
             case RunStarted():
                 self._progress.update(self._task, completed=event.step)
                 self._live.console.print(describe(event))
@@ -232,6 +246,7 @@ class RichDisplay(Display):
         return Text(
             f"validation kNN@20 {seen.knn_representation:.2%} (representation) {seen.knn_projection:.2%} (projection) "
             f"against raw pixels {seen.knn_raw_pixels:.2%}; effective rank {seen.effective_rank:.1f}; step {seen.step}"
+            + (f". {self.rising.told}" if self.rising.told else "")
         )
 
     def summary(self, run: RunDirectory) -> None:
@@ -274,7 +289,7 @@ def summary_lines(display: Display, run: RunDirectory, *, accuracies: bool = Tru
             lines.append(f"Checkpoint: {run.path / display.finished.checkpoint}")
     if display.plots:
         lines.append(f"Plots: {', '.join(str(run.path / path) for path in sorted(display.plots))}")
-    if display.reason == Reason.COMPLETED:
+    if display.reason.done:
         lines.append(f"Next: simo2 plot {run.path}")
     elif display.finished and (display.finished.checkpoint or display.reason.early):
         lines.append(f"{'Continue' if display.finished.checkpoint else 'Begin again'}: simo2 resume {run.path}")

@@ -36,12 +36,15 @@ def run_training(
     Raises:
         typer.Exit: with the exit code of its `Reason` when the run did not come to its end.
     """
+    from simo2_core.run.summary import summarise
     from simo2_core.session import RunSession
     from simo2_tui.cli.data_progress import DataProgress
     from simo2_tui.cli.display import make_display
     from simo2_tui.terminal import stray_output
 
+    before = None if run is None else summarise(run).rising
     display = make_display(config, plain=plain or not sys.stdout.isatty(), as_json=as_json)
+    display.rising = before or display.rising
     with ExitStack() as held:
         with DataProgress(quiet=as_json or plain) as progress:
             new = partial(RunSession.create, run_dir=run_dir, name=name)

@@ -254,7 +254,7 @@ class MonitorScreen(ConsoleScreen):
             if word == Command.PLOT and not session.read_only:
                 self._draw_pictures()
                 return
-            cure = "" if state is State.COMPLETED else " r goes on with it."
+            cure = "" if state.done else " r goes on with it."
             self.notify(f"This run has ended.{cure}", severity="warning", timeout=4)
             return
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from simo2_core.events import (
     EmbeddingSnapshot,
     Evaluated,
     Event,
+    Planned,
     PlotSaved,
     RolledBack,
     RunFinished,
@@ -27,6 +29,7 @@ from simo2_core.events import (
     WeightsLoaded,
 )
 from simo2_core.run.log import describe
+from simo2_core.run.rising import Rising
 from simo2_core.run.state import RunCourse
 
 _Item = TypeVar("_Item", bound=Event)
@@ -89,6 +92,8 @@ class History:
     finished: RunFinished | None = None
     test: Evaluated | None = None
     """The test result, read once at the end."""
+    rising: Rising = field(default_factory=Rising)
+    """How validation kNN has gone; its words stand in the log."""
     log: list[tuple[float, str]] = field(default_factory=list)
     """(seconds since 1970, line) for people."""
     version: int = 0
@@ -104,6 +109,9 @@ class History:
             self._add(event)
             self.last_time = event.time
             line = describe(event)
+            if isinstance(event, Evaluated) and event.split == "validation":
+                self.rising = self.rising.after(event.step, event.knn_representation)
+                line += f"; {self.rising.told}" if self.rising.since else ""
             if line:
                 self.log.append((event.time, line))
             self.version += 1
@@ -129,6 +137,8 @@ class History:
                 self.finished = event
             case RolledBack():
                 self._go_back(event.step)
+            case Planned() if self.starts:
+                self.starts[-1] = dataclasses.replace(self.starts[-1], steps=event.steps)
             case EmbeddingSnapshot() if self.snapshots and self.snapshots[-1].path == event.path:
                 self.snapshots[-1] = event  # asked for twice at one step: one picture, in one file
             case WeightsLoaded():
@@ -143,6 +153,7 @@ class History:
         lists: tuple[list[Any], ...] = (self.evaluations, self.snapshots, self.checkpoints, self.plots)
         for told in lists:
             told[:] = [event for event in told if event.step <= step]
+        self.rising = Rising.of(self.evaluations)
 
     def _list_for(self, event: Event) -> list[Any]:
         match event:

@@ -24,7 +24,7 @@ NARROWEST = 20
 """Columns beside the time from which on a line of the log is broken into rows; in fewer it is cut."""
 
 TONE = {
-    **dict.fromkeys((State.TRAINING, State.COMPLETED), GOOD),
+    **dict.fromkeys((State.TRAINING, State.COMPLETED, State.SETTLED), GOOD),
     **dict.fromkeys((State.COMPILING, State.PREPARING, State.STOPPED), ACCENT),
     **dict.fromkeys((State.PAUSED, State.STOPPING, State.INTERRUPTED), WARN),
     **dict.fromkeys((State.DIVERGED, State.FAILED, State.DEAD, State.DAMAGED, State.SILENT), ALERT),

@@ -14,7 +14,7 @@ from simo2_tui.cli import main
 
 def test_one_table_says_how_a_process_ends() -> None:
     codes = {reason: reason.exit_code for reason in Reason}
-    assert codes == {"completed": 0, "stopped": 130, "interrupted": 130, "diverged": 3, "failed": 1}
+    assert codes == {"completed": 0, "stopped": 130, "interrupted": 130, "diverged": 3, "failed": 1, "settled": 0}
     assert Reason.DIVERGED.exit_code == DivergedError.exit_code
     in_help = {int(number) for number in re.findall(r"\d+", main._EXIT_CODES)}
     assert set(codes.values()) < in_help, "the help of every command names them"

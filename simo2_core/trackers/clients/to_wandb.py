@@ -88,4 +88,4 @@ class WandbTracker(Tracker):
 
     def close(self) -> None:
         if self._there is not None:
-            self._there.finish(exit_code=0 if self._reason == Reason.COMPLETED else 1)
+            self._there.finish(exit_code=0 if self._reason is not None and self._reason.done else 1)

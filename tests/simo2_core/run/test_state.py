@@ -114,4 +114,4 @@ def test_every_way_to_end_is_a_state() -> None:
 
 def test_every_state_is_of_one_kind() -> None:
     for state in State:
-        assert state.running + state.unfinished + (state in (State.COMPLETED, State.DAMAGED, State.READING)) == 1
+        assert state.running + state.unfinished + state.done + (state in (State.DAMAGED, State.READING)) == 1

@@ -2,15 +2,19 @@ import itertools
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from simo2_core.checkpoints.checkpoint import find_checkpoint, load
+from simo2_core.checkpoints.checkpoint import find_checkpoint, load, read_meta
 from simo2_core.config import Config
 from simo2_core.data.load import load_dataset
 from simo2_core.errors import CheckpointError, ConfigError, DivergedError
+from simo2_core.evaluation.evaluate import Evaluation, evaluate
+from simo2_core.evaluation.restore import load_encoder
 from simo2_core.events import (
     CheckpointSaved,
     Compiled,
@@ -18,6 +22,7 @@ from simo2_core.events import (
     EmbeddingSnapshot,
     Evaluated,
     Event,
+    Planned,
     PlotSaved,
     RunFinished,
     RunStarted,
@@ -28,6 +33,7 @@ from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.log import record
+from simo2_core.run.summary import summarise
 from simo2_core.train.trainer import train
 
 TINY = PRESETS["digits"].config.replace(
@@ -61,6 +67,66 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDirectory, list[
     config = TINY.replace({"eval_every": "5", "checkpoint_every": "6"})
     run, _, events = _run(tmp_path_factory.mktemp("runs"), "whole", config, pictures=True)
     return run, list(events)
+
+
+def test_a_run_ends_when_validation_rises_no_more_and_reads_test_with_the_best(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = {4: 0.5, 8: 0.7, 12: 0.6, 16: 0.65}
+    real = evaluate
+
+    def scored(*args: Any, **options: Any) -> Evaluation:
+        found = real(*args, **options)
+        score = scores.get(found.event.step, 0.1) if found.event.split == "validation" else 0.123
+        return replace(found, event=replace(found.event, knn_representation=score))
+
+    monkeypatch.setattr("simo2_core.train.training.evaluate", scored)
+    config = TINY.replace({"steps": 40, "eval_every": "4", "patience": 2, "average": 0.5})
+    run, control, events = _run(tmp_path, "settles", config)
+    seen = []
+    for event in events:
+        seen.append(event)
+        if isinstance(event, Evaluated) and event.step == 12:
+            control.send("stop", "test")
+    assert seen[-1].reason == "stopped"  # type: ignore[attr-defined]
+    assert [event.step for event in seen if isinstance(event, CheckpointSaved)] == [4, 8, 16]
+    again = list(record(train(config, run, Control(run.control), pictures=False), run))
+    finished = again[-1]
+    assert isinstance(finished, RunFinished)
+    assert (finished.step, finished.reason, finished.reason.exit_code) == (16, "settled", 0)
+    assert finished.message.startswith("kNN has not risen for 2 evaluations: the best was 70.00% at step 8")
+    [test] = [event for event in again if isinstance(event, Evaluated) and event.split == "test"]
+    assert test.step == 8
+    assert find_checkpoint(run.checkpoints, "best").name == "8"
+    assert summarise(run).state.done
+    expected = real(load_encoder(run.checkpoints / "8"), load_dataset(config.data), "test", 8).event
+    assert test.effective_rank == pytest.approx(expected.effective_rank, rel=1e-4)
+
+
+def test_a_run_for_a_time_plans_its_steps_and_goes_on_within_it(tmp_path: Path) -> None:
+    config = TINY.replace({"minutes": 0.06, "schedule": "linear"})
+    run, control, events = _run(tmp_path, "timed", config)
+    seen: list[Event] = []
+    for event in events:
+        seen.append(event)
+        if isinstance(event, Planned):
+            control.send("stop", "test")
+    assert isinstance(seen[-1], RunFinished)
+    [planned, *_] = [event for event in seen if isinstance(event, Planned)]
+    assert run.config.steps == planned.steps > 12, "what was planned is what the run has"
+    again = list(record(train(run.config, run, Control(run.control), pictures=False), run))
+    assert isinstance(again[0], RunStarted)
+    assert (again[0].step, again[0].steps) == (seen[-1].step, planned.steps)
+    finished = again[-1]
+    assert isinstance(finished, RunFinished)
+    assert finished.reason == "completed"
+    assert finished.step == run.config.steps
+    assert " of 0.06 minutes" in finished.message
+    spent = read_meta(run.checkpoints / str(finished.step))["spent"]
+    assert 3.0 < spent < 30, "the looks before the first step and after the last are not planned"
+    [last] = [event for event in again if isinstance(event, StepsLogged)][-1:]
+    assert last.learning_rate[-1] < 0.05 * config.optim.learning_rate, "the schedule ends where the run does"
+    assert summarise(run).steps == finished.step
 
 
 def test_a_run_tells_everything_in_order(whole: tuple[RunDirectory, list[Event]]) -> None:
