@@ -216,6 +216,15 @@ class Simo2(Objective):
                 "; or ".join((f"Use --pull {BALANCED} --epsilon-start 1", *self._other_batches(batch))) + ".",
             )
 
+        if self.pull == BALANCED and self.pull_of(batch.classes, k) < 1:
+            yield Finding(
+                "info",
+                "weak-pull",
+                f"--pull {BALANCED} is {self.pull_of(batch.classes, k):.2f} in a batch of {batch.classes} classes x {k} "
+                "samples, less than the paper's 1, with which such batches gathered better on letters.",
+                "Leave out --pull and --epsilon-start, or use fewer --samples-per-class.",
+            )
+
     def _other_batches(self, batch: Batch) -> Iterable[str]:
         """Batches that need no other pull, of no more classes and images than there are."""
         most = batch.size // 2 if batch.most_samples is None else min(batch.size // 2, batch.most_samples)

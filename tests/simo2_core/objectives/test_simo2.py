@@ -109,6 +109,13 @@ def test_a_pull_that_evens_out_the_pairs_is_no_reason_to_warn():
         assert ("few-pairs" in [finding.code for finding in Simo2(pull=pull).advice(batch)]) == warned
 
 
+def test_a_balanced_pull_that_is_weaker_than_the_papers_is_said():
+    batch = Batch(classes=5, samples=32, size=160, all_classes=26, dimensions=32, labels="classes")
+    told = {pull: [finding.code for finding in Simo2(pull=pull).advice(batch)] for pull in ("balanced", 1.0)}
+    assert ("weak-pull" in told["balanced"], "weak-pull" in told[1.0]) == (True, False)
+    assert "few-pairs" not in told["balanced"]
+
+
 @pytest.mark.parametrize(
     ("classes", "samples", "size", "all_classes", "most", "pull", "cures"),
     [
