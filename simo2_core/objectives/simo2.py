@@ -220,8 +220,8 @@ class Simo2(Objective):
             yield Finding(
                 "info",
                 "weak-pull",
-                f"--pull {BALANCED} is {self.pull_of(batch.classes, k):.2f} in a batch of {batch.classes} classes x {k} "
-                "samples, less than the paper's 1, with which such batches gathered better on letters.",
+                f"--pull {BALANCED} is {self.pull_of(batch.classes, k):.2f} in a batch of {batch.classes} classes x "
+                f"{k} samples, less than the paper's 1, with which such batches gathered better on letters.",
                 "Leave out --pull and --epsilon-start, or use fewer --samples-per-class.",
             )
 
