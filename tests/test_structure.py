@@ -2,8 +2,10 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted(path for room in ("simo2_core", "simo2_tui", "tests") for path in (ROOT / room).rglob("*.py"))
@@ -18,16 +20,38 @@ SCREEN = "ConsoleScreen"
 _SUPPRESSION = re.compile(r"type: ignore|\bnoqa\b|no cover|fmt: off")
 
 
-def definitions() -> Iterator[tuple[str, ast.stmt]]:
-    """Every function and class, by file and name. Only statements are walked: a second for the whole house."""
-    for path in FILES:
-        left: list[ast.stmt] = list(ast.parse(path.read_bytes()).body)
-        while left:
-            node = left.pop()
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                yield f"{path.relative_to(ROOT)}: {node.name}", node
-            for part in ("body", "orelse", "finalbody"):
-                left += getattr(node, part, [])
+class Found(NamedTuple):
+    """What the tests ask of a file, and nothing of its tree: those of the whole house fill the memory."""
+
+    lengths: dict[str, int]
+    """Lines of each function."""
+    methods: dict[str, int]
+    """Of each class that is no screen."""
+    imports: list[ast.Import | ast.ImportFrom]
+    """Also those inside functions, but for what is imported for types alone."""
+
+
+@cache
+def found_in(path: Path) -> Found:
+    """Only statements are walked: expressions would take seconds."""
+    found = Found({}, {}, [])
+    left: list[ast.stmt] = list(ast.parse(path.read_bytes()).body)
+    while left:
+        node = left.pop()
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            found.lengths[f"{path.relative_to(ROOT)}: {node.name}"] = node.end_lineno - node.lineno + 1
+        elif isinstance(node, ast.ClassDef) and SCREEN not in map(ast.unparse, node.bases):
+            count = sum(isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef) for item in node.body)
+            found.methods[f"{path.relative_to(ROOT)}: {node.name}"] = count
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            found.imports.append(node)
+        for part in ("body", "orelse", "finalbody"):
+            left += getattr(node, part, [])
+        for branch in (*getattr(node, "handlers", ()), *getattr(node, "cases", ())):
+            left += branch.body
+    return found
 
 
 def test_a_file_can_be_read_at_a_sitting():
@@ -36,13 +60,8 @@ def test_a_file_can_be_read_at_a_sitting():
 
 
 def test_a_function_fits_on_a_page_and_a_class_has_one_responsibility():
-    lengths, methods = {}, {}
-    for name, node in definitions():
-        if isinstance(node, ast.ClassDef):
-            if SCREEN not in map(ast.unparse, node.bases):
-                methods[name] = sum(isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef) for item in node.body)
-        else:
-            lengths[name] = node.end_lineno - node.lineno + 1
+    lengths = {name: length for path in FILES for name, length in found_in(path).lengths.items()}
+    methods = {name: count for path in FILES for name, count in found_in(path).methods.items()}
     assert {name: length for name, length in lengths.items() if length > LONGEST_FUNCTION} == {}
     assert {name: count for name, count in methods.items() if count > MOST_METHODS} == {}
 
@@ -51,3 +70,22 @@ def test_checks_are_rarely_silenced():
     lines = [line for path in FILES for line in path.read_text().splitlines()]
     found = sum(_SUPPRESSION.search(line.partition("#")[2]) is not None for line in lines)
     assert found < SUPPRESSIONS * len(lines) / 1000
+
+
+def test_no_file_imports_another_that_imports_it():
+    files = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in FILES
+        if path.relative_to(ROOT).parts[0] != "tests"
+    }
+    graph = {}
+    for module, path in files.items():
+        found = set()
+        for node in found_in(path).imports:
+            if isinstance(node, ast.Import):
+                found |= {item.name for item in node.names}
+            elif node.module is not None:
+                named = {f"{node.module}.{item.name}" for item in node.names}
+                found |= (named & files.keys()) or {node.module}
+        graph[module] = found & files.keys()
+    TopologicalSorter(graph).prepare()  # which raises CycleError with the circle

@@ -56,4 +56,6 @@ class Wandb(Service):
     def open(self, run: RunDirectory) -> Tracker:
         from simo2_core.trackers.clients.to_wandb import WandbTracker
 
-        return WandbTracker(run, self)
+        return WandbTracker(
+            run, mode=self.mode, project=self.project, tags=self.each_tag, checkpoints=self.checkpoints, new=self.new
+        )

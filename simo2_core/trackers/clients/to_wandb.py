@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 import wandb
@@ -15,15 +16,23 @@ from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import write_whole
 from simo2_core.trackers.series import series, settings
 from simo2_core.trackers.tracker import Tracker
-from simo2_core.trackers.wandb import Wandb
 
 
 class WandbTracker(Tracker):
     """One run there, which a resumed run here goes on with."""
 
-    def __init__(self, run: RunDirectory, service: Wandb) -> None:
-        """Begins nothing before the first `RunStarted`, when the run's `config.json` is complete."""
-        self._run, self._service = run, service
+    def __init__(
+        self, run: RunDirectory, *, mode: str | None, project: str, tags: Sequence[str], checkpoints: bool, new: bool
+    ) -> None:
+        """Begins nothing before the first `RunStarted`, when the run's `config.json` is complete.
+
+        Args:
+            mode: online or offline; None as wandb is set up.
+            checkpoints: whether they are uploaded.
+            new: begin a run there that is not gone on with.
+        """
+        self._run, self._mode, self._project, self._tags = run, mode, project, list(tags)
+        self._checkpoints, self._new = checkpoints, new
         self._there: Any = None
         self._reason: Reason | None = None
 
@@ -42,7 +51,7 @@ class WandbTracker(Tracker):
                 path = self._run.path / event.path
                 if path.exists():
                     self._there.log({"step": event.step, f"plots/{path.stem}": wandb.Image(str(path))})
-            case CheckpointSaved() if self._service.checkpoints:
+            case CheckpointSaved() if self._checkpoints:
                 self._upload(event)
             case WarningRaised():
                 self._there.summary[f"warnings/{event.code}"] = f"step {event.step}: {event.message}"
@@ -53,23 +62,23 @@ class WandbTracker(Tracker):
                 pass
 
     def _begin(self, event: RunStarted) -> None:
-        offline = (self._service.mode or os.environ.get("WANDB_MODE")) == "offline"
+        offline = (self._mode or os.environ.get("WANDB_MODE")) == "offline"
         known = self._run.path / "wandb" / "simo2-run-id"
-        told_before = known.exists() and not self._service.new
+        told_before = known.exists() and not self._new
         id = known.read_text().strip() if told_before else secrets.token_hex(4)
         config = self._run.config
         self._there = wandb.init(
-            project=self._service.project,
+            project=self._project,
             name=self._run.name,
             id=id,
             resume="allow" if told_before and not offline else None,
-            tags=self._service.each_tag or None,
-            mode=self._service.mode,
+            tags=self._tags or None,
+            mode=self._mode,
             dir=str(self._run.path),
             config=settings(config) | {"facts": self._run.facts, "parameters": event.parameters},
             settings=wandb.Settings(silent=True, console="off", disable_code=True),
         )
-        if not self._service.new:
+        if not self._new:
             known.parent.mkdir(exist_ok=True)
             write_whole(known, id.encode())
         self._there.define_metric("step", hidden=True)
