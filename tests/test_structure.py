@@ -41,7 +41,7 @@ def found_in(path: Path) -> Found:
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             continue
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            found.lengths[f"{path.relative_to(ROOT)}: {node.name}"] = node.end_lineno - node.lineno + 1
+            found.lengths[f"{path.relative_to(ROOT)}: {node.name}"] = (node.end_lineno or 0) - node.lineno + 1
         elif isinstance(node, ast.ClassDef) and SCREEN not in map(ast.unparse, node.bases):
             count = sum(isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef) for item in node.body)
             found.methods[f"{path.relative_to(ROOT)}: {node.name}"] = count
