@@ -12,9 +12,9 @@ import signal
 import sys
 from types import FrameType
 
-from simo2_core.run.control import heeded
+from simo2_core.run.control import STOP_SIGNALS, heeded
 
-FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+FORWARDED = tuple(number for number in STOP_SIGNALS if number != signal.SIGHUP)
 
 _STAYS = b"."
 _parent: tuple[int, int] | None = None
@@ -31,7 +31,7 @@ def split() -> int | None:
     Signals that were ignored when simo2 began stay so, in both. Must be called before any thread is started.
     """
     global _parent
-    parent, child = os.getpid(), 0
+    parent = os.getpid()
     heard, speaks = os.pipe()
     os.set_blocking(heard, False)
     forwarded = heeded(FORWARDED)
@@ -43,24 +43,25 @@ def split() -> int | None:
         with contextlib.suppress(BlockingIOError):
             if number == signal.SIGUSR1 and os.read(heard, 1) == _STAYS:
                 raise _ChildStays
-        if child and number in forwarded:
+        if number in forwarded:
             os.kill(child, number)
 
-    usual = signal.signal(signal.SIGUSR1, forward)
     sys.stdout.flush()  # or both processes would write what is still in the buffer
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)  # until there is somebody to pass them on to
     child = os.fork()
     if not child:
         os.close(heard)
         _parent = parent, speaks
-        signal.signal(signal.SIGUSR1, usual)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         return None
     os.close(speaks)
-    for number in forwarded:
+    for number in {*forwarded, signal.SIGUSR1}:
         signal.signal(number, forward)
     if heeded((signal.SIGHUP,)):
         # The terminal that hangs up tells the child as well; the shell wants no answer any more.
         signal.signal(signal.SIGHUP, stays)
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         return _wait(child)
     except _ChildStays:
         return 0

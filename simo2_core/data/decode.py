@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from simo2_core.bounds import shown
 from simo2_core.errors import DataError
 
 MAX_PIXELS = 2**28
@@ -45,6 +46,7 @@ _KEPT_CHUNKS = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"eXIf", 
 _KEPT_SEGMENTS = frozenset({0xE0, 0xEE})
 """Of a JPEG's application data: JFIF and Adobe, which say what the colours mean."""
 
+_VARIABLE = "SIMO2_DECODER"
 DECODERS = ("simplejpeg+opencv", "pillow")
 """What decodes JPEG files, in order of preference."""
 
@@ -79,14 +81,23 @@ class Rule:
 
 
 def backend() -> str:
-    """What decodes JPEG here: `simplejpeg+opencv` where both are installed, else, or by SIMO2_DECODER, `pillow`."""
-    return "simplejpeg+opencv" if _installed() and os.environ.get("SIMO2_DECODER") != "pillow" else "pillow"
+    """What decodes JPEG here: `simplejpeg+opencv` where both are installed, else, or by SIMO2_DECODER, `pillow`.
+
+    Raises:
+        DataError: SIMO2_DECODER is none of `DECODERS`, or not installed.
+    """
+    wanted = os.environ.get(_VARIABLE) or (DECODERS[0] if _installed() else DECODERS[1])
+    if wanted not in DECODERS:
+        raise DataError(f"{_VARIABLE} is {shown(wanted)}; it must be {' or '.join(DECODERS)}.")
+    if not can_decode(wanted):
+        raise DataError(f"{_VARIABLE} is {wanted}, which is not installed. Install simplejpeg and opencv, or unset it.")
+    return wanted
 
 
 def decoders() -> tuple[str, ...]:
     """Those whose pixels are taken from a cache, the best first: all, but for SIMO2_DECODER."""
     best = backend()
-    forced = "SIMO2_DECODER" in os.environ
+    forced = bool(os.environ.get(_VARIABLE))
     return (best,) if forced else (best, *(other for other in DECODERS if other != best))
 
 

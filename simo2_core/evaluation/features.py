@@ -9,6 +9,7 @@ again.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import re
@@ -25,7 +26,7 @@ from simo2_core.data.dataset import Dataset
 from simo2_core.data.load import load_dataset
 from simo2_core.data.progress import Report, silent
 from simo2_core.data_config import DataConfig
-from simo2_core.errors import ConfigError, DataError
+from simo2_core.errors import ConfigError, DataError, RunError
 from simo2_core.evaluation.restore import load_encoder, untrained_encoder
 from simo2_core.presets import config_for
 from simo2_core.run.directory import RunDirectory
@@ -117,7 +118,7 @@ def features_of(
 
     Raises:
         DataError: the images do not fit the encoder.
-        RunError: the checkpoint is damaged, or the disk refuses.
+        RunError: the checkpoint is damaged.
     """
     path = folder / ("features.npz" if trained else "untrained.npz")
     made_from = f"{FORMAT} {dataset.fingerprint} {identity(checkpoint)}"
@@ -133,7 +134,8 @@ def features_of(
         arrays |= {f"{kind}/{name}": array for kind, array in features[name]._asdict().items()}
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, made_from=np.array(made_from), **arrays)
-    write_into(path, buffer.getvalue())
+    with contextlib.suppress(RunError):  # a full disk, or a run that is only lent: the next time takes as long as this
+        write_into(path, buffer.getvalue())
     return features
 
 

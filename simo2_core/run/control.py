@@ -21,8 +21,11 @@ from simo2_core.commands import Asker, Command, Requester
 from simo2_core.errors import ConfigError
 from simo2_core.run.files import write_whole
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
-"""What asks a process to stop and save: the keyboard, `kill`, a terminal that hangs up, a scheduler's warning."""
+STOP_SIGNALS = (
+    signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU,
+)  # fmt: skip
+"""What asks a process to stop and save: the keyboard, `kill`, a terminal that hangs up, a scheduler's warning (Grid
+Engine's is SIGUSR2), the limit of processor time of a shell or job (`ulimit -t`)."""
 
 _POLL_SECONDS = 0.1
 

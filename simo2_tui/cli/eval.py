@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from simo2_core.errors import RunError
 from simo2_tui.cli.options import (
     DEFAULT_RUN_DIR,
     EncoderOption,
@@ -109,15 +110,22 @@ def eval_command(
 def _show(found: Assessment, folder: Path, run: RunDirectory, several: bool, as_json: bool) -> None:
     from simo2_core.evaluation.assess import write_json
 
-    write_json(folder / "eval.json", found.to_json())
-    files = [folder / "eval.json", *_draw(found, folder, run)]
+    files: list[Path] = []
+    refused: RunError | None = None
+    try:
+        write_json(folder / "eval.json", found.to_json())
+        files += [folder / "eval.json", *_draw(found, folder, run)]
+    except RunError as error:  # minutes of work are said all the same
+        refused = error
     result = {"run": str(run.path), **found.to_json(), "files": [str(path) for path in files]}
     if as_json:
         print(json.dumps({"event": "run_measured", **result} if several else result), flush=True)
     else:
         print_visible(f"{found.checkpoint}: {found.data}, {found.images['test']:,} test images")
         print_visible("\n".join([*_headlines(found), *_one_run(found)]))
-        print_visible(f"Written: {', '.join(map(str, files))}\n")
+        print_visible(f"Written: {', '.join(map(str, files)) or 'nothing'}\n")
+    if refused is not None:
+        raise refused
 
 
 @contextlib.contextmanager

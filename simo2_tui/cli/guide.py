@@ -67,10 +67,16 @@ def _show(content: RenderableType) -> None:
 
 def _paged(text: str) -> bool:
     """Hands the text to the user's pager; false where there is none."""
-    pager = shlex.split(os.environ.get("PAGER") or "less")
+    try:
+        pager = shlex.split(os.environ.get("PAGER") or "less")
+    except ValueError:  # a quotation without its end
+        return False
     if not pager or shutil.which(pager[0]) is None:
         return False
     # -R lets colours through; a page that fits after all ends at once
     environment = {"LESS": "-FRX", **os.environ}
-    subprocess.run(pager, input=text.encode(errors="replace"), env=environment, check=False)
+    try:
+        subprocess.run(pager, input=text.encode(errors="replace"), env=environment, check=False)
+    except OSError:  # no program after all
+        return False
     return True

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from simo2_core.run.control import STOP_SIGNALS
+
 # signals as a shell in the foreground gives them, which a test suite in the background has not
 FOREGROUND = """
 import signal
@@ -50,7 +52,7 @@ def start(code: str, stdin: int | None = None) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
+@pytest.mark.parametrize("number", STOP_SIGNALS)
 def test_a_signal_ends_any_command_in_one_line(number: signal.Signals) -> None:
     process = start(FOREGROUND + SLOW)
     assert process.stdout is not None
@@ -61,7 +63,7 @@ def test_a_signal_ends_any_command_in_one_line(number: signal.Signals) -> None:
 
 
 def test_signals_that_were_ignored_stay_ignored_in_a_command_that_does_not_train() -> None:
-    names = ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"]
+    names = [number.name for number in STOP_SIGNALS]
     ignored = "import signal\n" + "".join(f"signal.signal(signal.{name}, signal.SIG_IGN)\n" for name in names)
     process = start(ignored + SLOW.replace("time.sleep(60)", "input(); print('done')"), stdin=subprocess.PIPE)
     assert process.stdout is not None

@@ -16,6 +16,7 @@ from PIL import Image, PngImagePlugin, features
 
 from simo2_core.data import decode
 from simo2_core.data.decode import Rule, UnreadableImage, decode_image, fitted_box, probe_image
+from simo2_core.errors import DataError
 from tests.simo2_core.data.pictures import picture
 
 RGB = Rule(height=8, width=8, channels=3)
@@ -356,3 +357,13 @@ def test_white_drawings_on_transparent_ground_show_on_black() -> None:
 def test_a_user_can_have_pillow_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SIMO2_DECODER", "pillow")
     assert decode.backend() == "pillow"
+
+
+def test_a_decoder_that_there_is_not_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decode, "_installed", lambda: False)
+    for value, said in (("pilow", "it must be simplejpeg"), ("simplejpeg+opencv", "which is not installed")):
+        monkeypatch.setenv("SIMO2_DECODER", value)
+        with pytest.raises(DataError, match=f"SIMO2_DECODER is .*{said}"):
+            decode.backend()
+    monkeypatch.setenv("SIMO2_DECODER", "")
+    assert (decode.backend(), decode.decoders()) == ("pillow", ("pillow", "simplejpeg+opencv"))

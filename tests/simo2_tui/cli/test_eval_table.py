@@ -1,13 +1,17 @@
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from simo2_core.analysis.classification import classification
 from simo2_core.analysis.few_shot import Estimate
+from simo2_core.errors import RunError
 from simo2_core.evaluation.assess import Labels
 from simo2_core.evaluation.measures import choose_metrics, own_metrics, rows_of
 from simo2_core.metrics.metric import Row
+from simo2_tui.cli import eval
 from simo2_tui.cli.eval import _HEADS, _fitting, _headlines, _origins, _per_class, _table
 
 
@@ -60,3 +64,16 @@ def test_neighbours_and_class_means_come_first_with_their_intervals() -> None:
     ]  # fmt: skip
     found.rows = rows_of(choose_metrics(["knn:neighbours=1,5"]))
     assert len(_headlines(found)) == 1
+
+
+def test_what_was_measured_is_said_where_it_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(eval, "_headlines", lambda _: ["kNN k=20: 99.7%"])
+    monkeypatch.setattr(eval, "_one_run", lambda _: ["the table"])
+    found: Any = SimpleNamespace(checkpoint="runs/one/checkpoints/4", data="digits", images={"test": 360}, to_json=dict)
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match="a file is in the way while writing"):
+        eval._show(found, tmp_path / "file", SimpleNamespace(path=tmp_path), False, False)  # type: ignore[arg-type]
+    said = capsys.readouterr().out
+    assert "kNN k=20: 99.7%\nthe table\nWritten: nothing\n" in said

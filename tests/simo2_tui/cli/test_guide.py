@@ -101,6 +101,8 @@ def test_a_long_page_goes_through_the_pager_and_a_short_one_does_not(tmp_path: P
     assert "PAGED" not in short
     assert "\x1b[" in short
     assert "Exit codes" in in_a_terminal("guide", "exit-codes", PAGER="/no/such/pager", LINES="5")
+    for nonsense in ("less '", "/dev", str(tmp_path)):
+        assert "Exit codes" in in_a_terminal("guide", "exit-codes", PAGER=nonsense, LINES="5")
 
 
 def test_the_guide_needs_neither_jax_nor_textual() -> None:
