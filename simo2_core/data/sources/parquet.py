@@ -208,6 +208,7 @@ def _raw(paths: Sequence[str], image: str, label: str | None, missing: int | Non
     """
     places, labels = [], []
     for number, path in enumerate(paths):
+        open_file(path).require_room(image)
         count = open_file(path).rows
         places.append(np.stack([np.full(count, number), np.arange(count)], 1))
         given: Iterable[object] = plain(open_file(path).values(label)) if label else [None] * count

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from simo2_core.data.placement import host_memory_free, human_bytes
+from simo2_core.data.pool import cpus
 from simo2_core.errors import DataError
 
 
@@ -27,8 +30,12 @@ class File(Protocol):
         """A whole column."""
         ...
 
-    def cell(self, column: str, row: int) -> object:
-        """One value of a column."""
+    def cells(self, column: str, rows: Sequence[int]) -> Iterator[object]:
+        """The values of a column in some rows."""
+        ...
+
+    def require_room(self, column: str) -> None:
+        """Raises DataError where reading cells of a column takes more memory than there is."""
         ...
 
 
@@ -38,7 +45,7 @@ class _Parquet:
     def __init__(self, path: str) -> None:
         from pyarrow import parquet
 
-        self._file = parquet.ParquetFile(path, memory_map=True)
+        self._path, self._file = path, parquet.ParquetFile(path, memory_map=True)
         self.schema, self.rows = self._file.schema_arrow, int(self._file.metadata.num_rows)
         groups = range(self._file.metadata.num_row_groups)
         sizes = [self._file.metadata.row_group(group).num_rows for group in groups]
@@ -46,6 +53,23 @@ class _Parquet:
         if int(self._starts[-1]) != self.rows or min(sizes, default=0) < 0:
             raise ValueError("its groups hold another number of rows than it says")
         self._group = functools.lru_cache(maxsize=2)(self._read)
+
+    def require_room(self, column: str) -> None:
+        """Raises DataError where a group of rows is too large for each process that decodes to hold one."""
+        meta = self._file.metadata
+        largest = max((self._size_of(group, column) for group in range(meta.num_row_groups)), default=0)
+        free, processes = host_memory_free(), cpus()
+        if 2 * largest * processes > free:  # what was read last is kept beside what is read now
+            raise DataError(
+                f"{self._path} has its images in groups of {human_bytes(largest)}, and each of {processes} processes "
+                f"holds two; {human_bytes(free)} of memory are free. Write it with smaller ones: "
+                "pyarrow.parquet.write_table(table, file, row_group_size=1000)."
+            )
+
+    def _size_of(self, group: int, column: str) -> int:
+        found = self._file.metadata.row_group(group)
+        parts = [found.column(place) for place in range(found.num_columns)]
+        return sum(part.total_uncompressed_size for part in parts if part.path_in_schema.split(".")[0] == column)
 
     def _read(self, group: int, column: str) -> Any:
         found = self._file.read_row_group(group, columns=[column]).column(0)
@@ -57,10 +81,13 @@ class _Parquet:
         """A whole column."""
         return [value for group in range(len(self._starts) - 1) for value in self._read(group, column).to_pylist()]
 
-    def cell(self, column: str, row: int) -> object:
-        """One value of a column."""
-        group = int(np.searchsorted(self._starts, row, side="right")) - 1
-        return self._group(group, column)[row - int(self._starts[group])].as_py()
+    def cells(self, column: str, rows: Sequence[int]) -> Iterator[object]:
+        """The values of a column in some rows."""
+        groups = (np.searchsorted(self._starts, rows, side="right") - 1).tolist()
+        for group, some in itertools.groupby(zip(groups, rows, strict=True), key=lambda pair: pair[0]):
+            found, first = self._group(group, column), int(self._starts[group])
+            for _, row in some:
+                yield found[row - first].as_py()
 
 
 class _Arrow:
@@ -81,9 +108,13 @@ class _Arrow:
         found: list[object] = self._table.column(column).to_pylist()
         return found
 
-    def cell(self, column: str, row: int) -> object:
-        """One value of a column."""
-        return self._table.column(column)[row].as_py()
+    def cells(self, column: str, rows: Sequence[int]) -> Iterator[object]:
+        """The values of a column in some rows."""
+        found = self._table.column(column)
+        return (found[row].as_py() for row in rows)
+
+    def require_room(self, column: str) -> None:
+        """It is mapped, and takes none."""
 
 
 @functools.lru_cache(maxsize=512)
@@ -108,10 +139,15 @@ class _Guarded:
         with _one_line(self._path):
             return self._file.values(column)
 
-    def cell(self, column: str, row: int) -> object:
-        """One value of a column."""
+    def cells(self, column: str, rows: Sequence[int]) -> Iterator[object]:
+        """The values of a column in some rows."""
         with _one_line(self._path):
-            return self._file.cell(column, row)
+            yield from self._file.cells(column, rows)
+
+    def require_room(self, column: str) -> None:
+        """As of the file."""
+        with _one_line(self._path):
+            self._file.require_room(column)
 
 
 @contextlib.contextmanager
@@ -148,11 +184,11 @@ class ParquetRecords:
 
     def images(self) -> Iterator[bytes | OSError]:
         """The encoded bytes of each; those of a file that a row names where it has no bytes itself."""
-        last, file = -1, None
-        for number, row in self.places.tolist():
-            if number != last or file is None:
-                last, file = number, open_file(self.files[number])
-            yield _bytes_of(file.cell(self.column, row), Path(self.files[number]).parent)
+        for number, some in itertools.groupby(self.places.tolist(), key=lambda place: int(place[0])):
+            path = self.files[number]
+            folder = Path(path).parent
+            for cell in open_file(path).cells(self.column, [row for _, row in some]):
+                yield _bytes_of(cell, folder)
 
     heads = images
 

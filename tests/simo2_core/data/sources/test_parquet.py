@@ -13,6 +13,7 @@ from pyarrow import parquet
 
 from simo2_core.data.load import load_dataset
 from simo2_core.data.progress import silent
+from simo2_core.data.sources import parquet_files
 from simo2_core.data.sources.hub import hub_folder, snapshot
 from simo2_core.data.sources.open import claimant, open_on_disk, open_source
 from simo2_core.data.sources.parquet_files import ParquetRecords, open_file
@@ -122,7 +123,7 @@ def test_whatever_is_cut_off_or_flipped_is_one_line(tmp_path: Path, format: str)
 
     def read() -> int:
         file = open_file(str(path))
-        return len([file.values("label"), *(file.cell("image", row) for row in range(file.rows))])
+        return len([file.values("label"), *file.cells("image", range(file.rows))])
 
     for content in [b"", *(whole[:length] for length in range(0, len(whole), 97)), b"PAR1" + bytes(40) + b"PAR1"]:
         path.write_bytes(content)
@@ -142,6 +143,15 @@ def test_whatever_is_cut_off_or_flipped_is_one_line(tmp_path: Path, format: str)
         assert "\n" not in message
     path.write_bytes(whole)
     assert len(load_dataset(config(root)).class_names) == 3, "nothing is kept of what was damaged"
+
+
+def test_groups_of_rows_that_no_memory_holds_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "a.parquet", label=[0, 1] * 50)
+    open_source(config(path))
+    monkeypatch.setattr(parquet_files, "host_memory_free", lambda: 20_000)
+    with pytest.raises(DataError, match=r"groups of .* 20.0 kB of memory are free\..*row_group_size=1000") as error:
+        open_source(config(path))
+    assert "\n" not in str(error.value)
 
 
 def test_a_saved_folder_that_names_files_elsewhere_is_refused(tmp_path: Path) -> None:
