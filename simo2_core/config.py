@@ -24,6 +24,7 @@ from simo2_core.faults import naming_faults
 from simo2_core.objectives.objective import Objective, Task
 from simo2_core.optimizer_config import OptimizerConfig
 from simo2_core.parts import Part, strangers
+from simo2_core.recipes import NONE, RECIPES, added
 from simo2_core.sections import changed, names_in, part, plain, read_section, settings_in, several, value_of
 from simo2_core.settings import Cadence, Section, Setting, require, setting
 
@@ -102,6 +103,9 @@ class Config(Section):
     tune: FinetuneConfig = field(default_factory=FinetuneConfig)
 
     preset: str = setting("", "the preset these settings began as")
+    recipe: str = setting(
+        NONE, "settings that belong together: fast for photographs of about 32 pixels", choices=(NONE, *RECIPES)
+    )
     steps: int = setting(
         400,
         "optimiser steps in all (one epoch of the original is one step)",
@@ -255,13 +259,16 @@ class Config(Section):
     def replace(self, changes: Mapping[str, Any]) -> Config:
         """A copy with settings changed by name, wherever in the tree they are.
 
+        A change of `recipe` changes what belongs to it as well, but for what is given beside it.
         A change of `objective` or `encoder` to another part keeps those of its settings that the one before it had.
 
         Raises:
             ConfigError: a name is no setting, belongs to a part that is not chosen, or a value cannot work.
         """
+        recipe = changes.get("recipe", self.recipe)
+        more = added(recipe, changes) if recipe != self.recipe and recipe in RECIPES else {}
         left = set(changes)
-        after = changed(self, changes, left)
+        after = changed(self, {**more, **changes}, left)
         for name in sorted(left):
             raise ConfigError(_why_not(name, after))
         return after

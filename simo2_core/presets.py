@@ -18,6 +18,7 @@ from simo2_core.config import Config, ModelConfig
 from simo2_core.data_config import DataConfig
 from simo2_core.errors import ConfigError, did_you_mean
 from simo2_core.optimizer_config import OptimizerConfig
+from simo2_core.recipes import NONE
 from simo2_core.settings import Cadence
 
 
@@ -41,6 +42,8 @@ class Preset:
     needs: str
     """What must be there before it can run: nothing, a download and its size, or files to fetch by hand."""
     config: Config
+    recipe: str = NONE
+    """The recipe made for such images, for `--recipe`; what `config` has is the original's."""
 
     @property
     def decoded_bytes(self) -> int:
@@ -87,6 +90,7 @@ def _tfds(
     shift: int = 0,
     steps: int = 10_000,
     needs: str = "",
+    recipe: str = NONE,
 ) -> tuple[str, Preset]:
     name = dataset.split("/")[0]
     config = Config(
@@ -107,6 +111,7 @@ def _tfds(
         splits=splits,
         download_bytes=download,
         needs=needs or f"download of {_size(download)}",
+        recipe=recipe,
         config=config,
     )
 
@@ -133,12 +138,13 @@ PRESETS: Mapping[str, Preset] = {
               train=112_800, test=18_800, download=561_753_746, D=64, k=32, batch=512, widths=_SMALL, flip=False,
               shift=2, steps=4000),
         _tfds("cifar10", "small colour photographs of 10 things, 32×32", classes=10, shape=(32, 32, 3),
-              train=50_000, test=10_000, download=170_052_171, D=16, k=32, batch=320),
+              train=50_000, test=10_000, download=170_052_171, D=16, k=32, batch=320, recipe="fast"),
         _tfds("cifar100", "small colour photographs of 100 things, 32×32", classes=100, shape=(32, 32, 3),
-              train=50_000, test=10_000, download=168_513_733, D=64, k=16, batch=320, learning_rate=1e-4),
+              train=50_000, test=10_000, download=168_513_733, D=64, k=16, batch=320, learning_rate=1e-4,
+              recipe="fast"),
         _tfds("svhn_cropped", "house numbers from the street, 32×32", classes=10, shape=(32, 32, 3),
               train=73_257, test=26_032, download=1_575_594_780, D=16, k=32, batch=320, flip=False, shift=2,
-              splits=("train", "test", "extra")),
+              splits=("train", "test", "extra"), recipe="fast"),
         _tfds("stl10", "colour photographs of 10 things, 96×96, 500 a class", classes=10, shape=(96, 96, 3),
               train=5_000, test=8_000, download=2_640_397_119, D=32, k=32, batch=320),
         _tfds("eurosat/rgb", "land use seen by Sentinel-2, 64×64", classes=10, shape=(64, 64, 3),

@@ -19,6 +19,7 @@ from simo2_core.errors import ConfigError
 from simo2_core.paths import user_path
 from simo2_core.presets import config_for, find_preset, with_views
 from simo2_core.pretrained.place import is_pretrained
+from simo2_core.recipes import RECIPES
 from simo2_core.settings import Cadence, Setting
 
 
@@ -152,9 +153,27 @@ def resolve(preset: str | None, settings: Mapping[str, Any]) -> Config:
     refuse_encoder_beside_weights(settings)
     if preset is None and "dataset" in settings:
         config = config_for(settings["dataset"])
+        settings = {**_recipe_for(settings), **settings}
     else:
         config = find_preset(preset or "digits").config
     return (with_views(config) if settings.get("labels") == "none" else config).replace(settings).with_source()
+
+
+def _recipe_for(settings: Mapping[str, Any]) -> dict[str, str]:
+    """The recipe that suits a folder of images, where nothing is given that it would decide; says that it is used."""
+    from simo2_core.data.small_photographs import are_small_photographs
+    from simo2_tui.telling import print_visible
+
+    decides = RECIPES["fast"].keys() - {"minutes", "eval_every", "plot_every", "test_views", "label_smoothing"}
+    if "recipe" in settings or settings.get("labels") == "none" or decides & settings.keys():
+        return {}
+    if not are_small_photographs(settings["dataset"]):
+        return {}
+    print_visible(
+        "simo2: small colour photographs, so --recipe fast is used; --recipe none trains as the original did.",
+        error=True,
+    )
+    return {"recipe": "fast"}
 
 
 def refuse_encoder_beside_weights(settings: Mapping[str, Any]) -> None:

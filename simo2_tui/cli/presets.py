@@ -26,6 +26,7 @@ def presets_command(as_json: JsonOption = False) -> None:
                 "lr": config.optim.learning_rate,
                 "augmentation": " ".join(changes) or "none",
                 "needs": preset.needs,
+                "recipe": preset.recipe,
             }
         )
     if as_json:

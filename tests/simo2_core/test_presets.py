@@ -47,6 +47,15 @@ def test_a_preset_agrees_with_itself(preset: Preset) -> None:
         assert config.get("saturation") == 0
 
 
+def test_a_preset_takes_the_recipe_that_it_names() -> None:
+    named = {name: preset for name, preset in PRESETS.items() if preset.recipe != "none"}
+    assert set(named) == {"cifar10", "cifar100", "svhn_cropped"}
+    for preset in named.values():
+        config = preset.config.replace({"recipe": preset.recipe, "flip": preset.config.get("flip")})
+        assert config.model.encoder.smallest_side <= config.grow_from < preset.image_shape[0]
+        assert config.get("flip") == preset.config.get("flip")
+
+
 def test_letters_and_digits_are_never_mirrored() -> None:
     written = {"digits", "mnist", "kmnist", "emnist", "svhn_cropped"}
     assert {name for name, preset in PRESETS.items() if not preset.config.get("flip")} == written

@@ -1,0 +1,59 @@
+"""Recipes: settings that belong together, by name. A row is what was put together, and what it was measured to give.
+
+Giving `--recipe NAME` sets all of a row; whatever else is given beside it holds. Host values only: importing this file
+must stay instant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+NONE = "none"
+
+_FAST: Mapping[str, Any] = {
+    "encoder": "airbench",
+    "groups": (64, 256, 256),
+    "sampling": "balanced",
+    "batch_size": 500,
+    "samples_per_class": 50,
+    "optimizer": "muon",
+    "learning_rate": 0.2,
+    "momentum": 0.6,
+    "scale_filters": True,
+    "rest_rate": 5e-3,
+    "schedule": "linear",
+    "gradient_clip": 0.0,
+    "average": 0.99,
+    "brightness": 0.14,
+    "contrast": 0.13,
+    "saturation": 0.0,
+    "flip": True,
+    "alternate_flip": True,
+    "shift": 2,
+    "grow_from": 16,
+    "label_smoothing": 0.2,
+    "test_views": True,
+    "minutes": 20.0,
+    "eval_every": "60s",
+    "plot_every": "never",
+}
+"""`simo2 train --preset cifar10 --recipe fast --objective cross_entropy`: 20 minutes of two cores, or of whatever there
+is; with `--minutes 60` an hour. Put together from airbench94-Muon (arXiv 2404.00498; 94.0% on CIFAR-10 in 8 passes at
+32 pixels, with views averaged at test) and smaller images first. Not measured to its end yet: for no objective, no
+other data set, and no GPU (2026-11-28)."""
+
+RECIPES: Mapping[str, Mapping[str, Any]] = {"fast": _FAST}
+"""Every recipe by its name: settings as `Config.replace` takes them; those that no chosen part has are left out."""
+
+
+def added(recipe: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a recipe that go with those `given`: all, but for what would contradict them."""
+    settings = {name: value for name, value in RECIPES[recipe].items() if name not in given}
+    if "steps" in given:
+        settings.pop("minutes", None)
+    if given.get("flip") is False:
+        settings.pop("alternate_flip", None)
+    if given.get("sampling") == "replacement":
+        settings.pop("alternate_flip", None)
+    return settings
