@@ -20,6 +20,7 @@ from typing import Any
 from simo2_core.cache_folder import cache_folder
 from simo2_core.data.cache import store_facts, stored_facts
 from simo2_core.data.damage import DAMAGE
+from simo2_core.data.pool import cpus, run_tasks
 from simo2_core.data.sources.folder_scan import LEFTOVERS, is_image_name, printable
 from simo2_core.data.sources.labelled import LABEL_KEYS
 from simo2_core.errors import DataError
@@ -28,6 +29,8 @@ _FORMAT = 1
 """Of what is kept."""
 _LARGEST_LABEL = 1 << 20
 """Bytes of a member that is read for its label."""
+_WORTH_PROCESSES = 1 << 30
+"""Bytes of shards below which reading them here is quicker than starting processes: 0.1 ms a member."""
 _SEVERAL = re.compile(r"\d+([ ,;]+\d+)+")
 _BLOCK = 512
 
@@ -63,21 +66,45 @@ def index_of(path: Path, image_key: str | None, label_key: str | None) -> Shard:
     Raises:
         DataError: it is torn, holds what a shard does not, or a sample has several images.
     """
+    place, state = _kept(path, image_key, label_key)
+    known = stored_facts(place)
+    if known.get("state") == state:
+        return Shard(**known["shard"])
+    made = _read(path, state[1], image_key, label_key)
+    with contextlib.suppress(OSError):  # a cache that cannot be written
+        place.parent.mkdir(parents=True, exist_ok=True)
+        store_facts(place, {"state": state, "shard": vars(made)})
+    return made
+
+
+def make_indices(paths: Sequence[Path], image_key: str | None, label_key: str | None) -> Iterator[int]:
+    """Makes those that are not kept, by several processes where that is worth it; yields the images of each."""
+    missing = [path for path in paths if not _kept(path, image_key, label_key)[0].exists()]
+    worth = len(missing) > 1 and sum(path.stat().st_size for path in missing) > _WORTH_PROCESSES
+    yield from run_tasks(IndexJob(image_key, label_key), missing, cpus() if worth else 0)
+
+
+@dataclass(frozen=True)
+class IndexJob:
+    """Makes and keeps the index of a shard, for `pool.run_tasks`; a task is its path."""
+
+    image_key: str | None
+    label_key: str | None
+
+    def run(self, task: Path) -> int:
+        """How many images it has."""
+        return len(index_of(task, self.image_key, self.label_key).keys)
+
+
+def _kept(path: Path, image_key: str | None, label_key: str | None) -> tuple[Path, list[int]]:
+    """Where the index of a shard is kept, and of which state of it it has to be."""
     try:
         stat = path.stat()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}. Check the path and its permissions.") from None
     which = repr([str(path), image_key, label_key])
     place = cache_folder("indices") / f"{hashlib.sha256(which.encode()).hexdigest()[:32]}.json"
-    state = [_FORMAT, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
-    known = stored_facts(place)
-    if known.get("state") == state:
-        return Shard(**known["shard"])
-    made = _read(path, stat.st_size, image_key, label_key)
-    with contextlib.suppress(OSError):  # a cache that cannot be written
-        place.parent.mkdir(parents=True, exist_ok=True)
-        store_facts(place, {"state": state, "shard": vars(made)})
-    return made
+    return place, [_FORMAT, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
 
 
 def _read(path: Path, size: int, image_key: str | None, label_key: str | None) -> Shard:

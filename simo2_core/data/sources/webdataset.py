@@ -22,7 +22,7 @@ from simo2_core.data.sources.labelled import LabelledSource, Raw, plain
 from simo2_core.data.sources.place import Facts, files_below, has_pictures, has_suffix, is_pattern, is_place, split_of
 from simo2_core.data.sources.source import Source, SourcePart
 from simo2_core.data.sources.table import numbers_as_such
-from simo2_core.data.sources.tar_index import Shard, index_of
+from simo2_core.data.sources.tar_index import Shard, index_of, make_indices
 from simo2_core.data_config import DataConfig
 from simo2_core.errors import DataError
 from simo2_core.paths import exists, is_dir, user_path
@@ -133,12 +133,14 @@ def _find(place: Path) -> list[Path]:
 def open_shards(place: Path, config: DataConfig, report: Report) -> LabelledSource:
     """The images of some shards; raises DataError where one is damaged, or none holds an image."""
     splits: dict[str, list[tuple[Path, Shard]]] = {}
-    paths = _find(place)
-    for done, path in enumerate(paths):
+    paths, found = _find(place), 0
+    for images in make_indices([path.absolute() for path in paths], config.image_key, config.label_key):
+        found += images
+        report(Progress(stage="labels", name=place.name, done=found))
+    for path in paths:
         index = index_of(path.absolute(), config.image_key, config.label_key)
         above = path.relative_to(place).parent.name if path.is_relative_to(place) else ""
         splits.setdefault(split_of(path.stem) or split_of(above) or "train", []).append((path, index))
-        report(Progress(stage="labels", name=place.name, done=done + 1, total=len(paths)))
     if len(splits) == 1 and not is_dir(place):  # what is named alone is what to train on, whatever it is called
         splits = {"train": next(iter(splits.values()))}
     order = [split for split in ("train", "validation", "test") if split in splits]

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import pickle
 import tarfile
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from simo2_core.data.load import load_dataset
 from simo2_core.data.sources import tar_index
 from simo2_core.data.sources.open import claimant, open_source
-from simo2_core.data.sources.tar_index import index_of
+from simo2_core.data.sources.tar_index import IndexJob, index_of, make_indices
 from simo2_core.data.sources.webdataset import expand
 from simo2_core.errors import DataError
 from tests.simo2_core.data.pictures import config, encoded, picture
@@ -75,6 +76,24 @@ def test_the_index_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert index_of(path, None, None) == made, "one that is damaged is made again"
     write(path, *some(4))
     assert len(index_of(path, None, None).keys) == 4, "one of another state is not used"
+
+
+def test_many_shards_are_looked_into_by_several_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def run(job: IndexJob, tasks: list[Path], workers: int) -> list[int]:
+        asked.append((len(tasks), workers))
+        job, tasks = pickle.loads(pickle.dumps((job, tasks)))
+        return [job.run(task) for task in tasks]
+
+    monkeypatch.setattr(tar_index, "run_tasks", run)
+    monkeypatch.setattr(tar_index, "cpus", lambda: 8)
+    paths = [write(tmp_path / f"{number}.tar", *some(3 + number)) for number in range(3)]
+    assert list(make_indices(paths[:2], None, None)) == [3, 4]
+    monkeypatch.setattr(tar_index, "_WORTH_PROCESSES", 0)
+    assert list(make_indices(paths, None, None)) == [5]
+    assert list(make_indices(paths, None, "cls")) == [3, 4, 5]
+    assert asked == [(2, 0), (1, 0), (3, 8)], "by several where there are several, large, and not known yet"
 
 
 def test_labels_of_json_and_several_images(tmp_path: Path) -> None:
