@@ -150,7 +150,7 @@ def test_distance_and_bias_agree_with_a_loop_and_with_differences(distance: str,
     with float64_allowed(True):
         found = jit(loss)(jnp.asarray(z))
         np.testing.assert_allclose([*map(float, found)][1:], expected, rtol=1e-10)
-        gradient = jax.grad(lambda rows: loss(rows).total)(jnp.asarray(z))
+        gradient = jit(jax.grad(lambda rows: loss(rows).total))(jnp.asarray(z))
         for at in [(0, 0, 0), (1, 2, 1), (3, 1, 2)]:
             up, down = z.copy(), z.copy()
             up[at] += 1e-6
@@ -165,7 +165,7 @@ def test_between_lines_opposite_costs_as_much_as_equal() -> None:
 
     def diff(degrees: float, distance: str) -> float:
         z = jnp.asarray([[turn(0)], [turn(degrees)]], jnp.float32)
-        return float(simo2_loss(z, orth_lean=0.0, distance=distance).diff)
+        return float(jit(partial(simo2_loss, orth_lean=0.0, distance=distance))(z).diff)
 
     assert diff(180, "line") == pytest.approx(diff(0, "line"), rel=1e-5)
     assert diff(180, "line") == pytest.approx(138, rel=1e-4)

@@ -111,7 +111,10 @@ def test_a_compiled_program_decides_the_batch(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_suggested_chunk_is_the_largest_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    tiny = CONFIG.replace({"widths": "8", "stem_width": 4, "samples_per_class": 40, "batch_size": 400})
+    tiny = CONFIG.replace(
+        {"widths": "8", "stem_width": 4, "samples_per_class": 40, "batch_size": 400,
+         "objective": "cross_entropy", "optimizer": "sgd", "dropout": 0.0}
+    )  # fmt: skip
     data = place(load_dataset(tiny.data))
 
     @functools.cache
