@@ -7,6 +7,9 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
 
+from simo2_core import parts
+from simo2_core.config import all_settings
+
 ROOT = Path(__file__).parents[1]
 FILES = sorted(path for room in ("simo2_core", "simo2_tui", "tests") for path in (ROOT / room).rglob("*.py"))
 
@@ -89,3 +92,11 @@ def test_no_file_imports_another_that_imports_it():
                 found |= (named & files.keys()) or {node.module}
         graph[module] = found & files.keys()
     TopologicalSorter(graph).prepare()  # which raises CycleError with the circle
+
+
+def test_no_setting_is_there_for_nothing():
+    """Each is asked for by name somewhere beside the line that says it: one that nothing reads is a promise broken."""
+    source = "\n".join(path.read_text() for path in FILES if path.relative_to(ROOT).parts[0] != "tests")
+    names = {item.name for item in all_settings() if not item.kind or set(item.parts) <= parts.own(item.kind).keys()}
+    unread = {name for name in names if not re.search(rf"\.{name}\b|[\"']{name}[\"']", source)}
+    assert unread == set()

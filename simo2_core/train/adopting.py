@@ -37,8 +37,8 @@ def adopt(config: Config, run: RunDirectory, dataset: Dataset | None = None) -> 
             reason=Reason.STOPPED,
             message="the weights are as they were; simo2 resume trains them",
             checkpoint=f"{run.checkpoints.name}/0",
-            seconds=dict(training.seconds),
+            seconds=dict(training.clock.seconds),
         )
     finally:
-        training.close()
+        training.feed.close()
         saver.close()

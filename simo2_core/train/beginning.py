@@ -45,8 +45,8 @@ def introduce(training: Training, recovery: Recovery) -> Iterator[Event]:
     for finding in ready.findings:
         if finding.severity == "warning":
             yield WarningRaised(step=training.taken, code=finding.code, message=finding.message, cure=finding.cure)
-    if training.saved_with is not None:
-        yield from rate_jump(training.saved_with, config, training.taken)
+    if training.origin is not None and training.origin.saved_with is not None:
+        yield from rate_jump(training.origin.saved_with, config, training.taken)
 
 
 def of_state(training: Training, recovery: Recovery) -> Iterator[WarningRaised]:
@@ -55,8 +55,9 @@ def of_state(training: Training, recovery: Recovery) -> Iterator[WarningRaised]:
     for _, reason in recovery.damaged:
         cure = f"The run goes on from step {step}; the damaged one is set aside as STEP.damaged."
         yield WarningRaised(step=step, code="checkpoint-damaged", message=reason, cure=cure)
-    yield from decoded_otherwise(training.trained_on, training.data, step)
-    yield from normalised_otherwise(*training.normalised_by, training.data, step)
+    if training.origin is not None:
+        yield from decoded_otherwise(training.origin.trained_on, training.data, step)
+        yield from normalised_otherwise(*training.origin.normalised_by, training.data, step)
 
 
 def decoded_otherwise(trained_on: str, data: Dataset, step: int) -> Iterator[WarningRaised]:

@@ -19,6 +19,30 @@ LEAST_CALLS = 3
 """Calls that are timed before a plan: the first holds one step, and what is slow only once."""
 
 
+class Clock:
+    """The seconds that a run takes, by what it does."""
+
+    def __init__(self, before: float) -> None:
+        """`before` seconds went into training and evaluating in earlier starts of the run."""
+        self._before, self._lap = before, 0.0
+        self.seconds = {"compile": 0.0, "train": 0.0, "evaluate": 0.0}
+        """Of this start."""
+
+    @property
+    def _worked(self) -> float:
+        return self.seconds["train"] + self.seconds["evaluate"]
+
+    @property
+    def spent(self) -> float:
+        """Seconds that went into training and evaluating, in all starts of the run."""
+        return self._before + self._worked
+
+    def lap(self) -> float:
+        """Seconds of that since the last lap."""
+        seconds, self._lap = self._worked - self._lap, self._worked
+        return seconds
+
+
 class Budget:
     """When to plan again, and what. Of one start of a run: the speed of an earlier one may be another machine's."""
 

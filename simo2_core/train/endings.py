@@ -29,7 +29,7 @@ class Endings:
         if not self._finite():
             return
         steps, minutes = training.config.steps, training.config.minutes
-        time = f" in {training.spent / 60:.1f} of {minutes:g} minutes" if minutes else ""
+        time = f" in {training.clock.spent / 60:.1f} of {minutes:g} minutes" if minutes else ""
         yield from self._conclude(Reason.COMPLETED, f"{steps} steps done{time}")
 
     def settle(self) -> Iterator[Event]:
@@ -107,5 +107,5 @@ class Endings:
             reason=reason,
             message=message,
             checkpoint=f"{checkpoints.name}/{steps[-1]}" if steps else None,
-            seconds=dict(training.seconds),
+            seconds=dict(training.clock.seconds),
         )

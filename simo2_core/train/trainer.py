@@ -137,7 +137,7 @@ class _Work:
 
     def close(self) -> None:
         """Lets go of threads and children."""
-        self.training.close()
+        self.training.feed.close()
         self.saver.close()
         self.plotter.close()
 
@@ -167,9 +167,9 @@ def _train(work: _Work, control: Control) -> Iterator[Event]:
             yield from work.endings.stop(stopped_by)
             return
         due = set() if control.paused else timetable.due(training.taken)  # while paused only what is asked for
-        start = training.seconds["evaluate"]
+        start = training.clock.seconds["evaluate"]
         yield from work.do(due | asked)
-        timetable.did(due, training.taken, training.seconds["evaluate"] - start)
+        timetable.did(due, training.taken, training.clock.seconds["evaluate"] - start)
         yield from work.poll()
         if training.diverged:
             continue

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from simo2_core.analysis.embed import TrainedEncoder, compile_embed
 from simo2_core.background import wait_or_leave
-from simo2_core.checkpoints.checkpoint import evaluated, load, name_leaves, read_meta, require_same
+from simo2_core.checkpoints.checkpoint import evaluated, load, name_leaves, read_meta
 from simo2_core.checkpoints.recovery import Recovery
 from simo2_core.config import Config
-from simo2_core.errors import CheckpointError, ConfigError, DivergedError
+from simo2_core.data.dataset import DataPart, Dataset
+from simo2_core.errors import DivergedError
 from simo2_core.evaluation.evaluate import (
     Classify,
     Evaluation,
@@ -36,20 +37,15 @@ from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import disk_error
 from simo2_core.run.rising import Rising
 from simo2_core.train import processes
-from simo2_core.train.budget import FIRST_STEPS, Budget
+from simo2_core.train.budget import FIRST_STEPS, Budget, Clock
 from simo2_core.train.devices import on_one_device, put_whole
 from simo2_core.train.divergence import EMBEDDING, LOSS
 from simo2_core.train.finetune import load_weights
 from simo2_core.train.machine_alarms import disk_alarm
 from simo2_core.train.memory import Chunking, out_of_memory, require_memory
 from simo2_core.train.preparation import Preparation
+from simo2_core.train.restoring import Origin, restore
 from simo2_core.train.step import Call, Measured, Step, TrainState, compile_call, planned
-
-OTHER_IMAGES = (
-    "If they are JPEG files and simplejpeg and OpenCV were installed since, set SIMO2_DECODER=pillow, so that they are "
-    "decoded as they were. If views were drawn of what is evaluated (--views-split), they no longer are."
-)
-"""What may have changed where a fingerprint has, though the files have not."""
 
 CALL_SECONDS = 0.25
 """How long a call should last: short enough that stop and pause feel instant, long enough to hide the host."""
@@ -65,17 +61,17 @@ class Training:
         self._terms = [name for name in ready.config.objective.terms(2, 2) if name != "total"]  # as charts have it
         self.weights: WeightsLoaded | None = None
         """What the encoder began with, where that is not what the seed draws."""
-        self.seconds = {"compile": 0.0, "train": 0.0, "evaluate": 0.0}
         self._warned: set[str] = set()
         self.stop_passed_on = False
         """Whether another process of the run has been asked to stop."""
-        self._before = 0.0 if recovery.checkpoint is None else float(read_meta(recovery.checkpoint).get("spent", 0.0))
+        before = 0.0 if recovery.checkpoint is None else float(read_meta(recovery.checkpoint).get("spent", 0.0))
+        self.clock = Clock(before)
         config, minutes = ready.config, ready.config.minutes
         fresh = minutes and recovery.checkpoint is None
         self.go_to(recovery, config.replace({"steps": max(config.steps, FIRST_STEPS)}) if fresh else config)
-        self._budget = Budget(minutes, self._before)
-        self._timed = 0.0
-        self._feed = ready.feed(self.state)
+        self._budget = Budget(minutes, before)
+        self.feed = ready.feed(self.state)
+        """The images of the next steps; to be closed at the end."""
         self._embed = compile_embed(self._step.network)
 
     def go_to(self, recovery: Recovery, config: Config) -> None:
@@ -85,15 +81,11 @@ class Training:
             CheckpointError: the checkpoint is damaged, of another network, or was trained on other images.
         """
         self.config = config
-        self.saved_with: Config | None = None
-        """The settings that the checkpoint was saved with."""
-        self.trained_on = self.data.fingerprint
-        """The fingerprint of the images that the checkpoint was trained on."""
-        self.normalised_by = (self.data.mean.tolist(), self.data.std.tolist())
-        """The mean and standard deviation that it was trained with, by channel."""
         self._step, state = self.ready.begin(config, fit=recovery.checkpoint is None)
+        self.origin: Origin | None = None
+        """Of the checkpoint that the state was in."""
         if recovery.checkpoint is not None:
-            state = self._restore(recovery.checkpoint, state)
+            state, self.origin = restore(recovery.checkpoint, state, self.data, self._step.mesh)
         elif config.tune.init is not None:
             state, self.weights = load_weights(state, config.tune.init, self.run.path.parent)
         self.state = processes.share(state, self._step.mesh)
@@ -106,23 +98,6 @@ class Training:
         self.rising = Rising.from_json(meta.get("rising"))
         """How validation kNN has gone up to this state."""
         self._seconds_per_step = 0.0
-
-    def _restore(self, checkpoint: Path, state: TrainState) -> TrainState:
-        arrays, meta = load(checkpoint)
-        expected = name_leaves(state)
-        require_same(arrays, expected, checkpoint)
-        self.trained_on = str(meta.get("fingerprint"))
-        if not self.data.is_that_of(self.trained_on):
-            raise CheckpointError(
-                f"{checkpoint} was trained on other images than {self.data.name} holds now "
-                f"(fingerprint {self.trained_on!r}, now {self.data.fingerprint!r}). {OTHER_IMAGES} Start a new run."
-            )
-        self.normalised_by = (meta["mean"], meta["std"])
-        with contextlib.suppress(ConfigError):  # it only serves to say what has changed
-            self.saved_with = Config.from_json(meta["config"])
-        restored = TrainState(*jax.tree.unflatten(jax.tree.structure(state), [arrays[name] for name in expected]))
-        whole: TrainState = put_whole(restored, self._step.mesh)
-        return whole
 
     # -- steps
 
@@ -147,12 +122,12 @@ class Training:
             return None
         self._call = call
         seconds = time.monotonic() - start
-        self.seconds["compile"] += seconds
+        self.clock.seconds["compile"] += seconds
         return Compiled(step=self.taken, seconds=seconds)
 
     def _compile_for(self, config: Config) -> Call:
-        step = dataclasses.replace(self._step, config=config, chunk=self._feed.chunk)
-        return compile_call(step, self.state, self._feed.data(self.taken))
+        step = dataclasses.replace(self._step, config=config, chunk=self.feed.chunk)
+        return compile_call(step, self.state, self.feed.data(self.taken))
 
     def _chunking(self) -> Chunking | None:
         if self._step.network.follows_batches or not processes.alone():  # several processes can only compile together
@@ -164,41 +139,30 @@ class Training:
     def advance(self, at_most: int) -> StepsLogged:
         """Runs about a quarter of a second of steps, and says what each of them measured."""
         wanted = round(CALL_SECONDS / self._seconds_per_step) if self._seconds_per_step else 1
-        n = max(1, min(at_most, wanted, self._feed.steps_left(self.taken) or wanted))
+        n = max(1, min(at_most, wanted, self.feed.steps_left(self.taken) or wanted))
         start = time.monotonic()
-        data = self._feed.data(self.taken)
+        data = self.feed.data(self.taken)
         self.stop_passed_on = processes.lead(processes.Word.TRAIN, n)
         with out_of_memory(self.config, self.run, self._call.program, self._chunking(), self.ready.needs):
             self.state, rows, begun = self._call(self.state, data, n)
             measured, done = jax.device_get((rows, begun))
         seconds = time.monotonic() - start
         done = int(done)
-        self.seconds["train"] += seconds
+        self.clock.seconds["train"] += seconds
         self._seconds_per_step = seconds / done
         first, self.taken = self.taken + 1, int(self.state.step)
         self.diverged = LOSS if self.taken < first + done - 1 else ""
-        worked = self.seconds["train"] + self.seconds["evaluate"]
-        self._budget.saw(first - 1, done, worked - self._timed, self._sides, self.config.steps)
-        self._timed = worked
+        self._budget.saw(first - 1, done, self.clock.lap(), _sides(self.config, self.data), self.config.steps)
         return _steps_logged(
             first, measured, done, self._terms, self._step.rates,
-            seconds=seconds, images=self.ready.batch_size, waited=self._feed.waited,
+            seconds=seconds, images=self.ready.batch_size, waited=self.feed.waited,
         )  # fmt: skip
-
-    @property
-    def spent(self) -> float:
-        """Seconds that went into training and evaluating, in all starts of the run."""
-        return self._before + self.seconds["train"] + self.seconds["evaluate"]
-
-    @property
-    def _sides(self) -> tuple[int, ...]:
-        return self.config.sides(min(self.data.image_shape[:2]))
 
     def plan(self) -> Iterator[Event]:
         """Plans the steps of a run that trains for a time, where that is due."""
-        if not self._budget.due(self.spent):
+        if not self._budget.due(self.clock.spent):
             return
-        steps = self._budget.plan(self.taken, self.spent, self._sides)
+        steps = self._budget.plan(self.taken, self.clock.spent, _sides(self.config, self.data))
         warm = self.config.optim.warmup_steps + 1 if self.config.optim.schedule == "warmup_cosine" else 1
         steps = max(steps, self.taken, warm)
         if steps == self.config.steps:
@@ -206,8 +170,8 @@ class Training:
         processes.lead(processes.Word.PLAN, steps)
         self._step = self._step.with_steps(steps)
         self.config = self._step.config
-        self._call = planned(self._step, self._call, self.state, self._feed.data(self.taken), self._feed.chunk)
-        yield Planned(step=self.taken, steps=steps, seconds_left=max(0.0, 60 * self.config.minutes - self.spent))
+        self._call = planned(self._step, self._call, self.state, self.feed.data(self.taken), self.feed.chunk)
+        yield Planned(step=self.taken, steps=steps, seconds_left=max(0.0, 60 * self.config.minutes - self.clock.spent))
 
     # -- evaluation
 
@@ -219,7 +183,7 @@ class Training:
         """Validation kNN on raw pixels, in [0, 1]: what the encoder has to beat."""
         start = time.monotonic()
         self._raw_pixels = raw_pixels_knn(self.data, "validation")
-        self.seconds["evaluate"] += time.monotonic() - start
+        self.clock.seconds["evaluate"] += time.monotonic() - start
         return self._raw_pixels
 
     def evaluate(self, split: str = "validation") -> Iterator[Event]:
@@ -227,15 +191,17 @@ class Training:
         start = time.monotonic()
         known = self._raw_pixels if split == "validation" else None
         try:
+            encoder = self._encoder()
             evaluation = evaluate(
-                self._encoder(), self.data, split, self.taken, known, _classifier(self._step, self.state),
+                encoder, self.data, split, self.taken, known, _classifier(self._step, self.state),
+                views=views_of(self.config, encoder, split),
                 gathers=self.config.objective.trains_projection and self.config.data.labels == "classes",
             )  # fmt: skip
         except DivergedError:  # the loss of its next step may yet be finite: a batch is a few images
             self.diverged, self._evaluated = EMBEDDING, None
             return
         finally:
-            self.seconds["evaluate"] += time.monotonic() - start
+            self.clock.seconds["evaluate"] += time.monotonic() - start
         yield evaluation.event
         if split != "validation":
             yield from result_alarms(evaluation.event)
@@ -286,7 +252,7 @@ class Training:
             "step": self.taken,
             "score": self.score,
             "rising": self.rising.to_json(),
-            "spent": self.spent,
+            "spent": self.clock.spent,
             "config": self.config.to_json(),
             "class_names": list(self.data.class_names),
             "image_shape": list(self.data.image_shape),
@@ -295,9 +261,16 @@ class Training:
             "fingerprint": self.data.fingerprint,
         }
 
-    def close(self) -> None:
-        """Ends the fetching of images."""
-        self._feed.close()
+
+def _sides(config: Config, data: Dataset) -> tuple[int, ...]:
+    return config.sides(min(data.image_shape[:2]))
+
+
+def views_of(config: Config, encoder: TrainedEncoder, split: str) -> Callable[[DataPart], NDArray[np.float32]] | None:
+    """What measures a split a second time, each image averaged over its views; None where nobody asks."""
+    if split != "test" or not config.test_views:
+        return None
+    return partial(encoder.represent_views, mirror=bool(config.get("flip")))
 
 
 def _classifier(step: Step, state: TrainState) -> Classify | None:

@@ -43,6 +43,17 @@ _WIDTH = _LABEL + _CELL * len(_HEADS)
 _LISTED_CLASSES = 20
 
 
+MetricOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metric",
+        metavar="NAME",
+        help="Measure this too, as often as given: a metric's name or FILE.py:CLASS, with settings as in "
+        "knn:neighbours=1,5.",
+    ),
+]
+
+
 def eval_command(
     runs: Annotated[
         list[str], typer.Argument(metavar="RUN...", help="Runs (path, name or latest), or checkpoints in them.")
@@ -54,15 +65,7 @@ def eval_command(
         Path | None,
         path_option("--out", "Folder for eval.json and the PNG files; by default the run's eval/STEP/.", metavar="DIR"),
     ] = None,
-    metric: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--metric",
-            metavar="NAME",
-            help="Measure this too, as often as given: a metric's name or FILE.py:CLASS, with settings as in "
-            "knn:neighbours=1,5.",
-        ),
-    ] = None,
+    metric: MetricOption = None,
     sgd_probe: Annotated[
         bool, typer.Option("--sgd-probe", help="Fit a linear probe by SGD on augmented images too, for 30 epochs.")
     ] = False,

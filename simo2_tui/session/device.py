@@ -44,7 +44,6 @@ class Sample:
     """Memory of the device: of this process as jax counts it, or of all processes as NVML does."""
     gpu: float | None = None
     """Share of the time in which the GPU worked."""
-    gpu_name: str = ""
     watts: float | None = None
 
 
@@ -84,10 +83,8 @@ class DeviceMeter:
             with contextlib.suppress(OSError):
                 disk = shutil.disk_usage(session.run.path)
         gpu = watts = None
-        name = ""
         if self._gpu is not None:
             with contextlib.suppress(self._nvml.NVMLError):
-                name = str(self._nvml.nvmlDeviceGetName(self._gpu))
                 gpu = self._nvml.nvmlDeviceGetUtilizationRates(self._gpu).gpu / 100
                 memory = self._nvml.nvmlDeviceGetMemoryInfo(self._gpu)
                 if limit is None:
@@ -103,7 +100,6 @@ class DeviceMeter:
             device_used=used,
             device_limit=limit,
             gpu=gpu,
-            gpu_name=name,
             watts=watts,
         )
 

@@ -80,13 +80,6 @@ def class_markers(classes: int, glyphs: Glyphs) -> str:
     return glyphs.markers if glyphs.colour or classes <= len(glyphs.markers) else LETTERS
 
 
-def heat_index(value: float) -> int:
-    """The ramp's index for a signed value in [-1, 1]; values outside are clipped, NaN is the middle."""
-    if value != value:
-        return HEAT + _HALF
-    return HEAT + _HALF + round(max(-1.0, min(1.0, value)) * _HALF)
-
-
 @lru_cache(maxsize=8)
 def colours(dark: bool, contrast: bool = False) -> tuple[str, ...]:
     """The colour of every index, as `#rrggbb`, for a dark or a light background."""

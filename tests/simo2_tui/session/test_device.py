@@ -58,11 +58,8 @@ class FakeNvml(types.ModuleType):
     def nvmlDeviceGetHandleByIndex(self, index):
         return index
 
-    def nvmlDeviceGetName(self, handle):
-        return f"GPU {handle}"
-
     def nvmlDeviceGetUtilizationRates(self, handle):
-        return types.SimpleNamespace(gpu=87)
+        return types.SimpleNamespace(gpu=84 + handle)
 
     def nvmlDeviceGetMemoryInfo(self, handle):
         return types.SimpleNamespace(used=3, total=4)
@@ -75,7 +72,7 @@ def test_nvml_is_asked_where_it_answers(followed, monkeypatch):
     monkeypatch.setitem(sys.modules, "pynvml", FakeNvml())
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,1")
     sample = DeviceMeter().look(followed)
-    assert (sample.gpu, sample.gpu_name, sample.device_used, sample.device_limit) == (0.87, "GPU 3", 3, 4)
+    assert (sample.gpu, sample.device_used, sample.device_limit) == (0.87, 3, 4)
     assert sample.watts is None, "a card that does not say its power still says the rest"
 
 

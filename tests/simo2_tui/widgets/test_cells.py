@@ -5,7 +5,8 @@ from rich.style import Style
 
 from simo2_tui.escape import steady
 from simo2_tui.widgets.cells import Cells
-from simo2_tui.widgets.palette import HEAT, HEAT_STEPS, colours, heat_index
+from simo2_tui.widgets.heatmap import heat_levels
+from simo2_tui.widgets.palette import HEAT, HEAT_STEPS, colours
 
 
 def test_what_does_not_fit_is_cut_at_both_edges():
@@ -78,7 +79,6 @@ def test_a_change_of_colour_alone_is_a_change():
 
 
 def test_the_ramp_is_signed_and_clipped():
-    assert heat_index(-1) == heat_index(-3) == HEAT
-    assert heat_index(1) == heat_index(9) == HEAT + HEAT_STEPS - 1
-    assert heat_index(0) == heat_index(float("nan")) == HEAT + HEAT_STEPS // 2
-    assert np.all(np.diff([heat_index(v) for v in np.linspace(-1, 1, 50)]) >= 0)
+    ends = heat_levels(np.array([-3.0, -1.0, 0.0, np.nan, 1.0, 9.0])) - HEAT
+    np.testing.assert_array_equal(ends, [0, 0, HEAT_STEPS // 2, HEAT_STEPS // 2, HEAT_STEPS - 1, HEAT_STEPS - 1])
+    assert np.all(np.diff(heat_levels(np.linspace(-1, 1, 50))) >= 0)
