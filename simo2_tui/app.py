@@ -25,6 +25,9 @@ from simo2_tui.screens.runs import RunsScreen
 from simo2_tui.session.base import Session
 from simo2_tui.themes import THEMES, themes_for
 
+NAMED_KEYS = {"⏎": "Enter", "⌫": "Bksp", "← → ↑ ↓": "arrows"}
+"""Keys whose signs are not of ASCII."""
+
 
 class Console(App[int]):
     """The launcher, or the screen of one run."""
@@ -154,6 +157,11 @@ class Console(App[int]):
         """Shows all runs under the run directory."""
         if not isinstance(self.screen, RunsScreen):
             self.push_screen(RunsScreen(self.run_dir))
+
+    def get_key_display(self, binding: Binding) -> str:
+        """What a key is called: by its name where its sign cannot be drawn."""
+        shown = super().get_key_display(binding)
+        return NAMED_KEYS.get(shown, shown) if self.ascii_only else shown
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         told: set[str] = set()

@@ -239,7 +239,7 @@ class RunsScreen(ConsoleScreen):
             return
         self._compared = compared
         overlay = self.query_one("#overlay", CurveChart)
-        names = short_names(list(self._marked), overlay.size.width)
+        names = short_names(list(self._marked), overlay.size.width, marks=not glyphs_of(self.app).colour)
         curves = [
             curve_of(session.history, self._metric, name, ink)
             for name, ink, session in zip(names, INKS, self._marked.values(), strict=False)
@@ -309,9 +309,9 @@ def curve_of(history: History, metric: int, name: str, ink: int) -> Series:
     return Series(name, column_of(looks, "step"), column_of(looks, column) * factor, ink, True, unit)
 
 
-def short_names(names: Sequence[str], width: int) -> list[str]:
-    """The names, cut so that all of them with their values fit beside each other in `width` columns."""
-    room = width - VALUE * len(names)
+def short_names(names: Sequence[str], width: int, *, marks: bool = False) -> list[str]:
+    """The names, cut so that all of them with values, and marks, fit beside each other in `width` columns."""
+    room = width - (VALUE + 2 * marks) * len(names)
     for most in range(LONGEST_NAME, SHORTEST_NAME, -1):
         short = shorten(names, most, width=cell_len)
         if sum(map(cell_len, short)) <= room:

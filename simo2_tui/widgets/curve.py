@@ -346,14 +346,15 @@ def _legend(cells: Cells, series: Sequence[Series], view: View, glyphs: Glyphs) 
     full = wide <= cells.width
     for place, (item, value, text) in enumerate(zip(series, values, texts, strict=True)):
         mark = _mark(place, glyphs)
+        lead = f"{mark} " if mark else ""
         more = "" if full or place + 1 == len(series) else f" +{len(series) - place - 1}"
-        if column and column + len(mark) + cell_len(item.name) + len(text) + 1 + len(more) > cells.width:
+        if column and column + len(lead) + cell_len(item.name) + len(text) + 1 + len(more) > cells.width:
             cells.write(0, column, f"+{len(series) - place}", MUTED)  # never fewer without a word
             break
         if full:
             column = cells.write(0, column, (mark or glyphs.line) + " ", item.ink)
         # Where the samples of the lines do not fit, the names take their colours, or marks.
-        name = item.name if full else mark + item.name
+        name = item.name if full else lead + item.name
         column = cells.write(0, column, name + " ", MUTED if full else item.ink)
         broken = value is not None and not math.isfinite(value)
         column = cells.write(0, column, text, ALERT if broken else TEXT) + (2 if full else 1)

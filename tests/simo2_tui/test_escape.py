@@ -68,3 +68,7 @@ def test_ascii_is_as_wide_as_what_it_stands_for(char, like):
 @given(st.text())
 def test_ascii_only_is_ascii_only(text):
     assert Thrift(ascii_only=True).rewrite(text).isascii()
+
+
+def test_signs_that_stand_against_each_other_stay_different():
+    assert to_ascii("●") != to_ascii("○")

@@ -150,3 +150,10 @@ async def test_the_newest_runs_of_the_launcher_are_live_and_the_cursor_stays_wit
             app.screen.poll()
             await until(pilot, lambda: "bbb" in text_of(app))
         assert app.screen._recent[listing.highlighted].run.name == "aaa"
+
+
+@pytest.mark.parametrize(("ascii_only", "shown"), [(True, "Enter start"), (False, "⏎ start")])
+async def test_keys_are_called_by_name_where_their_signs_cannot_be_drawn(tmp_path, ascii_only, shown):
+    app = Console(tmp_path, ascii_only=ascii_only)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: shown in text_of(app))

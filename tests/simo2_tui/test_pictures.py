@@ -34,7 +34,7 @@ async def test_a_screen_looks_as_it_did(tmp_path, monkeypatch, name, size, keys,
     time.tzset()
     session = FollowSession(write_run(tmp_path, upto=280, bad=150))
     session.start()
-    assert session.wait_until_read(5)
+    assert session.wait_until_read(30)
     session.close()
     # Ages and times of day are the only things that are not the same each time.
     session.history.log[:] = [(0.0, line.replace(str(tmp_path), "runs")) for _, line in session.history.log]

@@ -75,7 +75,7 @@ def draw_curves(path: Path, course: Course, title: str, *, theme: Theme = LIGHT)
     paired = any(term.pairs > 1 for term in course.terms.values())
     notes = [
         ("Losses are divided by their number of pairs; dashed: the least that a pair can cost. " if paired else "")
-        + "Thin: each step, a long run from least to greatest. Thick: running median."
+        + "Thin: each step, a long run from least to greatest; an arrow: far beyond. Thick: running median."
     ]
     if paired and course.classes_per_batch > course.dimensions:
         notes.append(
@@ -122,7 +122,8 @@ def _steps_panel(
     if thin:
         axes.plot(*running_median(steps, values), color=colour, linewidth=1.7)
     finite = values[np.isfinite(values)]
-    shown = np.append(finite, floor) if floor is not None else finite
+    usual = finite[finite <= usual_top(finite)]
+    shown = np.append(usual, floor) if floor is not None else usual
     if len(shown) and shown.min() > 0 and shown.max() / shown.min() > 8:
         _log_axis(axes, float(shown.max() / shown.min()))
     elif len(shown):
@@ -130,6 +131,8 @@ def _steps_panel(
     if floor is not None:
         _level(axes, floor, f"floor {floor:.3g}", theme, above=False)
         axes.margins(y=0.12)
+    if len(usual) < len(finite):
+        _cut(axes, steps[np.isfinite(values) & (values > usual_top(finite))], shown, colour)
     broken = steps[~np.isfinite(values)]
     if len(broken):
         axes.plot(
@@ -138,6 +141,36 @@ def _steps_panel(
         )  # fmt: skip
         word = f"{len(broken):,} not finite, the first at step {broken[0]:,}"
         axes.text(0.98, 0.9, word, transform=axes.transAxes, ha="right", va="top", fontsize=8, color=theme.accent)
+
+
+USUAL = 0.98
+"""Share of the steps whose values are usual: what is higher may lie beyond the axis."""
+
+
+def usual_top(values: Values) -> float:
+    """Up to where finite values (n,) are shown: the first steps, or one, must not press all others flat.
+
+    All of them, but where the usual ones would have less than half of the height.
+    """
+    if len(values) < 60:
+        return float(np.inf)
+    low, high = float(values.min()), float(np.quantile(values, USUAL))
+    return float(np.inf) if values.max() <= high + (high - low) else high
+
+
+def _cut(axes: Axes, beyond: NDArray[np.int64], shown: Values, colour: str) -> None:
+    """Ends the axis above the usual values, with an arrow at each step that lies beyond it."""
+    low, high = float(shown.min()), float(shown.max())
+    if axes.get_yscale() == "log":
+        margin = (high / low) ** 0.12
+        axes.set_ylim(low / margin, high * margin)
+    else:
+        margin = 0.12 * (high - low)
+        axes.set_ylim(low - margin, high + margin)
+    axes.plot(
+        beyond, np.full(len(beyond), 0.985), "^", color=colour, markersize=4, transform=axes.get_xaxis_transform(),
+        clip_on=False,
+    )  # fmt: skip
 
 
 def _log_axis(axes: Axes, span: float) -> None:

@@ -90,8 +90,8 @@ def draw_tsne(
     kept = sample_by_class(labels, TSNE_IMAGES)
     points, perplexity = tsne_2d(np.asarray(embedding)[kept], seed=seed)
     note = (
-        f"Perplexity {perplexity:g}, seed {seed}. Neighbours are kept; the axes have no unit, and neither the size of "
-        "a group nor the distance between groups means anything."
+        f"Perplexity {perplexity:.3g}, seed {seed}. Neighbours are kept; the axes have no unit, and neither the size "
+        "of a group nor the distance between groups means anything."
     )
     return _layout(path, points, np.asarray(labels)[kept], class_names, caption, "t-SNE", note, theme)
 

@@ -123,6 +123,8 @@ def test_without_colours_each_curve_has_marks_that_the_legend_names(glyphs):
     plain = replace(glyphs, colour=False)
     items = [series(np.full(100, level), name) for level, name in ((1.0, "one"), (5.0, "five"))]
     items.append(series(np.full(3, 9.0), "nine", dotted=True))
+    tight = render_curves(items, View(high=100), 25, 20, glyphs=plain).row_text(0)
+    assert f"{glyphs.markers[0]} one 1 {glyphs.markers[1]} five 5" in tight
     cells = render_curves(items, View(high=100), 90, 20, glyphs=plain)
     legend = cells.row_text(0)
     assert [legend[legend.index(name) - 2] for name in ("one", "five", "nine")] == list(glyphs.markers[:3])

@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 
 from simo2_core.analysis.course import Course
 from simo2_core.analysis.plots.cosines import draw_cosines
-from simo2_core.analysis.plots.curves import draw_curves, short
+from simo2_core.analysis.plots.curves import draw_curves, short, usual_top
 from simo2_core.analysis.plots.neighbours import draw_neighbours
 from simo2_core.analysis.plots.pairs import draw_pairs
 from simo2_core.analysis.plots.scatter import draw_pca, draw_tsne
@@ -239,6 +239,19 @@ def test_curves_show_the_spike_the_floor_and_what_is_not_finite(tmp_path, drawn)
     assert max(line.get_ydata().max() for line in same.lines if len(line.get_ydata()) > 2) == 1e4
     marks = next(line for line in total.lines if line.get_marker() == "x")
     assert marks.get_xdata().tolist() == [4998, 4999, 5000]
+
+
+def test_the_first_steps_do_not_press_the_others_flat(tmp_path, drawn):
+    early = course(400, 3)
+    early.losses["same"][:3] = 1e5
+    pairs = early.terms["same"].pairs
+    draw_curves(tmp_path / "curves.png", early, "x")
+    same = drawn[0].axes[1]
+    assert same.get_ylim()[1] < 2 * early.losses["same"][3:].max() / pairs
+    arrows = next(line for line in same.lines if line.get_marker() == "^")
+    assert {1, 2, 3} <= set(arrows.get_xdata().tolist())
+    assert usual_top(np.linspace(0, 1, 100)) == np.inf
+    assert usual_top(np.array([1.0, 2.0, 1e6])) == np.inf, "too few to call any unusual"
 
 
 def test_ticks_are_short():
