@@ -25,11 +25,22 @@ from simo2_core.errors import ConfigError
 _ONE_PRODUCT_AT_A_TIME = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
 
 
+_UNFIT = {
+    "jax_enable_x64": "JAX_ENABLE_X64 is on, and simo2 trains in float32",
+    "jax_disable_jit": "JAX_DISABLE_JIT is on, and simo2 compiles every program",
+}
+"""Switches of jax that nothing here works with, and what to say of each."""
+
+
 def require_device() -> None:
     """Raises ConfigError when jax is told to use a kind of device that this machine has not, or it cannot start it.
 
-    jax itself raises what its back end happens to raise, an AssertionError for a missing GPU, and only when it is used.
+    Or when it is told what no program of simo2 works with. jax itself raises what its back end happens to raise, an
+    AssertionError for a missing GPU, and only when it is used.
     """
+    for name, said in _UNFIT.items():
+        if getattr(jax.config, name):
+            raise ConfigError(f"{said}. Unset it, or jax.config.update({name!r}, False).")
     try:
         jax.devices()
     except (RuntimeError, AssertionError) as error:

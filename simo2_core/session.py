@@ -13,17 +13,23 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from simo2_core.bounds import shown
+from simo2_core.child import child_environment
 from simo2_core.config import Config
 from simo2_core.data.dataset import Dataset
 from simo2_core.data.located import absolute
 from simo2_core.data.progress import Progress
-from simo2_core.errors import RunError, Simo2Error, StoppedError
+from simo2_core.errors import ConfigError, RunError, Simo2Error, StoppedError
 from simo2_core.events import Event
 from simo2_core.faults import naming_faults
 from simo2_core.presets import config_for
@@ -87,12 +93,13 @@ class RunSession:
         Weights to begin with (`init`) are looked for in `run_dir`, where they are named and not a path.
 
         Raises:
-            ConfigError: the name is no folder name.
+            ConfigError: the name is no folder name, or XLA does not know its flags.
             RunError: it is taken, the disk refuses, or there are no such weights.
         """
         given, config = config, with_init(config, run_dir)
         if config.data != given.data:  # pretrained weights want images of their own size and normalisation
             dataset = None
+        require_flags()
         run = RunDirectory.create(run_dir, name, config)
         return cls(config, run, dataset=dataset, pictures=pictures, services=services, report=report, say=say)
 
@@ -106,6 +113,7 @@ class RunSession:
             PartError: the source is not simo2's own, and raised.
             StoppedError: a stop was asked for meanwhile.
         """
+        require_flags()
         with naming_faults(), contextlib.ExitStack() as stack:
             stack.enter_context(self.run.own())
             self.control.listen_to(self.run.control)
@@ -226,6 +234,21 @@ def _free(run_dir: Path, stem: str) -> str:
     """A name that no run has."""
     names = (stem, *(f"{stem}-{count}" for count in range(2, 10_000)))
     return next(name for name in names if not (run_dir / name).exists())
+
+
+@functools.cache
+def require_flags() -> None:
+    """Raises ConfigError when XLA does not know its own flags: it would end this process, where nobody reads why."""
+    given = os.environ.get("XLA_FLAGS")
+    if not given:
+        return
+    tried = subprocess.run(
+        [sys.executable, "-P", "-c", "import jax; jax.devices()"], env=child_environment(JAX_PLATFORMS="cpu"),
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False,
+    )  # fmt: skip
+    if tried.returncode:
+        lines = [line for line in tried.stderr.splitlines() if "XLA_FLAGS" in line] or ["it ended"]
+        raise ConfigError(f"XLA_FLAGS is {shown(given)}, with which XLA ends ({lines[-1].strip()[-200:]}). Unset it.")
 
 
 def with_init(config: Config, run_dir: Path) -> Config:

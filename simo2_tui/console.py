@@ -13,6 +13,7 @@ from typing import Any
 from simo2_core.commands import Asker, Command, Reason, Requester
 from simo2_core.errors import RunError, Simo2Error
 from simo2_core.presets import config_for, find_preset
+from simo2_core.pretrained.place import is_pretrained
 from simo2_core.run.control import heeded
 from simo2_core.run.directory import RunDirectory, find_run, require_name
 from simo2_core.trackers.service import Service
@@ -58,7 +59,7 @@ def run_console(
     (find_preset(preset).config if preset is not None else begins_with).replace(overrides)
     if name is not None:
         require_name(name)
-    if overrides.get("init") is not None:
+    if overrides.get("init") is not None and not is_pretrained(overrides["init"]):
         find_run(overrides["init"], run_dir)
     code = split()
     if code is not None:

@@ -49,6 +49,8 @@ def prepare(
         DataError: as for `find_or_prepare`.
     """
     folder = data_dirs(data_dir)[0]
+    if "~" in folder.parts:
+        raise DataError("this user has no home folder to prepare data in. Give --data-dir, or set TFDS_DATA_DIR.")
     name = f"{wanted}:{wanted.version}" if wanted.version else str(wanted)
     locks = cache_root() / "locks"
     held = contextlib.ExitStack()

@@ -72,10 +72,11 @@ def _compare(
     """
     from simo2_core.compare.carry_out import count_devices, open_comparison, unless_begun
     from simo2_core.compare.plan import make_plan
+    from simo2_core.pretrained.place import is_pretrained
     from simo2_core.run.directory import find_run
 
     base = resolve(preset, settings)
-    if base.tune.init is not None:
+    if base.tune.init is not None and not is_pretrained(base.tune.init):
         find_run(base.tune.init, run_dir)  # before the first run, which would be the first to miss it
     plan = make_plan(base, _names(objectives), _names(encoders), seeds, sweep)
     workers = devices or count_devices()

@@ -9,7 +9,8 @@ from simo2_core import compiling, parts
 from simo2_core.analysis.geometry import class_gram, class_means, cosine_distributions
 from simo2_core.analysis.metrics import knn_predict
 from simo2_core.bench.products import products_with_spread_values, squares_of_products
-from simo2_core.compiling import compiler_options, jit
+from simo2_core.compiling import compiler_options, jit, require_device
+from simo2_core.errors import ConfigError
 from simo2_core.model.conv import convolve
 from simo2_core.objectives.objective import Seen, Task, objective_of
 
@@ -32,6 +33,16 @@ def test_no_convolution_of_a_program_goes_to_the_library_of_one_thread():
     assert "convolution(" in program.as_text()
     assert "ynn_fusion" not in program.as_text()
     np.testing.assert_allclose(program(x, kernel), jax.jit(convolution)(x, kernel), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["jax_enable_x64", "jax_disable_jit"])
+def test_a_switch_of_jax_that_nothing_works_with_is_refused(name):
+    jax.config.update(name, True)
+    try:
+        with pytest.raises(ConfigError, match=rf"{name.upper()} is on.*jax.config.update\('{name}', False\)"):
+            require_device()
+    finally:
+        jax.config.update(name, False)
 
 
 def test_an_accelerator_has_no_options_of_a_cpu():

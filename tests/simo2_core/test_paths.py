@@ -3,9 +3,10 @@ from pathlib import Path
 import pytest
 
 from simo2_core.cache_folder import cache_folder
+from simo2_core.data.prepare import prepare
 from simo2_core.data.sources.place import is_place
-from simo2_core.data.sources.prepared import data_dirs
-from simo2_core.errors import RunError
+from simo2_core.data.sources.prepared import TfdsName, data_dirs, find_all
+from simo2_core.errors import ConfigError, DataError, RunError
 from simo2_core.paths import exists, is_dir, user_path
 from simo2_core.run.directory import find_run
 
@@ -17,6 +18,22 @@ def test_a_tilde_is_the_home_folder_as_for_a_shell(monkeypatch: pytest.MonkeyPat
     assert user_path("a/~") == Path("a/~")
     assert user_path("~nobody-of-that-name/x") == Path("~nobody-of-that-name/x"), "as a shell leaves it"
     assert user_path("[old]/$HOME") == Path("[old]/$HOME"), "nothing else is special"
+
+
+def test_a_user_without_a_home_is_told_what_to_set_and_gets_no_folder_called_tilde(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As in a container that runs under any number."""
+    for variable in ("HOME", "XDG_CACHE_HOME", "SIMO2_CACHE", "TFDS_DATA_DIR"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 12345)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="Set SIMO2_CACHE=/a/folder"):
+        cache_folder("datasets")
+    assert find_all(None) == []
+    with pytest.raises(DataError, match="Give --data-dir, or set TFDS_DATA_DIR"):
+        prepare(TfdsName.parse("cifar10"), None)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_every_way_into_the_core_takes_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

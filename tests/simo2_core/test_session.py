@@ -9,12 +9,12 @@ import pytest
 from simo2_core.commands import Command, Reason
 from simo2_core.config import Config
 from simo2_core.data.progress import Progress
-from simo2_core.errors import RunError, RunLockedError, StoppedError
+from simo2_core.errors import ConfigError, RunError, RunLockedError, StoppedError
 from simo2_core.events import Event, RunFinished
 from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control, send_command
 from simo2_core.run.directory import RunDirectory
-from simo2_core.session import RunSession, with_init
+from simo2_core.session import RunSession, require_flags, with_init
 from simo2_core.trackers.tensorboard import Tensorboard
 from tests.simo2_tui.recorded import logged, started, write_run
 
@@ -38,6 +38,19 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[Config]:
 
     monkeypatch.setattr("simo2_core.train.trainer.train", train)
     return configs
+
+
+def test_flags_that_xla_does_not_know_are_refused_before_there_is_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XLA_FLAGS", "--nonsense")
+    require_flags.cache_clear()
+    with pytest.raises(ConfigError, match=r"XLA_FLAGS is '--nonsense', with which XLA ends .*--nonsense"):
+        RunSession.create(DIGITS, tmp_path, "one")
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=false")
+    require_flags.cache_clear()
+    require_flags()
 
 
 def test_what_comes_out_is_in_the_log_and_the_run_is_free_afterwards(tmp_path: Path, trained: list[Config]) -> None:

@@ -75,7 +75,7 @@ def data_dirs(data_dir: str | None) -> list[Path]:
     """Where prepared data sets are looked for; the first is where new ones go."""
     if data_dir:
         return [user_path(data_dir).absolute()]
-    home = user_path("~/tensorflow_datasets")
+    home = user_path("~/tensorflow_datasets").absolute()  # of a user without a home, a folder that is not there
     given = os.environ.get("TFDS_DATA_DIR")
     return list(dict.fromkeys([user_path(given).absolute(), home])) if given else [home]
 
