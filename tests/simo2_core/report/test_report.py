@@ -1,5 +1,6 @@
 """The page about a run: everything on it, nothing from elsewhere, and open in a real browser."""
 
+import dataclasses
 import io
 import json
 import shlex
@@ -18,7 +19,7 @@ from simo2_core.errors import RunError
 from simo2_core.presets import PRESETS
 from simo2_core.report.collect import collect, shown_score
 from simo2_core.report.command import settings_changed, train_command
-from simo2_core.report.page import render_page
+from simo2_core.report.page import _cards, render_page
 from simo2_core.run.directory import RunDirectory
 from simo2_tui.cli.options import resolve
 from tests.simo2_tui.recorded import write_run
@@ -59,8 +60,10 @@ def run(tmp_path_factory):
     metric = {"label": "kNN k=20", "split": "test", "fit": "train", "how": "cosine", "share": True}
     (run.path / "eval" / "400").mkdir(parents=True)
     (run.path / "eval" / "400" / "eval.json").write_text(json.dumps({
-        "step": 400, "data": "digits", "images": {"test": 359}, "metrics": {"knn_20": metric, "nc1": metric},
-        "scores": {"projection": {"knn_20": {"value": 0.75, "interval": 0.01}}},
+        "step": 400, "data": "digits", "images": {"test": 359},
+        "metrics": {"knn_20": metric, "nc1": metric, "nearest_class_mean": {**metric, "label": "nearest class mean"}},
+        "scores": {"projection": {"knn_20": {"value": 0.75, "interval": 0.01}},
+                   "representation": {"nearest_class_mean": {"value": 0.5, "interval": 0.05}}},
     }))  # fmt: skip
     (run.path / "eval" / "300").mkdir()
     (run.path / "eval" / "300" / "eval.json").write_text("{ torn")
@@ -99,6 +102,15 @@ def test_the_page_tells_everything_and_loads_nothing(found):
         assert word in words, word
     assert len([tag for tag, _ in found.found if tag == "img"]) == 2
     assert "NC1" not in words
+
+
+def test_class_means_are_a_headline_of_the_data_that_the_run_is_of(found):
+    card = ("50.00% ± 5.00%", "class means of train, representation; of test at step 400")
+    assert card in _cards(found)["cards"]
+    other = [{**data, "data": "letters"} for data in found.measured]
+    assert card not in _cards(dataclasses.replace(found, measured=other))["cards"]
+    bare = [{**data, "scores": {}} for data in found.measured]
+    assert card not in _cards(dataclasses.replace(found, measured=bare))["cards"]
 
 
 def test_a_picture_is_made_smaller(found):
