@@ -18,6 +18,7 @@ Shape letters: n images, h×w map of c channels in, p×q map of o channels out; 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache, partial
 
 import jax
@@ -28,7 +29,9 @@ from jax import Array
 from jax.typing import DTypeLike
 from numpy.typing import NDArray
 
-from simo2_core.model.conv_gradients import LAYOUT, form_of, gradients
+from simo2_core.model import conv_patches
+from simo2_core.model.conv_forms import LAYOUT, form_of
+from simo2_core.model.conv_gradients import gradients
 from simo2_core.model.initial import lecun_normal
 
 
@@ -64,9 +67,21 @@ def _wide(x: Array) -> DTypeLike:
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _convolve(x_nhwc: Array, kernel: Array, strides: tuple[int, int], padding: str) -> Array:
+    pads = jax.lax.padtype_to_pads(x_nhwc.shape[1:3], kernel.shape[:2], strides, padding)
+    form = form_of(x_nhwc.shape, kernel.shape, _outputs(x_nhwc, kernel, strides, pads), x_nhwc.dtype)
+    if form.patches:
+        return conv_patches.convolution(x_nhwc, kernel, strides, pads, form.images)
     return jax.lax.conv_general_dilated(
-        x_nhwc, kernel, strides, padding, dimension_numbers=LAYOUT, preferred_element_type=_wide(x_nhwc)
+        x_nhwc, kernel, strides, pads, dimension_numbers=LAYOUT, preferred_element_type=_wide(x_nhwc)
     )
+
+
+def _outputs(
+    x_nhwc: Array, kernel: Array, strides: tuple[int, int], pads: Sequence[tuple[int, int]]
+) -> tuple[int, int]:
+    lines = zip(x_nhwc.shape[1:3], kernel.shape[:2], strides, pads, strict=True)
+    p, q = (max(0, (size + sum(around) - taps) // stride + 1) for size, taps, stride, around in lines)
+    return p, q
 
 
 def _forward(x_nhwc: Array, kernel: Array, strides: tuple[int, int], padding: str) -> tuple[Array, tuple[Array, Array]]:
@@ -77,7 +92,7 @@ def _backward(
     strides: tuple[int, int], padding: str, operands: tuple[Array, Array], gradient_npqo: Array
 ) -> tuple[Array, Array]:
     x_nhwc, kernel = operands
-    form = form_of(x_nhwc.shape, gradient_npqo.shape, x_nhwc.dtype.itemsize)
+    form = form_of(x_nhwc.shape, kernel.shape, gradient_npqo.shape[1:3], x_nhwc.dtype)
     return gradients(x_nhwc, kernel, gradient_npqo.astype(x_nhwc.dtype), strides, padding, form)
 
 

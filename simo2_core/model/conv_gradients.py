@@ -25,44 +25,10 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import DTypeLike
 
-LAYOUT = ("NHWC", "HWIO", "NHWC")
+from simo2_core.model import conv_patches
+from simo2_core.model.conv_forms import LAYOUT, Form
 
 _Pads = tuple[int, int]
-
-
-class Form(NamedTuple):
-    """How the gradients are summed."""
-
-    images: int = 0
-    """Images at a time of the kernel's gradient; 0 for all at once."""
-    phases: bool = False
-    """Whether the input's gradient is one dense convolution for each phase of the strides, or XLA's dilated one."""
-
-
-PLAIN = Form()
-
-_IMAGES = 16
-"""Of 8, 16 and 32 the best on most shapes, and never far from it where the loop is used."""
-_LARGE = 4_000_000
-"""Bytes of n*h*w of the wider of input and output, from which on the loop is faster: small maps fit in a cache.
-
-Kernel 3×3, with the normalisation and activation before it, processor seconds of the loop over those of the plain form
-(2 cores with AVX512-BF16, jax 0.10.2, 2026-11-28): 32×32, 64 to 64 channels, batch 160 0.74; 64 to 128, stride 2 0.55;
-16×16, 128 to 128 0.93; 8×8, 256 to 256 0.94; 16×16, 32 to 32, batch 320 0.73; 4×4, 128 to 128 1.04. Of the strided ones
-the phases alone are 0.5 to 1.0 of the dilated convolution.
-"""
-
-
-def form_of(x_shape: tuple[int, ...], y_shape: tuple[int, ...], bytes_each: int) -> Form:
-    """The form for an input (n, h, w, c) and an output (n, p, q, o).
-
-    `tests/benchmarks/test_conv_gradients.py` derives it.
-    """
-    if jax.default_backend() != "cpu" or jax.device_count() > 1:  # devices that share a batch would gather it
-        return PLAIN
-    n, height, width, _ = x_shape
-    large = n * height * width * max(x_shape[3], y_shape[3]) * bytes_each >= _LARGE
-    return Form(_IMAGES if large else 0, phases=True)
 
 
 def gradients(
@@ -78,8 +44,14 @@ def gradients(
     pads = jax.lax.padtype_to_pads(x_nhwc.shape[1:3], kernel.shape[:2], strides, padding)
     sizes = zip(x_nhwc.shape[1:3], gradient_npqo.shape[1:3], strides, kernel.shape[:2], pads, strict=True)
     lines = [_Line(size, outputs, stride, taps, before) for size, outputs, stride, taps, (before, _) in sizes]
-    by_input = _by_phases if form.phases and strides != (1, 1) else _dilated
-    return by_input(kernel, gradient_npqo, lines), _of_kernel(x_nhwc, gradient_npqo, lines, form.images)
+    if form.patches:
+        gradient_npqo = conv_patches.as_read_from_memory(gradient_npqo, form.images)
+        of_input = _by_phases(kernel, gradient_npqo, lines, form)
+        of_kernel = conv_patches.kernel_gradient(x_nhwc, gradient_npqo, kernel.shape[:2], strides, pads, form.images)
+        return of_input, of_kernel.astype(x_nhwc.dtype)
+    in_phases = form.phases and strides != (1, 1)
+    of_input = _by_phases(kernel, gradient_npqo, lines, form) if in_phases else _dilated(kernel, gradient_npqo, lines)
+    return of_input, _of_kernel(x_nhwc, gradient_npqo, lines, form.images)
 
 
 class _Line(NamedTuple):
@@ -160,7 +132,7 @@ def _phases(line: _Line) -> list[_Phase]:
     return found
 
 
-def _by_phases(kernel: Array, gradient_npqo: Array, lines: list[_Line]) -> Array:
+def _by_phases(kernel: Array, gradient_npqo: Array, lines: list[_Line], form: Form) -> Array:
     rows, columns = lines
     n, h, w = gradient_npqo.shape[0], -(-rows.size // rows.stride), -(-columns.size // columns.stride)
     parts = []
@@ -169,9 +141,16 @@ def _by_phases(kernel: Array, gradient_npqo: Array, lines: list[_Line]) -> Array
             taps = kernel[row.first :: rows.stride, column.first :: columns.stride]
             if taps.size:
                 turned, pads = taps[::-1, ::-1].swapaxes(2, 3), (row.pads, column.pads)
-                part = jax.lax.conv_general_dilated(gradient_npqo, turned, (1, 1), pads, dimension_numbers=LAYOUT)
+                part = _dense(gradient_npqo, turned, pads, form)
             else:  # no tap meets these pixels
                 part = jnp.zeros((n, h, w, kernel.shape[2]), gradient_npqo.dtype)
             parts.append(part)
     joint = jnp.stack(parts, axis=3).reshape(n, h, w, rows.stride, columns.stride, -1).swapaxes(2, 3)
     return joint.reshape(n, h * rows.stride, w * columns.stride, -1)[:, : rows.size, : columns.size]
+
+
+def _dense(gradient_npqo: Array, kernel: Array, pads: tuple[_Pads, _Pads], form: Form) -> Array:
+    if form.patches:
+        y = conv_patches.convolution(gradient_npqo, kernel, (1, 1), pads, form.images)
+        return y.astype(gradient_npqo.dtype)
+    return jax.lax.conv_general_dilated(gradient_npqo, kernel, (1, 1), pads, dimension_numbers=LAYOUT)

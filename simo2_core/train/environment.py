@@ -17,6 +17,7 @@ from simo2_core.config import Config
 from simo2_core.data.dataset import Dataset
 from simo2_core.data.located import absolute_paths
 from simo2_core.model.build import compute_dtype
+from simo2_core.processor import features
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import disk_error
 
@@ -32,16 +33,8 @@ def keep_compiled_programs() -> None:
         "ignore", message="Error (reading|writing) persistent compilation cache"
     )  # it compiles anew
     if jax.config.values["jax_compilation_cache_dir"] is None:
-        kind = hashlib.sha256(_processor().encode()).hexdigest()[:12]
+        kind = hashlib.sha256((platform.machine() + features()).encode()).hexdigest()[:12]
         jax.config.update("jax_compilation_cache_dir", str(cache_folder("compiled") / kind))  # type: ignore[no-untyped-call]
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.machine() + platform.processor()
-    return platform.machine() + next((line for line in lines if line.startswith(("flags", "Features"))), "")
 
 
 def environment() -> dict[str, Any]:

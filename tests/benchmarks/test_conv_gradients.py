@@ -1,6 +1,6 @@
-"""Which form the gradients of a convolution are fastest in; run by name, with -s.
+"""Which form a convolution and its gradients are fastest in; run by name, with -s.
 
-The table in `simo2_core.model.conv_gradients` comes from these figures. They are seconds of the processors, which other
+The table in `simo2_core.model.conv_forms` comes from these figures. They are seconds of the processors, which other
 processes disturb least; every form is spread over the cores alike.
 """
 
@@ -11,7 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from simo2_core.model.conv_gradients import PLAIN, Form, form_of, gradients
+from simo2_core.model import conv
+from simo2_core.model.conv import convolve
+from simo2_core.model.conv_forms import PLAIN, Form, form_of
+from simo2_core.model.conv_gradients import gradients
+from simo2_core.processor import multiplies_bfloat16
 from tests.benchmarks.interleaved import best_of_each
 
 FORMS = {"plain": PLAIN, "phases": Form(phases=True)} | {f"by {n}": Form(n, phases=True) for n in (8, 16, 32)}
@@ -43,7 +47,40 @@ def test_the_table_takes_the_fastest_form(shape):
         return both
 
     best = best_of_each({name: rival(form) for name, form in FORMS.items()}, x, kernel, given, clock=time.process_time)
-    chosen = form_of(x.shape, given.shape, 4)
+    chosen = form_of(x.shape, kernel.shape, given.shape[1:3], x.dtype)
     name = next(name for name, form in FORMS.items() if form == chosen)
     print(f"\n{shape}: table {name};", ", ".join(f"{form} {ms:.1f} ms" for form, ms in best.items()))
     assert best[name] < 1.25 * min(best.values())
+
+
+@pytest.mark.skipif(not multiplies_bfloat16(), reason="needs a processor with units for bfloat16, and jax 0.12")
+@pytest.mark.parametrize("shape", SHAPES)
+def test_patches_of_bfloat16_are_no_slower_than_float32(shape, monkeypatch):
+    """Of float32 in, cast, convolved and differentiated, as a network does it."""
+    batch, side, narrow, wide, stride = map(int, shape)
+    draw = np.random.default_rng(0)
+    x = jnp.asarray(draw.normal(size=(batch, side, side, narrow)), jnp.float32)
+    kernel = jnp.asarray(draw.normal(size=(3, 3, narrow, wide)), jnp.float32)
+    given = jnp.asarray(draw.normal(size=(batch, side // stride, side // stride, wide)), jnp.float32)
+    chosen = form_of(x.shape, kernel.shape, given.shape[1:3], jnp.bfloat16)
+
+    def rival(dtype, images):
+        form = chosen._replace(images=min(images, batch // 2))
+
+        def both(x, kernel, given):
+            if dtype == jnp.bfloat16:
+                monkeypatch.setattr(conv, "form_of", lambda *_: form)
+            y, transpose = jax.vjp(
+                lambda x, k: convolve(x.astype(dtype), k.astype(dtype), (stride, stride), "SAME"), x, kernel
+            )
+            found = y, *transpose(given)
+            monkeypatch.setattr(conv, "form_of", form_of)
+            return found
+
+        return both
+
+    rivals = {"float32": rival(jnp.float32, 0)}
+    rivals |= {f"by {n}": rival(jnp.bfloat16, n) for n in sorted({1, chosen.images, 4 * chosen.images})}
+    best = best_of_each(rivals, x, kernel, given, clock=time.process_time)
+    print(f"\n{shape}: table by {chosen.images};", ", ".join(f"{form} {ms:.1f} ms" for form, ms in best.items()))
+    assert best[f"by {chosen.images}"] < 1.25 * min(best.values())

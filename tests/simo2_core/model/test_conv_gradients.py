@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from simo2_core.compiling import jit
-from simo2_core.model.conv_gradients import PLAIN, Form, form_of, gradients
+from simo2_core.model.conv_forms import PLAIN, Form
+from simo2_core.model.conv_gradients import gradients
 
 FORMS = [PLAIN, Form(phases=True), Form(2, phases=True), Form(3, phases=True)]
 
@@ -81,17 +82,6 @@ def of_float64(x, given):
     padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
     taps = [[np.einsum("nhwc,nhwo->co", padded[:, i : i + h, j : j + w], given) for j in range(3)] for i in range(3)]
     return np.asarray(taps)
-
-
-def test_large_maps_go_in_chunks_on_one_cpu_alone(monkeypatch: pytest.MonkeyPatch):
-    large, small = ((160, 32, 32, 64), (160, 32, 32, 64)), ((160, 8, 8, 16), (160, 8, 8, 16))
-    assert form_of(*large, 4) == Form(16, phases=True)
-    assert form_of(*small, 4) == Form(0, phases=True)
-    with monkeypatch.context() as patch:
-        patch.setattr(jax, "device_count", lambda: 2)
-        assert form_of(*large, 4) == PLAIN
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert form_of(*large, 4) == PLAIN
 
 
 def test_no_convolution_of_a_stride_is_dilated():
