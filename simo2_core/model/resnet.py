@@ -16,24 +16,36 @@ from jax import Array
 from jax.typing import DTypeLike
 
 from simo2_core.model.conv import Conv
+from simo2_core.model.norm import normalise
 
 GROUP = 16
 """Channels that group norm takes together: Wu & He, "Group Normalization", arXiv 1803.08494, table 3."""
 
+MOMENTUM = 0.9
+"""Of batch norm's running statistics: what is kept of them at each step."""
+
 
 class Norm(nnx.Module):
-    """Group norm, or batch norm with running statistics, in float32."""
+    """Group norm, or batch norm with running statistics, in float32; and ReLU after it where it is asked for."""
 
     def __init__(self, features: int, kind: str, *, rngs: nnx.Rngs) -> None:
-        self.kind = kind
         self.norm: Any
-        if kind == "batch":
-            self.norm = nnx.BatchNorm(features, momentum=0.9, rngs=rngs)
+        self.groups = None if kind == "batch" else max(1, features // GROUP)
+        if self.groups is None:
+            self.norm = nnx.BatchNorm(features, momentum=MOMENTUM, rngs=rngs)
         else:
-            self.norm = nnx.GroupNorm(features, num_groups=max(1, features // GROUP), rngs=rngs)
+            self.norm = nnx.GroupNorm(features, num_groups=self.groups, rngs=rngs)
 
-    def __call__(self, x_nhwc: Array, *, train: bool) -> Array:
-        y_nhwc: Array = self.norm(x_nhwc, use_running_average=not train) if self.kind == "batch" else self.norm(x_nhwc)
+    def __call__(self, x_nhwc: Array, *, train: bool, rectify: bool = False) -> Array:
+        """(n, h, w, features) to the same; in training, batch norm takes a batch's statistics and keeps an average."""
+        if self.groups is None and not train:
+            y_nhwc = self.norm(x_nhwc, use_running_average=True)
+            return jax.nn.relu(y_nhwc) if rectify else y_nhwc
+        scale, bias = self.norm.scale[...], self.norm.bias[...]
+        y_nhwc, mean, variance = normalise(x_nhwc, scale, bias, self.groups, rectify, self.norm.epsilon)
+        if self.groups is None:
+            for kept, seen in ((self.norm.mean, mean), (self.norm.var, variance)):
+                kept[...] = jax.lax.stop_gradient(MOMENTUM * kept[...] + (1 - MOMENTUM) * seen.reshape(-1))
         return y_nhwc
 
 
@@ -54,7 +66,7 @@ class BasicBlock(nnx.Module):
         self.norm3 = Norm(wide, norm, rngs=rngs) if changes else None
 
     def __call__(self, x_nhwc: Array, *, train: bool) -> Array:
-        y_nhwc = jax.nn.relu(self.norm1(self.conv1(x_nhwc), train=train))
+        y_nhwc = self.norm1(self.conv1(x_nhwc), train=train, rectify=True)
         y_nhwc = self.norm2(self.conv2(y_nhwc), train=train)
         if self.shortcut is not None and self.norm3 is not None:
             x_nhwc = self.norm3(self.shortcut(x_nhwc), train=train)
@@ -81,7 +93,7 @@ class ResNetEncoder(nnx.Module):
         Keys say that this is a training pass: batch norm takes the statistics of the batch. Nothing is dropped.
         """
         train = dropout_keys is not None
-        x_nhwc = jax.nn.relu(self.norm(self.stem(x_nhwc), train=train))
+        x_nhwc = self.norm(self.stem(x_nhwc), train=train, rectify=True)
         for index in range(self.count):
             x_nhwc = getattr(self, f"block{index}")(x_nhwc, train=train)
         return x_nhwc.mean(axis=(1, 2))

@@ -1,0 +1,114 @@
+"""Batch and group norm, alone or with ReLU, in as few passes over memory as the arithmetic allows.
+
+    mean, var = Σx/N, Σx²/N - mean²      y = scale (x - mean) / √(var + ε) + bias      ReLU, where asked for
+
+Forward reads x twice and writes y once; backward reads x and y' twice and writes x' once, and keeps nothing but x. Both
+sums of a pass are taken together, in a loop that adds up what a sum runs over, slice by slice: XLA's own sums on a CPU
+go through a window, one sum at a time, and take eleven times as long (`tests/benchmarks/test_norm.py`).
+
+Shape letters: n images, h×w map of c channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from simo2_core.processor import has_one_cpu
+
+_Sums = tuple[Array, Array]
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(3, 4, 5))
+def normalise(
+    x_nhwc: Array, scale_c: Array, bias_c: Array, groups: int | None, rectify: bool, epsilon: float
+) -> tuple[Array, Array, Array]:
+    """`x_nhwc` with mean 0 and variance 1, scaled and shifted by channel, and rectified where asked for.
+
+    Args:
+        groups: of channels that are normalised together, each image by itself; None for each channel over the batch.
+
+    Returns: the result, and the mean and the variance it was made with, which have no gradient: (1, 1, 1, c) or
+    (n, 1, 1, c).
+    """
+    return _forward(x_nhwc, scale_c, bias_c, groups, rectify, epsilon)[0]
+
+
+_Kept = tuple[Array, Array, Array, Array, Array]
+
+
+def _forward(
+    x_nhwc: Array, scale_c: Array, bias_c: Array, groups: int | None, rectify: bool, epsilon: float
+) -> tuple[tuple[Array, Array, Array], _Kept]:
+    mean, square = (_average(total, x_nhwc, groups) for total in _sums(lambda x: (x, jnp.square(x)), groups, x_nhwc))
+    variance = jnp.maximum(square - jnp.square(mean), 0)
+    inverse = jax.lax.rsqrt(variance + epsilon)
+    y_nhwc = _shifted(x_nhwc, mean, inverse * _wide(scale_c), _wide(bias_c))
+    kept = x_nhwc, scale_c, bias_c, mean, inverse
+    return (jax.nn.relu(y_nhwc) if rectify else y_nhwc, mean, variance), kept
+
+
+def _backward(
+    groups: int | None, rectify: bool, epsilon: float, kept: _Kept, gradients: tuple[Array, Array, Array]
+) -> tuple[Array, Array, Array]:
+    x_nhwc, scale_c, bias_c, mean, inverse = kept
+    scale, bias = _wide(scale_c), _wide(bias_c)
+
+    def passed(gradient: Array, x: Array, mean: Array, inverse: Array) -> Array:
+        return jnp.where(_shifted(x, mean, inverse * scale, bias) > 0, gradient, 0) if rectify else gradient
+
+    def each(gradient: Array, x: Array, mean: Array, inverse: Array) -> _Sums:
+        of_y = passed(gradient, x, mean, inverse)
+        return of_y, of_y * ((x - mean) * inverse)
+
+    given = gradients[0]
+    of_bias, of_scale = _sums(each, groups, given, x_nhwc, mean, inverse)
+    shift, slope = (_average(total * scale, x_nhwc, groups) for total in (of_bias, of_scale))
+    of_y = passed(given, x_nhwc, mean, inverse)
+    of_x = inverse * (scale * of_y - shift - (x_nhwc - mean) * inverse * slope)
+    return of_x, of_scale.sum(axis=(0, 1, 2)), of_bias.sum(axis=(0, 1, 2))
+
+
+normalise.defvjp(_forward, _backward)
+
+
+def _wide(of_c: Array) -> Array:
+    return of_c[None, None, None, :]
+
+
+def _shifted(x_nhwc: Array, mean: Array, factor: Array, bias: Array) -> Array:
+    return (x_nhwc - mean) * factor + bias
+
+
+def _sums(each: Callable[..., _Sums], groups: int | None, *arrays: Array) -> _Sums:
+    """Both results of `each`, summed over pixels, and over images without groups: (n or 1, 1, 1, c).
+
+    Args:
+        arrays: (n, h, w, c), or with sides of one that are spread out.
+    """
+    axis, over = (0, (1, 2)) if groups is None else (1, (2,))
+    count = arrays[0].shape[axis]
+    if not has_one_cpu():  # several would gather the images; an accelerator sums well
+        return tuple(y.sum(axis=(axis, *over), keepdims=True) for y in each(*arrays))  # type: ignore[return-value]
+
+    def add(total: _Sums, i: Array) -> tuple[_Sums, None]:
+        at_i = (jax.lax.dynamic_slice_in_dim(a, i, 1, axis) if a.shape[axis] == count else a for a in arrays)
+        first, second = each(*at_i)
+        return (total[0] + first, total[1] + second), None
+
+    of_a_slice = jnp.zeros_like(jax.lax.slice_in_dim(arrays[0], 0, 1, axis=axis))
+    (first, second), _ = jax.lax.scan(add, (of_a_slice, of_a_slice), jnp.arange(count))
+    return first.sum(axis=over, keepdims=True), second.sum(axis=over, keepdims=True)
+
+
+def _average(total: Array, x_nhwc: Array, groups: int | None) -> Array:
+    """Of what is normalised together: (1, 1, 1, c), or (n, 1, 1, c) with the same for all channels of a group."""
+    _, h, w, c = x_nhwc.shape
+    if groups is None:
+        return total / (x_nhwc.shape[0] * h * w)
+    by_group = total.reshape(*total.shape[:3], groups, -1).mean(axis=-1, keepdims=True)
+    return jnp.broadcast_to(by_group, (*by_group.shape[:-1], c // groups)).reshape(total.shape) / (h * w)
