@@ -54,7 +54,7 @@ class ModelConfig(Section):
     )
     precision: str = setting(
         "auto",
-        "what convolutions multiply in; weights, quotient and loss stay float32 (auto: bfloat16 on a GPU)",
+        "what convolutions multiply in; all else stays float32 (auto: bfloat16 on a GPU, or if a CPU is faster in it)",
         choices=PRECISIONS,
     )
 

@@ -77,6 +77,8 @@ class RunStarted(Event):
     """Validation kNN on raw pixels, in [0, 1]: what the encoder has to beat."""
     placement: str | None = None
     """For people: where the images live while training, and why; None in runs of before it was said."""
+    precision: str | None = None
+    """For people: what was decided of the precision that the settings leave open, and why; None where nothing was."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -110,7 +110,8 @@ def measure(config: Config, dataset: Dataset, report: Callable[[str], None], sec
         {"steps": 10**5, **dict.fromkeys(("eval_every", "plot_every", "checkpoint_every"), "never")}
     )
     with empty_compilation_cache():
-        ready = prepare(config, dataset)
+        ready = prepare(config, dataset, new=True)
+        config = ready.config
         step, state = ready.begin(config)
         data = place(ready.drawn)
         report("compiling the training step")

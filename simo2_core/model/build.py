@@ -97,8 +97,8 @@ def build_model(
 def compute_dtype(precision: str) -> DTypeLike:
     """What an encoder multiplies in: float32 or bfloat16, on the default device where `precision` leaves it open.
 
-    bfloat16 halves what a product reads and doubles or better what an accelerator's matrix units do in a second; a
-    CPU converts it back and forth, and gains nothing.
+    bfloat16 halves what a product reads and doubles or better what an accelerator's matrix units do in a second. On a
+    CPU it depends, and `simo2_core.train.precision` decides for a new run.
     """
     if precision == "auto":
         precision = "bfloat16" if jax.default_backend() in ("gpu", "tpu") else "float32"

@@ -18,8 +18,11 @@ Shape letters: n images, h×w map of c channels in, p×q map of o channels out; 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache, partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +36,31 @@ from simo2_core.model import conv_patches
 from simo2_core.model.conv_forms import LAYOUT, form_of
 from simo2_core.model.conv_gradients import gradients
 from simo2_core.model.initial import lecun_normal
+
+
+class Convolution(NamedTuple):
+    """What decides how long one takes."""
+
+    x: tuple[int, ...]
+    """(n, h, w, c)."""
+    kernel: tuple[int, ...]
+    """(height, width, c, o)."""
+    strides: tuple[int, int]
+    padding: str
+
+
+_heard: ContextVar[list[Convolution] | None] = ContextVar("_heard", default=None)
+
+
+@contextmanager
+def heard() -> Iterator[list[Convolution]]:
+    """Inside the block, every call of `convolve`, traced or not, adds to the list."""
+    shapes: list[Convolution] = []
+    token = _heard.set(shapes)
+    try:
+        yield shapes
+    finally:
+        _heard.reset(token)
 
 
 def convolve(x_nhwc: Array, kernel: Array, strides: tuple[int, int], padding: str) -> Array:
@@ -50,6 +78,8 @@ def convolve(x_nhwc: Array, kernel: Array, strides: tuple[int, int], padding: st
     """
     _, height, width, _ = x_nhwc.shape
     rows, columns, _, _ = kernel.shape
+    if (shapes := _heard.get()) is not None:
+        shapes.append(Convolution(x_nhwc.shape, kernel.shape, strides, padding))
     if jax.default_backend() == "cpu":
         if rows == columns == 1:
             x_npqc = x_nhwc[:, :: strides[0], :: strides[1]]

@@ -38,6 +38,7 @@ def introduce(training: Training, recovery: Recovery) -> Iterator[Event]:
         device=f"{len(devices)} x {devices[0].device_kind}",
         raw_pixels_knn=training.measure_raw_pixels(),
         placement=ready.placement.why,
+        precision=ready.precision,
     )
     if training.weights is not None:
         yield training.weights

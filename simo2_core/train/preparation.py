@@ -31,6 +31,7 @@ from simo2_core.memory_needs import Needs, needs_of
 from simo2_core.preflight import preflight
 from simo2_core.train.environment import keep_compiled_programs
 from simo2_core.train.feed import Feed, drawn_from
+from simo2_core.train.precision import decide
 from simo2_core.train.processes import share_bytes
 from simo2_core.train.step import Step, TrainState, make_training
 
@@ -48,6 +49,8 @@ class Preparation:
     """Where the images live while training."""
     findings: tuple[Finding, ...]
     """Of pre-flight, no error among them."""
+    precision: str | None = None
+    """For people: what was decided of the precision that the settings left open, and why; None where nothing was."""
 
     @property
     def groups(self) -> int:
@@ -98,17 +101,22 @@ class Preparation:
         return rows.hexdigest()
 
 
-def prepare(config: Config, dataset: Dataset | None = None) -> Preparation:
+def prepare(config: Config, dataset: Dataset | None = None, *, new: bool = False) -> Preparation:
     """Makes a run ready.
 
     Args:
         dataset: what to train on, where it is loaded already; by default what `config.data` names.
+        new: whether it begins: what the settings leave open is then decided, see `simo2_core.train.precision`.
 
     Raises:
         ConfigError: a setting that cannot work with these data, or jax has no device of the kind that it shall use.
         DataError: the data set is missing, unreadable or unfit.
     """
-    return _prepare(config, dataset, None)
+    ready = _prepare(config, dataset, None)
+    if not new:
+        return ready
+    decided, why = decide(config, ready.data.image_shape, ready.batch_size)
+    return replace(ready, config=decided, precision=why)
 
 
 def prepare_with_leader() -> Preparation:

@@ -64,7 +64,7 @@ def train(
     kept = f"What was saved is kept: start all processes again with --resume {run.path}."
     require_ahead(config, run)
     with naming_faults(), notice_loss(kept), out_of_memory(config, run):
-        work = _Work(prepare(config, dataset), run, pictures=pictures)
+        work = _Work(prepare(config, dataset, new="precision" not in run.facts), run, pictures=pictures)
         try:
             with naming_faults():
                 yield from _train(work, control)

@@ -11,8 +11,13 @@ from simo2_core.compiling import jit
 from simo2_core.config import Config
 from simo2_core.data.load import load_dataset
 from simo2_core.evaluation.evaluate import evaluate
+from simo2_core.model.conv import Convolution
 from simo2_core.presets import PRESETS
+from simo2_core.train import precision as deciding
+from simo2_core.train import preparation
 from simo2_core.train.feed import place
+from simo2_core.train.precision import decide, share_of_float32
+from simo2_core.train.preparation import prepare
 from simo2_core.train.step import compile_call, make_training
 
 DIGITS = PRESETS["digits"].config
@@ -53,3 +58,63 @@ def test_digits_are_learnt_as_well() -> None:
     whole, half = (knn(DIGITS.replace({"precision": precision})) for precision in ("float32", "bfloat16"))
     assert whole > 0.985
     assert abs(whole - half) <= 0.005
+
+
+LARGE = PRESETS["cifar10"].config.replace({"encoder": "resnet18", "widths": "64,128", "norm": "batch"})
+
+
+@pytest.fixture
+def trials(monkeypatch: pytest.MonkeyPatch) -> list[dict[Convolution, int]]:
+    """The trials that were asked for, on a processor that finds bfloat16 faster."""
+    asked: list[dict[Convolution, int]] = []
+
+    def share(shapes: tuple[tuple[Convolution, int], ...]) -> float:
+        asked.append(dict(shapes))
+        return 0.7
+
+    monkeypatch.setattr(deciding, "multiplies_bfloat16", lambda: True)
+    monkeypatch.setattr(deciding, "share_of_float32", share)
+    return asked
+
+
+def test_auto_is_what_a_trial_finds_faster(trials, monkeypatch: pytest.MonkeyPatch) -> None:
+    config, why = decide(LARGE, (32, 32, 3), 160)
+    assert config.model.precision == "bfloat16"
+    assert why == "bfloat16: in bfloat16 its largest convolutions took 0.70 of float32's time here"
+    (shapes,) = trials
+    assert shapes[Convolution((160, 32, 32, 64), (3, 3, 64, 64), (1, 1), "SAME")] == 4
+    assert list(shapes.values()) == [4, 3, 1, 1], "most operations first; the shortcut is left out"
+    monkeypatch.setattr(deciding, "share_of_float32", lambda shapes: 0.95)
+    config, why = decide(LARGE, (32, 32, 3), 160)
+    assert config.model.precision == "float32", "written down, so that nobody asks again"
+    assert why is not None
+
+
+def test_there_is_no_trial_where_there_is_no_choice_or_little_to_gain(trials, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = LARGE.replace({"precision": "float32"})
+    assert decide(chosen, (32, 32, 3), 160) == (chosen, None)
+    assert decide(DIGITS, (8, 8, 1), 160) == (DIGITS, None)
+    for name in ("multiplies_bfloat16", "has_one_cpu"):
+        with monkeypatch.context() as patch:
+            patch.setattr(deciding, name, lambda: False)
+            assert decide(LARGE, (32, 32, 3), 160) == (LARGE, None)
+    assert trials == []
+
+
+def test_only_a_new_run_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    faster = DIGITS.replace({"precision": "bfloat16"})
+    monkeypatch.setattr(preparation, "decide", lambda config, shape, batch: (faster, f"{shape} {batch}"))
+    assert prepare(DIGITS).config == DIGITS
+    assert prepare(DIGITS).precision is None
+    ready = prepare(DIGITS, new=True)
+    assert ready.config == faster
+    assert ready.precision == "(8, 8, 1) 160"
+
+
+def test_a_trial_takes_each_convolution_as_often_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = Convolution((4, 6, 6, 2), (3, 3, 2, 2), (2, 2), "SAME")
+    first = [9.0, 9.0]
+    seconds = iter(first + [1.0, 3.0, 2.0, 2.0, 4.0, 5.0] + first + [10.0, 1.0] * 3)
+    monkeypatch.setattr(deciding, "_time", lambda program, operands: next(seconds))
+    other = few._replace(strides=(1, 1))
+    assert share_of_float32(((few, 1), (other, 3))) == pytest.approx((2 + 3) / (1 + 30))
