@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from simo2_core.model.conv import Conv, convolve
 from simo2_core.model.fitted import Fitted
+from simo2_core.model.norm import normalised_by
 from simo2_core.model.resnet import GROUP
 from simo2_core.model.yat import YatConv
 
@@ -95,8 +96,8 @@ class Group(nnx.Module):
         self.activate = ACTIVATIONS[activation] if layer == "conv" else _as_it_is
 
     def __call__(self, x_nhwc: Array, *, train: bool) -> Array:
-        x_nhwc = self.activate(_normed(self.norm1, max_pool(self.conv1(x_nhwc)), train))
-        return self.activate(_normed(self.norm2, self.conv2(x_nhwc), train))
+        x_nhwc = self.activate(normalised_by(self.norm1, max_pool(self.conv1(x_nhwc)), train=train))
+        return self.activate(normalised_by(self.norm2, self.conv2(x_nhwc), train=train))
 
 
 class AirbenchEncoder(nnx.Module):
@@ -170,8 +171,3 @@ def _norm(kind: str, features: int, rngs: nnx.Rngs) -> Any:
     if kind == "batch":
         return nnx.BatchNorm(features, momentum=MOMENTUM, epsilon=1e-12, use_scale=False, rngs=rngs)
     return nnx.GroupNorm(features, num_groups=max(1, features // GROUP), rngs=rngs)
-
-
-def _normed(norm: Any, x_nhwc: Array, train: bool) -> Array:
-    y_nhwc: Array = norm(x_nhwc, use_running_average=not train) if isinstance(norm, nnx.BatchNorm) else norm(x_nhwc)
-    return y_nhwc

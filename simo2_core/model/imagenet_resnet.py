@@ -48,8 +48,9 @@ class ResidualBlock(nnx.Module):
     def __call__(self, x_nhwc: Array, *, train: bool) -> Array:
         y_nhwc = x_nhwc
         for index in range(1, self.count + 1):
-            y_nhwc = getattr(self, f"norm{index}")(getattr(self, f"conv{index}")(y_nhwc), train=train)
-            y_nhwc = jax.nn.relu(y_nhwc) if index < self.count else y_nhwc
+            y_nhwc = getattr(self, f"norm{index}")(
+                getattr(self, f"conv{index}")(y_nhwc), train=train, rectify=index < self.count
+            )
         if self.shortcut is not None and self.shortcut_norm is not None:
             x_nhwc = self.shortcut_norm(self.shortcut(x_nhwc), train=train)
         return jax.nn.relu(x_nhwc + y_nhwc)
@@ -86,7 +87,7 @@ class ImageNetResNet(nnx.Module):
         Keys say that this is a training pass: batch norm takes the statistics of the batch. Nothing is dropped.
         """
         train = dropout_keys is not None
-        x_nhwc = max_pool(jax.nn.relu(self.norm(self.stem(x_nhwc), train=train)))
+        x_nhwc = max_pool(self.norm(self.stem(x_nhwc), train=train, rectify=True))
         for index in range(self.count):
             x_nhwc = getattr(self, f"block{index}")(x_nhwc, train=train)
         return x_nhwc.mean(axis=(1, 2))

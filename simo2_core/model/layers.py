@@ -12,7 +12,7 @@ from jax import Array
 from jax.typing import DTypeLike
 
 from simo2_core.model.conv import Conv, convolve
-from simo2_core.model.conv_gradients import LAYOUT
+from simo2_core.model.conv_forms import LAYOUT
 from simo2_core.model.initial import lecun_normal
 
 

@@ -16,11 +16,30 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+from flax import nnx
 from jax import Array
 
 from simo2_core.processor import has_one_cpu
 
 _Sums = tuple[Array, Array]
+
+
+def normalised_by(layer: nnx.BatchNorm | nnx.GroupNorm, x_nhwc: Array, *, train: bool, rectify: bool = False) -> Array:
+    """What the layer makes of `x_nhwc`, and ReLU of that where asked for; float32.
+
+    In training, batch norm takes the statistics of the batch and keeps a running average of them, else that average.
+    """
+    if isinstance(layer, nnx.BatchNorm) and not train:
+        y_nhwc = layer(x_nhwc, use_running_average=True)
+        return jax.nn.relu(y_nhwc) if rectify else y_nhwc
+    scale = jnp.ones(x_nhwc.shape[-1], x_nhwc.dtype) if layer.scale is None else layer.scale[...]
+    bias = jnp.zeros(x_nhwc.shape[-1], x_nhwc.dtype) if layer.bias is None else layer.bias[...]
+    groups = None if isinstance(layer, nnx.BatchNorm) else layer.num_groups
+    y_nhwc, mean, variance = normalise(x_nhwc, scale, bias, groups, rectify, layer.epsilon)
+    if isinstance(layer, nnx.BatchNorm):
+        for kept, seen in ((layer.mean, mean), (layer.var, variance)):
+            kept[...] = jax.lax.stop_gradient(layer.momentum * kept[...] + (1 - layer.momentum) * seen.reshape(-1))
+    return y_nhwc
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(3, 4, 5))

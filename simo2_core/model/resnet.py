@@ -16,13 +16,10 @@ from jax import Array
 from jax.typing import DTypeLike
 
 from simo2_core.model.conv import Conv
-from simo2_core.model.norm import normalise
+from simo2_core.model.norm import normalised_by
 
 GROUP = 16
 """Channels that group norm takes together: Wu & He, "Group Normalization", arXiv 1803.08494, table 3."""
-
-MOMENTUM = 0.9
-"""Of batch norm's running statistics: what is kept of them at each step."""
 
 
 class Norm(nnx.Module):
@@ -30,23 +27,14 @@ class Norm(nnx.Module):
 
     def __init__(self, features: int, kind: str, *, rngs: nnx.Rngs) -> None:
         self.norm: Any
-        self.groups = None if kind == "batch" else max(1, features // GROUP)
-        if self.groups is None:
-            self.norm = nnx.BatchNorm(features, momentum=MOMENTUM, rngs=rngs)
+        if kind == "batch":
+            self.norm = nnx.BatchNorm(features, momentum=0.9, rngs=rngs)
         else:
-            self.norm = nnx.GroupNorm(features, num_groups=self.groups, rngs=rngs)
+            self.norm = nnx.GroupNorm(features, num_groups=max(1, features // GROUP), rngs=rngs)
 
     def __call__(self, x_nhwc: Array, *, train: bool, rectify: bool = False) -> Array:
         """(n, h, w, features) to the same; in training, batch norm takes a batch's statistics and keeps an average."""
-        if self.groups is None and not train:
-            y_nhwc = self.norm(x_nhwc, use_running_average=True)
-            return jax.nn.relu(y_nhwc) if rectify else y_nhwc
-        scale, bias = self.norm.scale[...], self.norm.bias[...]
-        y_nhwc, mean, variance = normalise(x_nhwc, scale, bias, self.groups, rectify, self.norm.epsilon)
-        if self.groups is None:
-            for kept, seen in ((self.norm.mean, mean), (self.norm.var, variance)):
-                kept[...] = jax.lax.stop_gradient(MOMENTUM * kept[...] + (1 - MOMENTUM) * seen.reshape(-1))
-        return y_nhwc
+        return normalised_by(self.norm, x_nhwc, train=train, rectify=rectify)
 
 
 class BasicBlock(nnx.Module):

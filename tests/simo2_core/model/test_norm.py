@@ -1,5 +1,7 @@
 """Normalisation against flax's layers in float32, and against float64."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,8 +10,7 @@ from flax import nnx
 
 from simo2_core.compiling import jit
 from simo2_core.model import norm
-from simo2_core.model.norm import normalise
-from simo2_core.model.resnet import Norm
+from simo2_core.model.norm import normalise, normalised_by
 
 SHAPES = [(7, 5, 3, 8), (1, 4, 2, 8)]
 EPSILON = 1e-5
@@ -59,21 +60,20 @@ def test_values_and_gradients_are_right_to_float64(groups, rectify, monkeypatch:
                 np.testing.assert_allclose(one, other, atol=1e-5 * max(1, float(jnp.abs(other).max())))
 
 
-@pytest.mark.parametrize("kind", ["batch", "group"])
-def test_a_layer_is_that_of_flax(kind):
+@pytest.mark.parametrize("scaled", [True, False])
+@pytest.mark.parametrize("kind", [nnx.BatchNorm, partial(nnx.GroupNorm, num_groups=2)], ids=["batch", "group"])
+def test_a_layer_does_what_that_of_flax_does(kind, scaled):
     x, *_ = operands((6, 4, 4, 32))
-    layer = Norm(32, kind, rngs=nnx.Rngs(0))
-    theirs = nnx.clone(layer.norm)
-    how = {"use_running_average": False} if kind == "batch" else {}
+    ours, theirs = (kind(32, use_scale=scaled, use_bias=scaled, rngs=nnx.Rngs(0)) for _ in range(2))
+    batch = isinstance(ours, nnx.BatchNorm)
     for _ in range(2):
-        np.testing.assert_allclose(layer(x, train=True), theirs(x, **how), atol=1e-5)
-    for one, other in zip(jax.tree.leaves(nnx.state(layer.norm)), jax.tree.leaves(nnx.state(theirs)), strict=True):
+        right = theirs(x, use_running_average=False) if batch else theirs(x)
+        np.testing.assert_allclose(normalised_by(ours, x, train=True), right, atol=1e-5)
+    for one, other in zip(jax.tree.leaves(nnx.state(ours)), jax.tree.leaves(nnx.state(theirs)), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5)
-    how = {"use_running_average": True} if kind == "batch" else {}
-    for rectify in (False, True):
-        y = theirs(x, **how)
-        right = jax.nn.relu(y) if rectify else y
-        np.testing.assert_allclose(layer(x, train=False, rectify=rectify), right, atol=1e-5)
+    y = theirs(x, use_running_average=True) if batch else theirs(x)
+    for rectify, right in ((False, y), (True, jax.nn.relu(y))):
+        np.testing.assert_allclose(normalised_by(ours, x, train=False, rectify=rectify), right, atol=1e-5)
 
 
 def test_an_image_is_normalised_in_groups_by_itself():

@@ -1,0 +1,64 @@
+"""A step of ResNet-18 as PyTorch takes it, for `test_torch_peer.py`; needs torch, and nothing of ours.
+
+For each line that it reads it takes a step, and writes the seconds. Channels last, `autocast` for bfloat16, Adam; a
+fixed batch of noise, without augmentation, which would only make it slower.
+"""
+
+import sys
+import time
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class Block(nn.Module):
+    def __init__(self, narrow, wide, stride):
+        super().__init__()
+        self.conv1, self.norm1 = nn.Conv2d(narrow, wide, 3, stride, 1, bias=False), nn.BatchNorm2d(wide)
+        self.conv2, self.norm2 = nn.Conv2d(wide, wide, 3, 1, 1, bias=False), nn.BatchNorm2d(wide)
+        shape = nn.Sequential(nn.Conv2d(narrow, wide, 1, stride, bias=False), nn.BatchNorm2d(wide))
+        self.shortcut = shape if stride != 1 or narrow != wide else nn.Identity()
+
+    def forward(self, x):
+        y = F.relu(self.norm1(self.conv1(x)))
+        return F.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
+
+
+class ResNet18(nn.Module):
+    def __init__(self, widths):
+        super().__init__()
+        layers = [nn.Conv2d(3, widths[0], 3, 1, 1, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU()]
+        for index, (narrow, wide) in enumerate(zip((widths[0], *widths), widths)):  # noqa: B905
+            layers += [Block(narrow, wide, 2 if index else 1), Block(wide, wide, 1)]
+        self.layers, self.head = nn.Sequential(*layers), nn.Linear(widths[-1], 16)
+
+    def forward(self, x):
+        return self.head(self.layers(x).mean((2, 3)))
+
+
+def main(widths, batch, precision, threads):
+    torch.set_num_threads(threads)
+    model = ResNet18(widths).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+    x = torch.randn(batch, 3, 32, 32).contiguous(memory_format=torch.channels_last)
+    y = torch.randint(0, 16, (batch,))
+
+    def step():
+        optimizer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+            loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+
+    step()
+    print(f"torch {torch.__version__}", flush=True)
+    for _ in sys.stdin:
+        start = time.perf_counter()
+        step()
+        print(time.perf_counter() - start, flush=True)
+
+
+if __name__ == "__main__":
+    widths, batch, precision, threads = sys.argv[1:]
+    main(tuple(map(int, widths.split(","))), int(batch), precision, int(threads))
