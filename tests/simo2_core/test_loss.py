@@ -228,8 +228,8 @@ def test_pairs_of_one_class_have_their_own_epsilon_bias_and_weight(distance: str
     with float64_allowed(True):
         found = jit(own)(jnp.asarray(z))
         np.testing.assert_allclose([*map(float, found)], [1.5 * same + mean + diff, 1.5 * same, mean, diff], rtol=1e-10)
-        gradient = jax.grad(lambda rows: own(rows).total)(jnp.asarray(z))
-        parts = [jax.grad(lambda rows, of=of: of(rows))(jnp.asarray(z)) for of in (
+        gradient = jit(jax.grad(lambda rows: own(rows).total))(jnp.asarray(z))
+        parts = [jit(jax.grad(of))(jnp.asarray(z)) for of in (
             lambda rows: simo2_loss(rows, orth_lean=0.1, epsilon=0.7, bias=0.9, distance=distance).same,
             lambda rows: sum(loss(rows)[2:]),
         )]  # fmt: skip

@@ -12,6 +12,7 @@ from simo2_core.augmentations.flip import flip
 from simo2_core.augmentations.hue import hue
 from simo2_core.augmentations.saturation import saturation
 from simo2_core.augmentations.shift import shift
+from simo2_core.compiling import jit
 from simo2_core.config import Config
 from simo2_core.data.augment import augment, normalise
 
@@ -102,11 +103,11 @@ def test_strong_views_are_read_and_stay_in_range(change: dict[str, float]) -> No
 
 def test_a_crop_of_everything_is_the_image() -> None:
     x = jnp.asarray(IMAGES / 255, jnp.float32)
-    whole = np.asarray(resized_crop(KEY, x, 1 - 1e-7))
+    whole = np.asarray(jit(lambda x: resized_crop(KEY, x, 1 - 1e-7))(x))
     assert whole.shape == x.shape
     # sides of 3:4 do not fit a whole image, so what is left out is at most a quarter of one side
     ramp = jnp.tile(jnp.linspace(0, 1, 64)[None, :, None, None], (50, 1, 64, 1))
-    cut = np.asarray(resized_crop(KEY, ramp, 0.25))[:, :, 32, 0]
+    cut = np.asarray(jit(lambda x: resized_crop(KEY, x, 0.25))(ramp))[:, :, 32, 0]
     assert (np.diff(cut, axis=1) > -1e-6).all(), "rows keep their order"
     height = cut[:, -1] - cut[:, 0]
     assert height.min() > 0.25 * 0.8

@@ -1,12 +1,14 @@
 """What the settings of SIMO2 mean; the loss itself is held against loops in `test_loss`."""
 
 import dataclasses
+from functools import partial
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from simo2_core.compare.plan import Arm
+from simo2_core.compiling import jit
 from simo2_core.config import Config
 from simo2_core.errors import ConfigError
 from simo2_core.loss import simo2_loss
@@ -30,8 +32,8 @@ def test_epsilon_falls_as_a_geometric_series(progress, until, share):
     between, same = 100 ** (1 - share) * 0.01**share, 100 ** (1 - share)
     assert float(objective.epsilon_at(progress, same=False)) == pytest.approx(between, rel=1e-5)
     assert float(objective.epsilon_at(progress, same=True)) == pytest.approx(same, rel=1e-5)
-    found = objective.loss({}, seen_at(jnp.float32(progress)), TASK)
-    expected = simo2_loss(seen_at(0).embedding, epsilon=between, same_epsilon=same)
+    found = jit(lambda progress: objective.loss({}, seen_at(progress), TASK))(jnp.float32(progress))
+    expected = jit(partial(simo2_loss, epsilon=between, same_epsilon=same))(seen_at(0).embedding)
     assert float(found.total) == pytest.approx(float(expected.total), rel=1e-5)
 
 
