@@ -20,7 +20,7 @@ from simo2_core.data.sources.folder_scan import printable
 from simo2_core.data.sources.labelled import IMAGE_KEYS, LABEL_KEYS, LabelledSource, Raw, choose_key, plain
 from simo2_core.data.sources.pickled_arrays import read_pickle
 from simo2_core.data.sources.pixel_records import PixelRecords
-from simo2_core.data.sources.place import SPLIT_NAMES, Facts, has_suffix, holds, is_place, names_in
+from simo2_core.data.sources.place import SPLIT_NAMES, Facts, has_name, has_suffix, holds, is_place, names_in
 from simo2_core.data.sources.source import Source, SourcePart
 from simo2_core.data_config import DataConfig
 from simo2_core.errors import DataError
@@ -72,7 +72,7 @@ def _cifar_folder(folder: Path) -> Path | None:
 def _idx_folder(folder: Path) -> Path | None:
     """Where idx files lie."""
     places = (folder / inside for inside in ("", *_INSIDE[3:]))
-    return next((place for place in places if any(map(_IDX.fullmatch, names_in(place)))), None)
+    return next((place for place in places if has_name(place, _IDX.fullmatch)), None)
 
 
 def _read_cifar(folder: Path, config: DataConfig) -> _Found:
@@ -235,7 +235,9 @@ def _read(place: Path, config: DataConfig) -> tuple[Path, _Found]:
 def open_arrays(place: Path, config: DataConfig) -> LabelledSource:
     """The arrays at `place`; raises DataError where there are none, or they are no labelled images."""
     if not exists(place):
-        raise DataError(f"{place} is not there. Give the path of an .npz file, or of a folder of arrays.")
+        raise DataError(
+            f"{printable(str(place))} is not there. Give the path of an .npz file, or of a folder of arrays."
+        )
     folder, found = _read(place, config)
     splits = {split: _raw(arrays, str(place), found.transposed) for split, arrays in found.splits.items()}
     _require_one_size(splits, place)
@@ -266,7 +268,9 @@ class Arrays(SourcePart):
         if not is_place(dataset):
             return False
         folder = user_path(dataset)
-        return bool(_cifar_folder(folder) or _idx_folder(folder)) or holds(dataset, (".npy",))
+        if _cifar_folder(folder) or _idx_folder(folder):
+            return True
+        return has_name(folder, lambda name: name.lower().endswith(".npy")) and holds(dataset, ".npy")
 
     def is_on_disk(self, config: DataConfig) -> bool:
         """Whether the path is there."""

@@ -84,8 +84,8 @@ class FolderSource(Source):
                 "" if exists(self.root) else " Have the images of a run moved, simo2 resume RUN --dataset NEW goes on."
             )
             raise DataError(
-                f"{root} is no folder, and no file whose suffix says that it holds labelled images. Give the path of a "
-                f"folder with one folder of images for each class.{gone}"
+                f"{printable(str(root))} is no folder, and no file whose suffix says that it holds labelled images. "
+                f"Give the path of a folder with one folder of images for each class.{gone}"
             )
         self._order = natural if order == "natural" else alphabetical
         layout = lay_out(self.root)

@@ -21,7 +21,7 @@ from simo2_core.data.sources.folder_scan import printable
 from simo2_core.data.sources.hub import PREFIX, hub_folder, snapshot
 from simo2_core.data.sources.labelled import IMAGE_KEYS, LABEL_KEYS, LabelledSource, Raw, choose_key, plain
 from simo2_core.data.sources.parquet_files import ParquetRecords, open_file
-from simo2_core.data.sources.place import Facts, files_below, has_pictures, has_suffix, is_place, names_in, split_of
+from simo2_core.data.sources.place import Facts, files_below, has_suffix, holds, names_in, split_of
 from simo2_core.data.sources.source import Source, SourcePart
 from simo2_core.data.sources.table import open_columns
 from simo2_core.data_config import DataConfig
@@ -60,7 +60,9 @@ def _find(place: Path) -> _Files:
     """The files of each split; raises DataError where there are none, some are missing, or there are several sets."""
     if not is_dir(place):
         if not exists(place):
-            raise DataError(f"{place} is not there. Give the path of a Parquet file, or of a folder of them.")
+            raise DataError(
+                f"{printable(str(place))} is not there. Give the path of a Parquet file, or of a folder of them."
+            )
         return _Files(place.parent, {"train": [place.name]})
     if "dataset_dict.json" in names_in(place):
         splits = _json(place / "dataset_dict.json").get("splits")
@@ -238,12 +240,7 @@ class Parquet(SourcePart):
         """A file by its suffix, a folder of such files without images, or a name on the Hub."""
         if dataset.startswith(PREFIX) or has_suffix(dataset, _SUFFIXES):
             return True
-        folder = user_path(dataset)
-        if not is_place(dataset) or not is_dir(folder):
-            return False
-        return any(name in _SAVED for name in names_in(folder)) or (
-            not has_pictures(folder) and bool(files_below(folder, ".parquet"))
-        )
+        return any(exists(user_path(dataset) / name) for name in _SAVED) or holds(dataset, ".parquet")
 
     def is_on_disk(self, config: DataConfig) -> bool:
         """Whether the path is there, or the data set of the Hub has been fetched."""

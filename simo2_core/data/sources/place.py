@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +33,7 @@ SPLIT_NAMES = {
 
 _SPLIT_OF = {spelling: split for split, spellings in SPLIT_NAMES.items() for spelling in spellings}
 _LOOKED_AT = 2000
-"""Names in a folder that are looked at to tell its kind."""
+"""Names in a folder that are looked at to tell its kind: one of images may have a million."""
 
 
 def is_place(dataset: str) -> bool:
@@ -43,7 +43,8 @@ def is_place(dataset: str) -> bool:
     """
     if dataset.startswith((".", "/", "~")):
         return True
-    return dataset not in DATA_SETS and (is_pattern(dataset) or exists(user_path(dataset)))
+    path = user_path(dataset)
+    return dataset not in DATA_SETS and (is_pattern(dataset) or is_dir(path) or (bool(path.suffix) and exists(path)))
 
 
 def is_pattern(dataset: str) -> bool:
@@ -75,12 +76,21 @@ def split_of(name: str) -> str | None:
 
 
 def names_in(folder: Path) -> list[str]:
-    """The first names in a folder, sorted; empty where it cannot be listed."""
+    """The names in a folder, sorted; empty where it cannot be listed."""
     try:
         with os.scandir(folder) as found:
-            return sorted(entry.name for entry in itertools.islice(found, _LOOKED_AT) if entry.name[0] != ".")
-    except OSError:
+            return sorted(entry.name for entry in found if entry.name[0] != ".")
+    except (OSError, ValueError):
         return []
+
+
+def has_name(folder: Path, fits: Callable[[str], object]) -> bool:
+    """Whether one of the first names in a folder fits."""
+    try:
+        with os.scandir(folder) as found:
+            return any(fits(entry.name) for entry in itertools.islice(found, _LOOKED_AT))
+    except (OSError, ValueError):
+        return False
 
 
 def has_pictures(folder: Path) -> bool:
@@ -97,28 +107,22 @@ def has_pictures(folder: Path) -> bool:
 
 
 def files_below(folder: Path, suffix: str) -> list[str]:
-    """Files at most three folders deep, relative to `folder` and sorted; the first of very many."""
-    found, left = [], 10 * _LOOKED_AT
+    """Files at most three folders deep that end in `suffix`, relative to `folder` and sorted."""
+    return sorted(_below(folder, suffix))
+
+
+def _below(folder: Path, suffix: str) -> Iterator[str]:
     for here, folders, names in os.walk(folder):
         inner = os.path.relpath(here, folder)
         folders[:] = sorted(name for name in folders if not name.startswith(".")) if inner.count("/") < 2 else []
         below = "" if inner == "." else f"{inner}/"
-        found += [f"{below}{name}" for name in names if name.lower().endswith(suffix) and name[0] != "."]
-        left -= len(names) + len(folders)
-        if left < 0:
-            break
-    return sorted(found)
+        yield from (f"{below}{name}" for name in names if name.lower().endswith(suffix) and name[0] != ".")
 
 
-def holds(dataset: str, suffixes: Sequence[str]) -> bool:
-    """Whether a folder holds files that end in one of `suffixes`, and no images."""
+def holds(dataset: str, suffix: str) -> bool:
+    """Whether a folder holds files that end in `suffix`, at most three folders deep, and no images."""
     folder = user_path(dataset)
-    return (
-        is_place(dataset)
-        and is_dir(folder)
-        and any(has_suffix(name, suffixes) for name in names_in(folder))
-        and not has_pictures(folder)
-    )
+    return is_place(dataset) and is_dir(folder) and not has_pictures(folder) and any(_below(folder, suffix))
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,8 @@ def read_columns(path: Path) -> dict[str, list[object]]:
     Raises:
         DataError: it cannot be read, a row has another number of cells, or a line is no JSON object.
     """
+    if not exists(path):
+        raise DataError(f"{printable(str(path))} is not there. Give the path of a table of images.")
     try:
         require_memory(8 * path.stat().st_size, str(path), "Split it, or save it as Parquet.")
         text = path.read_bytes().decode("utf-8-sig")

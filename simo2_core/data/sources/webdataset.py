@@ -19,7 +19,7 @@ from simo2_core.data.dataset import Note
 from simo2_core.data.progress import Progress, Report
 from simo2_core.data.sources.folder_scan import printable
 from simo2_core.data.sources.labelled import LabelledSource, Raw, plain
-from simo2_core.data.sources.place import Facts, files_below, has_pictures, has_suffix, is_pattern, is_place, split_of
+from simo2_core.data.sources.place import Facts, files_below, has_suffix, holds, is_pattern, split_of
 from simo2_core.data.sources.source import Source, SourcePart
 from simo2_core.data.sources.table import numbers_as_such
 from simo2_core.data.sources.tar_index import Shard, index_of, make_indices
@@ -194,12 +194,7 @@ class WebDataset(SourcePart):
     @classmethod
     def claims(cls, dataset: str) -> bool:
         """A file or a pattern by its suffix, or a folder of such files without images."""
-        if has_suffix(dataset, (".tar", *_PACKED)):
-            return True
-        folder = user_path(dataset)
-        if not is_place(dataset) or not is_dir(folder) or has_pictures(folder):
-            return False
-        return bool(files_below(folder, ".tar"))
+        return has_suffix(dataset, (".tar", *_PACKED)) or holds(dataset, ".tar")
 
     def is_on_disk(self, config: DataConfig) -> bool:
         """Whether the file or folder is there, or it is a pattern."""

@@ -8,6 +8,8 @@ import pytest
 from simo2_core.data.fingerprint import same_images
 from simo2_core.data.load import load_dataset
 from simo2_core.data.sources.open import claimant
+from simo2_core.data.upkeep import list_entries
+from simo2_core.data.verify import verify_entry
 from tests.simo2_core.data.pictures import config
 from tests.simo2_core.data.sources import written
 
@@ -31,3 +33,5 @@ def test_same_images_same_splits_same_bits(format: str, tmp_path: Path) -> None:
         np.testing.assert_array_equal(other.parts[name].rows, part.rows)
         np.testing.assert_array_equal(other.parts[name].gather(), part.gather())
     np.testing.assert_array_equal(other.mean, folder.mean)
+    found = [verify_entry(path, None) for path in list_entries()]
+    assert [(item.problems, item.note) for item in found] == [((), ""), ((), "")]

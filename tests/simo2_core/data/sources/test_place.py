@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from simo2_core.data.progress import silent
 from simo2_core.data.sources.open import claimant
 from simo2_core.data.sources.place import Facts, files_below, has_pictures, is_gone, is_place, split_of
 from simo2_core.data_config import DataConfig
+from simo2_core.errors import DataError
 from tests.simo2_core.data.sources import written
 
 
@@ -24,14 +26,21 @@ def test_a_word_of_a_name_means_a_split(name: str, split: str | None) -> None:
 def test_patterns_and_files_are_places_and_names_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "set.csv").touch()
+    (tmp_path / "cats").touch()  # a file of that name is no data set
     (tmp_path / "a{b}").mkdir()
     taken = {
-        name: is_place(name) for name in ("set.csv", "gone.csv", "s-{0..2}.tar", "s-*.tar", "a{b}", "hf:me/x", "mnist")
+        name: is_place(name)
+        for name in ("set.csv", "gone.csv", "s-{0..2}.tar", "s-*.tar", "a{b}", "hf:me/x", "mnist", "cats", ".\0x")
     }
     assert taken == {
         "set.csv": True, "gone.csv": False, "s-{0..2}.tar": True, "s-*.tar": True, "a{b}": True, "hf:me/x": False,
-        "mnist": False,
+        "mnist": False, "cats": False, ".\0x": True,
     }  # fmt: skip
+    for name in ("./\0x", "./\0x.csv", "./\0{a,b}.tar", "./\0*.tar", "./\0.npz", "./\0.parquet"):
+        settings = DataConfig(dataset=name)
+        with pytest.raises(DataError) as error:
+            claimant(settings).open(settings, silent)
+        assert str(error.value).isprintable()
     assert [is_gone(f"{tmp_path}/{name}") for name in ("set.csv", "gone.csv", "s-{0..2}.tar", "a{b}")] == [
         False, True, False, False,
     ]  # fmt: skip
