@@ -72,8 +72,8 @@ STUDIES = {
     "letters-gathering": Study(
         "letters",
         (
-            *_in_shapes(("simo2:pull=balanced", "simo2-course", "simo2"), (4, 8)),
-            *_in_shapes(("simo2", "simo2-course", "simo2:epsilon_start=1"), (32,)),
+            *_in_shapes(("simo2", "simo2-balanced", "simo2-course"), (4, 8, 32)),
+            *_in_shapes(("simo2:pull=balanced", "supcon"), (4,)), "simo2:epsilon_start=1:samples_per_class=32",
         ),
         f"{BATCHES} --eval-every 400",
     ),
