@@ -1,9 +1,9 @@
 """The settings of a run, as frozen data that refuses early.
 
-`Config` is a tree of sections and parts. Every leaf is a `setting`: it carries its one-line description and, through
-its name, its command-line flag (`samples_per_class` is `--samples-per-class`), so the command line and the launcher
-are drawn from this file, and from the parts, and can never disagree with them. Names are unique in the whole tree, but
-that parts of one kind may share one.
+`Config` is a tree of sections and parts. Every value in it is a `setting`: it carries its one-line description and,
+through its name, its command-line flag (`samples_per_class` is `--samples-per-class`), so the command line and the
+launcher are drawn from this file, and from the parts, and can never disagree with them. Names are unique in the whole
+tree, but that parts of one kind may share one.
 
 Host values only, standard library only: importing this file must stay instant.
 """

@@ -1,6 +1,6 @@
 """What a run says while it happens: frozen host values, each with a JSON form of one line.
 
-`train()` yields these, the sinks write them to `events.jsonl`, the command line prints them, the console draws
+`train()` yields these, the run's log keeps them in `events.jsonl`, the command line prints them, the console draws
 them and the tests assert on them. `from_json(to_json(event)) == event` for every event. Numbers that are not
 finite are written as the strings "NaN", "Infinity" and "-Infinity", since JSON has no such numbers.
 """

@@ -30,6 +30,8 @@ class Found(NamedTuple):
     """Lines of each function."""
     methods: dict[str, int]
     """Of each class that is no screen."""
+    classes: list[str]
+    """That other files can import."""
     imports: list[ast.Import | ast.ImportFrom]
     """Also those inside functions, but for what is imported for types alone."""
 
@@ -37,8 +39,8 @@ class Found(NamedTuple):
 @cache
 def found_in(path: Path) -> Found:
     """Only statements are walked: expressions would take seconds."""
-    found = Found({}, {}, [])
     left: list[ast.stmt] = list(ast.parse(path.read_bytes()).body)
+    found = Found({}, {}, [node.name for node in left if isinstance(node, ast.ClassDef)], [])
     while left:
         node = left.pop()
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
@@ -100,3 +102,12 @@ def test_no_setting_is_there_for_nothing():
     names = {item.name for item in all_settings() if not item.kind or set(item.parts) <= parts.own(item.kind).keys()}
     unread = {name for name in names if not re.search(rf"\.{name}\b|[\"']{name}[\"']", source)}
     assert unread == set()
+
+
+def test_no_two_classes_have_one_name():
+    homes: dict[str, list[str]] = {}
+    for path in FILES:
+        if path.relative_to(ROOT).parts[0] != "tests":
+            for name in found_in(path).classes:
+                homes.setdefault(name, []).append(str(path.relative_to(ROOT)))
+    assert {name: where for name, where in homes.items() if len(where) > 1 and not name.startswith("_")} == {}

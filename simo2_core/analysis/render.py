@@ -31,24 +31,12 @@ ON_REQUEST = ("umap",)
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnPlot:
     """A picture on disk."""
 
     kind: str
     path: Path
     step: int
-
-
-def render(
-    run_path: Path,
-    kinds: Sequence[str] | None = None,
-    *,
-    step: int | None = None,
-    out: Path | None = None,
-    dark: bool = False,
-) -> list[Path]:
-    """Draws the pictures of a run and returns their files; see `render_each`."""
-    return [drawn.path for drawn in render_each(run_path, kinds, step=step, out=out, dark=dark)]
 
 
 def render_each(
@@ -58,7 +46,7 @@ def render_each(
     step: int | None = None,
     out: Path | None = None,
     dark: bool = False,
-) -> Iterator[Drawn]:
+) -> Iterator[DrawnPlot]:
     """Draws the pictures of a run one by one, each a file that appears whole.
 
     Args:
@@ -116,7 +104,7 @@ def _check_kinds(kinds: Sequence[str] | None) -> list[str]:
 
 def _draw(
     kind: str, run: RunDirectory, snapshot: Snapshot | None, step: int | None, path: Path, dark: bool
-) -> Drawn | None:
+) -> DrawnPlot | None:
     """Draws one picture, or returns None when the run does not have its data yet."""
     from simo2_core.analysis.plots import cosines, curves, neighbours, pairs, scatter, similarity, style
 
@@ -127,7 +115,7 @@ def _draw(
             return None
         last = int(course.steps[-1]) if len(course.steps) else int(course.evaluated[-1])
         curves.draw_curves(path, course, _curves_title(run, course, last), theme=theme)
-        return Drawn(kind, path, last)
+        return DrawnPlot(kind, path, last)
     if snapshot is None:
         return None
     drawings: dict[str, Callable[..., Path]] = {
@@ -149,10 +137,10 @@ def _draw(
         raise DataError(f"the embedding of step {snapshot.step} is not finite: it cannot be drawn. Draw the curves.")
     caption = style.Caption(data_of(run), snapshot.step, len(snapshot.labels), run=run.name)
     drawings[kind](path, snapshot.embedding, snapshot.labels, snapshot.class_names, caption, *more, theme=theme)
-    return Drawn(kind, path, snapshot.step)
+    return DrawnPlot(kind, path, snapshot.step)
 
 
-def animate(run_path: Path, path: Path, *, dark: bool = False) -> Drawn:
+def animate(run_path: Path, path: Path, *, dark: bool = False) -> DrawnPlot:
     """Draws a GIF of the embedding over all snapshots of a run.
 
     Raises:
@@ -165,7 +153,7 @@ def animate(run_path: Path, path: Path, *, dark: bool = False) -> Drawn:
     run = RunDirectory.open(run_path)
     snapshots = [read_snapshot(run.embeddings / f"{step}.npz") for step in snapshot_steps(run)]
     draw_animation(path, snapshots, data_of(run), run=run.name, theme=style.DARK if dark else style.LIGHT)
-    return Drawn("animation", path, snapshots[-1].step)
+    return DrawnPlot("animation", path, snapshots[-1].step)
 
 
 def data_of(run: RunDirectory) -> str:

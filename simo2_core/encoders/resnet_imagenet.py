@@ -83,9 +83,9 @@ class ImageNetResNet(Encoder):
         return f"{self.name} normalises over the whole batch. Use an encoder without batch norm, such as convnext_tiny."
 
     def build(self, channels: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> nnx.Module:
-        from simo2_core.model.imagenet_resnet import ImageNetResNet as Network
+        from simo2_core.model.imagenet_resnet import ImageNetResNetEncoder
 
-        return Network(
+        return ImageNetResNetEncoder(
             channels, self.stem_width, self.widths_of_stages, self.depths, bottleneck=self.bottleneck, dtype=dtype,
             rngs=rngs,
         )  # fmt: skip

@@ -56,7 +56,7 @@ class ResidualBlock(nnx.Module):
         return jax.nn.relu(x_nhwc + y_nhwc)
 
 
-class ImageNetResNet(nnx.Module):
+class ImageNetResNetEncoder(nnx.Module):
     """Blocks by stage, the first of each stage but the first with stride 2."""
 
     def __init__(

@@ -16,7 +16,7 @@ from simo2_core.encoders.encoder import Encoder
 from simo2_core.errors import CheckpointError, ConfigError
 from simo2_core.pretrained.families import convnext, resnet, vit
 from simo2_core.pretrained.place import BESIDE, find_weights
-from simo2_core.pretrained.table import Layout
+from simo2_core.pretrained.table import WeightLayout
 from simo2_core.pretrained.weights_file import WeightsFile
 
 FAMILIES: tuple[ModuleType, ...] = (resnet, convnext, vit)
@@ -31,7 +31,7 @@ class Pretrained:
 
     file: WeightsFile
     encoder: Encoder
-    layout: Layout
+    layout: WeightLayout
     channels: int
     """Of the images that it was trained on."""
     size: int

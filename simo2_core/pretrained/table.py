@@ -20,7 +20,7 @@ Write = Callable[[Array], Sequence[Array | None]]
 
 
 @dataclass(frozen=True)
-class Form:
+class WeightForm:
     """How arrays of theirs become one of ours, and back."""
 
     read: Read
@@ -28,35 +28,37 @@ class Form:
     """None for one of theirs that another entry writes."""
 
 
-SAME = Form(lambda theirs: theirs[0], lambda ours: [ours])
-CONV = Form(lambda theirs: theirs[0].transpose(2, 3, 1, 0), lambda ours: [ours.transpose(3, 2, 0, 1)])
-LINEAR = Form(lambda theirs: theirs[0].T, lambda ours: [ours.T])
-DEPTHWISE = Form(lambda theirs: theirs[0][:, 0].transpose(1, 2, 0), lambda ours: [ours.transpose(2, 0, 1)[:, None]])
-OF_CHANNELS = Form(lambda theirs: theirs[0][:, 0, 0], lambda ours: [ours[:, None, None]])
+SAME = WeightForm(lambda theirs: theirs[0], lambda ours: [ours])
+CONV = WeightForm(lambda theirs: theirs[0].transpose(2, 3, 1, 0), lambda ours: [ours.transpose(3, 2, 0, 1)])
+LINEAR = WeightForm(lambda theirs: theirs[0].T, lambda ours: [ours.T])
+DEPTHWISE = WeightForm(
+    lambda theirs: theirs[0][:, 0].transpose(1, 2, 0), lambda ours: [ours.transpose(2, 0, 1)[:, None]]
+)
+OF_CHANNELS = WeightForm(lambda theirs: theirs[0][:, 0, 0], lambda ours: [ours[:, None, None]])
 """(c, 1, 1), as torchvision keeps LayerScale."""
-TOKENS = Form(lambda theirs: theirs[0][0], lambda ours: [ours[None]])
+TOKENS = WeightForm(lambda theirs: theirs[0][0], lambda ours: [ours[None]])
 """(1, tokens, c)."""
-GRID = Form(
+GRID = WeightForm(
     lambda theirs: theirs[0][0].reshape(*_square(theirs[0].shape[1]), -1),
     lambda ours: [ours.reshape(1, -1, ours.shape[-1])],
 )
 """Learned positions, (1, patches, c)."""
-GRID_AFTER_CLASS = Form(
+GRID_AFTER_CLASS = WeightForm(
     lambda theirs: theirs[0][0, 1:].reshape(*_square(theirs[0].shape[1] - 1), -1),
     lambda ours: [np.concatenate([np.zeros_like(ours[:1, 0]), ours.reshape(-1, ours.shape[-1])])[None]],
 )
 """Learned positions, the first of them the class token's: (1, 1 + patches, c)."""
-TOKEN_AND_POSITION = Form(
+TOKEN_AND_POSITION = WeightForm(
     lambda theirs: theirs[0][0] + theirs[1][0, :1],
     lambda ours: [ours[None], None],
 )
 """A class token and its learned position, which only ever meet as a sum."""
-THREE_LINEAR = Form(
+THREE_LINEAR = WeightForm(
     lambda theirs: np.concatenate([each.T for each in theirs], axis=1),
     lambda ours: [each.T for each in np.split(ours, 3, axis=1)],
 )
 """Query, key and value by themselves."""
-THREE = Form(lambda theirs: np.concatenate(theirs), lambda ours: np.split(ours, 3))
+THREE = WeightForm(lambda theirs: np.concatenate(theirs), lambda ours: np.split(ours, 3))
 
 
 def _square(count: int) -> tuple[int, int]:
@@ -65,13 +67,13 @@ def _square(count: int) -> tuple[int, int]:
 
 
 @dataclass(frozen=True)
-class Entry:
+class WeightEntry:
     """One line of a table."""
 
     ours: str
     """Its path in the encoder, such as `block0/conv1/kernel`."""
     theirs: tuple[str, ...]
-    form: Form = SAME
+    form: WeightForm = SAME
     absent: float | None = None
     """What every number of it is where a file leaves it out; None where it must be there."""
 
@@ -83,12 +85,12 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Layout:
+class WeightLayout:
     """A table, whole: every array of the encoder is in it once."""
 
     library: str
     """Whose it is."""
-    entries: tuple[Entry, ...]
+    entries: tuple[WeightEntry, ...]
     beside: str = r"(.*\.)?num_batches_tracked"
     """A regular expression of the names that such files may have beside: heads, counters."""
 
@@ -107,20 +109,20 @@ class Layout:
         return made
 
 
-def affine(ours: str, theirs: str) -> Iterator[Entry]:
+def affine(ours: str, theirs: str) -> Iterator[WeightEntry]:
     """A layer norm."""
-    yield Entry(f"{ours}/norm/scale", (f"{theirs}.weight",))
-    yield Entry(f"{ours}/norm/bias", (f"{theirs}.bias",))
+    yield WeightEntry(f"{ours}/norm/scale", (f"{theirs}.weight",))
+    yield WeightEntry(f"{ours}/norm/bias", (f"{theirs}.bias",))
 
 
-def batch_norm(ours: str, theirs: str) -> Iterator[Entry]:
+def batch_norm(ours: str, theirs: str) -> Iterator[WeightEntry]:
     """A batch norm, with its running statistics."""
     yield from affine(ours, theirs)
-    yield Entry(f"{ours}/norm/mean", (f"{theirs}.running_mean",))
-    yield Entry(f"{ours}/norm/var", (f"{theirs}.running_var",))
+    yield WeightEntry(f"{ours}/norm/mean", (f"{theirs}.running_mean",))
+    yield WeightEntry(f"{ours}/norm/var", (f"{theirs}.running_var",))
 
 
-def with_bias(ours: str, theirs: str, form: Form) -> Iterator[Entry]:
+def with_bias(ours: str, theirs: str, form: WeightForm) -> Iterator[WeightEntry]:
     """A convolution or linear layer with its bias."""
-    yield Entry(f"{ours}/kernel", (f"{theirs}.weight",), form)
-    yield Entry(f"{ours}/bias", (f"{theirs}.bias",))
+    yield WeightEntry(f"{ours}/kernel", (f"{theirs}.weight",), form)
+    yield WeightEntry(f"{ours}/bias", (f"{theirs}.bias",))

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simo2_core.errors import CheckpointError
-from simo2_core.pretrained.table import Entry
+from simo2_core.pretrained.table import WeightEntry
 
 _FLOATS = ("F32", "F16", "BF16", "F64")
 
@@ -53,7 +53,7 @@ class WeightsFile:
         except (OSError, SafetensorError, OverflowError, MemoryError, UnicodeError, ValueError) as error:
             raise CheckpointError(f"{path} is damaged or no safetensors file: {_line(error)}.") from None
 
-    def read(self, entry: Entry, ours: Sequence[int]) -> NDArray[np.float32]:
+    def read(self, entry: WeightEntry, ours: Sequence[int]) -> NDArray[np.float32]:
         """An array of ours, of the shape `ours`, from those of a file.
 
         Raises:
@@ -66,7 +66,7 @@ class WeightsFile:
             raise self._unfit(entry.theirs[0], f"makes {list(read.shape)} and not {list(ours)}")
         return np.ascontiguousarray(read)
 
-    def check(self, entry: Entry, ours: Sequence[int]) -> None:
+    def check(self, entry: WeightEntry, ours: Sequence[int]) -> None:
         """What `read` raises, by the header alone."""
         for name, shape in entry.shapes(ours).items():
             if name not in self.shapes:

@@ -29,7 +29,7 @@ class OwnCommand(TyperCommand):
         return super().parse_args(ctx, without_values(args, self.get_params(ctx), normal))
 
 
-class Group(TyperGroup):
+class OwnGroup(TyperGroup):
     """A group of commands, which shows its help as it is written, and reads its own options as a command does."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -43,10 +43,10 @@ class Group(TyperGroup):
 
 
 class App(typer.Typer):
-    """An app of `OwnCommand`s in `Group`s."""
+    """An app of `OwnCommand`s in `OwnGroup`s."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**{"cls": Group, **options})
+        super().__init__(**{"cls": OwnGroup, **options})
 
     def command(self, name: str | None = None, **options: Any) -> Callable[[Any], Any]:
         """As Typer's, which makes a command of a function."""

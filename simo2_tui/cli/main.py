@@ -27,7 +27,7 @@ from simo2_tui.cli import (
     train,
     tui,
 )
-from simo2_tui.cli.command import App, Group
+from simo2_tui.cli.command import App, OwnGroup
 from simo2_tui.telling import print_visible
 
 _EXIT_CODES = "Exit codes: 0 done, 1 failed, 2 usage, 3 diverged, 4 data, 130 stopped, but saved."
@@ -42,7 +42,7 @@ _TYPER_SAYS: tuple[type[BaseException], ...] = (
 )
 
 
-class _Commands(Group):
+class _Commands(OwnGroup):
     """Turns what goes wrong into one line and the right exit code."""
 
     def invoke(self, ctx: Any) -> Any:

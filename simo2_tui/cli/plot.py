@@ -24,7 +24,7 @@ from simo2_tui.cli.options import (
 from simo2_tui.telling import print_visible
 
 if TYPE_CHECKING:
-    from simo2_core.analysis.render import Drawn
+    from simo2_core.analysis.render import DrawnPlot
     from simo2_core.run.directory import RunDirectory
 
 
@@ -80,8 +80,10 @@ def plot_command(
         print(json.dumps({"run": str(find_run(run, run_dir).path), "plots": drawn}))
 
 
-def _drawn(text: str, run_dir: Path, kinds: str | None, out: Path | None, dark: bool, moving: bool) -> Iterator[Drawn]:
-    from simo2_core.analysis.render import KINDS, ON_REQUEST, Drawn, animate, folder_for, render_each
+def _drawn(
+    text: str, run_dir: Path, kinds: str | None, out: Path | None, dark: bool, moving: bool
+) -> Iterator[DrawnPlot]:
+    from simo2_core.analysis.render import KINDS, ON_REQUEST, DrawnPlot, animate, folder_for, render_each
     from simo2_core.run.directory import find_run
 
     found = find_run(text, run_dir)
@@ -103,7 +105,7 @@ def _drawn(text: str, run_dir: Path, kinds: str | None, out: Path | None, dark: 
     folder = out or folder_for(found, step if named else None, dark=dark)
     for kind in from_checkpoint:
         path = draw_checkpoint(kind, found, found.checkpoints / str(step), folder, dark=dark)
-        yield Drawn(kind, path, step)
+        yield DrawnPlot(kind, path, step)
 
 
 def _sort(

@@ -39,7 +39,7 @@ STEP_COLUMNS = ("step", "total", "grad_norm", "learning_rate")
 CALL_COLUMNS = ("step", "steps_per_second", "images_per_second", "data_wait", "time")
 
 
-class Table:
+class ColumnTable:
     """Named float64 columns that grow by doubling; reading one is a view, not a copy."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
@@ -75,10 +75,10 @@ class Table:
 class History:
     """Written by one thread through `add`, read by the screen. Sequences only ever grow, until `reset`."""
 
-    steps: Table = field(default_factory=lambda: Table(STEP_COLUMNS))
+    steps: ColumnTable = field(default_factory=lambda: ColumnTable(STEP_COLUMNS))
     terms: tuple[str, ...] = ()
     """What the objective reports beside `total`: columns of `steps`, once there are any."""
-    calls: Table = field(default_factory=lambda: Table(CALL_COLUMNS))
+    calls: ColumnTable = field(default_factory=lambda: ColumnTable(CALL_COLUMNS))
     starts: list[RunStarted] = field(default_factory=list)
     compiled: list[Compiled] = field(default_factory=list)
     evaluations: list[Evaluated] = field(default_factory=list)
@@ -175,7 +175,7 @@ class History:
     def _add_steps(self, event: StepsLogged) -> None:
         if not len(self.steps):
             self.terms = tuple(event.terms)
-            self.steps = Table((*STEP_COLUMNS, *self.terms))
+            self.steps = ColumnTable((*STEP_COLUMNS, *self.terms))
         numbers = np.arange(event.step, event.step + len(event.total), dtype=np.float64)
         series = [event.series(name) for name in (*STEP_COLUMNS[1:], *self.terms)]
         self.steps.extend(np.array([numbers, *series], np.float64))

@@ -36,7 +36,7 @@ _BLOCK = 512
 
 
 @dataclass(frozen=True)
-class Shard:
+class TarShard:
     """The images of one file, in their order."""
 
     keys: Sequence[str]
@@ -60,7 +60,7 @@ class _Sample:
     label_from: str = ""
 
 
-def index_of(path: Path, image_key: str | None, label_key: str | None) -> Shard:
+def index_of(path: Path, image_key: str | None, label_key: str | None) -> TarShard:
     """The index of a shard, kept or made.
 
     Raises:
@@ -69,7 +69,7 @@ def index_of(path: Path, image_key: str | None, label_key: str | None) -> Shard:
     place, state = _kept(path, image_key, label_key)
     known = stored_facts(place)
     if known.get("state") == state:
-        return Shard(**known["shard"])
+        return TarShard(**known["shard"])
     made = _read(path, state[1], image_key, label_key)
     with contextlib.suppress(OSError):  # a cache that cannot be written
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -107,7 +107,7 @@ def _kept(path: Path, image_key: str | None, label_key: str | None) -> tuple[Pat
     return place, [_FORMAT, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
 
 
-def _read(path: Path, size: int, image_key: str | None, label_key: str | None) -> Shard:
+def _read(path: Path, size: int, image_key: str | None, label_key: str | None) -> TarShard:
     samples: list[_Sample] = []
     seen: set[str] = set()
     try:
@@ -136,7 +136,7 @@ def _read(path: Path, size: int, image_key: str | None, label_key: str | None) -
             raise DataError(f"{where} has several images: {kinds}. Choose one with --image-key.")
     whole = [sample for sample in samples if sample.images]
     places = [next(iter(sample.images.values())) for sample in whole]
-    return Shard(
+    return TarShard(
         keys=[printable(sample.key) for sample in whole],
         offsets=[offset for offset, _ in places],
         sizes=[length for _, length in places],

@@ -22,7 +22,7 @@ from simo2_core.data.sources.labelled import LabelledSource, Raw, plain
 from simo2_core.data.sources.place import Facts, files_below, has_suffix, holds, is_pattern, split_of
 from simo2_core.data.sources.source import Source, SourcePart
 from simo2_core.data.sources.table import numbers_as_such
-from simo2_core.data.sources.tar_index import Shard, index_of, make_indices
+from simo2_core.data.sources.tar_index import TarShard, index_of, make_indices
 from simo2_core.data_config import DataConfig
 from simo2_core.errors import DataError
 from simo2_core.paths import exists, is_dir, user_path
@@ -132,7 +132,7 @@ def _find(place: Path) -> list[Path]:
 
 def open_shards(place: Path, config: DataConfig, report: Report) -> LabelledSource:
     """The images of some shards; raises DataError where one is damaged, or none holds an image."""
-    splits: dict[str, list[tuple[Path, Shard]]] = {}
+    splits: dict[str, list[tuple[Path, TarShard]]] = {}
     paths, found = _find(place), 0
     for images in make_indices([path.absolute() for path in paths], config.image_key, config.label_key):
         found += images
@@ -164,7 +164,7 @@ def open_shards(place: Path, config: DataConfig, report: Report) -> LabelledSour
     )
 
 
-def _raw(shards: Sequence[tuple[Path, Shard]]) -> Raw:
+def _raw(shards: Sequence[tuple[Path, TarShard]]) -> Raw:
     places = [
         np.stack([np.full(len(index.keys), number), index.offsets, index.sizes], 1).astype(np.int64).reshape(-1, 3)
         for number, (_, index) in enumerate(shards)

@@ -7,7 +7,17 @@ from typing import Any
 
 from simo2_core.encoders.convnext import PUBLISHED_DEPTHS, PUBLISHED_WIDTHS, ConvNeXtTiny
 from simo2_core.encoders.encoder import Encoder
-from simo2_core.pretrained.table import CONV, DEPTHWISE, LINEAR, OF_CHANNELS, SAME, Entry, Layout, affine, with_bias
+from simo2_core.pretrained.table import (
+    CONV,
+    DEPTHWISE,
+    LINEAR,
+    OF_CHANNELS,
+    SAME,
+    WeightEntry,
+    WeightLayout,
+    affine,
+    with_bias,
+)
 
 LIBRARIES = (TIMM, TORCHVISION, TRANSFORMERS) = ("timm", "torchvision", "transformers")
 PREFIXES = ("convnext.",)
@@ -59,10 +69,10 @@ def architecture(encoder: Encoder, library: str) -> str | None:
     return None if encoder.stage_widths or encoder.stage_depths else "convnext_tiny"
 
 
-def layout(encoder: Encoder, library: str) -> Layout:
+def layout(encoder: Encoder, library: str) -> WeightLayout:
     """The table of an encoder."""
     assert isinstance(encoder, ConvNeXtTiny)
-    return Layout(library, tuple(_entries(encoder, library)), r"head\.fc\..*|classifier\.(2\.)?(weight|bias)")
+    return WeightLayout(library, tuple(_entries(encoder, library)), r"head\.fc\..*|classifier\.(2\.)?(weight|bias)")
 
 
 def _block(library: str, stage: int, place: int) -> str:
@@ -79,7 +89,7 @@ def _halving(library: str, stage: int) -> str:
     return f"features.{2 * stage}" if library == TORCHVISION else f"encoder.stages.{stage}.downsampling_layer"
 
 
-def _entries(encoder: ConvNeXtTiny, library: str) -> Iterator[Entry]:
+def _entries(encoder: ConvNeXtTiny, library: str) -> Iterator[WeightEntry]:
     convolution, norm = _STEM[library]
     yield from with_bias("stem", convolution, CONV)
     yield from affine("norm", norm)
@@ -96,6 +106,6 @@ def _entries(encoder: ConvNeXtTiny, library: str) -> Iterator[Entry]:
             yield from with_bias(f"{ours}/mlp/fc1", f"{theirs}.{widen}", LINEAR)
             yield from with_bias(f"{ours}/mlp/fc2", f"{theirs}.{narrow}", LINEAR)
             form = OF_CHANNELS if library == TORCHVISION else SAME
-            yield Entry(f"{ours}/scale", (f"{theirs}.{scale}",), form)
+            yield WeightEntry(f"{ours}/scale", (f"{theirs}.{scale}",), form)
             index += 1
     yield from affine("final_norm", _FINAL[library])

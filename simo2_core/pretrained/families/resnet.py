@@ -13,7 +13,7 @@ from simo2_core.encoders.resnet_imagenet import (
     ResNet34ImageNet,
     ResNet50ImageNet,
 )
-from simo2_core.pretrained.table import CONV, Entry, Layout, batch_norm
+from simo2_core.pretrained.table import CONV, WeightEntry, WeightLayout, batch_norm
 
 TIMM, TORCHVISION, TRANSFORMERS = "timm", "torchvision", "transformers"
 LIBRARIES = (TIMM, TORCHVISION, TRANSFORMERS)
@@ -61,10 +61,10 @@ def architecture(encoder: Encoder, library: str) -> str | None:
     return encoder.name.removesuffix("_imagenet")
 
 
-def layout(encoder: Encoder, library: str) -> Layout:
+def layout(encoder: Encoder, library: str) -> WeightLayout:
     """The table of an encoder."""
     assert isinstance(encoder, ImageNetResNet)
-    return Layout(library, tuple(_entries(encoder, library)), r"(.*\.)?num_batches_tracked|(fc|classifier)\..*")
+    return WeightLayout(library, tuple(_entries(encoder, library)), r"(.*\.)?num_batches_tracked|(fc|classifier)\..*")
 
 
 def _names(library: str, stage: int, place: int) -> tuple[str, str, str]:
@@ -75,9 +75,9 @@ def _names(library: str, stage: int, place: int) -> tuple[str, str, str]:
     return tuple(f"layer{stage + 1}.{place}.conv{index}.weight" for index in range(1, 4))  # type: ignore[return-value]
 
 
-def _entries(encoder: ImageNetResNet, library: str) -> Iterator[Entry]:
+def _entries(encoder: ImageNetResNet, library: str) -> Iterator[WeightEntry]:
     hugging = library == TRANSFORMERS
-    yield Entry("stem/kernel", ("embedder.embedder.convolution.weight" if hugging else "conv1.weight",), CONV)
+    yield WeightEntry("stem/kernel", ("embedder.embedder.convolution.weight" if hugging else "conv1.weight",), CONV)
     yield from batch_norm("norm", "embedder.embedder.normalization" if hugging else "bn1")
     index, narrow, convolutions = 0, encoder.stem_width, 3 if encoder.bottleneck else 2
     for stage, (depth, wide) in enumerate(zip(encoder.depths, encoder.stages, strict=True)):
@@ -87,11 +87,11 @@ def _entries(encoder: ImageNetResNet, library: str) -> Iterator[Entry]:
                 norm = (
                     f"{block}.layer.{number - 1}.normalization" if hugging else f"layer{stage + 1}.{place}.bn{number}"
                 )
-                yield Entry(f"{ours}/conv{number}/kernel", (name,), CONV)
+                yield WeightEntry(f"{ours}/conv{number}/kernel", (name,), CONV)
                 yield from batch_norm(f"{ours}/norm{number}", norm)
             if narrow != wide or (stage and not place):
                 shortcut = f"{block}.shortcut" if hugging else f"layer{stage + 1}.{place}.downsample"
                 first, second = ("convolution", "normalization") if hugging else ("0", "1")
-                yield Entry(f"{ours}/shortcut/kernel", (f"{shortcut}.{first}.weight",), CONV)
+                yield WeightEntry(f"{ours}/shortcut/kernel", (f"{shortcut}.{first}.weight",), CONV)
                 yield from batch_norm(f"{ours}/shortcut_norm", f"{shortcut}.{second}")
             index, narrow = index + 1, wide

@@ -21,8 +21,8 @@ from simo2_core.pretrained.table import (
     THREE_LINEAR,
     TOKEN_AND_POSITION,
     TOKENS,
-    Entry,
-    Layout,
+    WeightEntry,
+    WeightLayout,
     affine,
     with_bias,
 )
@@ -104,58 +104,58 @@ def architecture(encoder: Encoder, library: str) -> str | None:
     }.get(kind)
 
 
-def layout(encoder: Encoder, library: str) -> Layout:
+def layout(encoder: Encoder, library: str) -> WeightLayout:
     """The table of an encoder."""
     assert isinstance(encoder, ViTSmall)
     entries = _timm(encoder) if library == TIMM else _transformers(encoder)
-    return Layout(library, tuple(entries), r"(embeddings\.)?mask_token|(head|classifier)\..*|rope\..*")
+    return WeightLayout(library, tuple(entries), r"(embeddings\.)?mask_token|(head|classifier)\..*|rope\..*")
 
 
-def _timm(encoder: ViTSmall) -> Iterator[Entry]:
+def _timm(encoder: ViTSmall) -> Iterator[WeightEntry]:
     yield from with_bias("stem", "patch_embed.proj", CONV)
     if encoder.positions == "rotary":
-        yield Entry("token", ("cls_token",), TOKENS)
+        yield WeightEntry("token", ("cls_token",), TOKENS)
     elif encoder.registers:  # with registers, timm keeps the class token's position in the token
-        yield Entry("token", ("cls_token",), TOKENS)
-        yield Entry("positions", ("pos_embed",), GRID)
+        yield WeightEntry("token", ("cls_token",), TOKENS)
+        yield WeightEntry("positions", ("pos_embed",), GRID)
     else:
-        yield Entry("token", ("cls_token", "pos_embed"), TOKEN_AND_POSITION)
-        yield Entry("positions", ("pos_embed",), GRID_AFTER_CLASS)
+        yield WeightEntry("token", ("cls_token", "pos_embed"), TOKEN_AND_POSITION)
+        yield WeightEntry("positions", ("pos_embed",), GRID_AFTER_CLASS)
     if encoder.registers:
-        yield Entry("registers", ("reg_token",), TOKENS)
+        yield WeightEntry("registers", ("reg_token",), TOKENS)
     scales = ("gamma_1", "gamma_2") if encoder.positions == "rotary" else ("ls1.gamma", "ls2.gamma")
     for index in range(encoder.layers):
         ours, theirs = f"block{index}", f"blocks.{index}"
-        yield Entry(f"{ours}/attention/qkv/kernel", (f"{theirs}.attn.qkv.weight",), LINEAR)
-        yield Entry(f"{ours}/attention/qkv/bias", (f"{theirs}.attn.qkv.bias",), SAME, absent=0)
+        yield WeightEntry(f"{ours}/attention/qkv/kernel", (f"{theirs}.attn.qkv.weight",), LINEAR)
+        yield WeightEntry(f"{ours}/attention/qkv/bias", (f"{theirs}.attn.qkv.bias",), SAME, absent=0)
         yield from with_bias(f"{ours}/attention/proj", f"{theirs}.attn.proj", LINEAR)
         for number, scale in enumerate(scales, 1):
             yield from affine(f"{ours}/norm{number}", f"{theirs}.norm{number}")
-            yield Entry(f"{ours}/scale{number}", (f"{theirs}.{scale}",), SAME, absent=1)
+            yield WeightEntry(f"{ours}/scale{number}", (f"{theirs}.{scale}",), SAME, absent=1)
             yield from with_bias(f"{ours}/mlp/fc{number}", f"{theirs}.mlp.fc{number}", LINEAR)
     yield from affine("final_norm", "norm")
 
 
-def _transformers(encoder: ViTSmall) -> Iterator[Entry]:
+def _transformers(encoder: ViTSmall) -> Iterator[WeightEntry]:
     rotary = encoder.positions == "rotary"
     yield from with_bias("stem", "embeddings.patch_embeddings" + ("" if rotary else ".projection"), CONV)
     if rotary:
-        yield Entry("token", ("embeddings.cls_token",), TOKENS)
+        yield WeightEntry("token", ("embeddings.cls_token",), TOKENS)
     else:
         learned = "embeddings.position_embeddings"
-        yield Entry("token", ("embeddings.cls_token", learned), TOKEN_AND_POSITION)
-        yield Entry("positions", (learned,), GRID_AFTER_CLASS)
+        yield WeightEntry("token", ("embeddings.cls_token", learned), TOKEN_AND_POSITION)
+        yield WeightEntry("positions", (learned,), GRID_AFTER_CLASS)
     if encoder.registers:
-        yield Entry("registers", ("embeddings.register_tokens",), TOKENS)
+        yield WeightEntry("registers", ("embeddings.register_tokens",), TOKENS)
     mlp = ("up_proj", "down_proj") if rotary else ("fc1", "fc2")
     for index in range(encoder.layers):
         ours, theirs = f"block{index}", f"{'layer' if rotary else 'encoder.layer'}.{index}"
         each = [f"{theirs}.attention.{name}_proj" for name in "qkv"]
-        yield Entry(f"{ours}/attention/qkv/kernel", tuple(f"{name}.weight" for name in each), THREE_LINEAR)
-        yield Entry(f"{ours}/attention/qkv/bias", tuple(f"{name}.bias" for name in each), THREE, absent=0)
+        yield WeightEntry(f"{ours}/attention/qkv/kernel", tuple(f"{name}.weight" for name in each), THREE_LINEAR)
+        yield WeightEntry(f"{ours}/attention/qkv/bias", tuple(f"{name}.bias" for name in each), THREE, absent=0)
         yield from with_bias(f"{ours}/attention/proj", f"{theirs}.attention.o_proj", LINEAR)
         for number in (1, 2):
             yield from affine(f"{ours}/norm{number}", f"{theirs}.norm{number}")
-            yield Entry(f"{ours}/scale{number}", (f"{theirs}.layer_scale{number}.lambda1",), SAME, absent=1)
+            yield WeightEntry(f"{ours}/scale{number}", (f"{theirs}.layer_scale{number}.lambda1",), SAME, absent=1)
             yield from with_bias(f"{ours}/mlp/fc{number}", f"{theirs}.mlp.{mlp[number - 1]}", LINEAR)
     yield from affine("final_norm", "norm" if rotary else "layernorm")

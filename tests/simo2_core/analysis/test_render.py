@@ -9,13 +9,18 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from simo2_core.analysis.course import read_course
-from simo2_core.analysis.render import KINDS, folder_for, main, render
+from simo2_core.analysis.render import KINDS, folder_for, main, render_each
 from simo2_core.errors import ConfigError, DataError, RunError
 from simo2_core.events import Evaluated, RunStarted, StepsLogged
 from simo2_core.presets import PRESETS
 from simo2_core.run.directory import RunDirectory
 
 NAMES = tuple(str(i) for i in range(10))
+
+
+def render(*arguments, **options):
+    """The files of the pictures."""
+    return [drawn.path for drawn in render_each(*arguments, **options)]
 
 
 def started(run, step=0):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from simo2_core import events
-from simo2_tui.session.history import History, Table
+from simo2_tui.session.history import ColumnTable, History
 from tests.simo2_tui.recorded import evaluated, logged, write_run
 
 
@@ -14,7 +14,7 @@ def filled(tmp_path, **options):
 
 
 def test_a_table_keeps_everything_while_it_grows():
-    table = Table(("a", "b"))
+    table = ColumnTable(("a", "b"))
     for first in range(0, 5000, 7):
         rows = np.arange(first, first + 7.0)
         table.extend(np.array([rows, -rows]))
