@@ -6,7 +6,6 @@ import errno
 import inspect
 import re
 import stat
-import sys
 from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -68,7 +67,10 @@ EncoderOption = Annotated[
     ),
 ]
 ImageSizeOption = Annotated[
-    int, typer.Option("--image-size", help="With --encoder: pixels of a side; 0 for what it was trained on.", min=0)
+    int,
+    typer.Option(
+        "--image-size", help="With --encoder: pixels of a side; 0 for what it was trained on.", min=0, max=8192
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON lines; the last one is the result.")]
 
@@ -202,9 +204,10 @@ def run_or_weights(text: str, encoder: str | None, image_size: int, run_dir: Pat
         return text
     from simo2_core.session import run_of_weights
     from simo2_tui.cli.data_progress import DataProgress
+    from simo2_tui.telling import print_visible
 
     with DataProgress(quiet=quiet) as progress:
         run = run_of_weights(encoder, text, run_dir, image_size=image_size, report=progress.report)
     if not quiet:
-        print(f"simo2: {encoder} on {text} is the run {run.path}, of no step", file=sys.stderr)
+        print_visible(f"simo2: {encoder} on {text} is the run {run.path}, of no step", error=True)
     return str(run.path)

@@ -45,7 +45,7 @@ def _print_table(rows: list[dict[str, object]]) -> None:
 
     console = make_console()
     wide = console.width >= 150  # below that, the two columns of prose go on a line of their own
-    prose = ("augmentation", "needs")
+    prose = ("augmentation", "needs", "recipe")
     columns = [column for column in rows[0] if wide or column not in prose]
     table = Table(title="Presets: simo2 train --preset NAME", title_justify="left", box=None, padding=(0, 2, 0, 0))
     for column in columns:
@@ -56,4 +56,5 @@ def _print_table(rows: list[dict[str, object]]) -> None:
     console.print(table)
     if not wide:
         for row in rows:
-            console.print(f"{row['name']}: {row['augmentation']}; needs {row['needs']}")
+            recipe = "" if row["recipe"] == "none" else f"; --recipe {row['recipe']}"
+            console.print(f"{row['name']}: {row['augmentation']}{recipe}; needs {row['needs']}")

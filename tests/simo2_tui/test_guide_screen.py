@@ -17,7 +17,7 @@ TOPICS = [page.topic for page in list_pages()]
 
 async def test_help_offers_the_guide_which_lists_shows_and_turns_its_pages(tmp_path: Path) -> None:
     app = Console(tmp_path)
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=(80, 30)) as pilot:
         await pilot.press("question_mark")
         assert isinstance(app.screen, HelpScreen)
         await pilot.pause()

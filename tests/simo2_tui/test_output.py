@@ -28,6 +28,7 @@ def commands(command, path):
 EVENTS = r'''
 from simo2_core.presets import PRESETS
 from pathlib import Path
+from simo2_core.commands import Reason
 from simo2_core.events import *
 from simo2_core.run.directory import RunDirectory
 from simo2_tui.cli.display import JsonDisplay, PlainDisplay, RichDisplay
@@ -36,7 +37,7 @@ install()
 for kind in (JsonDisplay, PlainDisplay, RichDisplay):
     with kind(PRESETS["digits"].config) as display:
         display.show(WarningRaised(step=1, code="x", message="café \\u2212 \\udcff", cure="ß"))
-        display.show(RunFinished(step=1, reason="completed", message="é", checkpoint=None, seconds={"train": 1.0}))
+        display.show(RunFinished(step=1, reason=Reason.COMPLETED, message="é", checkpoint=None, seconds={"train": 1.0}))
     display.summary(RunDirectory(Path("runs/caf\\u00e9")))
 '''
 

@@ -87,7 +87,7 @@ def test_a_folder_that_cannot_be_trained_on_says_why(tmp_path):
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "train.parquet").write_bytes(b"")
     rows = told("digits", dataset=str(tmp_path / "set"))
-    assert any("1 Parquet files" in text for severity, text in rows if severity == "error")
+    assert any("train.parquet cannot be read" in text for severity, text in rows if severity == "error")
 
 
 def test_no_gpu_is_minded_where_it_matters(monkeypatch):

@@ -29,7 +29,7 @@ def make(run_dir, state):
     """A run in the state, and whether a process holds it."""
     if state in (State.EMPTY, State.PREPARING):
         return RunDirectory.create(run_dir, "demo", PRESETS["digits"].config)
-    ends = (State.COMPLETED, State.STOPPED, State.INTERRUPTED, State.DIVERGED, State.FAILED)
+    ends = (State.COMPLETED, State.SETTLED, State.STOPPED, State.INTERRUPTED, State.DIVERGED, State.FAILED)
     run = write_run(run_dir, "demo", upto=8, finish=state.value if state in ends else None)
     if state in (State.PAUSED, State.STOPPING):
         word = Command.PAUSE if state is State.PAUSED else Command.STOP

@@ -142,7 +142,7 @@ def test_images_without_labels_are_refused(tmp_path: Path) -> None:
 
 def test_images_without_labels_serve_views_beside_a_labelled_split(tmp_path: Path) -> None:
     prepare_tiny("stl10", tmp_path, {"train": 2, "test": 1, "unlabelled": 5}, unlabelled="unlabelled")
-    config = small(PRESETS["stl10"].config.data, tmp_path, views_split="unlabelled")
+    config = small(PRESETS["stl10"].config.data, tmp_path, labels="none", views_split="unlabelled")
     dataset = load_dataset(config)
     assert dataset.views is not None
     assert len(dataset.views) == 50

@@ -36,7 +36,7 @@ def test_every_step_of_a_call_is_told_and_its_speed_once():
 def test_what_cannot_work_is_refused(monkeypatch):
     with pytest.raises(ConfigError, match="one of online, offline"):
         Wandb(mode="sometimes")
-    with pytest.raises(ConfigError, match="wandb_project is empty"):
+    with pytest.raises(ConfigError, match="wandb_project is ' '"):
         Wandb(project=" ")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"wandb is not installed.*pip install 'simo2\[wandb\]'"):
