@@ -20,8 +20,8 @@ _AROUND_ROWS = 4
 """Lines of a table besides its rows: the header, the rule below it, and a blank line at either end."""
 
 
-_STYLES = Theme({"markdown.code": "cyan"})
-"""Rich puts code on black, also where the terminal is light."""
+_STYLES = Theme({"markdown.code": "cyan", **{f"markdown.h{level}": "none" for level in range(1, 8)}})
+"""Rich puts code on black, also where the terminal is light, and makes headings pink."""
 
 
 class _PlainHeading(Heading):

@@ -68,8 +68,8 @@ class GuideScreen(ModalScreen[None]):
             topics.highlighted = self._shown
         self._shown = None
         topics.display, reader.display = True, False
-        topics.border_title = "guide"
-        topics.border_subtitle = "Enter reads · Esc closes · in a shell: simo2 guide TOPIC"
+        topics.border_title = " guide "
+        topics.border_subtitle = " Enter reads · Esc closes · in a shell: simo2 guide TOPIC "
         topics.focus()
 
     def _show_page(self, index: int) -> None:
@@ -78,7 +78,7 @@ class GuideScreen(ModalScreen[None]):
         topics, reader = self.query_one(OptionList), self.query_one("#reader", VerticalScroll)
         topics.display, reader.display = False, True
         self.query_one("#page", Static).update(GuideMarkdown(page.text))
-        reader.border_title = Content(page.topic)
-        reader.border_subtitle = "↑ ↓ PgUp PgDn move · n p next, previous · Esc pages"
+        reader.border_title = Content(f" {page.topic} ")  # a border without sides leaves no blank
+        reader.border_subtitle = " ↑ ↓ PgUp PgDn move · n p next, previous · Esc pages "
         reader.scroll_home(animate=False)
         reader.focus()

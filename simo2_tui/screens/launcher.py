@@ -39,6 +39,9 @@ RECENT = 6
 
 LONGEST = max(map(len, PRESETS))
 
+TITLE_FROM = 10
+"""Columns from which on a preset's title says more than a syllable."""
+
 MOST_ROWS = 6
 """Rows of what to know before a run."""
 
@@ -142,12 +145,18 @@ class LauncherScreen(ConsoleScreen):
     def _mark_ready(self, ready: dict[str, bool]) -> None:
         if ready != self._ready:
             self._ready = ready
-            presets = self.query_one("#presets", OptionList)
-            for name in PRESETS:
-                presets.replace_option_prompt(name, self._preset_row(name))
+            self._show_presets()
+
+    def _show_presets(self) -> None:
+        presets = self.query_one("#presets", OptionList)
+        for name in PRESETS:
+            row = self._preset_row(name)
+            if row != presets.get_option(name).prompt:
+                presets.replace_option_prompt(name, row)
 
     def resized(self, event: events.Resize) -> None:
         self.call_after_refresh(self.if_ready, self._show_findings)
+        self.call_after_refresh(self.if_ready, self._show_presets)
 
     def draw_new(self) -> None:
         """Nothing moves here by itself but a trial, and the runs that others train."""
@@ -177,6 +186,11 @@ class LauncherScreen(ConsoleScreen):
             self._trial = Trial(self.config)
             self._show_findings()
 
+    @property
+    def idle_actions(self) -> frozenset[str]:
+        unfinished = any(summary.state.unfinished for summary in self._recent)
+        return frozenset({*(() if unfinished else ("resume",)), *(() if self._recent else ("embedding",))})
+
     def show_recent(self) -> None:
         """Lists the newest runs under the run directory."""
         self._take_recent(self._shelf.look(RECENT))
@@ -194,7 +208,8 @@ class LauncherScreen(ConsoleScreen):
         chosen = self._recent[at].run.name if at is not None and at < len(self._recent) else ""
         names = [summary.run.name for summary in found]
         same = names == [summary.run.name for summary in self._recent]
-        self._recent = found
+        self._recent, listing.display = found, bool(found)
+        self.refresh_bindings()
         if same:
             for index, summary in enumerate(found):
                 row = _run_row(summary, table)
@@ -203,7 +218,6 @@ class LauncherScreen(ConsoleScreen):
             return
         listing.clear_options()
         listing.add_options([Option(_run_row(summary, table), id=str(i)) for i, summary in enumerate(found)])
-        listing.display = bool(found)
         listing.highlighted = (names.index(chosen) if chosen in names else 0) if found else None
 
     @work(thread=True, exclusive=True, group="paces")
@@ -244,7 +258,11 @@ class LauncherScreen(ConsoleScreen):
     def _preset_row(self, name: str) -> Text:
         mark = {True: ("● ", ""), False: ("○ ", "dim"), None: ("  ", "")}[self._ready.get(name)]
         padded = f"{name:<{LONGEST}}  "
-        return Text.assemble(mark, (padded, "bold"), (PRESETS[name].title, "dim"), no_wrap=True, overflow="ellipsis")
+        room = self.query_one("#presets").content_size.width - len(padded) - 2
+        title = PRESETS[name].title if room >= TITLE_FROM else ""
+        return Text.assemble(
+            mark, (padded if title else name, "bold"), (title, "dim"), no_wrap=True, overflow="ellipsis"
+        )
 
     @property
     def config(self) -> Config:

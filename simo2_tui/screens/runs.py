@@ -110,6 +110,12 @@ class RunsScreen(ConsoleScreen):
         self._compared = ()
         self.call_after_refresh(self.poll)
 
+    @property
+    def idle_actions(self) -> frozenset[str]:
+        if self._found:
+            return frozenset()
+        return frozenset({"select_cursor", "mark", "sort", "metric", "filter", "resume"})
+
     def on_unmount(self) -> None:
         for session in self._marked.values():
             session.close()
@@ -129,6 +135,11 @@ class RunsScreen(ConsoleScreen):
         self.query_one("#heading", Static).update(
             Text.assemble((" runs ", "bold reverse"), f"  {len(found)} under {host_of(self).run_dir}", no_wrap=True)
         )
+        chart = self.query_one("#overlay", CurveChart)
+        chart.say_when_empty(
+            "mark runs with space to compare them" if found else "no run yet: Esc, then Enter on a preset starts one"
+        )
+        self.refresh_bindings()
         self._fill()
 
     def _fill(self) -> None:

@@ -108,7 +108,8 @@ def _row(item: Setting, config: Config, base: Config, mark: str, roomy: bool) ->
     row = Text(no_wrap=True, overflow="ellipsis")
     row.append("* " if changed else "  ", mark)
     row.append(f"{item.name:<20} ")
-    row.append(f"{as_typed(value):<12} ", mark if changed else "bold")
+    shown = as_typed(value)
+    row.append(f"{shown:<12} " if roomy else shown, mark if changed else "bold")  # blanks would be cut as words are
     row.append(item.help if roomy else "", "dim")
     return row
 

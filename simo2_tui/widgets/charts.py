@@ -65,6 +65,12 @@ class CurveChart(CellsView, can_focus=True):
         self._window.newest, self._window.limit = newest, limit
         self.redraw()
 
+    def say_when_empty(self, words: str) -> None:
+        """What stands where the curves would be, while there are none."""
+        if words != self._empty:
+            self._empty = words
+            self.redraw()
+
     def point_at(self, step: float | None) -> None:
         """Puts the cursor at a step, or takes it away."""
         if step != self._window.cursor:

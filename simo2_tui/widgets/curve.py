@@ -25,6 +25,7 @@ from simo2_tui.widgets.cells import Cells
 from simo2_tui.widgets.frame import Frame, draw_grid, draw_right_axis, draw_step_axis
 from simo2_tui.widgets.palette import ACCENT, ALERT, FAINT, MUTED, TEXT, UNICODE, Glyphs
 from simo2_tui.widgets.raster import Raster, column_medians, dot_columns
+from simo2_tui.widgets.text import wrapped
 
 GUTTER = 7
 """Columns for the labels of the value axis; constant, or every new label would move the whole chart."""
@@ -177,7 +178,8 @@ def render_curves(
         _legend(cells, series, view, glyphs)
         return cells
     if not any(len(item.x) for item in series):
-        cells.write(1 + frame.rows // 2, max(0, (width - cell_len(empty)) // 2), empty, MUTED)
+        for row, words in enumerate(wrapped(empty, width)):
+            cells.write(1 + frame.rows // 2 + row, (width - cell_len(words)) // 2, words, MUTED)
         return cells
     y_range, y_right = value_range(series, view), right_range(series, view)
     draw_grid(cells, frame, view.log_y, y_range, glyphs)

@@ -157,3 +157,33 @@ async def test_keys_are_called_by_name_where_their_signs_cannot_be_drawn(tmp_pat
     app = Console(tmp_path, ascii_only=ascii_only)
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: shown in text_of(app))
+
+
+async def test_the_first_time_nothing_is_shown_empty_or_offered_that_is_not_there(tmp_path):
+    app = Console(tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "start" in text_of(app).splitlines()[-1])
+        assert "recent runs" not in text_of(app)
+        await until(pilot, lambda: "resume" not in text_of(app).splitlines()[-1])
+        assert "embedding" not in text_of(app).splitlines()[-1]
+        await pilot.press("R")
+        await until(pilot, lambda: "no run yet: Esc, then" in text_of(app))
+        await until(pilot, lambda: "quit" in text_of(app).splitlines()[-1])
+        assert "mark" not in text_of(app).splitlines()[-1]
+        await pilot.press("escape")
+        write_run(tmp_path, upto=40)
+        app.screen.show_recent()
+        await until(pilot, lambda: "recent runs" in text_of(app))
+        await until(pilot, lambda: "r resume" in text_of(app).splitlines()[-1])
+
+
+async def test_where_there_is_little_room_words_are_whole_or_not_there(tmp_path):
+    app = Console(tmp_path)
+    async with app.run_test(size=(60, 20)) as pilot:
+        await until(pilot, lambda: "mnist" in text_of(app))
+        await until(pilot, lambda: "sci…" not in text_of(app))
+        shown = text_of(app)
+        assert "400…" not in shown
+        assert "400" in shown
+        await pilot.resize_terminal(160, 45)
+        await until(pilot, lambda: "scikit-learn's 1,797" in text_of(app).split("ready")[0])
