@@ -85,10 +85,14 @@ def _circle(*tiers: tuple[float, float]) -> tuple[str, ...]:
 ON_LIGHT = Palette(
     few=(*_OKABE_ITO[:4], "#AEB800", *_OKABE_ITO[5:], "#8C939E", "#000000", "#7A4A21"),
     many=_circle((0.64, 0.16), (0.47, 0.13)),
-    low="#1F6FB5", middle="#F4F5F7", high="#C85A00",
-)  # fmt: skip
+    low="#1F6FB5",
+    middle="#F4F5F7",
+    high="#C85A00",
+)
 ON_DARK = Palette(
     few=(*_OKABE_ITO[:5], "#3E8FD0", *_OKABE_ITO[6:], "#8C939E", "#FFFFFF", "#C49A6C"),
     many=_circle((0.80, 0.13), (0.62, 0.15)),
-    low="#4FA8E8", middle="#1F2530", high="#F2A33A",
-)  # fmt: skip
+    low="#4FA8E8",
+    middle="#1F2530",
+    high="#F2A33A",
+)

@@ -243,9 +243,14 @@ def require_flags() -> None:
     if not given:
         return
     tried = subprocess.run(
-        [sys.executable, "-P", "-c", "import jax; jax.devices()"], env=child_environment(JAX_PLATFORMS="cpu"),
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False,
-    )  # fmt: skip
+        [sys.executable, "-P", "-c", "import jax; jax.devices()"],
+        env=child_environment(JAX_PLATFORMS="cpu"),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
     if tried.returncode:
         lines = [line for line in tried.stderr.splitlines() if "XLA_FLAGS" in line] or ["it ended"]
         raise ConfigError(f"XLA_FLAGS is {shown(given)}, with which XLA ends ({lines[-1].strip()[-200:]}). Unset it.")

@@ -119,9 +119,14 @@ class Console(App[int]):
         self.set_timer(self.refreshing.wait(tell=self.session is not None), self._tick)
 
     def notify(
-        self, message: str, *, title: str = "", severity: SeverityLevel = "information",
-        timeout: float | None = None, markup: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
         """Shows a message as it is written, whatever brackets are in a path or an error."""
         super().notify(message, title=title, severity=severity, timeout=timeout, markup=False)
 

@@ -44,9 +44,12 @@ def simo2(site: Path | None, cwd: Path, *words: str) -> subprocess.Popen[str]:
     path = os.pathsep.join(str(entry) for entry in (ROOT, site) if entry is not None)
     return subprocess.Popen(
         [sys.executable, "-m", "simo2_tui.start", *words],
-        cwd=cwd, env={**os.environ, "PYTHONPATH": path, "JAX_NUMPY_RANK_PROMOTION": "allow"}, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": path, "JAX_NUMPY_RANK_PROMOTION": "allow"},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 def result(process: subprocess.Popen[str]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ SUPPRESSIONS = 3
 SCREEN = "ConsoleScreen"
 """The base of the screens: a method for each key, and for each message of a widget."""
 
-_SUPPRESSION = re.compile(r"type: ignore|\bnoqa\b|no cover|fmt: off")
+_SUPPRESSION = re.compile(r"type: ignore|\bnoqa\b|no cover|fmt: (off|skip)")
 
 
 class Found(NamedTuple):

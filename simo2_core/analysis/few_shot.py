@@ -68,9 +68,15 @@ def k_shot(
 
 
 def episodes(
-    features: Floats, labels: Labels, *, classes: int, shots: int, ways: int = WAYS, count: int = EPISODES,
+    features: Floats,
+    labels: Labels,
+    *,
+    classes: int,
+    shots: int,
+    ways: int = WAYS,
+    count: int = EPISODES,
     seed: int = 0,
-) -> Estimate | None:  # fmt: skip
+) -> Estimate | None:
     """The mean accuracy of `ways`-way `shots`-shot episodes with a nearest class mean.
 
     An episode draws `ways` classes, and of each of them `shots` images to learn from and `QUERIES` others to

@@ -27,9 +27,12 @@ class Flip(Augmentation):
 
     def check(self) -> None:
         require(
-            self.flip or not self.alternate_flip, "alternate_flip", self.alternate_flip, "false without flip",
+            self.flip or not self.alternate_flip,
+            "alternate_flip",
+            self.alternate_flip,
+            "false without flip",
             "Add --flip.",
-        )  # fmt: skip
+        )
 
     @property
     def active(self) -> bool:

@@ -293,8 +293,13 @@ def count_devices() -> int:
     with contextlib.suppress(OSError, ValueError, IndexError, subprocess.SubprocessError):
         said = subprocess.run(
             [sys.executable, "-P", "-c", program],
-            capture_output=True, encoding="utf-8", errors="replace", timeout=120, check=True, env=child_environment(),
-        )  # fmt: skip
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=120,
+            check=True,
+            env=child_environment(),
+        )
         return max(1, int(said.stdout.split()[-1]))
     wanted = os.environ.get("JAX_PLATFORMS")
     why = f": JAX_PLATFORMS is {wanted!r}. Unset it if there are none of these, or say" if wanted else ". Say"

@@ -18,23 +18,38 @@ from simo2_core.evaluation.measures import rows_of
 from simo2_core.settings import as_typed
 
 WORTH = (
-    ("representation", "knn_20"), ("representation", "nearest_class_mean"), ("representation", "linear_probe"),
-    ("representation", "shot_5"), ("representation", "map_at_r"), ("projection", "knn_20"),
+    ("representation", "knn_20"),
+    ("representation", "nearest_class_mean"),
+    ("representation", "linear_probe"),
+    ("representation", "shot_5"),
+    ("representation", "map_at_r"),
+    ("projection", "knn_20"),
     ("projection", "nearest_mean_by_r"),
-)  # fmt: skip
+)
 """Features and metric of what an encoder is worth: of each panel, and of each column of a table."""
 GEOMETRY = (
-    ("projection", "class_max_abs_cosine"), ("projection", "class_opposite"), ("projection", "effective_rank"),
-    ("projection", "rank_inside"), ("projection", "same_right_angle"), ("representation", "seconds"),
-)  # fmt: skip
+    ("projection", "class_max_abs_cosine"),
+    ("projection", "class_opposite"),
+    ("projection", "effective_rank"),
+    ("projection", "rank_inside"),
+    ("projection", "same_right_angle"),
+    ("representation", "seconds"),
+)
 """Those of where its classes lie, and the time of training."""
 _TITLES = {
-    "knn_20": "kNN@20", "linear_probe": "linear probe", "nearest_class_mean": "class means",
-    "nearest_mean_by_r": "class means by r", "shot_5": "5 labels a class", "map_at_r": "mAP@R",
-    "class_max_abs_cosine": "class max |cos|", "class_opposite": "opposite classes",
-    "effective_rank": "effective rank", "rank_inside": "rank inside a class",
-    "same_right_angle": "right angles inside", "seconds": "seconds",
-}  # fmt: skip
+    "knn_20": "kNN@20",
+    "linear_probe": "linear probe",
+    "nearest_class_mean": "class means",
+    "nearest_mean_by_r": "class means by r",
+    "shot_5": "5 labels a class",
+    "map_at_r": "mAP@R",
+    "class_max_abs_cosine": "class max |cos|",
+    "class_opposite": "opposite classes",
+    "effective_rank": "effective rank",
+    "rank_inside": "rank inside a class",
+    "same_right_angle": "right angles inside",
+    "seconds": "seconds",
+}
 
 
 def title(features: str, key: str) -> str:
@@ -119,12 +134,17 @@ def _draw_grid(folder: Path, plan: Plan, trials: Sequence[Outcome], chosen: Mapp
         )
         panels.append(
             [
-                GridMap(f"{arm}: {said}" if number == "validation" else said,
-                        np.abs(found) if number == "largest_class_cosine" else found, share, number, (down, across))
+                GridMap(
+                    f"{arm}: {said}" if number == "validation" else said,
+                    np.abs(found) if number == "largest_class_cosine" else found,
+                    share,
+                    number,
+                    (down, across),
+                )
                 for number, said, share in _OF_TRIALS
                 if np.isfinite(found := trial_map(plan, trials, arm, number)).any()
             ]
-        )  # fmt: skip
+        )
     panels = [row for row in panels if row]
     if not panels:  # every trial diverged
         return []

@@ -118,9 +118,14 @@ def rule_of(config: DataConfig, shape: tuple[int, ...], decoder: str = "") -> Ru
     """What every image is made into, of a settled shape: height, width, channels."""
     height, width, channels = shape
     return Rule(
-        height=height, width=width, channels=channels, resize=config.resize, background=config.background,
-        depth=config.depth, decoder=decoder,
-    )  # fmt: skip
+        height=height,
+        width=width,
+        channels=channels,
+        resize=config.resize,
+        background=config.background,
+        depth=config.depth,
+        decoder=decoder,
+    )
 
 
 def choose_size(sizes: Counter[tuple[int, int]]) -> tuple[int, int, list[Note]]:

@@ -57,8 +57,10 @@ def load_dataset(config: DataConfig, *, report: Report = silent, workers: int | 
     unseen = unseen_classes(len(names), config.hold_out_classes, split_seed=config.split_seed)
     test_of_all = parts["test"]
     parts = {name: part.of_classes(~unseen) for name, part in parts.items()} if unseen.any() else parts
-    seen = {part: survey(found, parts[part] if part == "train" else None, f"{source.name} {part}", report)
-            for part, found in entries.items()}  # fmt: skip
+    seen = {
+        part: survey(found, parts[part] if part == "train" else None, f"{source.name} {part}", report)
+        for part, found in entries.items()
+    }
     mean, std = mean_and_std(seen["train"].histogram)
     views = _views_entry(source, config, entry, report, workers)
     used = {**entries, **({"views": views} if views else {})}
@@ -267,9 +269,13 @@ def _looks(
 
 
 def _fingerprint(
-    source: Source, config: DataConfig, used: Mapping[str, Entry], cut: Cut, views_left_out: int,
+    source: Source,
+    config: DataConfig,
+    used: Mapping[str, Entry],
+    cut: Cut,
+    views_left_out: int,
     unseen: NDArray[np.bool_],
-) -> str:  # fmt: skip
+) -> str:
     from simo2_core.data.build import decoder_of
 
     kept_apart = [str(np.flatnonzero(unseen).tolist())] if unseen.any() else []

@@ -30,9 +30,11 @@ class ImageNetResNet(Encoder):
     published_depths: ClassVar[tuple[int, ...]] = ()
 
     stage_widths: tuple[int, ...] = setting(
-        (), "channels of the 3×3 convolutions of each stage; empty for those published", at_least=1,
+        (),
+        "channels of the 3×3 convolutions of each stage; empty for those published",
+        at_least=1,
         at_most=MOST_CHANNELS,
-    )  # fmt: skip
+    )
     stage_depths: tuple[int, ...] = setting(
         (), "blocks of each stage; empty for those published", at_least=1, at_most=MOST_BLOCKS
     )
@@ -86,9 +88,14 @@ class ImageNetResNet(Encoder):
         from simo2_core.model.imagenet_resnet import ImageNetResNetEncoder
 
         return ImageNetResNetEncoder(
-            channels, self.stem_width, self.widths_of_stages, self.depths, bottleneck=self.bottleneck, dtype=dtype,
+            channels,
+            self.stem_width,
+            self.widths_of_stages,
+            self.depths,
+            bottleneck=self.bottleneck,
+            dtype=dtype,
             rngs=rngs,
-        )  # fmt: skip
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,9 +44,11 @@ class ViTSmall(Encoder):
         )
         rotary = self.positions == "rotary"
         require(
-            not rotary or (self.token_width // self.heads) % 4 == 0, "heads", self.heads,
+            not rotary or (self.token_width // self.heads) % 4 == 0,
+            "heads",
+            self.heads,
             "such that each of them has a multiple of 4 features, for rotary positions",
-        )  # fmt: skip
+        )
 
     @property
     def features(self) -> int:

@@ -94,7 +94,7 @@ class Assessment:
             "classes": [self._class_to_json(c) for c in range(len(self.class_names))],
             "confusion": self.classes.confusion.tolist(),
             **self._of_others(),
-        }  # fmt: skip
+        }
 
     @property
     def problems(self) -> dict[str, str]:

@@ -65,9 +65,13 @@ class _Scale(NamedTuple):
 
 
 def augmented_probe(
-    checkpoint: Path, dataset: Dataset, features: Mapping[str, Features], *, epochs: int = EPOCHS,
+    checkpoint: Path,
+    dataset: Dataset,
+    features: Mapping[str, Features],
+    *,
+    epochs: int = EPOCHS,
     say: Callable[[str], None] = lambda _: None,
-) -> dict[str, AugmentedProbe]:  # fmt: skip
+) -> dict[str, AugmentedProbe]:
     """Trains a linear probe on each of `Features`, by its name.
 
     Args:

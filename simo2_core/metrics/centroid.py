@@ -31,7 +31,11 @@ class Centroid(Metric):
     ) -> Mapping[str, Score]:
         say("class means")
         predicted = nearest_mean_by_r(
-            features["train"], labels["train"], features["test"],
-            classes=classes, epsilon=self.score_epsilon, bias=self.score_bias,
-        )  # fmt: skip
+            features["train"],
+            labels["train"],
+            features["test"],
+            classes=classes,
+            epsilon=self.score_epsilon,
+            bias=self.score_bias,
+        )
         return {"nearest_mean_by_r": accuracy(predicted, labels["test"])}

@@ -20,12 +20,18 @@ class Clusters(Metric):
     @property
     def rows(self) -> Sequence[Row]:
         return (
-            Row("cluster_accuracy", "k-means accuracy", "clusters", "test", "unit rows, 10 starts, Hungarian matching",
-                share=True),
+            Row(
+                "cluster_accuracy",
+                "k-means accuracy",
+                "clusters",
+                "test",
+                "unit rows, 10 starts, Hungarian matching",
+                share=True,
+            ),
             Row("cluster_nmi", "k-means NMI", "clusters", "test", "arithmetic mean of entropies"),
             Row("cluster_ari", "k-means ARI", "clusters", "test", "adjusted Rand index"),
             Row("silhouette", "silhouette", "clusters", "", "of the true classes, cosine distance"),
-        )  # fmt: skip
+        )
 
     def measure(
         self, features: FeatureParts, labels: LabelParts, classes: int, say: Callable[[str], None]

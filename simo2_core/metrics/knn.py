@@ -24,17 +24,27 @@ class Neighbours(Metric):
     neighbours: tuple[int, ...] = setting((1, 10, 20, 200), "k of kNN, comma separated", at_least=1, at_most=1_000_000)
 
     def check(self) -> None:
-        require(1 <= len(set(self.neighbours)) == len(self.neighbours) <= 20, "neighbours", self.neighbours,
-                "from 1 to 20 different numbers")  # fmt: skip
+        require(
+            1 <= len(set(self.neighbours)) == len(self.neighbours) <= 20,
+            "neighbours",
+            self.neighbours,
+            "from 1 to 20 different numbers",
+        )
 
     @property
     def rows(self) -> Sequence[Row]:
         how = "cosine, votes weighted exp(cos/0.07)"
         return (
             *(Row(f"knn_{k}", f"kNN k={k}", "accuracy", "train", how, share=True) for k in self.neighbours),
-            Row("nearest_class_mean", "nearest class mean", "accuracy", "train", "cosine to the mean of unit rows",
-                share=True),
-        )  # fmt: skip
+            Row(
+                "nearest_class_mean",
+                "nearest class mean",
+                "accuracy",
+                "train",
+                "cosine to the mean of unit rows",
+                share=True,
+            ),
+        )
 
     def measure(
         self, features: FeatureParts, labels: LabelParts, classes: int, say: Callable[[str], None]

@@ -45,9 +45,12 @@ class Simo2(Objective):
     }
 
     orth_lean: float = setting(
-        1 / 137, "α, the target of different-class pairs: 0 is orthogonal, 1 is equal", at_least=0, below=0.5,
+        1 / 137,
+        "α, the target of different-class pairs: 0 is orthogonal, 1 is equal",
+        at_least=0,
+        below=0.5,
         cure="From 0.5 on, different classes are no longer pushed apart.",
-    )  # fmt: skip
+    )
     epsilon: float = setting(1 / 137, "ε, added to the squared distance of a pair", above=0)
     same_epsilon: float | None = setting(None, "ε of pairs of one class; none for that of --epsilon", above=0)
     epsilon_start: float | None = setting(

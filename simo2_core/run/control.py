@@ -22,8 +22,13 @@ from simo2_core.errors import ConfigError
 from simo2_core.run.files import write_whole
 
 STOP_SIGNALS = (
-    signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU,
-)  # fmt: skip
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGXCPU,
+)
 """What asks a process to stop and save: the keyboard, `kill`, a terminal that hangs up, a scheduler's warning (Grid
 Engine's is SIGUSR2), the limit of processor time of a shell or job (`ulimit -t`)."""
 

@@ -71,8 +71,11 @@ def _load_pretrained(state: TrainState, text: str) -> tuple[TrainState, WeightsL
     embedding is the representation, of unit length, until it is trained.
     """
     found = recognise(text)
-    named = {name.removeprefix(_ENCODER): value for name, value in (*state.params.items(), *state.stats.items())
-             if name.startswith(_ENCODER)}  # fmt: skip
+    named = {
+        name.removeprefix(_ENCODER): value
+        for name, value in (*state.params.items(), *state.stats.items())
+        if name.startswith(_ENCODER)
+    }
     read = read_encoder(found, {name: tuple(value.shape) for name, value in named.items()})
     arrays = {_ENCODER + name: jnp.asarray(value) for name, value in read.items()}
     head = state.params.get(_HEAD)

@@ -154,9 +154,15 @@ class Training:
         self.diverged = LOSS if self.taken < first + done - 1 else ""
         self._budget.saw(first - 1, done, self.clock.lap(), _sides(self.config, self.data), self.config.steps)
         return _steps_logged(
-            first, measured, done, self._terms, self._step.rates,
-            seconds=seconds, images=self.ready.batch_size, waited=self.feed.waited,
-        )  # fmt: skip
+            first,
+            measured,
+            done,
+            self._terms,
+            self._step.rates,
+            seconds=seconds,
+            images=self.ready.batch_size,
+            waited=self.feed.waited,
+        )
 
     def plan(self) -> Iterator[Event]:
         """Plans the steps of a run that trains for a time, where that is due."""
@@ -193,10 +199,15 @@ class Training:
         try:
             encoder = self._encoder()
             evaluation = evaluate(
-                encoder, self.data, split, self.taken, known, _classifier(self._step, self.state),
+                encoder,
+                self.data,
+                split,
+                self.taken,
+                known,
+                _classifier(self._step, self.state),
                 views=views_of(self.config, encoder, split),
                 gathers=self.config.objective.trains_projection and self.config.data.labels == "classes",
-            )  # fmt: skip
+            )
         except DivergedError:  # the loss of its next step may yet be finite: a batch is a few images
             self.diverged, self._evaluated = EMBEDDING, None
             return
@@ -220,8 +231,10 @@ class Training:
         """Evaluates the state in a checkpoint of this run, and leaves this one as it is."""
         arrays, now = evaluated(load(checkpoint)[0]), (self.state, self.taken)
         params, stats = self.state.evaluated
-        saved = [{name: jnp.asarray(arrays[f"{kind}/{name}"]) for name in some}
-                 for kind, some in (("params", params), ("stats", stats))]  # fmt: skip
+        saved = [
+            {name: jnp.asarray(arrays[f"{kind}/{name}"]) for name in some}
+            for kind, some in (("params", params), ("stats", stats))
+        ]
         mesh = self._step.mesh
         self.state = self.state._replace(params=put_whole(saved[0], mesh), stats=put_whole(saved[1], mesh), average={})
         self.taken = int(checkpoint.name)

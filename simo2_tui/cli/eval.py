@@ -101,9 +101,15 @@ def eval_command(
     for run, checkpoint in [(find_run(text, run_dir), locate(text, run_dir)) for text in runs]:
         with DataProgress(quiet=as_json) as progress, _telling(as_json) as say:
             found = assess(
-                run, checkpoint, data=data, metrics=metrics, augmented=sgd_probe, all_labels=all_labels,
-                report=progress.report, say=say,
-            )  # fmt: skip
+                run,
+                checkpoint,
+                data=data,
+                metrics=metrics,
+                augmented=sgd_probe,
+                all_labels=all_labels,
+                report=progress.report,
+                say=say,
+            )
         done.append(found)
         _show(found, folder_of(run, checkpoint, data) if several or out is None else out, run, several, as_json)
     if several:
@@ -160,9 +166,13 @@ def _summary(
     }
     checkpoints = [str(found.checkpoint) for found in done]
     result: dict[str, Any] = {
-        "format": FORMAT, "checkpoints": checkpoints, "data": done[0].data, "images": done[0].images,
-        "metrics": describe_rows(rows), "scores": scores,
-    }  # fmt: skip
+        "format": FORMAT,
+        "checkpoints": checkpoints,
+        "data": done[0].data,
+        "images": done[0].images,
+        "metrics": describe_rows(rows),
+        "scores": scores,
+    }
     files = []
     if out is not None:
         write_json(out / "eval.json", result)

@@ -28,9 +28,15 @@ if TYPE_CHECKING:
 
 
 def run_training(
-    config: Config, run: RunDirectory | None, *, run_dir: Path, name: str | None, plain: bool, as_json: bool,
+    config: Config,
+    run: RunDirectory | None,
+    *,
+    run_dir: Path,
+    name: str | None,
+    plain: bool,
+    as_json: bool,
     services: Sequence[Service],
-) -> None:  # fmt: skip
+) -> None:
     """Trains in this process, in a new run or an existing one, and shows it.
 
     Raises:

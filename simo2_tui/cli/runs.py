@@ -96,13 +96,19 @@ def _row(run: RunDirectory) -> dict[str, Any]:
 
     summary = summarise(run)
     row: dict[str, Any] = {
-        "name": run.name, "state": summary.state.value, "running": summary.state.running,
+        "name": run.name,
+        "state": summary.state.value,
+        "running": summary.state.running,
         "silent_seconds": summary.silent_for,
         "owner": str(summary.owner) if summary.state.running else None,
-        "step": summary.step, "steps": summary.steps,
-        "validation": max(summary.knn, default=None), "test": summary.test_knn, "loss": summary.loss,
-        "size": size_on_disk(run), "time": summary.time or None,
-    }  # fmt: skip
+        "step": summary.step,
+        "steps": summary.steps,
+        "validation": max(summary.knn, default=None),
+        "test": summary.test_knn,
+        "loss": summary.loss,
+        "size": size_on_disk(run),
+        "time": summary.time or None,
+    }
     config = summary.config
     if config is None:
         return {**row, "data": None, "objective": None, "problem": summary.problem}

@@ -42,9 +42,15 @@ def _tui(
     from simo2_tui.console import run_console
 
     code = run_console(
-        preset, settings, run_dir,
-        name=name, services=services, ascii_only=ascii_only, theme=_theme(theme), budget=refresh,
-    )  # fmt: skip
+        preset,
+        settings,
+        run_dir,
+        name=name,
+        services=services,
+        ascii_only=ascii_only,
+        theme=_theme(theme),
+        budget=refresh,
+    )
     raise typer.Exit(code)
 
 

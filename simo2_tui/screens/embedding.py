@@ -98,8 +98,13 @@ class EmbeddingScreen(ConsoleScreen):
         yield KeyBar()
 
     def begin(self) -> None:
-        titles = {"cloud": "1 embedding", "heat": "2 class similarity", "cosines": "3 cosines of pairs", "loss": "loss",
-                  "nearest": "nearest images"}  # fmt: skip
+        titles = {
+            "cloud": "1 embedding",
+            "heat": "2 class similarity",
+            "cosines": "3 cosines of pairs",
+            "loss": "loss",
+            "nearest": "nearest images",
+        }
         self.query_one("#nearest").add_class("pane")
         for name, title in titles.items():
             self.query_one(f"#{name}").border_title = Content(title)
@@ -320,6 +325,12 @@ def _worst_rows(snapshot: ShownSnapshot, glyphs: Glyphs) -> list[list[Span]]:
     for first, second, value in snapshot.confused_pairs(8):
         if abs(value) < SQUARE:
             break
-        rows.append([(f"{value:+.2f} ", ALERT if abs(value) > 0.5 else TEXT), (f"{short[first]} ", TEXT),
-                     ("· " if glyphs.braille else "- ", MUTED), (short[second], TEXT)])  # fmt: skip
+        rows.append(
+            [
+                (f"{value:+.2f} ", ALERT if abs(value) > 0.5 else TEXT),
+                (f"{short[first]} ", TEXT),
+                ("· " if glyphs.braille else "- ", MUTED),
+                (short[second], TEXT),
+            ]
+        )
     return rows

@@ -17,9 +17,14 @@ class DrawingJob:
         self._said = scratch_file()
         self._process = subprocess.Popen(
             module_command("simo2_core.analysis.render", str(run.path)),
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._said, encoding="utf-8", errors="replace",
-            start_new_session=True, env=child_environment(MPLBACKEND="Agg"),
-        )  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._said,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,
+            env=child_environment(MPLBACKEND="Agg"),
+        )
 
     @property
     def done(self) -> bool:

@@ -250,8 +250,9 @@ READABLE = 5
 def legible(names: Sequence[str], shown: Sequence[str]) -> bool:
     """Whether most of the names are told apart, and whole but for what all begin with, or long enough to be read."""
     rest = len(common_beginning(names))
-    whole = sum(short in (name, name[rest:]) or cell_len(short) >= READABLE
-                for name, short in zip(names, shown, strict=True))  # fmt: skip
+    whole = sum(
+        short in (name, name[rest:]) or cell_len(short) >= READABLE for name, short in zip(names, shown, strict=True)
+    )
     return 2 * min(whole, len(set(shown))) >= len(names)
 
 

@@ -108,8 +108,11 @@ def stalled(folder: Path) -> None:
         marks.append(time.time())
     before, during, after = (speed(run, begin, end) for begin, end in itertools.pairwise(marks))
     leave(terminal)
-    print(f"terminal stops reading for {STALL:.0f} s: {during:.1f} steps/s, before {before:.1f}, after {after:.1f}, "
-          f"ratio {during / ((before + after) / 2):.3f}", flush=True)  # fmt: skip
+    print(
+        f"terminal stops reading for {STALL:.0f} s: {during:.1f} steps/s, before {before:.1f}, after {after:.1f}, "
+        f"ratio {during / ((before + after) / 2):.3f}",
+        flush=True,
+    )
 
 
 def in_turns(folder: Path) -> None:
@@ -132,9 +135,12 @@ def in_turns(folder: Path) -> None:
     leave(terminal)
     ratios = sorted(drawing / stalled for stalled, drawing in zip(rates[::2], rates[1::2], strict=True))
     pace, low, high = 1000 / statistics.median(rates), ratios[WINDOWS // 4], ratios[-WINDOWS // 4]
-    print(f"drawing against not drawing, {WINDOWS} pairs of {WINDOW:.0f} s at {pace:.0f} ms a step: median "
-          f"{statistics.median(ratios):.3f}, quartiles {low:.3f} to {high:.3f}; "
-          f"the thread that draws takes {share:.1%} of a processor", flush=True)  # fmt: skip
+    print(
+        f"drawing against not drawing, {WINDOWS} pairs of {WINDOW:.0f} s at {pace:.0f} ms a step: median "
+        f"{statistics.median(ratios):.3f}, quartiles {low:.3f} to {high:.3f}; "
+        f"the thread that draws takes {share:.1%} of a processor",
+        flush=True,
+    )
 
 
 def drawing_seconds(leader: int) -> float:

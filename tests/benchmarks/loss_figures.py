@@ -52,31 +52,47 @@ class Pair:
 
 
 SAME = (
-    Pair("published", True), Pair("ε 1", True, epsilon=1), Pair("pull 19/7, balanced", True, weight=PULL),
-    Pair("ε 1, pull 19/7", True, epsilon=1, weight=PULL), Pair("b 1 within a class", True, bias=1),
-)  # fmt: skip
+    Pair("published", True),
+    Pair("ε 1", True, epsilon=1),
+    Pair("pull 19/7, balanced", True, weight=PULL),
+    Pair("ε 1, pull 19/7", True, epsilon=1, weight=PULL),
+    Pair("b 1 within a class", True, bias=1),
+)
 DIFFERENT = (
-    Pair("published", False), Pair("ε 1", False, epsilon=1), Pair("line distance", False, line=True),
-    Pair("line distance, ε 1", False, line=True, epsilon=1), Pair("b 1/2 on both sides", False, bias=0.5),
-)  # fmt: skip
+    Pair("published", False),
+    Pair("ε 1", False, epsilon=1),
+    Pair("line distance", False, line=True),
+    Pair("line distance, ε 1", False, line=True, epsilon=1),
+    Pair("b 1/2 on both sides", False, bias=0.5),
+)
 
 
 @own_look
 def draw(path: Path) -> Path:
     """Draws two panels: pairs of one class, and pairs of different classes."""
     figure = new_figure(
-        10.5, 4.2, LIGHT, "How steep a pair is", "|d cost / d cosine| of one pair of unit vectors · α 1/137",
+        10.5,
+        4.2,
+        LIGHT,
+        "How steep a pair is",
+        "|d cost / d cosine| of one pair of unit vectors · α 1/137",
         "A fresh network has all its cosines near 1, at the right. There a pair of different classes is pushed as hard "
         "as the right panel says, and one of the same class pulled as the left one does.",
-    )  # fmt: skip
+    )
     cosine = np.linspace(-0.9995, 0.9995, 4001)
     panels = figure.subplots(1, 2)
     for axes, pairs, title in zip(panels, (SAME, DIFFERENT), ("one class: pulled", "two classes: pushed"), strict=True):
         dress(axes, LIGHT)
         heading(axes, title, LIGHT)
         for index, pair in enumerate(pairs):
-            axes.plot(cosine, np.maximum(pair.slope(cosine), 1e-6), color=look(index, LIGHT)[0], label=pair.name,
-                      linewidth=1.5, linestyle=("-", "--", "-.", ":", (0, (5, 1, 1, 1)))[index])  # fmt: skip
+            axes.plot(
+                cosine,
+                np.maximum(pair.slope(cosine), 1e-6),
+                color=look(index, LIGHT)[0],
+                label=pair.name,
+                linewidth=1.5,
+                linestyle=("-", "--", "-.", ":", (0, (5, 1, 1, 1)))[index],
+            )
         axes.set_yscale("log")
         axes.set_ylim(*((1e-3, 10) if axes is panels[0] else (1e-2, 1e5)))
         axes.set_xlabel("cosine of the pair")
@@ -88,10 +104,13 @@ def draw(path: Path) -> Path:
 def draw_stuck(path: Path, runs: Sequence[RunDirectory]) -> Path:
     """Draws the share of stuck pairs and the validation kNN of runs against their steps."""
     figure = new_figure(
-        10.5, 3.4, LIGHT, "Same-class pairs that are stuck at a right angle",
+        10.5,
+        3.4,
+        LIGHT,
+        "Same-class pairs that are stuck at a right angle",
         "digits · 10 classes × 4 images · 400 steps",
         "Stuck: pairs of training images of one class with |cos| < 0.1.",
-    )  # fmt: skip
+    )
     panels = figure.subplots(1, 2)
     for index, run in enumerate(runs):
         colour = look(index, LIGHT)[0]
@@ -101,8 +120,14 @@ def draw_stuck(path: Path, runs: Sequence[RunDirectory]) -> Path:
         panels[0].plot(steps, [event.stuck_pairs for event in seen], color=colour, label=name, linewidth=1.6)
         panels[1].plot(steps, [event.knn_representation for event in seen], color=colour, linewidth=1.6)
     panels[1].axhline(seen[0].knn_raw_pixels, color=LIGHT.muted, linewidth=0.9, linestyle="--")
-    panels[1].annotate("raw pixels", (0, seen[0].knn_raw_pixels), xytext=(2, -10), textcoords="offset points",
-                       fontsize=8, color=LIGHT.muted)  # fmt: skip
+    panels[1].annotate(
+        "raw pixels",
+        (0, seen[0].knn_raw_pixels),
+        xytext=(2, -10),
+        textcoords="offset points",
+        fontsize=8,
+        color=LIGHT.muted,
+    )
     for axes, title in zip(panels, ("stuck pairs", "validation kNN@20 of the representation"), strict=True):
         dress(axes, LIGHT)
         heading(axes, title, LIGHT)

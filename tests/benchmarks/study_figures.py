@@ -89,19 +89,24 @@ def draw(path: Path, title: str, caption: str, note: str, rows: Sequence[Row]) -
 def main(folder: Path, out: Path) -> None:
     digits = folder / "digits-dimensions"
     draw(
-        out / "study-dimensions.png", "Fewer dimensions than classes",
-        "digits · 10 classes · 400 steps", "Dashed: D is the number of classes.",
+        out / "study-dimensions.png",
+        "Fewer dimensions than classes",
+        "digits · 10 classes · 400 steps",
+        "Dashed: D is the number of classes.",
         [("", digits, "embedding_size", "D", 10, None)],
-    )  # fmt: skip
+    )
     settings = folder / "letters-settings"
     draw(
-        out / "study-settings.png", "The settings of the loss, one at a time",
-        "letters · 26 classes · D 32 · 800 steps", "Dashed: the default.",
+        out / "study-settings.png",
+        "The settings of the loss, one at a time",
+        "letters · 26 classes · D 32 · 800 steps",
+        "Dashed: the default.",
         [
-            ("", settings, "epsilon", "ε", 1 / 137, 1 / 137), ("", settings, "orth_lean", "α", 1 / 137, 1 / 137),
+            ("", settings, "epsilon", "ε", 1 / 137, 1 / 137),
+            ("", settings, "orth_lean", "α", 1 / 137, 1 / 137),
             ("", settings, "bias", "b", 0, 0),
         ],
-    )  # fmt: skip
+    )
 
 
 if __name__ == "__main__":

@@ -25,8 +25,12 @@ def best_milliseconds(take_steps, steps, times=5):
 def test_steps_in_a_loop_are_as_fast_as_steps_alone():
     dataset = load_dataset(CONFIG.data)
     part = dataset.train
-    data = Data(*map(jnp.asarray, (part.images, part.offsets.astype("int32"), part.counts.astype("int32"),
-                                   dataset.mean, dataset.std)))  # fmt: skip
+    data = Data(
+        *map(
+            jnp.asarray,
+            (part.images, part.offsets.astype("int32"), part.counts.astype("int32"), dataset.mean, dataset.std),
+        )
+    )
     step, state = make_training(CONFIG, len(dataset.class_names), dataset.image_shape)
     course = jax.tree.map(jnp.asarray, step.course)
     alone = jit(step).lower(state, data, course).compile()

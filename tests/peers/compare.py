@@ -29,8 +29,10 @@ def write_weights(folder: Path, answer: Mapping[str, Any]) -> Path:
     """The file that a library would have written, and its config.json."""
     folder.mkdir(parents=True, exist_ok=True)
     shapes = {name: tuple(shape) for name, shape in answer["shapes"].items()}
-    save_file({name: weights_of(name, shape) for name, shape in shapes.items() if 0 not in shape},
-              folder / "model.safetensors")  # fmt: skip
+    save_file(
+        {name: weights_of(name, shape) for name, shape in shapes.items() if 0 not in shape},
+        folder / "model.safetensors",
+    )
     (folder / "config.json").write_text(json.dumps(answer["facts"]))
     return folder
 

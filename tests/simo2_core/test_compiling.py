@@ -108,8 +108,13 @@ def cross_entropy_in_numpy(made, z, h, classes, kernel, bias):
 
 IN_NUMPY = {"simo2": simo2_in_numpy, "supcon": supcon_in_numpy, "simclr": supcon_in_numpy}
 EVERY_PAIR = dict.fromkeys(("supcon", "sincere", "sigmoid"), (30, 40, 4))
-SHAPES = {**EVERY_PAIR, "simclr": (600, 2, 4), "autoencoder": (5, 60, 8), "fixed_prototypes": (3, 10_981, 3),
-          "mcr2": (8193, 4, 8)}  # fmt: skip
+SHAPES = {
+    **EVERY_PAIR,
+    "simclr": (600, 2, 4),
+    "autoencoder": (5, 60, 8),
+    "fixed_prototypes": (3, 10_981, 3),
+    "mcr2": (8193, 4, 8),
+}
 """(C, k, D): some compare each row with every other, the autoencoder decodes each. The rest cross 32,768 rows.
 
 For mcr2 classes without order, larger than D, are no smaller than all: a difference of equals has no digits.
@@ -213,8 +218,9 @@ def test_geometry_of_many_rows_is_right():
     means = np.stack([z[labels == label].mean(axis=0) for label in range(4)])
     np.testing.assert_allclose(class_means(np.float32(z), labels, 4), means, atol=1e-8)
     lengths = np.linalg.norm(means, axis=1)
-    cosines = np.asarray([[a @ b / (p * q) for b, q in zip(means, lengths, strict=True)]
-                          for a, p in zip(means, lengths, strict=True)])  # fmt: skip
+    cosines = np.asarray(
+        [[a @ b / (p * q) for b, q in zip(means, lengths, strict=True)] for a, p in zip(means, lengths, strict=True)]
+    )
     np.testing.assert_allclose(class_gram(np.float32(z), labels, 4), cosines, atol=1e-6)
     few = cosine_distributions(np.float32(z), labels, at_most=300)
     assert few.images == 300

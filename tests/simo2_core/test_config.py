@@ -105,9 +105,7 @@ def test_settings_of_format_1_are_read_and_what_other_parts_had_is_dropped() -> 
     assert config.objective == SupCon(temperature=0.3)
     assert config.model.encoder == ResNet18(norm="batch", widths=(4, 8))
     read = {name: config.get(name) for name in ("labels", "brightness", "contrast", "flip", "embedding_size", "steps")}
-    assert read == {
-        "labels": "none", "brightness": 0.1, "contrast": 0.2, "flip": True, "embedding_size": 7, "steps": 9
-    }  # fmt: skip
+    assert read == {"labels": "none", "brightness": 0.1, "contrast": 0.2, "flip": True, "embedding_size": 7, "steps": 9}
     with pytest.raises(ConfigError, match="unknown setting 'epsilom'"):
         Config.from_json({**old, "objective": {"objective": "simo2", "epsilom": 1}})
 

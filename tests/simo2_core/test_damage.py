@@ -44,8 +44,13 @@ def _damaged(good: bytes) -> st.SearchStrategy[bytes]:
 
 def _snapshot() -> bytes:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, embedding=np.eye(6, 4, dtype=np.float32), labels=np.arange(6, dtype=np.int32) % 3,
-                        class_names=np.array(["a", "b", "é"]), step=np.int64(7))  # fmt: skip
+    np.savez_compressed(
+        buffer,
+        embedding=np.eye(6, 4, dtype=np.float32),
+        labels=np.arange(6, dtype=np.int32) % 3,
+        class_names=np.array(["a", "b", "é"]),
+        step=np.int64(7),
+    )
     return buffer.getvalue()
 
 
@@ -88,8 +93,13 @@ def test_any_snapshot_file_is_read_or_refused(run: RunDirectory, data: st.DataOb
 def test_a_snapshot_with_a_byte_changed_anywhere_is_read_or_refused(run: RunDirectory) -> None:
     path, noise_nd = run.embeddings / "8.npz", np.random.default_rng(0).normal(size=(24, 4))
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, embedding=noise_nd.astype(np.float32), labels=np.arange(24) % 3,
-                        class_names=np.array(["a", "b", "c"]), step=np.int64(8))  # fmt: skip
+    np.savez_compressed(
+        buffer,
+        embedding=noise_nd.astype(np.float32),
+        labels=np.arange(24) % 3,
+        class_names=np.array(["a", "b", "c"]),
+        step=np.int64(8),
+    )
     good = buffer.getvalue()
     refused = 0
     for place in range(0, len(good), 2):

@@ -155,8 +155,10 @@ def test_distance_and_bias_agree_with_a_loop_and_with_differences(distance: str,
             up, down = z.copy(), z.copy()
             up[at] += 1e-6
             down[at] -= 1e-6
-            slope = (sum(simo2_of_lines(up, 0.1, 0.05, bias, distance == "line"))
-                     - sum(simo2_of_lines(down, 0.1, 0.05, bias, distance == "line"))) / 2e-6  # fmt: skip
+            slope = (
+                sum(simo2_of_lines(up, 0.1, 0.05, bias, distance == "line"))
+                - sum(simo2_of_lines(down, 0.1, 0.05, bias, distance == "line"))
+            ) / 2e-6
             np.testing.assert_allclose(gradient[at], slope, rtol=1e-5)
 
 
@@ -229,10 +231,13 @@ def test_pairs_of_one_class_have_their_own_epsilon_bias_and_weight(distance: str
         found = jit(own)(jnp.asarray(z))
         np.testing.assert_allclose([*map(float, found)], [1.5 * same + mean + diff, 1.5 * same, mean, diff], rtol=1e-10)
         gradient = jit(jax.grad(lambda rows: own(rows).total))(jnp.asarray(z))
-        parts = [jit(jax.grad(of))(jnp.asarray(z)) for of in (
-            lambda rows: simo2_loss(rows, orth_lean=0.1, epsilon=0.7, bias=0.9, distance=distance).same,
-            lambda rows: sum(loss(rows)[2:]),
-        )]  # fmt: skip
+        parts = [
+            jit(jax.grad(of))(jnp.asarray(z))
+            for of in (
+                lambda rows: simo2_loss(rows, orth_lean=0.1, epsilon=0.7, bias=0.9, distance=distance).same,
+                lambda rows: sum(loss(rows)[2:]),
+            )
+        ]
         np.testing.assert_allclose(gradient, 1.5 * parts[0] + parts[1], rtol=1e-9, atol=1e-12)
 
 

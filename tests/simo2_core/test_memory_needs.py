@@ -99,8 +99,9 @@ def test_a_limit_of_addresses_that_the_compiler_would_die_of_is_an_error() -> No
     tight = dataclasses.replace(ROOMY, addresses_free=350_000_000)
     (finding,) = (f for f in preflight(Config(), FACTS, tight) if f.code == "addresses")
     assert (finding.severity, finding.cure) == (
-        "error", "Use ulimit -v unlimited, or ask the batch system for more memory.",
-    )  # fmt: skip
+        "error",
+        "Use ulimit -v unlimited, or ask the batch system for more memory.",
+    )
     assert "leaves 350 MB of addresses" in finding.message
     assert not [
         f for f in preflight(Config(), FACTS, dataclasses.replace(ROOMY, addresses_free=10**9)) if f.severity == "error"

@@ -54,10 +54,15 @@ def logged(first: int, count: int, steps: int, *, bad: int | None = None) -> eve
     if bad is not None and first <= bad < first + count:
         total[bad - first] = np.nan
     return events.StepsLogged(
-        step=first, total=tuple(total), terms={"same": tuple(same), "mean": tuple(mean), "diff": tuple(diff)},
-        grad_norm=tuple(900 * np.exp(-3 * share) * noise), learning_rate=tuple(4e-3 * (1 + np.cos(np.pi * share)) / 2),
-        steps_per_second=10.4 + rng.normal() * 0.3, images_per_second=1664 + rng.normal() * 40, data_wait=0.01,
-    )  # fmt: skip
+        step=first,
+        total=tuple(total),
+        terms={"same": tuple(same), "mean": tuple(mean), "diff": tuple(diff)},
+        grad_norm=tuple(900 * np.exp(-3 * share) * noise),
+        learning_rate=tuple(4e-3 * (1 + np.cos(np.pi * share)) / 2),
+        steps_per_second=10.4 + rng.normal() * 0.3,
+        images_per_second=1664 + rng.normal() * 40,
+        data_wait=0.01,
+    )
 
 
 def evaluated(step: int, share: float, split: str = "validation") -> events.Evaluated:
@@ -71,9 +76,15 @@ def evaluated(step: int, share: float, split: str = "validation") -> events.Eval
 
 
 def write_run(
-    run_dir: Path, name: str = "digits-demo", *, upto: int = 280, steps: int = 400, finish: str | None = None,
-    bad: int | None = None, seed: int = 0,
-) -> RunDirectory:  # fmt: skip
+    run_dir: Path,
+    name: str = "digits-demo",
+    *,
+    upto: int = 280,
+    steps: int = 400,
+    finish: str | None = None,
+    bad: int | None = None,
+    seed: int = 0,
+) -> RunDirectory:
     """A run directory as far as step `upto`."""
     run = RunDirectory.create(run_dir, name, PRESETS["digits"].config.replace({"steps": steps, "seed": seed}))
     log = EventLog(run.events_path)

@@ -17,9 +17,12 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> Any:
     asked: list[str] = []
     monkeypatch.setattr(console, "let_go", lambda: asked.append("let go"))
     return SimpleNamespace(
-        asked=asked, session=None, give_up=lambda: None, hurry=lambda: None,
+        asked=asked,
+        session=None,
+        give_up=lambda: None,
+        hurry=lambda: None,
         leaving=SimpleNamespace(leave_soon=asked.append, stop_soon=lambda: asked.append("stop")),
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("ignored", STOP_SIGNALS)

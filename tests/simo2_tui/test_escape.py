@@ -59,8 +59,9 @@ def test_the_attributes_are_reset_before_the_screen_is_given_back():
     assert thrift.rewrite("\x1b[?1049l") == "\x1b[0m\x1b[?1049l"
 
 
-@pytest.mark.parametrize(("char", "like"), [("─", "-"), ("╭", "+"), ("é", "e"), ("⣿", "?"), ("犬", "??"), ("a", "a"),
-                                            ("\u0301", "")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("char", "like"), [("─", "-"), ("╭", "+"), ("é", "e"), ("⣿", "?"), ("犬", "??"), ("a", "a"), ("\u0301", "")]
+)
 def test_ascii_is_as_wide_as_what_it_stands_for(char, like):
     assert to_ascii(char) == like
 

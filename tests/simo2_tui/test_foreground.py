@@ -51,9 +51,12 @@ def start():
 
     def begin(ignored: str = "") -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, ignored], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            [sys.executable, "-c", PROGRAM, ignored],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
             env={**os.environ, "PYTHONPATH": str(Path.cwd())},
-        )  # fmt: skip
+        )
         begun.append(process)
         assert process.stdout is not None
         assert process.stdout.readline().startswith("child ")

@@ -74,9 +74,15 @@ def test_preparing_data_says_how_far_it_is(tmp_path):
 
 def waited(step, share):
     return StepsLogged(
-        step=step, total=(1.0,), terms={"same": (1.0,), "mean": (1.0,), "diff": (1.0,)}, grad_norm=(1.0,),
-        learning_rate=(1.0,), steps_per_second=10.0, images_per_second=1000.0, data_wait=share,
-    )  # fmt: skip
+        step=step,
+        total=(1.0,),
+        terms={"same": (1.0,), "mean": (1.0,), "diff": (1.0,)},
+        grad_norm=(1.0,),
+        learning_rate=(1.0,),
+        steps_per_second=10.0,
+        images_per_second=1000.0,
+        data_wait=share,
+    )
 
 
 def test_commands_are_drawn_on_every_chart(session):

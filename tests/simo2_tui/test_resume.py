@@ -17,9 +17,15 @@ from simo2_tui.session.follow import FollowSession
 from tests.simo2_tui.recorded import write_run
 
 TINY = {
-    "widths": (8, 8), "embedding_size": 8, "batch_size": 20, "samples_per_class": 2, "warmup_steps": 0,
-    "eval_every": "never", "plot_every": "never", "checkpoint_every": "never",
-}  # fmt: skip
+    "widths": (8, 8),
+    "embedding_size": 8,
+    "batch_size": 20,
+    "samples_per_class": 2,
+    "warmup_steps": 0,
+    "eval_every": "never",
+    "plot_every": "never",
+    "checkpoint_every": "never",
+}
 
 
 async def until(pilot, check, what, seconds=120.0):

@@ -36,8 +36,13 @@ async def test_the_monitor_shows_the_run(watch, size):
 async def test_number_keys_change_the_pane_at_80x24(watch):
     app = watch()
     async with app.run_test(size=(80, 24)) as pilot:
-        for key, words in (("2", "validation kNN"), ("3", "learning rate"), ("4", "images/s"), ("5", "eight"),
-                           ("1", "diff")):  # fmt: skip
+        for key, words in (
+            ("2", "validation kNN"),
+            ("3", "learning rate"),
+            ("4", "images/s"),
+            ("5", "eight"),
+            ("1", "diff"),
+        ):
             await pilot.press(key)
             await pilot.pause(0.1)
             assert words in text_of(app), key

@@ -47,9 +47,13 @@ main()
 
 def start(code: str, stdin: int | None = None) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", code], stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-c", code],
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
         env={**os.environ, "PYTHONPATH": str(Path.cwd())},
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("number", STOP_SIGNALS)

@@ -74,10 +74,17 @@ def draw_animation(
     middle = (low + high) / 2
     limits = [(float(at - reach), float(at + reach)) for at in middle]
     frames = [
-        _frame(cloud, last.labels[kept], last.class_names, Caption(data, one.step, len(last.labels), run=run), limits,
-               plane.explained, theme)
+        _frame(
+            cloud,
+            last.labels[kept],
+            last.class_names,
+            Caption(data, one.step, len(last.labels), run=run),
+            limits,
+            plane.explained,
+            theme,
+        )
         for cloud, one in zip(clouds, chosen, strict=True)
-    ]  # fmt: skip
+    ]
     classes = len(last.class_names)
     colours = {class_look(label, classes, theme).colour for label in range(classes)}
     content = _gif(frames, [theme.paper, theme.ink, theme.muted, theme.faint, *sorted(colours)])
@@ -131,9 +138,14 @@ def _gif(frames: Sequence[NDArray[np.uint8]], colours: Sequence[str]) -> bytes:
     drawn = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     buffer = io.BytesIO()
     drawn[0].save(
-        buffer, "GIF", save_all=True, append_images=drawn[1:], loop=0, optimize=False,
+        buffer,
+        "GIF",
+        save_all=True,
+        append_images=drawn[1:],
+        loop=0,
+        optimize=False,
         duration=[_FRAME] * (len(drawn) - 1) + [_LAST],
-    )  # fmt: skip
+    )
     return buffer.getvalue()
 
 

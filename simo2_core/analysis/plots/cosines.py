@@ -57,9 +57,15 @@ def draw_cosines(
     axes.set_xlabel("cosine between the embeddings of two images (bins of 0.025; dashed: mean)")
     axes.set_ylabel("share of pairs (square-root scale)")
     axes.legend(
-        loc="lower left", bbox_to_anchor=(0, 1), fontsize=8.5, frameon=False, labelcolor=theme.ink, ncols=2,
-        borderaxespad=0.2, handlelength=1.4,
-    )  # fmt: skip
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        fontsize=8.5,
+        frameon=False,
+        labelcolor=theme.ink,
+        ncols=2,
+        borderaxespad=0.2,
+        handlelength=1.4,
+    )
     return save(figure, path)
 
 

@@ -136,9 +136,15 @@ def _steps_panel(
     broken = steps[~np.isfinite(values)]
     if len(broken):
         axes.plot(
-            broken, np.full(len(broken), 0.965), "x", color=theme.accent, markersize=6, markeredgewidth=1.6,
-            transform=axes.get_xaxis_transform(), clip_on=False,
-        )  # fmt: skip
+            broken,
+            np.full(len(broken), 0.965),
+            "x",
+            color=theme.accent,
+            markersize=6,
+            markeredgewidth=1.6,
+            transform=axes.get_xaxis_transform(),
+            clip_on=False,
+        )
         word = f"{len(broken):,} not finite, the first at step {broken[0]:,}"
         axes.text(0.98, 0.9, word, transform=axes.transAxes, ha="right", va="top", fontsize=8, color=theme.accent)
 
@@ -168,9 +174,14 @@ def _cut(axes: Axes, beyond: NDArray[np.int64], shown: Values, colour: str) -> N
         margin = 0.12 * (high - low)
         axes.set_ylim(low - margin, high + margin)
     axes.plot(
-        beyond, np.full(len(beyond), 0.985), "^", color=colour, markersize=4, transform=axes.get_xaxis_transform(),
+        beyond,
+        np.full(len(beyond), 0.985),
+        "^",
+        color=colour,
+        markersize=4,
+        transform=axes.get_xaxis_transform(),
         clip_on=False,
-    )  # fmt: skip
+    )
 
 
 def _log_axis(axes: Axes, span: float) -> None:
@@ -190,16 +201,20 @@ def short(value: float) -> str:
     return f"{value:g}".replace("e+", "e").replace("e-0", "e-")
 
 
-def _level(
-    axes: Axes, value: float, words: str, theme: Theme, *, above: bool = True, left: bool = False
-) -> None:  # fmt: skip
+def _level(axes: Axes, value: float, words: str, theme: Theme, *, above: bool = True, left: bool = False) -> None:
     """A dashed line across the panel, named at its right or left end."""
     axes.axhline(value, color=theme.muted, linewidth=1.0, linestyle=(0, (5, 3)), zorder=1)
     axes.annotate(
-        words, (0.0 if left else 1.0, value), xycoords=("axes fraction", "data"),
-        xytext=(4 if left else -2, 2 if above else -2), textcoords="offset points",
-        ha="left" if left else "right", va="bottom" if above else "top", fontsize=7.5, color=theme.muted,
-    )  # fmt: skip
+        words,
+        (0.0 if left else 1.0, value),
+        xycoords=("axes fraction", "data"),
+        xytext=(4 if left else -2, 2 if above else -2),
+        textcoords="offset points",
+        ha="left" if left else "right",
+        va="bottom" if above else "top",
+        fontsize=7.5,
+        color=theme.muted,
+    )
 
 
 def _accuracy_panel(axes: Axes, course: Course, theme: Theme) -> None:
@@ -212,9 +227,14 @@ def _accuracy_panel(axes: Axes, course: Course, theme: Theme) -> None:
         (course.knn_projection, "projection", "^", theme.palette[6]),
     ):
         axes.plot(
-            course.evaluated, values, color=colour, marker=marker, markersize=_marker_size(course), linewidth=1.4,
+            course.evaluated,
+            values,
+            color=colour,
+            marker=marker,
+            markersize=_marker_size(course),
+            linewidth=1.4,
             label=word,
-        )  # fmt: skip
+        )
     if course.test:
         axes.plot(*course.test, "*", color=theme.accent, markersize=10, label="test (representation)", clip_on=False)
     if finite:
@@ -236,9 +256,13 @@ def _marker_size(course: Course) -> float:
 def _rank_panel(axes: Axes, course: Course, theme: Theme) -> None:
     heading(axes, "Effective rank of the projection", theme)
     axes.plot(
-        course.evaluated, course.effective_rank, color=theme.palette[2], marker="s", markersize=_marker_size(course),
+        course.evaluated,
+        course.effective_rank,
+        color=theme.palette[2],
+        marker="s",
+        markersize=_marker_size(course),
         linewidth=1.4,
-    )  # fmt: skip
+    )
     most = min(course.classes, course.dimensions)
     why = f"{course.classes} classes" if course.classes <= course.dimensions else f"{course.dimensions} dimensions"
     _level(axes, most, f"{why}, one direction each" if most == course.classes else f"all {why}", theme)

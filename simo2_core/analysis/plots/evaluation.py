@@ -40,9 +40,14 @@ class DotRow:
 
 @own_look
 def draw_scores(
-    path: Path, scores: Mapping[str, Mapping[str, Estimate]], rows: Sequence[DotRow], caption: str,
-    notes: Sequence[str], *, theme: Theme = LIGHT,
-) -> Path:  # fmt: skip
+    path: Path,
+    scores: Mapping[str, Mapping[str, Estimate]],
+    rows: Sequence[DotRow],
+    caption: str,
+    notes: Sequence[str],
+    *,
+    theme: Theme = LIGHT,
+) -> Path:
     """Draws a mark for each score, with its interval where it has one, as far as a share can go: from 0 to 1.
 
     Args:
@@ -64,9 +69,15 @@ def draw_scores(
         half = np.nan_to_num([score.interval for _, score in drawn])
         bars = np.maximum([means - np.maximum(means - half, 0), np.minimum(means + half, 1) - means], 0)
         axes.errorbar(
-            means, down, xerr=bars, fmt=marker, color=theme.palette[colour], markersize=4.5, elinewidth=1.2,
+            means,
+            down,
+            xerr=bars,
+            fmt=marker,
+            color=theme.palette[colour],
+            markersize=4.5,
+            elinewidth=1.2,
             label=name.replace("_", " "),
-        )  # fmt: skip
+        )
     for y in range(1, len(rows)):
         axes.axhline(y - 0.5, color=theme.faint, linewidth=0.6)
     axes.set_yticks(range(len(rows)), [row.label for row in rows])
@@ -76,9 +87,16 @@ def draw_scores(
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:.0f}%"))
     axes.tick_params(axis="y", labelsize=8.5, labelcolor=theme.ink, length=0)
     axes.legend(
-        loc="lower left", bbox_to_anchor=(0, 1), fontsize=8.5, frameon=False, labelcolor=theme.ink, ncols=5,
-        borderaxespad=0.2, columnspacing=1.2, handletextpad=0.2,
-    )  # fmt: skip
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        fontsize=8.5,
+        frameon=False,
+        labelcolor=theme.ink,
+        ncols=5,
+        borderaxespad=0.2,
+        columnspacing=1.2,
+        handletextpad=0.2,
+    )
     return save(figure, path)
 
 
@@ -130,7 +148,12 @@ def draw_confusion(
         for row, column in zip(*np.nonzero(found.confusion), strict=True):
             dark = luminance(image.to_rgba(np.array([share[row, column]]))[0]) < 0.25
             axes.text(
-                column, row, f"{found.confusion[row, column]:,}", ha="center", va="center", fontsize=7.5,
+                column,
+                row,
+                f"{found.confusion[row, column]:,}",
+                ha="center",
+                va="center",
+                fontsize=7.5,
                 color="#FFFFFF" if dark else "#101418",
-            )  # fmt: skip
+            )
     return save(figure, path)

@@ -52,9 +52,14 @@ def draw_filters(
     sheet.draw(axes, _in_rows(shown, columns), theme)
     for place, index in enumerate(order):
         axes.text(
-            sheet.at(place % columns) + 0.5, sheet.at(place // columns) + 1.05, f"{norms[index]:.2f}",
-            ha="center", va="top", fontsize=6.5, color=theme.muted,
-        )  # fmt: skip
+            sheet.at(place % columns) + 0.5,
+            sheet.at(place // columns) + 1.05,
+            f"{norms[index]:.2f}",
+            ha="center",
+            va="top",
+            fontsize=6.5,
+            color=theme.muted,
+        )
     return save(figure, path)
 
 

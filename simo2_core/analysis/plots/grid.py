@@ -97,9 +97,11 @@ def _panel(axes: Axes, panel: GridMap, every: NDArray[np.float64], written: bool
     if panel.chosen is not None:
         y, x = panel.chosen
         axes.plot(
-            [x - 0.46, x + 0.46, x + 0.46, x - 0.46, x - 0.46], [y - 0.46, y - 0.46, y + 0.46, y + 0.46, y - 0.46],
-            color=theme.accent, linewidth=1.8,
-        )  # fmt: skip
+            [x - 0.46, x + 0.46, x + 0.46, x - 0.46, x - 0.46],
+            [y - 0.46, y - 0.46, y + 0.46, y + 0.46, y - 0.46],
+            color=theme.accent,
+            linewidth=1.8,
+        )
     for (y, x), value in np.ndenumerate(panel.values) if written else ():
         if np.isfinite(value):
             ink = theme.paper if luminance(colours(norm(value))) < 0.35 else theme.ink

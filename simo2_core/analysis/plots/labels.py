@@ -79,10 +79,17 @@ def write_labels(
     written = set()
     for label, place in places.items():
         text = axes.text(
-            float(place[0]), float(place[1]), names[label], ha="center", va="center", fontsize=size,
-            fontweight="bold", color=theme.ink if boxed else blend(colours[label], theme.ink, 0.5), zorder=5,
+            float(place[0]),
+            float(place[1]),
+            names[label],
+            ha="center",
+            va="center",
+            fontsize=size,
+            fontweight="bold",
+            color=theme.ink if boxed else blend(colours[label], theme.ink, 0.5),
+            zorder=5,
             in_layout=False,
-        )  # fmt: skip
+        )
         if boxed:
             style = {"boxstyle": "round,pad=0.22", "facecolor": theme.paper, "alpha": 0.88, "linewidth": 1.3}
             text.set_bbox({**style, "edgecolor": colours[label]})

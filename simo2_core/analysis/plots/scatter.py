@@ -217,6 +217,13 @@ def _legend(figure: Figure, class_names: Sequence[str], present: list[int], them
     # the scatter keeps its size: the figure grows by what the legend needs
     figure.set_size_inches(width + columns * (0.34 + 0.0095 * size * widest), height)
     figure.legend(
-        handles=handles, loc="outside right center", ncols=columns, frameon=False, fontsize=size,
-        labelcolor=theme.ink, columnspacing=1.0, handletextpad=0.2, labelspacing=0.35,
-    )  # fmt: skip
+        handles=handles,
+        loc="outside right center",
+        ncols=columns,
+        frameon=False,
+        fontsize=size,
+        labelcolor=theme.ink,
+        columnspacing=1.0,
+        handletextpad=0.2,
+        labelspacing=0.35,
+    )

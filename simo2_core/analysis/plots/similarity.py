@@ -184,6 +184,11 @@ def _write_values(axes: Axes, image: AxesImage, shown: NDArray[np.float64], them
                 continue
             dark = luminance(image.to_rgba(np.array([value]))[0]) < 0.25
             axes.text(
-                column, row, signed(value), ha="center", va="center", fontsize=7.5,
+                column,
+                row,
+                signed(value),
+                ha="center",
+                va="center",
+                fontsize=7.5,
                 color="#FFFFFF" if dark else "#101418",
-            )  # fmt: skip
+            )

@@ -200,9 +200,16 @@ def new_figure(width: float, height: float, theme: Theme, title: str, caption: s
 
     def write(text: str, down: float, size: float, colour: str, weight: str = "normal") -> None:
         figure.text(
-            0.12 / width, 1 - down / top, text, fontsize=size, color=colour, fontweight=weight,
-            ha="left", va="top", in_layout=False,
-        )  # fmt: skip
+            0.12 / width,
+            1 - down / top,
+            text,
+            fontsize=size,
+            color=colour,
+            fontweight=weight,
+            ha="left",
+            va="top",
+            in_layout=False,
+        )
 
     write(title, 0.10, 12.5, theme.ink, "bold")
     write(caption, 0.35, 9.5, theme.ink)

@@ -65,8 +65,14 @@ class _Found:
 def _cifar_folder(folder: Path) -> Path | None:
     """Where CIFAR's pickles lie."""
     places = (folder / inside for inside in _INSIDE[:3])
-    return next((place for place in places if any(exists(place / meta) and exists(place / splits["train"][0])
-                                                  for splits, meta in _CIFAR)), None)  # fmt: skip
+    return next(
+        (
+            place
+            for place in places
+            if any(exists(place / meta) and exists(place / splits["train"][0]) for splits, meta in _CIFAR)
+        ),
+        None,
+    )
 
 
 def _idx_folder(folder: Path) -> Path | None:
@@ -128,8 +134,12 @@ def _read_idx(folder: Path, config: DataConfig) -> _Found:
             labels = files.get((split, "labels"))
             read = None if labels is None else open_idx(folder / labels)
             found[split] = _Arrays(open_idx(folder / files[split, "images"]), read, files[split, "images"])
-    return _Found(found, list(files.values()), "idx files as MNIST's: images idx3, labels idx1",
-                  transposed="emnist" in name.lower())  # fmt: skip
+    return _Found(
+        found,
+        list(files.values()),
+        "idx files as MNIST's: images idx3, labels idx1",
+        transposed="emnist" in name.lower(),
+    )
 
 
 def _taken_apart(name: str) -> tuple[str, str]:

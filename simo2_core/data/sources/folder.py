@@ -117,8 +117,11 @@ class FolderSource(Source):
     def roles(self) -> Mapping[str, tuple[str, ...]]:
         """`validation` and `test`, but what has no labels."""
         train = self._scans["train"]
-        offered = [split for split in ("test", "validation") if split in self._folders
-                   and is_labelled(self._scans[split], train)]  # fmt: skip
+        offered = [
+            split
+            for split in ("test", "validation")
+            if split in self._folders and is_labelled(self._scans[split], train)
+        ]
         return {"test": tuple(offered), "validation": tuple(split for split in offered if split == "validation")}
 
     @property

@@ -160,9 +160,16 @@ def scan(root: Path, order: Callable[[str], tuple[object, ...]]) -> Scan:
         take("", Found([entry.name for entry in loose], facts, []))
         passed += [entry.name for entry in files if may_be_image(entry.name)]
     return Scan(
-        tuple(classes), tuple(counts), tuple(empty), tuple(paths), digest.hexdigest(), stamp.hexdigest(),
-        lasting.hexdigest(), len(loose) if classes else 0, tuple(passed),
-    )  # fmt: skip
+        tuple(classes),
+        tuple(counts),
+        tuple(empty),
+        tuple(paths),
+        digest.hexdigest(),
+        stamp.hexdigest(),
+        lasting.hexdigest(),
+        len(loose) if classes else 0,
+        tuple(passed),
+    )
 
 
 @dataclass(frozen=True)

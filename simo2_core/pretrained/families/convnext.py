@@ -24,8 +24,11 @@ PREFIXES = ("convnext.",)
 ARCHITECTURES = r"convnext_(tiny|small|base|large|xlarge)|ConvNext(Model|ForImageClassification|Backbone)"
 SIZE = 224
 
-_STEM = {TIMM: ("stem.0", "stem.1"), TORCHVISION: ("features.0.0", "features.0.1"),
-         TRANSFORMERS: ("embeddings.patch_embeddings", "embeddings.layernorm")}  # fmt: skip
+_STEM = {
+    TIMM: ("stem.0", "stem.1"),
+    TORCHVISION: ("features.0.0", "features.0.1"),
+    TRANSFORMERS: ("embeddings.patch_embeddings", "embeddings.layernorm"),
+}
 _FINAL = {TIMM: "head.norm", TORCHVISION: "classifier.0", TRANSFORMERS: "layernorm"}
 _BLOCK = {
     TIMM: ("conv_dw", "norm", "mlp.fc1", "mlp.fc2", "gamma"),

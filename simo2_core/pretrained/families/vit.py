@@ -70,9 +70,13 @@ def _made(patch: tuple[int, ...], layers: int, registers: int, positions: int, f
     heads = facts.get("num_attention_heads", max(1, patch[0] // FEATURES_OF_HEAD))
     learned = {"positions": "learned", "position_grid": round(positions**0.5)}
     return ViTSmall(
-        patch_size=patch[-1], token_width=patch[0], layers=layers, heads=heads, registers=registers,
+        patch_size=patch[-1],
+        token_width=patch[0],
+        layers=layers,
+        heads=heads,
+        registers=registers,
         **(learned if positions else {"positions": "rotary"}),
-    )  # fmt: skip
+    )
 
 
 def _count(shapes: Mapping[str, tuple[int, ...]], name: str) -> int:

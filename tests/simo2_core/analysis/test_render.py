@@ -34,9 +34,15 @@ def started(run, step=0):
 def steps_logged(first, count, value=1.0):
     series = tuple(value * (first + i) for i in range(count))
     return StepsLogged(
-        step=first, total=series, terms=dict.fromkeys(("same", "mean", "diff"), series), grad_norm=series,
-        learning_rate=series, steps_per_second=1.0, images_per_second=1.0, data_wait=0.0,
-    )  # fmt: skip
+        step=first,
+        total=series,
+        terms=dict.fromkeys(("same", "mean", "diff"), series),
+        grad_norm=series,
+        learning_rate=series,
+        steps_per_second=1.0,
+        images_per_second=1.0,
+        data_wait=0.0,
+    )
 
 
 def evaluated(step, split="validation", knn=0.9):
@@ -84,9 +90,10 @@ def test_an_older_step_goes_into_its_own_folder_and_kinds_are_chosen(run, tmp_pa
 
 def test_dark_pictures_lie_beside_the_light_ones(run):
     [light], [dark], [late] = (
-        render(run.path, ["curves"]), render(run.path, ["curves"], dark=True),
+        render(run.path, ["curves"]),
+        render(run.path, ["curves"], dark=True),
         render(run.path, ["curves"], step=20, dark=True),
-    )  # fmt: skip
+    )
     assert (light, dark) == (run.plots / "curves.png", run.plots / "dark" / "curves.png")
     assert late == run.plots / "20" / "dark" / "curves.png"
     for path, paper in ((light, (255, 255, 255)), (dark, (0x10, 0x14, 0x1B))):
@@ -119,9 +126,12 @@ def test_what_cannot_be_drawn_is_said(run, tmp_path):
 
 def test_an_embedding_that_is_not_finite_does_not_stop_the_curves(run):
     np.savez(
-        run.embeddings / "50.npz", embedding=np.full((20, 2), np.nan, np.float32), labels=np.arange(20) % 10,
-        class_names=np.array(NAMES), step=np.int64(50),
-    )  # fmt: skip
+        run.embeddings / "50.npz",
+        embedding=np.full((20, 2), np.nan, np.float32),
+        labels=np.arange(20) % 10,
+        class_names=np.array(NAMES),
+        step=np.int64(50),
+    )
     with pytest.raises(DataError, match="step 50 is not finite"):
         render(run.path)
     assert [path.name for path in run.plots.iterdir()] == ["curves.png"]
@@ -137,8 +147,11 @@ def test_the_course_counts_a_step_once_as_last_logged(run):
     assert course.test == (40, 0.99)
     # ten classes of sixteen: 10 · 120 same-class pairs, 45 pairs of means, 16 · 45 of different classes
     assert [(name, term.pairs) for name, term in course.terms.items()] == [
-        ("total", 1965), ("same", 1200), ("mean", 45), ("diff", 720)
-    ]  # fmt: skip
+        ("total", 1965),
+        ("same", 1200),
+        ("mean", 45),
+        ("diff", 720),
+    ]
     assert course.terms["same"].floor == pytest.approx(1200 / 138)
     assert course.terms["diff"].floor == 720
     until = read_course(run, 20)

@@ -77,8 +77,13 @@ def test_a_second_start_finds_the_program(monkeypatch: pytest.MonkeyPatch) -> No
 def test_the_backward_pass_is_what_remains_of_the_step() -> None:
     stages = {"sampling": 1.0, "augmentation": 3.0, "forward": 7.0, "loss": 2.0, "optimiser": 1.0, "step": 21.0}
     assert split(stages) == {
-        "sampling": 1.0, "augmentation": 2.0, "forward": 4.0, "backward": 11.0, "loss": 2.0, "optimiser": 1.0,
-    }  # fmt: skip
+        "sampling": 1.0,
+        "augmentation": 2.0,
+        "forward": 4.0,
+        "backward": 11.0,
+        "loss": 2.0,
+        "optimiser": 1.0,
+    }
 
 
 def test_stages_take_turns_and_the_fastest_counts(monkeypatch: pytest.MonkeyPatch) -> None:

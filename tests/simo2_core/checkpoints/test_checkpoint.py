@@ -221,6 +221,10 @@ def test_a_checkpoint_is_saved_where_the_file_system_has_no_locks(tmp_path: Path
     subprocess.run(["cc", "-shared", "-fPIC", "-o", library, str(tmp_path / "none.c"), "-ldl"], check=True)
     done = subprocess.run(
         [sys.executable, "-c", SAVE, str(tmp_path / "checkpoints")],
-        env=child_environment(LD_PRELOAD=library), capture_output=True, text=True, check=True, timeout=120,
-    )  # fmt: skip
+        env=child_environment(LD_PRELOAD=library),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
     assert done.stdout == "3\n"

@@ -43,9 +43,13 @@ def test_an_arm_takes_more_settings():
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("simo", "Did you mean simo2"), ("simo2:epsilon", "setting=value"), ("simo2:epsilo=1", "epsilon"),
-     ("simo2:epsilon=-1", "epsilon")],
-)  # fmt: skip
+    [
+        ("simo", "Did you mean simo2"),
+        ("simo2:epsilon", "setting=value"),
+        ("simo2:epsilo=1", "epsilon"),
+        ("simo2:epsilon=-1", "epsilon"),
+    ],
+)
 def test_what_is_no_arm_is_refused(text, said):
     with pytest.raises(ConfigError, match=said):
         Arm.parse(text).config(DIGITS)

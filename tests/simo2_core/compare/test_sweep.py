@@ -34,10 +34,16 @@ def test_the_rate_is_swept_about_that_of_the_preset():
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("epsilon", "names no values"), ("nothing=1", "no setting"), ("epsilon=x", "epsilon"), ("lr:epsilo=1", "epsilon"),
-     ("epsilon=1:epsilon=2", "two different ones"), ("epsilon=1:bias=0:lr=1", "names 3 settings"),
-     ("seed=" + ",".join(map(str, range(401))), "401 trials")],
-)  # fmt: skip
+    [
+        ("epsilon", "names no values"),
+        ("nothing=1", "no setting"),
+        ("epsilon=x", "epsilon"),
+        ("lr:epsilo=1", "epsilon"),
+        ("epsilon=1:epsilon=2", "two different ones"),
+        ("epsilon=1:bias=0:lr=1", "names 3 settings"),
+        ("seed=" + ",".join(map(str, range(401))), "401 trials"),
+    ],
+)
 def test_what_is_no_sweep_is_refused(text, said):
     with pytest.raises(ConfigError, match=said):
         Sweep.parse(text, DIGITS)
@@ -82,8 +88,9 @@ def test_the_best_pair_is_chosen_and_of_equals_the_nearest_to_the_preset():
     plan = make_plan(DIGITS, ["simo2", "simo2:epsilon=1"], [], 2, "epsilon=0.01,1:bias=0,0.5")
     same = trials_of(plan, lambda settings: 0.5)
     assert choose(plan, same) == {
-        "simo2": {"epsilon": 0.01, "bias": 0.0}, "simo2:epsilon=1": {"epsilon": 1.0, "bias": 0.0}
-    }  # fmt: skip
+        "simo2": {"epsilon": 0.01, "bias": 0.0},
+        "simo2:epsilon=1": {"epsilon": 1.0, "bias": 0.0},
+    }
     better = trials_of(plan, lambda settings: 0.5 + settings["bias"])
     chosen = choose(plan, better)
     assert chosen["simo2"] == {"epsilon": 0.01, "bias": 0.5}

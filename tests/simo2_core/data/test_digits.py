@@ -29,8 +29,10 @@ def test_images_keep_their_labels() -> None:
     from sklearn.datasets import load_digits
 
     bundled = load_digits()
-    known = {np.rint(image * 255 / 16).astype(np.uint8).tobytes(): t for image, t in zip(
-        bundled.images, bundled.target, strict=True)}  # fmt: skip
+    known = {
+        np.rint(image * 255 / 16).astype(np.uint8).tobytes(): t
+        for image, t in zip(bundled.images, bundled.target, strict=True)
+    }
     data = load_dataset(DataConfig(dataset="digits"))
     for part in (data.train, data.validation, data.test):
         assert [known[image.tobytes()] for image in part.gather()] == part.labels.tolist()

@@ -123,8 +123,9 @@ def test_the_rounds_of_classes_put_others_together_each_time() -> None:
 
 @pytest.mark.parametrize("count", [2**24 + 1, 2**30])
 def test_every_row_of_a_huge_class_can_be_reached(count: int) -> None:
-    rows = draw_batch(KEY, 0, jnp.zeros(2, jnp.int32), jnp.full(2, count, jnp.int32), classes_per_batch=2,
-                      samples_per_class=4096).rows  # fmt: skip
+    rows = draw_batch(
+        KEY, 0, jnp.zeros(2, jnp.int32), jnp.full(2, count, jnp.int32), classes_per_batch=2, samples_per_class=4096
+    ).rows
     found = np.asarray(rows)
     assert found.min() >= 0
     assert found.max() < count

@@ -97,10 +97,13 @@ def test_one_that_fails_costs_its_own_rows_alone(mine: str) -> None:
 @pytest.mark.parametrize(
     ("named", "said"),
     [
-        ("Spread:power=0", "power is '0'|power is 0; it must be from 1 to 9"), ("Spread:pwr=3", "Did you mean power"),
-        ("Bare", "Write @dataclass"), ("NOT_ONE", "must be a subclass of"), ("Missing", "neither installed nor named"),
+        ("Spread:power=0", "power is '0'|power is 0; it must be from 1 to 9"),
+        ("Spread:pwr=3", "Did you mean power"),
+        ("Bare", "Write @dataclass"),
+        ("NOT_ONE", "must be a subclass of"),
+        ("Missing", "neither installed nor named"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_measured_is_refused_before_anything_is(mine: str, named: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said) as caught:
         choose_metrics([f"{mine}:{named}"])

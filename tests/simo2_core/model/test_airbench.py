@@ -22,8 +22,9 @@ SMALL = (16, 24)
 def patches_of(images: np.ndarray) -> np.ndarray:
     """(N, 12) every 2×2 patch, one by one."""
     n, height, width, _ = images.shape
-    return np.array([images[i, y : y + 2, x : x + 2].ravel() for i in range(n) for y in range(height - 1)
-                     for x in range(width - 1)])  # fmt: skip
+    return np.array(
+        [images[i, y : y + 2, x : x + 2].ravel() for i in range(n) for y in range(height - 1) for x in range(width - 1)]
+    )
 
 
 def test_whitened_patches_are_uncorrelated_and_of_variance_one() -> None:

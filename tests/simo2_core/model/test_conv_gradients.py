@@ -19,8 +19,14 @@ SHIPPED = [
 ]
 """Side of the map, of the kernel, and stride: what the presets and ResNet-18 have, and maps that these lead to."""
 
-ODD = [((7, 6), (3, 3), (2, 2)), ((9, 7), (2, 3), (3, 1)), ((5, 8), (3, 2), (3, 2)), ((6, 5), (1, 1), (2, 3)),
-       ((5, 5), (5, 5), (2, 3)), ((4, 9), (2, 2), (4, 3))]  # fmt: skip
+ODD = [
+    ((7, 6), (3, 3), (2, 2)),
+    ((9, 7), (2, 3), (3, 1)),
+    ((5, 8), (3, 2), (3, 2)),
+    ((6, 5), (1, 1), (2, 3)),
+    ((5, 5), (5, 5), (2, 3)),
+    ((4, 9), (2, 2), (4, 3)),
+]
 
 
 def operands(n, size, kernel, dtype=np.float32):

@@ -41,10 +41,16 @@ def test_without_a_course_epsilon_is_a_constant_of_the_program():
     assert Simo2(epsilon=0.5).epsilon_at(jnp.float32(0.3), same=True) == 0.5
 
 
-@pytest.mark.parametrize("changes", [
-    {"pull": "balanced"}, {"pull": 0.5, "same_epsilon": 2.0}, {"same_bias": 1.0, "epsilon_start": 1e-4},
-    {"epsilon_start": 10.0, "pull": 3}, {"reduction": "mean", "pull": 2, "same_epsilon": 3.0},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"pull": "balanced"},
+        {"pull": 0.5, "same_epsilon": 2.0},
+        {"same_bias": 1.0, "epsilon_start": 1e-4},
+        {"epsilon_start": 10.0, "pull": 3},
+        {"reduction": "mean", "pull": 2, "same_epsilon": 3.0},
+    ],
+)
 def test_terms_keep_above_their_floors_and_reach_them(changes):
     objective = Simo2(**changes)
     terms = objective.terms(5, 3)
@@ -134,9 +140,14 @@ def test_the_batches_advised_have_no_more_classes_and_images_than_there_are(
     classes, samples, size, all_classes, most, pull, cures
 ):
     batch = Batch(
-        classes=classes, samples=samples, size=size, all_classes=all_classes, dimensions=64, labels="classes",
+        classes=classes,
+        samples=samples,
+        size=size,
+        all_classes=all_classes,
+        dimensions=64,
+        labels="classes",
         most_samples=most,
-    )  # fmt: skip
+    )
     (warning,) = (finding for finding in Simo2(pull=pull).advice(batch) if finding.code == "few-pairs")
     assert warning.cure.count("; or ") == len(cures)
     assert all(cure in warning.cure for cure in cures)

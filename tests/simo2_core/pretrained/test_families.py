@@ -17,8 +17,14 @@ from simo2_core.pretrained.recognise import FAMILIES, family_of
 from tests.peers.compare import difference, read_answers
 
 ANSWERS = read_answers(Path(__file__).parents[1] / "golden" / "peers.json.xz")
-PUBLISHED = (ResNet18ImageNet(), ResNet50ImageNet(), ConvNeXtTiny(), ViTSmall(), ViTSmall(registers=4),
-             ViTSmall(patch_size=16, registers=4, positions="rotary"))  # fmt: skip
+PUBLISHED = (
+    ResNet18ImageNet(),
+    ResNet50ImageNet(),
+    ConvNeXtTiny(),
+    ViTSmall(),
+    ViTSmall(registers=4),
+    ViTSmall(patch_size=16, registers=4, positions="rotary"),
+)
 
 
 @pytest.mark.parametrize("name", ANSWERS)
@@ -40,8 +46,10 @@ def test_every_array_is_in_each_table_once_and_comes_back_the_same(encoder: Any)
         layout = family.layout(encoder, library)
         assert sorted(entry.ours for entry in layout.entries) == sorted(shapes)
         theirs = {name: shape for entry in layout.entries for name, shape in entry.shapes(shapes[entry.ours]).items()}
-        assert family.recognise(theirs, {}) == (encoder, "timm" if library == "torchvision" and family is FAMILIES[0]
-                                                else library)  # fmt: skip
+        assert family.recognise(theirs, {}) == (
+            encoder,
+            "timm" if library == "torchvision" and family is FAMILIES[0] else library,
+        )
         assert not layout.strange(list(theirs))
 
 

@@ -132,9 +132,14 @@ def test_what_prepares_images_comes_from_the_files_beside(weights: Callable[[str
     found = recognise(str(folder / "model.safetensors"))
     assert (found.size, found.mean[0], found.std[0], found.channels) == (224, 0.485, 0.229, 3)
     (folder / "config.json").write_text(
-        json.dumps({"architecture": "vit_small_patch14_dinov2", "num_attention_heads": 2,
-                    "pretrained_cfg": {"input_size": [3, 518, 518], "mean": [0.5] * 3, "std": [0.25] * 3}})
-    )  # fmt: skip
+        json.dumps(
+            {
+                "architecture": "vit_small_patch14_dinov2",
+                "num_attention_heads": 2,
+                "pretrained_cfg": {"input_size": [3, 518, 518], "mean": [0.5] * 3, "std": [0.25] * 3},
+            }
+        )
+    )
     found = recognise(str(folder))
     assert (found.size, found.mean, found.std) == (518, (0.5,) * 3, (0.25,) * 3)
     (folder / "preprocessor_config.json").write_text(
@@ -149,8 +154,12 @@ def test_names_of_older_transformers_are_read_too(weights: Callable[[str], Path]
     folder = weights("transformers dinov2")
     path = folder / "model.safetensors"
     new = recognise(str(folder))
-    older = {"q_proj": "attention.query", "k_proj": "attention.key", "v_proj": "attention.value",
-             "o_proj": "output.dense"}  # fmt: skip
+    older = {
+        "q_proj": "attention.query",
+        "k_proj": "attention.key",
+        "v_proj": "attention.value",
+        "o_proj": "output.dense",
+    }
     renamed = {}
     for name, value in load_file(path).items():
         for now, then in older.items():

@@ -157,10 +157,12 @@ def test_what_is_another_name_of_somebodys_file_is_replaced_and_not_written_to(
 @pytest.mark.parametrize(
     "event",
     [
-        PlotSaved(path="x"), CheckpointSaved(path="x", best=False, seconds=0.0), EmbeddingSnapshot(path="x", images=1),
+        PlotSaved(path="x"),
+        CheckpointSaved(path="x", best=False, seconds=0.0),
+        EmbeddingSnapshot(path="x", images=1),
         RunFinished(reason=Reason.COMPLETED, message="", checkpoint="x", seconds={}),
     ],
-)  # fmt: skip
+)
 def test_a_path_in_an_event_stays_in_its_run(event: Event, path: str) -> None:
     data = event.to_json()
     assert from_line(json.dumps(data)) == event

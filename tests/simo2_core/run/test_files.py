@@ -41,10 +41,13 @@ def test_a_place_that_cannot_be_written_to_is_refused_before_the_work(tmp_path: 
     for name in ("folder", "new", "new/below"):
         require_place(tmp_path / name, folder=True)
     for name, folder, said in (
-        ("file", True, "which is no folder"), ("pipe", True, "which is no folder"), ("folder", False, "is a folder"),
-        ("pipe", False, "is no regular file"), ("file/x", False, "file is no folder"),
+        ("file", True, "which is no folder"),
+        ("pipe", True, "which is no folder"),
+        ("folder", False, "is a folder"),
+        ("pipe", False, "is no regular file"),
+        ("file/x", False, "file is no folder"),
         ("file/x/y", True, "file is no folder"),
-    ):  # fmt: skip
+    ):
         with pytest.raises(ConfigError, match=f"--out is {tmp_path / name}.*{said}"):
             require_place(tmp_path / name, folder=folder)
 

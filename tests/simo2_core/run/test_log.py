@@ -45,8 +45,12 @@ def test_a_resumed_run_says_every_step_once(run: RunDirectory) -> None:
     list(record([_steps(1, 3), CheckpointSaved(step=3, path="c", best=False, seconds=0), _steps(4, 3)], run))
     resumed = [PlotSaved(step=3, path="first"), _steps(4, 2)]
     list(record(resumed, run))
-    steps = [step for event in run.events() if isinstance(event, StepsLogged)
-             for step in range(event.step, event.last_step + 1)]  # fmt: skip
+    steps = [
+        step
+        for event in run.events()
+        if isinstance(event, StepsLogged)
+        for step in range(event.step, event.last_step + 1)
+    ]
     assert steps == [1, 2, 3, 4, 5]
 
 

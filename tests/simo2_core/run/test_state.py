@@ -41,7 +41,7 @@ def over(reason: str) -> RunFinished:
         ([BEGUN, over("completed")], State.COMPLETED, State.COMPLETED),
         ([BEGUN, over("failed")], State.PREPARING, State.FAILED),
     ],
-)  # fmt: skip
+)
 def test_the_state_is_what_the_log_and_the_lock_say(events: list[Event], owned: State, alone: State) -> None:
     course = RunCourse()
     for event in events:

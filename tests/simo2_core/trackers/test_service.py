@@ -112,10 +112,14 @@ def test_a_run_is_told_later_by_the_command_that_names_it(run: RunDirectory, min
 
 @pytest.mark.parametrize(
     ("named", "said"),
-    [("nothing", "there is no tracker 'nothing'"), ("wandb:mode=sometimes", "one of online, offline"),
-     ("other.py:Lines", "neither installed nor named"), ("tensorboard:place=x", "it has folder"),
-     ("", "tracker is ''")],
-)  # fmt: skip
+    [
+        ("nothing", "there is no tracker 'nothing'"),
+        ("wandb:mode=sometimes", "one of online, offline"),
+        ("other.py:Lines", "neither installed nor named"),
+        ("tensorboard:place=x", "it has folder"),
+        ("", "tracker is ''"),
+    ],
+)
 def test_what_cannot_be_told_is_refused_before_anything_begins(named: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=said):
         choose_service(named)

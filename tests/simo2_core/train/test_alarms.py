@@ -66,9 +66,11 @@ def test_pairs_that_are_stuck_at_a_right_angle_are_told_once_with_a_cure_that_is
     assert "6% of the same-class pairs" in alarm.message
     assert alarms(stuck, already, SIMO2) == []
     for settings, cure in (
-        ({}, "--pull balanced --epsilon-start 1"), ({"pull": "balanced"}, "--epsilon-start 1, or --epsilon 1"),
-        ({"pull": 3.0, "epsilon": 1.0}, "--samples-per-class"), ({"pull": 3.0, "epsilon_start": 1.0}, "--samples-per"),
-    ):  # fmt: skip
+        ({}, "--pull balanced --epsilon-start 1"),
+        ({"pull": "balanced"}, "--epsilon-start 1, or --epsilon 1"),
+        ({"pull": 3.0, "epsilon": 1.0}, "--samples-per-class"),
+        ({"pull": 3.0, "epsilon_start": 1.0}, "--samples-per"),
+    ):
         assert cure in alarms(stuck, set(), Simo2(**settings))[0].cure  # type: ignore[arg-type]
     assert alarms(stuck, set(), SIMO2, 0.2) == [], "at the beginning every run has some"
     assert len(alarms(stuck, set(), SIMO2, 0.25)) == 1

@@ -71,9 +71,12 @@ def test_training_begins_with_the_encoder_and_a_fresh_classifier_and_resumes(
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [({"widths": "8,16"}, "block1/conv/bias is .*--widths"), ({"widths": "8,8,8"}, "has no params/encoder/block2"),
-     ({"encoder": "cnn"}, "--encoder")],
-)  # fmt: skip
+    [
+        ({"widths": "8,16"}, "block1/conv/bias is .*--widths"),
+        ({"widths": "8,8,8"}, "has no params/encoder/block2"),
+        ({"encoder": "cnn"}, "--encoder"),
+    ],
+)
 def test_weights_that_do_not_fit_are_refused_by_name(
     pretrained: RunDirectory, tmp_path: Path, change: dict[str, str], said: str
 ) -> None:
@@ -90,9 +93,13 @@ def test_blocks_near_the_input_move_slower() -> None:
     slow = limit_updates(optax.sgd(1.0), FinetuneConfig(layer_decay=0.5))
     updates, _ = slow.update(params, slow.init(params), params)
     assert {name: float(value) for name, value in updates.items()} == {
-        "encoder/stem/kernel": -0.125, "encoder/block0/conv/kernel": -0.25, "encoder/block1/conv/kernel": -0.5,
-        "encoder/final_norm/norm/scale": -1, "head/kernel": -1, f"{PREFIX}classifier/kernel": -1,
-    }  # fmt: skip
+        "encoder/stem/kernel": -0.125,
+        "encoder/block0/conv/kernel": -0.25,
+        "encoder/block1/conv/kernel": -0.5,
+        "encoder/final_norm/norm/scale": -1,
+        "head/kernel": -1,
+        f"{PREFIX}classifier/kernel": -1,
+    }
 
 
 def test_frozen_means_nothing_decays_either() -> None:

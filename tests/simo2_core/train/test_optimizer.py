@@ -75,10 +75,16 @@ def test_a_run_of_one_step_has_a_schedule() -> None:
 def muon_update(**settings: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Parameters of each kind, their gradients, and what muon makes of these in its first step."""
     rng = np.random.default_rng(0)
-    shapes = {"encoder/conv/kernel": (3, 3, 4, 8), "encoder/dense/kernel": (20, 6), "encoder/conv/bias": (8,),
-              "head/kernel": (8, 5), "objective/classifier/kernel": (8, 3)}  # fmt: skip
-    params, gradient = ({name: jnp.asarray(rng.normal(size=shape), jnp.float32) for name, shape in shapes.items()}
-                        for _ in range(2))  # fmt: skip
+    shapes = {
+        "encoder/conv/kernel": (3, 3, 4, 8),
+        "encoder/dense/kernel": (20, 6),
+        "encoder/conv/bias": (8,),
+        "head/kernel": (8, 5),
+        "objective/classifier/kernel": (8, 3),
+    }
+    params, gradient = (
+        {name: jnp.asarray(rng.normal(size=shape), jnp.float32) for name, shape in shapes.items()} for _ in range(2)
+    )
     transform = _optimizer(10, optimizer="muon", gradient_clip=0, **settings)
     return params, gradient, transform.update(gradient, transform.init(params), params)[0]
 

@@ -30,8 +30,10 @@ TINY = PRESETS["digits"].config.replace(
 )  # fmt: skip
 RECIPE = {"groups": "4,4", "average": 0.9, "sampling": "proportional", "scale_filters": True, "label_smoothing": 0.1}
 """What else a recipe for photographs has."""
-PAIRS = [(optimizer, schedule, "yatcnn", "simo2") for optimizer, schedule in
-         (("adamw", "cosine"), ("sgd", "warmup_cosine"), ("novograd", "exponential"))]  # fmt: skip
+PAIRS = [
+    (optimizer, schedule, "yatcnn", "simo2")
+    for optimizer, schedule in (("adamw", "cosine"), ("sgd", "warmup_cosine"), ("novograd", "exponential"))
+]
 """Each optimiser with each schedule is gone through below, with less around it."""
 
 

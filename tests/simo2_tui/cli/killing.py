@@ -55,9 +55,13 @@ def start(folder: Path, *arguments: str, pause: float = 0.0) -> subprocess.Popen
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
     with (folder / "output.txt").open("ab") as output:
         return subprocess.Popen(
-            [sys.executable, "-c", _SLOW_DISK, str(pause), *arguments], cwd=folder, env=environment,
-            stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-        )  # fmt: skip
+            [sys.executable, "-c", _SLOW_DISK, str(pause), *arguments],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
 
 
 class Killer:

@@ -32,9 +32,15 @@ def test_facts_for_json_follow_from_what_was_measured() -> None:
 
 def test_lines_for_people_say_the_same() -> None:
     text = "\n".join(summary_lines(MEASURED))
-    for words in ("100.0 steps/s, 16,000 images/s", "25.0% of the 400 GFLOP/s", "2.0 MB moved a step",
-                  "8.0 s the first time, 1.0 s from the cache (12%)", "1.020 x the bare call, 1.275",
-                  "median of 3 turns", "Products: an_option=ONE; off by 3e-07 at most"):  # fmt: skip
+    for words in (
+        "100.0 steps/s, 16,000 images/s",
+        "25.0% of the 400 GFLOP/s",
+        "2.0 MB moved a step",
+        "8.0 s the first time, 1.0 s from the cache (12%)",
+        "1.020 x the bare call, 1.275",
+        "median of 3 turns",
+        "Products: an_option=ONE; off by 3e-07 at most",
+    ):
         assert words in text
 
 

@@ -40,8 +40,10 @@ def test_a_comparison_from_end_to_end_goes_on_where_it_stopped(tmp_path: Path) -
     code, lines, _ = compare(tmp_path, *arms)
     assert code == 0
     assert [(line["arm"], line["trial"]) for line in lines[:3]] == [
-        ("simo2", True), ("cross_entropy", True), ("simo2", False)
-    ]  # fmt: skip
+        ("simo2", True),
+        ("cross_entropy", True),
+        ("simo2", False),
+    ]
     result = lines[-1]
     assert result["results"]["representation"]["simo2"]["knn_20"]["runs"] == 2
     assert result["chosen"].keys() == {"simo2", "cross_entropy"}
@@ -98,8 +100,9 @@ def test_the_outcome_of_another_run_is_refused(tmp_path: Path) -> None:
     job = make_plan(PRESETS["digits"].config, ["simo2"], [], 2, None).runs({})[0]
     folder = tmp_path / "runs" / job.name
     folder.mkdir(parents=True)
-    Outcome(arm="supcon", seed=0, value=None, step=1, diverged=True, validation=0.0, seconds=1.0, course=(),
-            scores={}).write(folder)  # fmt: skip
+    Outcome(
+        arm="supcon", seed=0, value=None, step=1, diverged=True, validation=0.0, seconds=1.0, course=(), scores={}
+    ).write(folder)
     with pytest.raises(RunError, match="is of another run, supcon with seed 0"):
         carry_out(tmp_path, job, lambda *_: None, threading.Event())
 

@@ -31,10 +31,16 @@ def test_columns_never_touch_whatever_the_numbers() -> None:
 def assessed(labels: Labels) -> Any:
     found = classification(np.array([0, 1, 1]), np.array([0, 1, 0]), classes=3)
     return SimpleNamespace(
-        classes=found, class_names=["a", "b", "c"], untested=["c"], labels=labels, augmented_probes={},
-        rows=rows_of(), metrics=own_metrics(), problems={"mine.py:X": "ZeroDivisionError: no"},
+        classes=found,
+        class_names=["a", "b", "c"],
+        untested=["c"],
+        labels=labels,
+        augmented_probes={},
+        rows=rows_of(),
+        metrics=own_metrics(),
+        problems={"mine.py:X": "ZeroDivisionError: no"},
         images={"train": labels.used, "validation": 9, "test": 3},
-    )  # fmt: skip
+    )
 
 
 def test_a_class_without_test_images_has_dashes_and_a_warning() -> None:
@@ -60,8 +66,9 @@ def test_neighbours_and_class_means_come_first_with_their_intervals() -> None:
     worth = {name: SimpleNamespace(scores=scores) for name in ("representation", "raw_pixels")}
     found: Any = SimpleNamespace(rows=rows_of(), worth=worth)
     assert _headlines(found) == [
-        "kNN k=20: 99.7 ± 0.7%, of pixels 99.7 ± 0.7%", "nearest class mean: 50.0 ± 5.0%, of pixels 50.0 ± 5.0%"
-    ]  # fmt: skip
+        "kNN k=20: 99.7 ± 0.7%, of pixels 99.7 ± 0.7%",
+        "nearest class mean: 50.0 ± 5.0%, of pixels 50.0 ± 5.0%",
+    ]
     found.rows = rows_of(choose_metrics(["knn:neighbours=1,5"]))
     assert len(_headlines(found)) == 1
 

@@ -22,8 +22,9 @@ def simo2(*words: str) -> tuple[int, str, str]:
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory, no_pictures: None) -> Path:
     folder = tmp_path_factory.mktemp("runs")
-    code, _, said = simo2("train", "--labels", "none", "--steps", "2", *TINY, "--run-dir", str(folder), "--name",
-                          "first", "--json")  # fmt: skip
+    code, _, said = simo2(
+        "train", "--labels", "none", "--steps", "2", *TINY, "--run-dir", str(folder), "--name", "first", "--json"
+    )
     assert code == 0, said
     return folder
 
@@ -38,8 +39,10 @@ def test_a_run_is_fine_tuned_with_the_settings_of_supervised_training(runs: Path
     assert result["test"]["bank"] == 40
     config = RunDirectory.open(runs / "second").config
     assert (config.objective.name, config.data.labels, config.get("label_smoothing")) == (
-        "cross_entropy", "classes", 0.1,
-    )  # fmt: skip
+        "cross_entropy",
+        "classes",
+        0.1,
+    )
     assert config.augment == PRESETS["digits"].config.augment, "no longer the views of training without labels"
     assert (config.tune.freeze, config.samples_per_class) == (True, 3)
     assert config.tune.init == str(runs / "first" / "checkpoints" / "2")
@@ -47,8 +50,9 @@ def test_a_run_is_fine_tuned_with_the_settings_of_supervised_training(runs: Path
 
 @pytest.mark.slow
 def test_the_gain_over_scratch_is_one_command(runs: Path) -> None:
-    code, out, _ = simo2("finetune", "first", "--run-dir", str(runs), "--compare-scratch", "--seeds", "2", "--steps",
-                         "2", "--json")  # fmt: skip
+    code, out, _ = simo2(
+        "finetune", "first", "--run-dir", str(runs), "--compare-scratch", "--seeds", "2", "--steps", "2", "--json"
+    )
     assert code == 0
     test = json.loads(out.splitlines()[-1])["test"]
     assert test.keys() == {"pretrained", "from scratch"}
@@ -82,8 +86,9 @@ def test_a_stopped_comparison_with_scratch_saves_and_says_how_to_go_on(
         yield
 
     monkeypatch.setattr("simo2_tui.cli.finetune.listen", ask_at_once)
-    code, out, said = simo2("finetune", "first", "--run-dir", str(runs), "--compare-scratch", "--steps", "2", "--name",
-                            "stopped")  # fmt: skip
+    code, out, said = simo2(
+        "finetune", "first", "--run-dir", str(runs), "--compare-scratch", "--steps", "2", "--name", "stopped"
+    )
     assert (code, out) == (130, "")
     assert said.splitlines()[-1] == (
         f"simo2: stopped; 0 of 6 runs are done, and what {runs / 'stopped'} has is saved. The same command goes on."

@@ -30,17 +30,24 @@ SETTINGS = {item.name: item for item in all_settings()}
 ROOT: Any = typer.main.get_command(app)
 
 MEANT = {
-    "data info": ["cifar10"], "data prepare": ["cifar10"], "data clear": ["--yes"],
-    "embed": ["demo", "--out", "o.npz"], "export": ["demo", "--out", "o"], "log": ["demo", "--tensorboard", "tb"],
+    "data info": ["cifar10"],
+    "data prepare": ["cifar10"],
+    "data clear": ["--yes"],
+    "embed": ["demo", "--out", "o.npz"],
+    "export": ["demo", "--out", "o"],
+    "log": ["demo", "--tensorboard", "tb"],
     "runs diff": ["demo", "demo"],
     **{name: ["demo"] for name in ("resume", "finetune", "attach", "plot", "eval", "report")},
-}  # fmt: skip
+}
 """What a command needs beside the value that is tried."""
 
 BESIDE = {
-    "views_split": ["--labels", "none"], "coordinator": ["--distributed"], "processes": ["--distributed"],
-    "process_id": ["--distributed"], "seeds": ["--compare-scratch"],
-}  # fmt: skip
+    "views_split": ["--labels", "none"],
+    "coordinator": ["--distributed"],
+    "processes": ["--distributed"],
+    "process_id": ["--distributed"],
+    "seeds": ["--compare-scratch"],
+}
 """What an option needs."""
 
 TEXT = {"text", "project", "tags", "wandb_project", "wandb_tags"}

@@ -20,9 +20,12 @@ TINY = ["--widths", "8", "--stem-width", "4", "--samples-per-class", "4", "--bat
 def start(*arguments: str, cwd: Path, wrapper: Sequence[str] = (), **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [*wrapper, sys.executable, "-m", "simo2_tui.start", *arguments],
-        cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
         env={**os.environ, "PYTHONPATH": str(Path.cwd()), **environment},
-    )  # fmt: skip
+    )
 
 
 def simo2(*arguments: str, cwd: Path) -> tuple[int, str, str]:

@@ -235,8 +235,10 @@ def test_the_first_curve_is_on_top():
     assert not (drawn == 3).any()
     points = render_curves(
         [series(flat[:5], "first", dotted=True), replace(series(flat[:5], "second", dotted=True), ink=3)],
-        View(high=5), 80, 12,
-    )  # fmt: skip
+        View(high=5),
+        80,
+        12,
+    )
     assert not (points.ink[1:-1, 7:] == 3).any()
 
 

@@ -18,11 +18,15 @@ from simo2_tui.widgets.palette import (
 from simo2_tui.widgets.view import table_of
 
 TABLES = {
-    "24-bit": colours(dark=True), "24-bit light": colours(dark=False), "256": colours_256(dark=True),
-    "256 light": colours_256(dark=False), "contrast": colours_256(True, True),
+    "24-bit": colours(dark=True),
+    "24-bit light": colours(dark=False),
+    "256": colours_256(dark=True),
+    "256 light": colours_256(dark=False),
+    "contrast": colours_256(True, True),
     "contrast light": colours_256(False, True),
-    "16": colours_16(dark=True), "16 light": colours_16(dark=False),
-}  # fmt: skip
+    "16": colours_16(dark=True),
+    "16 light": colours_16(dark=False),
+}
 
 
 def parts(colour):

@@ -97,9 +97,7 @@ def test_the_legend_shortens_names_before_it_leaves_classes_out():
 def test_names_in_any_script_are_written_in_the_cells_they_take():
     names = ("猫科", "भालू", "кот")
     points = np.array([[-1.0, -1.0], [1.0, 1.0], [1.0, -1.0]])
-    for cells in (
-        render_scatter(points, np.array([0, 1, 2], np.int32), names, 40, 24), render_legend(names, 40, 1)
-    ):  # fmt: skip
+    for cells in (render_scatter(points, np.array([0, 1, 2], np.int32), names, 40, 24), render_legend(names, 40, 1)):
         assert all(name in cells.text() for name in names)
         assert "?" not in cells.text()
         rows = [cells.strip(row, colours(True), Style()) for row in range(cells.height)]

@@ -160,8 +160,11 @@ UNFIT: dict[str, tuple[dict[str, Any], str]] = {
     "labels that are floats": ({"y": LABELS / 2}, "a label is 0.0, and must be a name or a whole number from 0"),
     "labels that are no numbers": ({"y": np.full(6, np.nan)}, "a label is nan"),
     "negative labels": ({"y": LABELS - 1}, "a label is -1, and must be a whole number from 0"),
-    "several labels": ({"y": np.eye(6, dtype=int)}, r"6 of 6 images have several labels \(such as \[1, 0.*--label-key, "
-                       "or train without labels: --labels none"),
+    "several labels": (
+        {"y": np.eye(6, dtype=int)},
+        r"6 of 6 images have several labels \(such as \[1, 0.*--label-key, "
+        "or train without labels: --labels none",
+    ),
     "too few labels": ({"y": LABELS[:5]}, "there must be one for each of 6"),
     "too few names": ({"y": LABELS, "class_names": np.array(["a"])}, "a label is 1, and there are names for 1 classes"),
     "names of numbers": ({"y": LABELS, "class_names": np.arange(2)}, "names of classes must be a list of texts"),
@@ -171,7 +174,7 @@ UNFIT: dict[str, tuple[dict[str, Any], str]] = {
     "no images": ({"x": IMAGES[:0], "y": LABELS[:0]}, "holds no image"),
     "no array of images": ({"pictures": IMAGES, "x": None}, "none is called images, or x"),
     "a key that is not there": ({"y": LABELS, "label_key": "z"}, "has no 'z' for --label-key; it has y"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", UNFIT)

@@ -26,9 +26,13 @@ def test_each_text_has_its_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         for text in ("digits", "cifar10", "./cifar10", "mine", "eurosat/rgb", "/x")
     }
     assert kinds == {
-        "digits": "digits", "cifar10": "tfds", "./cifar10": "folder", "mine": "folder", "eurosat/rgb": "tfds",
+        "digits": "digits",
+        "cifar10": "tfds",
+        "./cifar10": "folder",
+        "mine": "folder",
+        "eurosat/rgb": "tfds",
         "/x": "folder",
-    }  # fmt: skip
+    }
 
 
 def test_what_is_not_prepared_is_not_opened(tmp_path: Path) -> None:

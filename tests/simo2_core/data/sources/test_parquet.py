@@ -85,10 +85,13 @@ def test_bytes_that_are_missing_are_looked_for_beside_the_file(tmp_path: Path) -
     write(tmp_path / "a.parquet", image=[*cells, {"bytes": b"b", "path": None}, None], label=[0] * 7)
     records = ParquetRecords((str(tmp_path / "a.parquet"),), np.array([[0, row] for row in range(7)]), "image")
     assert [str(item) if isinstance(item, OSError) else item for item in records.images()] == [
-        b"x", *["[Errno 13] there are no bytes, and its path leads out of the folder"] * 2,
+        b"x",
+        *["[Errno 13] there are no bytes, and its path leads out of the folder"] * 2,
         "[Errno 2] No such file or directory",
-        "[Errno 61] there are no bytes", b"b", "[Errno 61] there are no bytes",
-    ]  # fmt: skip
+        "[Errno 61] there are no bytes",
+        b"b",
+        "[Errno 61] there are no bytes",
+    ]
     assert records.take(np.array([3])).names() == ["a.parquet row 3"]
 
 

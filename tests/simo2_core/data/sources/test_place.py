@@ -15,10 +15,14 @@ from tests.simo2_core.data.sources import written
 @pytest.mark.parametrize(
     ("name", "split"),
     [
-        ("imagenet-val-000012", "validation"), ("train-00000-of-00002", "train"), ("Testing", "test"), ("pets", None),
-        ("contest", None), ("t10k", None),
+        ("imagenet-val-000012", "validation"),
+        ("train-00000-of-00002", "train"),
+        ("Testing", "test"),
+        ("pets", None),
+        ("contest", None),
+        ("t10k", None),
     ],
-)  # fmt: skip
+)
 def test_a_word_of_a_name_means_a_split(name: str, split: str | None) -> None:
     assert split_of(name) == split
 
@@ -42,8 +46,11 @@ def test_patterns_and_files_are_places_and_names_are_not(tmp_path: Path, monkeyp
             claimant(settings).open(settings, silent)
         assert str(error.value).isprintable()
     assert [is_gone(f"{tmp_path}/{name}") for name in ("set.csv", "gone.csv", "s-{0..2}.tar", "a{b}")] == [
-        False, True, False, False,
-    ]  # fmt: skip
+        False,
+        True,
+        False,
+        False,
+    ]
     assert is_gone(f"{tmp_path}/gone/s-{{0..2}}.tar")
 
 

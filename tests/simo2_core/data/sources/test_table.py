@@ -107,7 +107,7 @@ UNFIT = {
     "torn": ("t.jsonl", '{"path": "a"}\n{"path', "line 2, is no JSON object"),
     "deep": ("t.jsonl", "[" * 100_000, "line 1, is no JSON object"),
     "half a split": ("t.csv", "path,label,split\np/1.png,1,train\np/2.png,1,\n", "1 of 2 rows of .* have no split"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", UNFIT)

@@ -131,7 +131,7 @@ UNFIT = {
     "bad JSON": ([("a.png", PNG), ("a.json", b"{")], "is no tar file, or is damaged"),
     "no images": ([("a.txt", b"x")], "holds no image"),
     "no members": ([], "holds no image"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", UNFIT)
