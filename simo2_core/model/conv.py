@@ -37,6 +37,23 @@ from simo2_core.model.conv_forms import LAYOUT, form_of
 from simo2_core.model.conv_gradients import gradients
 from simo2_core.model.initial import lecun_normal
 
+_AS_WRITTEN: ContextVar[bool] = ContextVar("as_written", default=False)
+
+
+@contextmanager
+def as_written() -> Iterator[None]:
+    """Inside, what is traced has each convolution as one operation, for who writes the graph down."""
+    token = _AS_WRITTEN.set(True)
+    try:
+        yield
+    finally:
+        _AS_WRITTEN.reset(token)
+
+
+def suits_cpu() -> bool:
+    """Whether what is traced now is to take the forms that a CPU is fast at."""
+    return bool(jax.default_backend() == "cpu" and not _AS_WRITTEN.get())
+
 
 class Convolution(NamedTuple):
     """What decides how long one takes."""
@@ -80,9 +97,9 @@ def convolve(x_nhwc: Array, kernel: Array, strides: tuple[int, int], padding: st
     rows, columns, _, _ = kernel.shape
     if (shapes := _heard.get()) is not None:
         shapes.append(Convolution(x_nhwc.shape, kernel.shape, strides, padding))
-    if jax.default_backend() == "cpu":
+    if suits_cpu():
         if rows == columns == 1:
-            x_npqc = x_nhwc[:, :: strides[0], :: strides[1]]
+            x_npqc = jax.lax.slice(x_nhwc, (0, 0, 0, 0), x_nhwc.shape, (1, *strides, 1))  # indexing is a gather
             pixels = x_npqc.reshape(-1, x_npqc.shape[-1])
             y = jnp.matmul(pixels, kernel[0, 0], preferred_element_type=_wide(x_nhwc))
             return y.reshape(*x_npqc.shape[:-1], -1)

@@ -121,6 +121,8 @@ def average_pool(x_nhwc: Array) -> Array:
     n, h, w, c = x_nhwc.shape
     if h == w == 1:
         return x_nhwc
-    if h % 2 or w % 2:
-        x_nhwc = jnp.pad(x_nhwc, ((0, 0), (0, h % 2), (0, w % 2), (0, 0)), mode="edge")
+    for axis, side in ((1, h), (2, w)):
+        if side % 2:
+            last = jax.lax.slice_in_dim(x_nhwc, side - 1, side, axis=axis)
+            x_nhwc = jnp.concatenate([x_nhwc, last], axis=axis)
     return x_nhwc.reshape(n, -(-h // 2), 2, -(-w // 2), 2, c).mean(axis=(2, 4))

@@ -11,7 +11,7 @@ from flax import nnx
 from jax import Array
 from jax.typing import DTypeLike
 
-from simo2_core.model.conv import Conv, convolve
+from simo2_core.model.conv import Conv, convolve, suits_cpu
 from simo2_core.model.conv_forms import LAYOUT
 from simo2_core.model.initial import lecun_normal
 
@@ -49,7 +49,7 @@ class DepthwiseConv(nnx.Module):
         dtype = self.dtype or jnp.promote_types(x_nhwc.dtype, jnp.float32)
         x_nhwc, kernel = x_nhwc.astype(dtype), self.kernel[...].astype(dtype)
         features = kernel.shape[2]
-        if jax.default_backend() != "cpu":
+        if not suits_cpu():
             y_nhwc = jax.lax.conv_general_dilated(
                 x_nhwc, kernel[:, :, None, :], (1, 1), "SAME", dimension_numbers=LAYOUT,
                 feature_group_count=features, preferred_element_type=jnp.promote_types(dtype, jnp.float32),
