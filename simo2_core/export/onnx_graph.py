@@ -148,7 +148,10 @@ def _walk(
     values: dict[Any, Value] = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*constants, *inputs], strict=True))
 
     def read(atom: Any) -> Value:
-        return known(np.asarray(atom.val, np.dtype(getattr(atom.aval, "dtype")))) if isinstance(atom, Literal) else values[atom]
+        if not isinstance(atom, Literal):
+            return values[atom]
+        aval: Any = atom.aval
+        return known(np.asarray(atom.val, aval.dtype))
 
     for equation in jaxpr.eqns:
         given = [read(atom) for atom in equation.invars]

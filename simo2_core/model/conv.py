@@ -97,6 +97,10 @@ def convolve(x_nhwc: Array, kernel: Array, strides: tuple[int, int], padding: st
     rows, columns, _, _ = kernel.shape
     if (shapes := _heard.get()) is not None:
         shapes.append(Convolution(x_nhwc.shape, kernel.shape, strides, padding))
+    if _AS_WRITTEN.get():
+        return jax.lax.conv_general_dilated(
+            x_nhwc, kernel, strides, padding, dimension_numbers=LAYOUT, preferred_element_type=_wide(x_nhwc)
+        )
     if suits_cpu():
         if rows == columns == 1:
             x_npqc = jax.lax.slice(x_nhwc, (0, 0, 0, 0), x_nhwc.shape, (1, *strides, 1))  # indexing is a gather

@@ -17,8 +17,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from simo2_core.analysis.plots.style import signed
+from simo2_core.command_line import settings_changed, train_command
 from simo2_core.report.collect import Collected, shown_score
-from simo2_core.report.command import settings_changed, train_command
 from simo2_core.settings import as_typed
 from simo2_core.visible import visible
 

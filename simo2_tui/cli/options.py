@@ -179,16 +179,18 @@ def _recipe_for(settings: Mapping[str, Any]) -> dict[str, str]:
 
 
 def refuse_encoder_beside_weights(settings: Mapping[str, Any]) -> None:
-    """Raises ConfigError where an encoder is asked for beside pretrained weights: these say which it is."""
-    if not is_pretrained(settings.get("init") or ""):
-        return
+    """Raises ConfigError where another encoder is asked for than the pretrained weights have, which say which it is."""
+    init = settings.get("init") or ""
     of_encoder = {item.name for item in all_settings() if item.kind == "encoder"} | {"encoder"}
-    for name in settings:
-        if name in of_encoder:
+    if of_encoder.isdisjoint(settings) or not is_pretrained(init):
+        return
+    from simo2_core.pretrained.recognise import recognise
+
+    encoder = recognise(init).encoder
+    for name in of_encoder & set(settings):
+        if settings[name] != (encoder.name if name == "encoder" else getattr(encoder, name, None)):
             flag = f"--{name.replace('_', '-')}"
-            raise ConfigError(
-                f"{flag} is given beside --init {settings['init']}, which says it itself. Leave out {flag}."
-            )
+            raise ConfigError(f"{flag} is {settings[name]}, and {init} holds a {encoder.name}. Leave out {flag}.")
 
 
 def run_or_weights(text: str, encoder: str | None, image_size: int, run_dir: Path, *, quiet: bool) -> str:

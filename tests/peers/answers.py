@@ -30,6 +30,8 @@ import transformers as hugging
 
 from tests.peers.drawn import images_of, weights_of
 
+__all__ = ["timm", "torch", "torchvision"]
+
 Cases = dict[str, tuple[Any, int, dict[str, Any]]]
 """By name: a network, the side of the images, and what its config.json says beside."""
 

@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from simo2_core.command_line import settings_changed, train_command
 from simo2_core.config import all_settings
 from simo2_core.errors import RunError
 from simo2_core.presets import PRESETS
 from simo2_core.report.collect import collect, shown_score
-from simo2_core.report.command import settings_changed, train_command
 from simo2_core.report.page import _cards, render_page
 from simo2_core.run.directory import RunDirectory
 from simo2_tui.cli.options import resolve
