@@ -124,6 +124,8 @@ def graph_of(
     images = Value((batch, *image_shape), "uint8", "images")
     found = _walk(graph, traced.jaxpr, [known(value) for value in traced.consts], [images], OPERATORS)
     for value, name in zip(found, outputs, strict=True):
+        if str(value.shape[0]) != BATCH:
+            raise RunError(f"{name} has not a row for each image, which is not written as ONNX.")
         graph.nodes.append(onnx_file.node("Identity", [graph.name(value)], [name], {}))
     described = [
         onnx_file.described(name, value.dtype, [side if isinstance(side, int) else BATCH for side in value.shape])

@@ -36,7 +36,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunDirectory]:
 @pytest.mark.parametrize(
     ("format", "encoder", "said"),
     [
-        ("timm", YatCNN(), "timm has no yatcnn; it has resnet18_imagenet"),
+        ("timm", YatCNN(), "timm has no yatcnn; it has convnext_tiny, resnet18_imagenet"),
         ("timm", ResNet18(), "timm has no resnet18; it has .*resnet18_imagenet.* Use --format onnx"),
         ("torch", ViTSmall(), "torchvision has no vit_small; it has .*convnext_tiny"),
         ("torch", ResNet18ImageNet(stage_widths=(4, 4, 4, 4)), "of these widths and depths"),
