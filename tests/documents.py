@@ -82,6 +82,23 @@ def inline_code(document: Path) -> list[tuple[str, str]]:
     ]
 
 
+def tables(document: Path) -> list[list[list[str]]]:
+    """Its tables: rows of cells as they are written, the first of them the header."""
+    found: list[list[list[str]]] = []
+    inside = False
+    for token in tokens(document):
+        inside = inside or token.type == "table_open"
+        if token.type == "table_open":
+            found.append([])
+        elif token.type == "table_close":
+            inside = False
+        elif token.type == "tr_open":
+            found[-1].append([])
+        elif token.type == "inline" and inside:
+            found[-1][-1].append(token.content)
+    return found
+
+
 def commands(document: Path) -> list[Command]:
     """Every `simo2` command: those of its blocks with what they print, and those between backticks."""
     found = [Command(where, one) for where, text in inline_code(document) for one in simo2_in(text)]

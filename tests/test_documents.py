@@ -24,7 +24,20 @@ from simo2_core.errors import INTERRUPTED, Simo2Error
 from simo2_tui.cli.main import app
 from simo2_tui.cli.own_parts import WITH
 from simo2_tui.guide.pages import list_pages
-from tests.documents import DOCUMENTS, GUIDE, ROOT, Command, Fence, commands, fences, headings, inline_code, links
+from tests.documents import (
+    DOCUMENTS,
+    GUIDE,
+    ROOT,
+    Command,
+    Fence,
+    commands,
+    fences,
+    headings,
+    inline_code,
+    links,
+    simo2_in,
+    tables,
+)
 from tests.documents import shown_in as commands_of
 from tests.simo2_core.data.sources import written
 
@@ -138,6 +151,21 @@ def test_commands_can_be_typed(document: Path, monkeypatch: pytest.MonkeyPatch) 
             read(arguments)
         except Exception as error:
             raise AssertionError(f"{command.where}: simo2 {' '.join(arguments)}: {error}") from error
+
+
+def test_whatever_a_run_survives_is_shown_by_a_command() -> None:
+    page = GUIDE / "survive.md"
+    header, *rows = tables(page)[0]
+    assert header[-1] == "what shows it"
+    assert len(rows) > 30
+    for row in rows:
+        typed = re.findall(r"`([^`]+)`", row[-1])
+        assert typed, row[0]
+        for line in typed:
+            named = re.fullmatch(r"pytest (\S+)", line)
+            assert simo2_in(line) or (named and (ROOT / named[1]).is_file()), f"{row[0]}: {line}"
+            for arguments in simo2_in(line):
+                assert arguments[0] in parser().commands, line
 
 
 @functools.cache

@@ -30,7 +30,7 @@ STOP_SIGNALS = (
     signal.SIGXCPU,
 )
 """What asks a process to stop and save: the keyboard, `kill`, a terminal that hangs up, a scheduler's warning (Grid
-Engine's is SIGUSR2), the limit of processor time of a shell or job (`ulimit -t`)."""
+Engine's is SIGUSR2), the limit of processor time (`ulimit -S -t`)."""
 
 _POLL_SECONDS = 0.1
 
