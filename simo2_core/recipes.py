@@ -35,7 +35,7 @@ _FAST: Mapping[str, Any] = {
     "label_smoothing": 0.2,
     "test_views": True,
     "minutes": 20.0,
-    "eval_every": "60s",
+    "eval_every": "5m",
     "plot_every": "never",
 }
 """`simo2 train --preset cifar10 --recipe fast --objective cross_entropy`: 20 minutes of two cores, or of whatever there
