@@ -26,7 +26,7 @@ from simo2_core.encoders.vit import ViTSmall
 from simo2_core.errors import ConfigError
 from simo2_core.evaluation.restore import load_network
 from simo2_core.export.card import card_of
-from simo2_core.export.onnx_graph import graph_of
+from simo2_core.export.onnx_trace import graph_of
 from simo2_core.model.network import Network
 from simo2_core.parts import own
 from simo2_core.pretrained.recognise import family_of

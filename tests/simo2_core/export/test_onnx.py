@@ -11,7 +11,7 @@ from simo2_core.compiling import jit
 from simo2_core.config import Config
 from simo2_core.data.augment import normalise
 from simo2_core.errors import RunError
-from simo2_core.export.onnx_graph import graph_of
+from simo2_core.export.onnx_trace import graph_of
 from simo2_core.model.network import first_weights
 
 VIT = {"encoder": "vit_small", "token_width": 8, "heads": 2, "layers": 1, "patch_size": 4, "position_grid": 2}
