@@ -14,14 +14,17 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import importlib.abc
 import importlib.util
 import inspect
 import os
 import pkgutil
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.machinery import ModuleSpec
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -280,9 +283,25 @@ def _import(reference: str) -> Any:
     return getattr(module, what)
 
 
+def _module_of(path: Path) -> str:
+    return f"{REFERENCED}{re.sub(r'[^0-9a-zA-Z_]', '_', path.stem)}"
+
+
+class ReferencedFiles(importlib.abc.MetaPathFinder):
+    """Finds the modules of files that references name: for a process that is sent objects of theirs by pickle."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The file of a module; None for one that nobody has named."""
+        files = (Path(reference.partition(":")[0]) for reference in references().values())
+        found = next((file for file in files if file.suffix == ".py" and _module_of(file) == fullname), None)
+        return None if found is None else importlib.util.spec_from_file_location(fullname, found)
+
+
 @cache
 def _import_file(path: Path) -> ModuleType:
-    name = f"{REFERENCED}{re.sub(r'[^0-9a-zA-Z_]', '_', path.stem)}"
+    name = _module_of(path)
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None or not path.is_file():
         raise ConfigError(f"{path} is no Python file. Name a part as FILE.py:Class.")

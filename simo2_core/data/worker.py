@@ -25,6 +25,7 @@ from simo2_core.data.decode import Rule, UnreadableImage, backend, decode_image
 from simo2_core.data.pixels import header, write_at
 from simo2_core.data.sources.source import Records
 from simo2_core.faults import part_error
+from simo2_core.parts import ReferencedFiles
 
 
 class Job(Protocol):
@@ -117,6 +118,7 @@ def main() -> None:
     """Serves until standard input ends."""
     stdin, stdout = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a library that prints must not break the conversation
+    sys.meta_path.append(ReferencedFiles())
     if backend() != "pillow":
         import cv2
 
