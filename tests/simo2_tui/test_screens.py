@@ -7,7 +7,7 @@ from simo2_core.events import WarningRaised
 from simo2_core.run.control import read_command
 from simo2_tui.app import Console
 from simo2_tui.leaving import LEFT
-from simo2_tui.screens.dialogs import HELP, HelpScreen
+from simo2_tui.screens.dialogs import HELP, LEAVE, ChoiceDialog, HelpScreen
 from simo2_tui.screens.monitor import MonitorScreen
 from simo2_tui.session.follow import FollowSession
 from simo2_tui.widgets.charts import CurveChart
@@ -254,3 +254,12 @@ async def test_an_alarm_rings_once_and_stays_listed(watch, monkeypatch):
         shown = text_of(app)
         assert "! data-starved disk-low" in shown.splitlines()[0]
         assert "Buy a disk." in shown, "the cure is in the log"
+
+
+async def test_a_question_says_all_of_its_answers_on_a_small_terminal(tmp_path):
+    app = Console(tmp_path)
+    async with app.run_test(size=(60, 20)) as pilot:
+        app.push_screen(ChoiceDialog(*LEAVE))
+        await pilot.pause(0.05)
+        words = " ".join(text_of(app).replace("│", " ").split())
+        assert "train on with no screen; back with simo2 attach" in words
