@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jax import Array
 from jax.typing import DTypeLike
+from numpy.typing import NDArray
 
 from simo2_core.model.conv import Conv, convolve, suits_cpu
 from simo2_core.model.conv_forms import LAYOUT
@@ -113,12 +115,13 @@ class Dense(nnx.Module):
         self.bias = nnx.Param(jnp.zeros((out_features,), jnp.float32))
         self.dtype = dtype
 
-    def __call__(self, x: Array) -> Array:
-        """(…, in_features) to (…, out_features), float32."""
+    def __call__(self, x: Array, kept: NDArray[np.float32] | None = None) -> Array:
+        """(…, in_features) to (…, out_features), float32; of the bias what `kept` (out_features,) has a 1 for."""
         dtype = self.dtype or jnp.promote_types(x.dtype, jnp.float32)
         wide = jnp.promote_types(dtype, jnp.float32)
         y: Array = jnp.matmul(x.astype(dtype), self.kernel[...].astype(dtype), preferred_element_type=wide)
-        return y + jnp.expand_dims(self.bias[...], tuple(range(y.ndim - 1)))
+        bias = self.bias[...] if kept is None else self.bias[...] * kept
+        return y + jnp.expand_dims(bias, tuple(range(y.ndim - 1)))
 
 
 class LayerNorm(nnx.Module):

@@ -44,7 +44,9 @@ class Attention(nnx.Module):
     def __call__(self, x_ntc: Array, rotation: Rotation | None) -> Array:
         """(n, t, c) to (n, t, c); `rotation` turns queries and keys of the last tokens, which are the patches."""
         n, t, c = x_ntc.shape
-        split = self.qkv(x_ntc).reshape(n, t, 3, self.heads, c // self.heads)
+        # a bias of all keys says nothing until they are turned, and DINOv3 has none
+        kept = None if rotation is None else np.repeat(np.array([1, 0, 1], np.float32), c)
+        split = self.qkv(x_ntc, kept).reshape(n, t, 3, self.heads, c // self.heads)
         q_ntad, k_ntad, v_ntad = split[:, :, 0], split[:, :, 1], split[:, :, 2]
         if rotation is not None:
             q_ntad, k_ntad = rotate(q_ntad, rotation), rotate(k_ntad, rotation)

@@ -58,6 +58,11 @@ THREE_LINEAR = WeightForm(
     lambda ours: [each.T for each in np.split(ours, 3, axis=1)],
 )
 """Query, key and value by themselves."""
+FIRST_AND_THIRD = WeightForm(
+    lambda theirs: np.concatenate([theirs[0], np.zeros_like(theirs[0]), theirs[1]]),
+    lambda ours: np.split(ours, 3)[::2],
+)
+"""Biases of query and value; keys have none."""
 THREE = WeightForm(lambda theirs: np.concatenate(theirs), lambda ours: np.split(ours, 3))
 
 

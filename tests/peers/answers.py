@@ -75,6 +75,9 @@ def tiny() -> Cases:
         "timm dinov3": (
             timm.create_model("vit_small_patch16_dinov3", global_pool="token", **timm_vit), 12, heads,
         ),
+        "timm dinov3 with biases": (
+            timm.create_model("vit_small_patch16_dinov3_qkvb", global_pool="token", **timm_vit), 12, heads,
+        ),
         "transformers dinov2": (hugging.Dinov2Model(hugging.Dinov2Config(image_size=12, **vit)), 12, heads),
         "transformers dinov2 registers": (
             hugging.Dinov2WithRegistersModel(hugging.Dinov2WithRegistersConfig(image_size=12, **vit)), 12, heads,

@@ -13,6 +13,7 @@ from simo2_core.encoders.encoder import Encoder
 from simo2_core.encoders.vit import ViTSmall
 from simo2_core.pretrained.table import (
     CONV,
+    FIRST_AND_THIRD,
     GRID,
     GRID_AFTER_CLASS,
     LINEAR,
@@ -131,7 +132,11 @@ def _timm(encoder: ViTSmall) -> Iterator[WeightEntry]:
     for index in range(encoder.layers):
         ours, theirs = f"block{index}", f"blocks.{index}"
         yield WeightEntry(f"{ours}/attention/qkv/kernel", (f"{theirs}.attn.qkv.weight",), LINEAR)
-        yield WeightEntry(f"{ours}/attention/qkv/bias", (f"{theirs}.attn.qkv.bias",), SAME, absent=0)
+        if encoder.positions == "rotary":
+            biases = (f"{theirs}.attn.q_bias", f"{theirs}.attn.v_bias")
+            yield WeightEntry(f"{ours}/attention/qkv/bias", biases, FIRST_AND_THIRD, absent=0)
+        else:
+            yield WeightEntry(f"{ours}/attention/qkv/bias", (f"{theirs}.attn.qkv.bias",), SAME, absent=0)
         yield from with_bias(f"{ours}/attention/proj", f"{theirs}.attn.proj", LINEAR)
         for number, scale in enumerate(scales, 1):
             yield from affine(f"{ours}/norm{number}", f"{theirs}.norm{number}")
@@ -156,7 +161,8 @@ def _transformers(encoder: ViTSmall) -> Iterator[WeightEntry]:
         ours, theirs = f"block{index}", f"{'layer' if rotary else 'encoder.layer'}.{index}"
         each = [f"{theirs}.attention.{name}_proj" for name in "qkv"]
         yield WeightEntry(f"{ours}/attention/qkv/kernel", tuple(f"{name}.weight" for name in each), THREE_LINEAR)
-        yield WeightEntry(f"{ours}/attention/qkv/bias", tuple(f"{name}.bias" for name in each), THREE, absent=0)
+        biases, form = (each[::2], FIRST_AND_THIRD) if rotary else (each, THREE)
+        yield WeightEntry(f"{ours}/attention/qkv/bias", tuple(f"{name}.bias" for name in biases), form, absent=0)
         yield from with_bias(f"{ours}/attention/proj", f"{theirs}.attention.o_proj", LINEAR)
         for number in (1, 2):
             yield from affine(f"{ours}/norm{number}", f"{theirs}.norm{number}")

@@ -3,9 +3,11 @@
 import dataclasses
 
 import numpy as np
+import pytest
 
 from simo2_core.data.load import load_dataset
 from simo2_core.data_config import DataConfig
+from simo2_core.errors import ConfigError
 
 
 def test_a_setting_that_means_nothing_to_a_data_set_is_said() -> None:
@@ -51,3 +53,22 @@ def test_the_fingerprint_follows_the_cut_and_nothing_else() -> None:
     assert first == load_dataset(config).fingerprint
     assert first != load_dataset(dataclasses.replace(config, split_seed=1)).fingerprint
     assert first != load_dataset(dataclasses.replace(config, validation_fraction=0.2)).fingerprint
+
+
+def test_pixels_heed_the_size_and_the_channels_that_are_asked_for() -> None:
+    own = load_dataset(DataConfig())
+    asked = load_dataset(DataConfig(image_size=12, channels=3, mean=(0.1, 0.2, 0.3), std=(0.5, 0.5, 0.5)))
+    assert (own.image_shape, asked.image_shape) == ((8, 8, 1), (12, 12, 3))
+    assert asked.fingerprint != own.fingerprint
+    np.testing.assert_array_equal(asked.train.images[..., 0], asked.train.images[..., 2])  # grey stays grey
+    np.testing.assert_allclose(asked.mean, [0.1, 0.2, 0.3])
+    same = load_dataset(DataConfig(image_size=8, channels=1))
+    assert same.fingerprint == own.fingerprint
+    np.testing.assert_array_equal(same.train.images, own.train.images)
+
+
+def test_a_mean_for_other_channels_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"mean has 3 numbers and images of digits have 1 channels"):
+        load_dataset(DataConfig(mean=(0.1, 0.2, 0.3), std=(0.5, 0.5, 0.5)))
+    with pytest.raises(ConfigError, match=r"Give --mean and --std together"):
+        DataConfig(mean=(0.1, 0.2, 0.3))

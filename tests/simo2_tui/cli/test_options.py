@@ -7,7 +7,12 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from simo2_core.errors import ConfigError
 from simo2_tui.cli.main import app
+from simo2_tui.cli.options import refuse_encoder_beside_weights, run_or_weights
+from tests.peers.compare import read_answers, write_weights
+
+GOLDEN = Path(__file__).parents[2] / "simo2_core" / "golden" / "peers.json.xz"
 
 
 def callbacks(of: typer.Typer) -> Iterator[Callable[..., Any]]:
@@ -53,3 +58,20 @@ def test_a_tilde_in_the_environment_makes_no_folder_of_that_name(
     assert result.exit_code == 2
     assert "--run-dir is ''" in result.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_another_encoder_than_the_weights_have_is_refused(tmp_path: Path) -> None:
+    weights = write_weights(tmp_path / "w", read_answers(GOLDEN)["timm dinov2"])
+    given = {"init": str(weights), "dataset": "digits"}
+    refuse_encoder_beside_weights({**given, "encoder": "vit_small", "layers": 2})
+    refuse_encoder_beside_weights({"init": "latest", "encoder": "cnn"})
+    with pytest.raises(ConfigError, match=r"--encoder is cnn, and .* holds a vit_small. Leave out --encoder"):
+        refuse_encoder_beside_weights({**given, "encoder": "cnn"})
+    with pytest.raises(ConfigError, match="--token-width is 32"):
+        refuse_encoder_beside_weights({**given, "token_width": 32})
+
+
+def test_a_size_is_for_weights_and_not_for_a_run(tmp_path: Path) -> None:
+    assert run_or_weights("latest", None, 0, tmp_path, quiet=True) == "latest"
+    with pytest.raises(ConfigError, match="--image-size is for --encoder"):
+        run_or_weights("latest", None, 32, tmp_path, quiet=True)
