@@ -107,7 +107,8 @@ def _timm_config(named: str, encoder: Encoder, meta: Mapping[str, Any]) -> dict[
     of_vit = isinstance(encoder, ViTSmall)
     arguments: dict[str, Any] = {}
     if isinstance(encoder, ViTSmall):
-        arguments["dynamic_img_size"] = True
+        # said here, for timm's DINOv3 would pool the mean of the patches
+        arguments |= {"dynamic_img_size": True, "global_pool": "token"}
         if encoder.positions == "learned":  # the size that the positions are for, not that of the images
             arguments["img_size"] = encoder.position_grid * encoder.patch_size
     return {

@@ -69,7 +69,7 @@ def test_weights_go_out_as_they_came_in(
     for name, value in before.items():
         np.testing.assert_array_equal(after[name], value, err_msg=name)
     config = json.loads((tmp_path / "config.json").read_text())
-    assert config["model_args"] == {"dynamic_img_size": True, "img_size": 12}
+    assert config["model_args"] == {"dynamic_img_size": True, "global_pool": "token", "img_size": 12}
     assert config["pretrained_cfg"]["mean"] == pytest.approx([0.485, 0.456, 0.406])
 
 
