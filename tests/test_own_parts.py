@@ -66,13 +66,16 @@ def run(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     often = ("--steps", "1000000", "--checkpoint-every", "50", "--eval-every", "never", "--plot-every", "never")
     begun = simo2(site, folder, "train", *PARTS, *often, "--name", "own", "--json")
     checkpoints, end = folder / "runs/own/checkpoints", time.monotonic() + 200
-    while not list(checkpoints.glob("[0-9]*/manifest.json")) and time.monotonic() < end:
+
+    def saved() -> list[int]:  # while one is written, its folder has a longer name
+        return [int(path.name) for path in checkpoints.glob("[0-9]*") if path.name.isdecimal()]
+
+    while not saved() and time.monotonic() < end:
         assert begun.poll() is None, begun.communicate()
         time.sleep(0.1)
     begun.send_signal(signal.SIGKILL)
     begun.communicate()
-    newest = max(int(path.name) for path in checkpoints.iterdir() if path.name.isdecimal())
-    steps = ("--steps", str(newest + 100))
+    steps = ("--steps", str(max(saved()) + 100))
     more = ("--margin", "0.5", "--tracker", "lines:file=told.txt", "--json")
     done = result(simo2(site, folder, "resume", "own", *steps, *more))
     assert done["test"]["knn_representation"] > 0.8
