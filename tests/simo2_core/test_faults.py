@@ -361,7 +361,7 @@ def test_the_command_line_says_it_in_one_line_and_the_traceback_is_for_debug(min
 def test_a_run_ends_as_failed_and_keeps_the_steps_taken(tmp_path):
     run = write_run(tmp_path, "demo", upto=80)
     saver = SimpleNamespace(save_last=lambda *_: iter(()))
-    training = SimpleNamespace(taken=80, run=run, arrays=dict, meta=dict, seconds={})
+    training = SimpleNamespace(taken=80, run=run, arrays=dict, meta=dict, clock=SimpleNamespace(seconds={}))
     ending = Endings(training, saver, None).fail(PartError("the source 'mine' raised OSError: no disk."))  # type: ignore[arg-type]
     finished = next(ending)
     assert (finished.reason, finished.message) == ("failed", "the source 'mine' raised OSError: no disk.")

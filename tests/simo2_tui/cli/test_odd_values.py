@@ -4,10 +4,12 @@ The commands are walked by program, so that a new option is covered by itself. W
 would begin, it does not. A pipe stands in for a device, which a mistake would replace for good.
 """
 
+import importlib
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NoReturn, get_args
 
 import pytest
@@ -15,6 +17,7 @@ import typer
 import typer.main
 from click.testing import CliRunner
 
+import simo2_core
 from simo2_core.config import all_settings
 from simo2_core.presets import PRESETS
 from simo2_core.run.directory import RunDirectory
@@ -75,6 +78,7 @@ def begin(*_: Any, **__: Any) -> NoReturn:
     raise typer.Exit(BEGUN)
 
 
+META = {"image_shape": [8, 8, 1], "config": DIGITS.to_json()}
 REPLACED: dict[str, Any] = {
     "simo2_core.session.RunSession.__enter__": begin,
     "simo2_tui.console.require_terminal": lambda: None,
@@ -85,7 +89,6 @@ REPLACED: dict[str, Any] = {
     "simo2_tui.cli.compare.decode_images": begin,
     "simo2_tui.cli.finetune.decode_images": begin,
     "simo2_tui.cli.distributed.own_output": begin,
-    "simo2_core.checkpoints.checkpoint.read_meta": lambda _: {"image_shape": [8, 8, 1], "config": DIGITS.to_json()},
     "simo2_core.evaluation.restore.find_checkpoint": lambda folder, _: folder / "40",
     "simo2_core.evaluation.assess.assess": begin,
     "simo2_core.export.embeddings.dataset_for": begin,
@@ -100,6 +103,16 @@ REPLACED: dict[str, Any] = {
 }
 
 
+def _users_of(name: str) -> Iterator[ModuleType]:
+    """The modules that have the name, all imported: one that was imported later would keep what replaces it."""
+    house = Path(simo2_core.__file__).parents[1]
+    for path in (*house.glob("simo2_core/**/*.py"), *house.glob("simo2_tui/**/*.py")):
+        if name in path.read_text():
+            module = importlib.import_module(".".join(path.relative_to(house).with_suffix("").parts))
+            if hasattr(module, name):
+                yield module
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunDirectory]:
     """A run called demo, in `runs/` of the working directory; beside that a pipe."""
@@ -112,6 +125,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunDirectory]:
             patch.setenv(variable, str(top / variable.lower()))
         for place, by in REPLACED.items():
             patch.setattr(place, by)
+        for module in _users_of("read_meta"):
+            patch.setattr(module, "read_meta", lambda _: META)
         made = write_run(Path("runs"), "demo", upto=40)
         (made.checkpoints / "40").mkdir()
         os.mkfifo("pipe")
