@@ -21,6 +21,7 @@ import os
 import pkgutil
 import re
 import sys
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -284,7 +285,9 @@ def _import(reference: str) -> Any:
 
 
 def _module_of(path: Path) -> str:
-    return f"{REFERENCED}{re.sub(r'[^0-9a-zA-Z_]', '_', path.stem)}"
+    """Two files of one name in different folders are two modules."""
+    place = zlib.crc32(os.fsencode(path.absolute()))
+    return f"{REFERENCED}{re.sub(r'[^0-9a-zA-Z_]', '_', path.stem)}_{place:08x}"
 
 
 class ReferencedFiles(importlib.abc.MetaPathFinder):

@@ -108,6 +108,17 @@ def test_code_that_does_not_import_is_one_line(tmp_path: Path, monkeypatch: pyte
         assert "\n" not in str(caught.value)
 
 
+def test_files_of_one_name_in_two_folders_are_two_modules(mine: str, tmp_path: Path) -> None:
+    other = tmp_path / "elsewhere" / "mine.py"
+    other.parent.mkdir()
+    other.write_text(Path(mine).read_text())
+    found = []
+    for reference in (f"{mine}:Mine", f"{other}:Mine"):
+        parts.allow(reference)
+        found.append(parts.find("objective", reference).__module__)
+    assert found[0] != found[1]
+
+
 def test_settings_with_such_a_part_travel_to_another_process(mine: str) -> None:
     parts.allow(f"{mine}:Mine")
     config = Config().replace({"objective": "mine.py:Mine", "steepness": 0.9})

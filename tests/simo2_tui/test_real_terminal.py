@@ -20,6 +20,8 @@ import pytest
 from simo2_core.events import CheckpointSaved, RunFinished, StepsLogged
 from simo2_core.run.directory import list_runs
 from tests.simo2_tui.recorded import write_run
+from tests.tiny import TINY
+from tests.tiny import options as typed
 
 pytestmark = pytest.mark.slow
 
@@ -131,9 +133,8 @@ def steps_of(run):
 
 def begin(terminal, runs, steps=100_000, **options):
     """Starts a run from the launcher and waits until it trains."""
-    screen = terminal("tui", "digits", "--run-dir", str(runs), "--steps", str(steps), "--widths", "8,8",
-                      "--batch-size", "40", "--samples-per-class", "4", "--eval-every", "2s",
-                      "--plot-every", "never", **options)  # fmt: skip
+    screen = terminal("tui", "digits", "--run-dir", str(runs), "--steps", str(steps), *typed(TINY),
+                      "--eval-every", "2s", "--plot-every", "never", **options)  # fmt: skip
     screen.wait_for(lambda: "ready" in screen.text(), "the launcher")
     screen.press("\r")
     screen.wait_for(lambda: list_runs(runs) and steps_of(list_runs(runs)[0]) > 3, "the first steps")

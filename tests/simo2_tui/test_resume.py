@@ -14,18 +14,11 @@ from simo2_tui.leaving import CANCELLED
 from simo2_tui.screens.dialogs import FailureScreen
 from simo2_tui.screens.monitor import MonitorScreen
 from simo2_tui.session.follow import FollowSession
+from tests import tiny
 from tests.simo2_tui.recorded import write_run
+from tests.tiny import QUIET
 
-TINY = {
-    "widths": (8, 8),
-    "embedding_size": 8,
-    "batch_size": 20,
-    "samples_per_class": 2,
-    "warmup_steps": 0,
-    "eval_every": "never",
-    "plot_every": "never",
-    "checkpoint_every": "never",
-}
+TINY = tiny.TINY | QUIET | {"warmup_steps": 0}
 
 
 async def until(pilot, check, what, seconds=120.0):

@@ -17,17 +17,14 @@ from simo2_core.data.decode import Rule, decode_image
 from simo2_core.data.sources.digits import load_digits
 from simo2_core.errors import DataError, RunError
 from simo2_core.evaluation.restore import untrained_encoder
-from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.log import record
 from simo2_core.train.trainer import train
+from tests.tiny import DIGITS, QUIET
 
 PAGE = Path(__file__).parents[3] / "simo2_tui" / "guide" / "export.md"
-TINY = PRESETS["digits"].config.replace(
-    {"widths": "8,8", "stem_width": 4, "samples_per_class": 3, "batch_size": 30, "steps": 4, "learning_rate": 1e-2,
-     "eval_every": "never", "plot_every": "never", "checkpoint_every": "never"}
-)  # fmt: skip
+TINY = DIGITS.replace(QUIET | {"steps": 4, "learning_rate": 1e-2})
 
 
 def trained(folder: Path, **changes: Any) -> Path:
@@ -122,7 +119,7 @@ def test_what_is_damaged_is_one_line(checkpoint: Path, tmp_path: Path, damage: s
     elif damage == "facts cut":
         path.write_text(path.read_text()[:50])
     else:
-        facts["model"]["widths"] = [8, 9] if damage == "wider" else [8, 8]
+        facts["model"]["widths"] = [9] if damage == "wider" else [8]
         facts["format"] = 2 if damage == "newer" else 1
         facts["mean"] = [0.0] * (1 + (damage == "one mean too many"))
         path.write_text(json.dumps(facts))

@@ -21,18 +21,15 @@ from simo2_core.commands import Reason
 from simo2_core.config import FORMAT
 from simo2_core.errors import CheckpointError, ConfigError, NewerFormatError, RunError
 from simo2_core.events import CheckpointSaved, Evaluated, Event, RunFinished, RunStarted, StepsLogged, WarningRaised
-from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.log import record
 from simo2_core.train.trainer import train
+from tests.tiny import DIGITS, QUIET
 
 ARRAYS = {"params/a": jnp.arange(6.0), "step": jnp.int32(7)}
 
-TINY = PRESETS["digits"].config.replace(
-    {"widths": "8", "stem_width": 4, "samples_per_class": 3, "batch_size": 30, "steps": 16, "learning_rate": 1e-2,
-     "eval_every": "never", "plot_every": "never", "checkpoint_every": "4"}
-)  # fmt: skip
+TINY = DIGITS.replace(QUIET | {"steps": 16, "learning_rate": 1e-2, "checkpoint_every": "4"})
 
 
 def _save(folder: Path, *steps: int, keep: int = 9) -> None:

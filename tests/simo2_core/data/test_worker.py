@@ -39,8 +39,7 @@ def test_images_of_a_source_in_a_file_are_read_by_other_processes_and_what_they_
     monkeypatch.setenv(parts.VARIABLE, "")
     (tmp_path / "mine-images.py").write_text(MINE)
     parts.allow(f"{tmp_path}/mine-images.py:Source")
-    parts.find("source", "mine-images.py:Source")
-    records = sys.modules["simo2_part_mine_images"].Mine
+    records = sys.modules[parts.find("source", "mine-images.py:Source").__module__].Mine
     with Crew(DigestJob(), 1) as crew:
         [(first, digests)] = crew.map([(0, records(np.array([3])))])
         assert (first, digests.tobytes()) == (0, digest(b"image 3"))

@@ -20,17 +20,14 @@ from simo2_core.evaluation.assess import FEATURES, Assessment, assess, summarise
 from simo2_core.evaluation.evaluate import flatten_pixels
 from simo2_core.evaluation.features import folder_of
 from simo2_core.evaluation.restore import load_encoder, untrained_encoder
-from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.log import record
 from simo2_core.train.step import make_training
 from simo2_core.train.trainer import train
+from tests.tiny import DIGITS, QUIET
 
-TINY = PRESETS["digits"].config.replace(
-    {"widths": "8", "stem_width": 4, "samples_per_class": 3, "batch_size": 30, "steps": 20, "learning_rate": 1e-2,
-     "eval_every": "never", "plot_every": "never", "checkpoint_every": "never"}
-)  # fmt: skip
+TINY = DIGITS.replace(QUIET | {"steps": 20, "learning_rate": 1e-2})
 
 
 @pytest.fixture(scope="module")

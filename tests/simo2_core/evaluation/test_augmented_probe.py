@@ -10,16 +10,13 @@ from simo2_core.data.load import load_dataset
 from simo2_core.evaluation import augmented_probe as module
 from simo2_core.evaluation.augmented_probe import RATES, augmented_probe
 from simo2_core.evaluation.features import Features, dataset_for, features_of
-from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.log import record
 from simo2_core.train.trainer import train
+from tests.tiny import DIGITS, QUIET
 
-TINY = PRESETS["digits"].config.replace(
-    {"widths": "8,8", "stem_width": 4, "samples_per_class": 3, "batch_size": 30, "steps": 8, "learning_rate": 1e-2,
-     "eval_every": "never", "plot_every": "never", "checkpoint_every": "never"}
-)  # fmt: skip
+TINY = DIGITS.replace(QUIET | {"steps": 8, "learning_rate": 1e-2})
 
 
 @pytest.fixture(scope="module")

@@ -10,15 +10,12 @@ from simo2_core.data.load import load_dataset
 from simo2_core.errors import RunError
 from simo2_core.evaluation.pictures import reconstruct
 from simo2_core.evaluation.restore import load_encoder, locate
-from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
 from simo2_core.train.trainer import train
+from tests.tiny import DIGITS, QUIET
 
-TINY = PRESETS["digits"].config.replace(
-    {"widths": "8", "stem_width": 4, "samples_per_class": 2, "batch_size": 20, "steps": 3, "eval_every": "never",
-     "plot_every": "never", "checkpoint_every": "never"}
-)  # fmt: skip
+TINY = DIGITS.replace(QUIET | {"steps": 3})
 
 
 def test_an_autoencoder_gives_images_back_and_its_encoder_is_one_like_any_other(tmp_path: Path) -> None:

@@ -13,14 +13,12 @@ from simo2_core.compiling import jit
 from simo2_core.config import Config
 from simo2_core.data.load import load_dataset
 from simo2_core.errors import ConfigError
-from simo2_core.presets import PRESETS
 from simo2_core.train.devices import divide
 from simo2_core.train.feed import place
 from simo2_core.train.step import Data, make_training, require_whole_batch
+from tests.tiny import DIGITS
 
-TINY = PRESETS["digits"].config.replace(
-    {"widths": "8", "stem_width": 4, "samples_per_class": 3, "batch_size": 30, "steps": 8, "dropout": 0.3}
-)
+TINY = DIGITS.replace({"steps": 8})
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,11 @@ from simo2_core.run.directory import RunDirectory
 from simo2_core.run.log import record
 from simo2_core.train.divergence import EMBEDDING, LOSS, why_diverged
 from simo2_core.train.trainer import train
+from tests.tiny import DIGITS, QUIET
 
-WILD = PRESETS["digits"].config.replace(
-    {"widths": "8", "stem_width": 4, "samples_per_class": 3, "batch_size": 30, "steps": 12, "gradient_clip": 0,
-     "optimizer": "sgd", "learning_rate": 1e5, "on_nan": "rollback", "rollbacks": 6,
-     "eval_every": "never", "plot_every": "never", "checkpoint_every": "never"}
+WILD = DIGITS.replace(
+    QUIET | {"steps": 12, "gradient_clip": 0, "optimizer": "sgd", "learning_rate": 1e5, "on_nan": "rollback",
+             "rollbacks": 6}
 )  # fmt: skip
 
 

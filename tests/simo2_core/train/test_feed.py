@@ -12,18 +12,15 @@ from simo2_core.data.placement import Machine, Placement
 from simo2_core.data.stream import Chunks
 from simo2_core.errors import DataError
 from simo2_core.events import RunFinished, StepsLogged, WarningRaised
-from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.log import record
 from simo2_core.train import feed, preparation
 from simo2_core.train.trainer import train
 from tests.simo2_core.data.pictures import encoded, picture
+from tests.tiny import DIGITS, QUIET
 
-TINY = PRESETS["digits"].config.replace(
-    {"widths": "8", "stem_width": 4, "samples_per_class": 3, "batch_size": 30, "steps": 12, "learning_rate": 1e-2,
-     "eval_every": "never", "plot_every": "never", "checkpoint_every": "never"}
-)  # fmt: skip
+TINY = DIGITS.replace(QUIET | {"steps": 12, "learning_rate": 1e-2})
 
 
 @pytest.fixture(autouse=True)

@@ -4,20 +4,17 @@ from pathlib import Path
 import pytest
 
 from simo2_core.events import StepsLogged, WarningRaised
-from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
 from simo2_core.train import machine_alarms as watching
 from simo2_core.train.feed import Feed
 from simo2_core.train.machine_alarms import STARVED_CALLS, Watch
 from simo2_core.train.trainer import train
+from tests.tiny import DIGITS, QUIET
 
 CALL = StepsLogged(step=1, total=(1.0,), terms={}, grad_norm=(1.0,), learning_rate=(1.0,), steps_per_second=1.0,
                    images_per_second=1.0, data_wait=0.0)  # fmt: skip
-TINY = PRESETS["digits"].config.replace(
-    {"widths": "4", "stem_width": 2, "samples_per_class": 2, "batch_size": 20, "steps": 30, "dropout": 0,
-     "eval_every": "never", "plot_every": "never", "checkpoint_every": "10"}
-)  # fmt: skip
+TINY = DIGITS.replace(QUIET | {"steps": 30, "checkpoint_every": "10"})
 
 
 def starve(watch: Watch, shares: list[float]) -> list[str]:

@@ -18,13 +18,13 @@ from simo2_core.checkpoints.checkpoint import find_checkpoint, list_steps, load
 from simo2_core.checkpoints.recovery import newest_sound
 from simo2_core.events import RunStarted, StepsLogged
 from simo2_core.run.directory import RunDirectory
+from tests.tiny import TINY, options
 
 AIMS = ("save", "event", "random", "start")
 """Inside a checkpoint save, inside the write of an event, anywhere while training, anywhere before it."""
 
-SETTINGS = ["--widths", "8", "--stem-width", "4", "--samples-per-class", "3", "--batch-size", "30", "--dropout", "0.3",
-            "--steps", "120", "--schedule", "cosine", "--checkpoint-every", "7", "--eval-every", "never",
-            "--plot-every", "never", "--keep", "2"]  # fmt: skip
+SETTINGS = options(TINY | {"steps": 120, "schedule": "cosine", "checkpoint_every": 7, "eval_every": "never",
+                           "plot_every": "never", "keep": 2})  # fmt: skip
 
 # The last argument of a killed process: it pauses in the middle of each write and before each fsync, so that a kill
 # finds it there.

@@ -22,9 +22,10 @@ from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
 from simo2_tui.cli.compare import _HEADS, table_lines
 from simo2_tui.cli.main import app
+from tests import tiny
+from tests.tiny import options
 
-TINY = ["--widths", "8", "--stem-width", "4", "--steps", "6", "--samples-per-class", "3", "--batch-size", "12",
-        "--eval-every", "3", "--seeds", "2"]  # fmt: skip
+TINY = [*options(tiny.TINY), "--steps", "6", "--eval-every", "3", "--seeds", "2"]
 
 
 def compare(run_dir: Path, *more: str) -> tuple[int, list[dict], str]:

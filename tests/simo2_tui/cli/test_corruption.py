@@ -7,7 +7,6 @@ import pytest
 
 from simo2_core.checkpoints.checkpoint import list_steps
 from simo2_core.checkpoints.recovery import newest_sound
-from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.event_file import EventLog
@@ -15,11 +14,9 @@ from simo2_core.run.log import record
 from simo2_core.train.trainer import train
 from simo2_tui.cli.resume import find_resumable
 from simo2_tui.session.snapshot import read_snapshot
+from tests.tiny import DIGITS
 
-TINY = PRESETS["digits"].config.replace(
-    {"widths": "4", "stem_width": 2, "samples_per_class": 2, "batch_size": 8, "steps": 6, "eval_every": "3",
-     "checkpoint_every": "2", "plot_every": "never"}
-)  # fmt: skip
+TINY = DIGITS.replace({"steps": 6, "eval_every": "3", "checkpoint_every": "2", "plot_every": "never"})
 
 
 @pytest.fixture(scope="module")

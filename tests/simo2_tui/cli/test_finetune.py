@@ -9,9 +9,10 @@ from typer.testing import CliRunner
 from simo2_core.presets import PRESETS
 from simo2_core.run.directory import RunDirectory
 from simo2_tui.cli.main import app
+from tests import tiny
+from tests.tiny import QUIET, options
 
-TINY = ["--widths", "8", "--stem-width", "4", "--samples-per-class", "2", "--batch-size", "20", "--eval-every", "never",
-        "--plot-every", "never", "--checkpoint-every", "never"]  # fmt: skip
+TINY = options(tiny.TINY | QUIET)
 
 
 def simo2(*words: str) -> tuple[int, str, str]:

@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from simo2_core.run.directory import RunDirectory
+from tests import tiny
+from tests.tiny import options
 
 pytestmark = pytest.mark.slow
 
-TINY = ["--widths", "8", "--stem-width", "4", "--samples-per-class", "4", "--batch-size", "40", "--plot-every", "never"]
+TINY = [*options(tiny.TINY), "--plot-every", "never"]
 
 
 def start(*arguments: str, cwd: Path, wrapper: Sequence[str] = (), **environment: str) -> subprocess.Popen[str]:
