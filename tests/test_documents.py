@@ -40,7 +40,7 @@ from tests.documents import (
 )
 from tests.documents import shown_in as commands_of
 from tests.simo2_core.data.sources import written
-from tests.tiny import TINY, options
+from tests.tiny import options
 
 OF_OTHERS = {"--logdir", "--output", "--signal"}
 """Options between backticks that belong to other programs."""
@@ -187,7 +187,7 @@ def test_options_exist(document: Path) -> None:
                 assert option.replace("_", "-") in every_option() | OF_OTHERS, f"{where}: {option}"
 
 
-SMALL = ["--steps", "2", "--eval-every", "2", "--log-rate", "1", *options(TINY)]
+SMALL = ["--steps", "2", "--eval-every", "2", "--log-rate", "1", *options({"stem_width": 4, "widths": 8})]
 """What makes the run of the pages one of seconds."""
 
 PYTHON = [fence for document in DOCUMENTS for fence in fences(document) if fence.words[:1] == ("python",)]

@@ -10,11 +10,12 @@ from sklearn.datasets import load_digits
 import simo2_core as simo2
 from simo2_core.errors import ConfigError, DataError
 from simo2_core.events import Evaluated, RunFinished, StepsLogged
+from tests.tiny import TINY
 
 PAGE = Path(__file__).parents[2] / "simo2_tui" / "guide" / "python.md"
 DIGITS = load_digits()
 IMAGES = np.rint(DIGITS.images * 255 / 16).astype(np.uint8)
-SMALL: dict[str, Any] = {"widths": "4", "stem_width": 4, "samples_per_class": 3, "batch_size": 12, "steps": 4}
+SMALL: dict[str, Any] = TINY | {"steps": 4}
 
 
 def example(number: int) -> dict[str, Any]:

@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -50,14 +51,14 @@ def test_a_wrong_preset_is_one_line() -> None:
     assert "Did you mean digits" in result.stderr
 
 
-@pytest.mark.slow
 def test_the_command_measures_and_draws_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    from simo2_core.bench import measure as module
-
-    measure = module.measure
-    monkeypatch.setattr(module, "measure", lambda config, dataset, report: measure(config, dataset, report, 0.2))
-    tiny = ["--widths", "8", "--stem-width", "4", "--samples-per-class", "3", "--batch-size", "12"]
-    result = CliRunner().invoke(app, ["bench", *tiny])
+    """What it measures, `bench/test_measure.py` holds on a real step."""
+    asked: list[Any] = []
+    monkeypatch.setattr("simo2_core.bench.measure.measure", lambda *given: asked.append(given) or MEASURED)
+    result = CliRunner().invoke(app, ["bench", "--samples-per-class", "3", "--batch-size", "12"])
     assert result.exit_code == 0, result.output
-    for words in ("sampling", "augmentation", "forward", "backward", "loss", "optimiser", "12 images of 8x8x1"):
+    [(config, dataset, report)] = asked
+    assert (config.batch_size, dataset.image_shape) == (12, (8, 8, 1))
+    report("said while it is measured")
+    for words in ("sampling", "augmentation", "forward", "backward", "loss", "optimiser", "160 images of 8x8x1"):
         assert words in result.stdout
