@@ -54,7 +54,12 @@ def test_a_wrong_preset_is_one_line() -> None:
 def test_the_command_measures_and_draws_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
     """What it measures, `bench/test_measure.py` holds on a real step."""
     asked: list[Any] = []
-    monkeypatch.setattr("simo2_core.bench.measure.measure", lambda *given: asked.append(given) or MEASURED)
+
+    def measure(*given: Any) -> Bench:
+        asked.append(given)
+        return MEASURED
+
+    monkeypatch.setattr("simo2_core.bench.measure.measure", measure)
     result = CliRunner().invoke(app, ["bench", "--samples-per-class", "3", "--batch-size", "12"])
     assert result.exit_code == 0, result.output
     [(config, dataset, report)] = asked
