@@ -10,7 +10,6 @@ import contextlib
 import os
 import signal
 import sys
-from types import FrameType
 
 from simo2_core.run.control import STOP_SIGNALS, heeded
 
@@ -19,10 +18,6 @@ FORWARDED = tuple(number for number in STOP_SIGNALS if number != signal.SIGHUP)
 _STAYS = b"."
 _parent: tuple[int, int] | None = None
 """In the child: the process that waits for it, and a pipe there, which tells its SIGUSR1 from anybody else's."""
-
-
-class _ChildStays(Exception):
-    """The child goes on without the shell."""
 
 
 def split() -> int | None:
@@ -34,20 +29,11 @@ def split() -> int | None:
     parent = os.getpid()
     heard, speaks = os.pipe()
     os.set_blocking(heard, False)
-    forwarded = heeded(FORWARDED)
-
-    def stays(number: int, frame: FrameType | None) -> None:
-        raise _ChildStays
-
-    def forward(number: int, frame: FrameType | None) -> None:
-        with contextlib.suppress(BlockingIOError):
-            if number == signal.SIGUSR1 and os.read(heard, 1) == _STAYS:
-                raise _ChildStays
-        if number in forwarded:
-            os.kill(child, number)
-
+    # The parent takes its signals one by one: a handler would miss what arrives just before it begins to wait.
+    passed_on = heeded(FORWARDED)
+    awaited = {*heeded(), signal.SIGUSR1, signal.SIGCHLD}
     sys.stdout.flush()  # or both processes would write what is still in the buffer
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)  # until there is somebody to pass them on to
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, awaited)
     child = os.fork()
     if not child:
         os.close(heard)
@@ -55,29 +41,37 @@ def split() -> int | None:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         return None
     os.close(speaks)
-    for number in {*forwarded, signal.SIGUSR1}:
-        signal.signal(number, forward)
-    if heeded((signal.SIGHUP,)):
-        # The terminal that hangs up tells the child as well; the shell wants no answer any more.
-        signal.signal(signal.SIGHUP, stays)
-    try:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        return _wait(child)
-    except _ChildStays:
-        return 0
-
-
-def _wait(child: int) -> int:
+    for own in (signal.SIGUSR1, signal.SIGCHLD):  # the child speaks by them, whoever had them ignored
+        signal.signal(own, signal.SIG_DFL)
     while True:
-        _, status = os.waitpid(child, os.WUNTRACED)
-        if os.WIFSTOPPED(status):
-            # Ctrl+Z stopped the child; the shell waits for this process, so this one stops too. `fg` wakes both.
-            os.kill(os.getpid(), signal.SIGSTOP)
-            os.kill(child, signal.SIGCONT)
-        elif os.WIFSIGNALED(status):
-            return 128 + os.WTERMSIG(status)
-        else:
-            return os.waitstatus_to_exitcode(status)
+        number = signal.sigwait(awaited)
+        if number == signal.SIGCHLD:
+            code = _ended(child)
+            if code is not None:
+                return code
+        elif number == signal.SIGHUP or (number == signal.SIGUSR1 and _stays(heard)):
+            return 0  # the terminal that hangs up tells the child as well; the shell wants no answer any more
+        elif number in passed_on:
+            os.kill(child, number)
+
+
+def _stays(heard: int) -> bool:
+    """Whether it was the child that sent SIGUSR1: it stays, without the shell."""
+    with contextlib.suppress(BlockingIOError):
+        return os.read(heard, 1) == _STAYS
+    return False
+
+
+def _ended(child: int) -> int | None:
+    """The exit code to end with; None while the child lives. One that Ctrl+Z stopped stops this process too."""
+    found, status = os.waitpid(child, os.WUNTRACED | os.WNOHANG)
+    if not found:
+        return None
+    if os.WIFSTOPPED(status):
+        os.kill(os.getpid(), signal.SIGSTOP)  # the shell waits for this process; `fg` wakes both
+        os.kill(child, signal.SIGCONT)
+        return None
+    return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.waitstatus_to_exitcode(status)
 
 
 def stay_behind() -> None:
