@@ -3,7 +3,6 @@
 import faulthandler
 import os
 import signal
-import sys
 import tempfile
 from collections.abc import Generator
 
@@ -42,7 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol() -> Generator[None, object, object]:
     """A test that hangs ends its worker, which pytest-xdist tells with the name of the test, and goes on."""
-    faulthandler.dump_traceback_later(400, exit=True, file=sys.__stderr__)
+    faulthandler.dump_traceback_later(400, exit=True, file=2)
     try:
         return (yield)
     finally:
