@@ -106,6 +106,8 @@ class Checkpoints:
         finished = self.wait()
         size = sum(int(array.nbytes) for array in arrays.values())
         try:
+            if self._folder.exists() and not self._folder.is_dir():
+                self._folder.rename(f"{self._folder}.not-a-folder-{time.time_ns()}")  # a file of somebody's: kept
             self._folder.mkdir(exist_ok=True)  # somebody may have deleted it; not what it is in, which may come back
             free = shutil.disk_usage(self._folder).free
         except OSError as error:

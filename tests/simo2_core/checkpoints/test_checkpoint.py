@@ -157,6 +157,22 @@ def test_a_full_disk_is_told_with_the_bytes_needed(tmp_path: Path, monkeypatch: 
     assert list_steps(tmp_path) == []
 
 
+def test_a_file_in_the_place_of_the_folder_is_moved_aside_and_the_state_saved(tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoints"
+    checkpoints = Checkpoints(folder)
+    checkpoints.save(1, ARRAYS, {})
+    checkpoints.wait()
+    shutil.rmtree(folder)
+    folder.write_text("mine")
+    checkpoints.save(2, ARRAYS, {})
+    checkpoints.wait()
+    checkpoints.close()
+    assert list_steps(folder) == [2]
+    assert load(folder / "2")[0].keys() == ARRAYS.keys()
+    [aside] = tmp_path.glob("checkpoints.not-a-folder-*")
+    assert aside.read_text() == "mine"
+
+
 def test_files_that_end_after_their_save_or_load_has_failed_are_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     printed: list[object] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: printed.append(unraisable.exc_value))
