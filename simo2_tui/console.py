@@ -21,10 +21,10 @@ from simo2_tui.app import Console
 from simo2_tui.ending import end_at_once_if_busy
 from simo2_tui.foreground import split, stay_behind
 from simo2_tui.leaving import CANCELLED, DETACHED, LEFT
+from simo2_tui.printing import print_visible
 from simo2_tui.refresh import BUDGET
 from simo2_tui.session.follow import FollowSession
 from simo2_tui.session.live import LiveSession
-from simo2_tui.telling import print_visible
 from simo2_tui.terminal import Link, driver_for, let_go, needs_ascii, require_terminal, shows_colour, stray_output
 
 

@@ -15,6 +15,7 @@ from simo2_core.data.cache import (
     Entry,
     Filled,
     NoRoom,
+    as_notes,
     build_entry,
     digest_of_all,
     entry_key,
@@ -23,7 +24,6 @@ from simo2_core.data.cache import (
     open_entry,
     store_facts,
     stored_facts,
-    telling,
 )
 from simo2_core.data.dataset import Note, Skipped, are_decoded
 from simo2_core.data.decode import Rule, backend, can_decode, decoders, fit_pixels
@@ -73,7 +73,7 @@ def cached_entry(
         try:
             entry = build_entry(key, builder.fill, name=name, report=report, stale=entry)
         except NoRoom as error:
-            telling(report)(f"the decoded images of {name} are not kept: {error}")
+            as_notes(report)(f"the decoded images of {name} are not kept: {error}")
             return builder.stream(path)
         remove_older(path, key, report)
     if config.strict and entry.skipped:

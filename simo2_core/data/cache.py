@@ -193,7 +193,7 @@ def build_entry(
         locks.mkdir(parents=True, exist_ok=True)
         if locks.is_symlink():
             raise NotADirectoryError(errno.ENOTDIR, "its folder of locks is a link", str(locks))
-        with lock(locks / path.name, lambda: report(Progress(stage="waiting", name=name)), telling(report)) as alone:
+        with lock(locks / path.name, lambda: report(Progress(stage="waiting", name=name)), as_notes(report)) as alone:
             found = open_entry(path)
             if found is not None and (stale is None or _states(found) != _states(stale)):
                 return in_use(found)
@@ -228,7 +228,7 @@ def _states(entry: Entry) -> tuple[str, str | None]:
     return entry.sha256, entry.content
 
 
-def telling(report: Report) -> Callable[[str], None]:
+def as_notes(report: Report) -> Callable[[str], None]:
     """Says a sentence through `report`."""
     return lambda text: report(Progress(stage="note", name=text))
 

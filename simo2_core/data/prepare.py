@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from simo2_core.child import child_environment, module_command, read_answer
-from simo2_core.data.cache import cache_root, telling
+from simo2_core.data.cache import as_notes, cache_root
 from simo2_core.data.locks import lock
 from simo2_core.data.progress import Progress, Report, silent
 from simo2_core.data.sources.prepared import Prepared, TfdsName, data_dirs, find
@@ -58,7 +58,7 @@ def prepare(
         locks.mkdir(parents=True, exist_ok=True)
         folder.mkdir(parents=True, exist_ok=True)
         waiting = functools.partial(report, Progress(stage="waiting", name=name))
-        held.enter_context(lock(locks / f"prepare-{wanted.name}", waiting, telling(report)))
+        held.enter_context(lock(locks / f"prepare-{wanted.name}", waiting, as_notes(report)))
     except OSError as error:
         raise DataError(
             f"{error.filename} cannot be made: {error.strerror}. Use another --data-dir, or another SIMO2_CACHE."

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from simo2_core.data.cache import NoRoom, cache_root, entry_key, retire, telling
+from simo2_core.data.cache import NoRoom, as_notes, cache_root, entry_key, retire
 from simo2_core.data.locks import is_free
 from simo2_core.data.placement import disk_free, human_bytes
 from simo2_core.data.progress import Report
@@ -196,7 +196,7 @@ def _evict(old: list[Stored], short: int, report: Report) -> int:
         if _removed(item):
             short -= item.bytes
             why = "its folder is gone" if item.folder_gone else f"last used {_ago(item.used)}"
-            telling(report)(f"removed from the cache to make room: {item}, {why}")
+            as_notes(report)(f"removed from the cache to make room: {item}, {why}")
     return short
 
 
@@ -208,7 +208,7 @@ def remove_older(path: Path, key: Mapping[str, Any], report: Report) -> None:
         if item.path != path and not item.unfinished and item.key and _same_but_state(item.key, key):
             with contextlib.suppress(OSError):
                 retire(item.path)
-                telling(report)(f"removed from the cache, since its folder has changed: {item}")
+                as_notes(report)(f"removed from the cache, since its folder has changed: {item}")
 
 
 def _same_but_state(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -224,7 +224,7 @@ def _sweep(report: Report) -> None:
         if (left or gone) and _removed(item):
             why = "its folder is gone" if gone else "left by a build that was killed" if item.bytes else ""
             if why:
-                telling(report)(f"removed from the cache: {item}, {why}")
+                as_notes(report)(f"removed from the cache: {item}, {why}")
 
 
 def _removed(item: Stored) -> bool:

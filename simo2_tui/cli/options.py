@@ -164,7 +164,7 @@ def resolve(preset: str | None, settings: Mapping[str, Any]) -> Config:
 def _recipe_for(settings: Mapping[str, Any]) -> dict[str, str]:
     """The recipe that suits a folder of images, where nothing is given that it would decide; says that it is used."""
     from simo2_core.data.small_photographs import are_small_photographs
-    from simo2_tui.telling import print_visible
+    from simo2_tui.printing import print_visible
 
     decides = RECIPES["fast"].keys() - {"minutes", "eval_every", "plot_every", "test_views", "label_smoothing"}
     if "recipe" in settings or settings.get("labels") == "none" or decides & settings.keys():
@@ -206,7 +206,7 @@ def run_or_weights(text: str, encoder: str | None, image_size: int, run_dir: Pat
         return text
     from simo2_core.session import run_of_weights
     from simo2_tui.cli.data_progress import DataProgress
-    from simo2_tui.telling import print_visible
+    from simo2_tui.printing import print_visible
 
     with DataProgress(quiet=quiet) as progress:
         run = run_of_weights(encoder, text, run_dir, image_size=image_size, report=progress.report)
