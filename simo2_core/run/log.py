@@ -119,6 +119,9 @@ def _describe(event: Event) -> str:
     match event:
         case RunStarted():
             at = f"resumed at step {event.step} of {event.steps}" if event.step else f"{event.steps} steps"
+            if event.seconds_left is not None:
+                minutes = f"{event.seconds_left / 60:.1f} minutes"
+                at = f"{at}, {minutes} are left" if event.step else f"{minutes}, whose steps are planned"
             return (
                 f"run {event.run}: {at}, {event.parameters:,} parameters, "
                 f"{event.classes_per_batch} classes x {event.samples_per_class} samples, D {event.embedding_size}, "

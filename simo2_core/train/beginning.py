@@ -39,6 +39,7 @@ def introduce(training: Training, recovery: Recovery) -> Iterator[Event]:
         raw_pixels_knn=training.measure_raw_pixels(),
         placement=ready.placement.why,
         precision=ready.precision,
+        seconds_left=training.budget.left if config.minutes else None,
     )
     if training.weights is not None:
         yield training.weights

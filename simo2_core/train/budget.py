@@ -7,7 +7,7 @@ and what they say, a clock decides.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 FIRST_STEPS = 1 << 17
 """Steps of a run whose speed nobody knows yet, and room for learning rates: its first plan comes within seconds."""
@@ -19,41 +19,64 @@ LEAST_CALLS = 3
 """Calls that are timed before a plan: the first holds one step, and what is slow only once."""
 
 
+FORWARD_SHARE = 1 / 3
+"""Of a step: the forward pass, which is what an evaluation does with its images; the backward pass takes twice that."""
+
+Looks = Callable[[int, int, float, float], int]
+"""How often validation will be evaluated on the way: see `simo2_core.train.timetable.Timetable.looks`."""
+
+
 class Clock:
     """The seconds that a run takes, by what it does."""
 
     def __init__(self, before: float) -> None:
         """`before` seconds went into training and evaluating in earlier starts of the run."""
-        self._before, self._lap = before, 0.0
+        self._before = before
         self.seconds = {"compile": 0.0, "train": 0.0, "evaluate": 0.0}
         """Of this start."""
-
-    @property
-    def _worked(self) -> float:
-        return self.seconds["train"] + self.seconds["evaluate"]
+        self.reading = 0.0
+        """Of those that went into evaluating: into reading test at the end, which is no training."""
 
     @property
     def spent(self) -> float:
-        """Seconds that went into training and evaluating, in all starts of the run."""
-        return self._before + self._worked
-
-    def lap(self) -> float:
-        """Seconds of that since the last lap."""
-        seconds, self._lap = self._worked - self._lap, self._worked
-        return seconds
+        """Seconds that went into training, and evaluating it, in all starts of the run."""
+        return self._before + self.seconds["train"] + self.seconds["evaluate"] - self.reading
 
 
 class Budget:
-    """When to plan again, and what. Of one start of a run: the speed of an earlier one may be another machine's."""
+    """When to plan again, and what. Of one start of a run: the speed of an earlier one may be another machine's.
 
-    def __init__(self, minutes: float, spent: float) -> None:
-        """`spent` seconds of the `minutes` are gone, in earlier starts of the run."""
-        self._seconds = 60 * minutes
-        self._last = spent
+    Steps and evaluations are told apart: one evaluation may take as long as a hundred steps.
+    """
+
+    def __init__(self, minutes: float, clock: Clock, batches: float) -> None:
+        """Of the `minutes`, what the clock says is spent. An evaluation embeds so many `batches` of images."""
+        self._seconds, self._clock, self._batches = 60 * minutes, clock, batches
+        self._last = clock.spent
         self._work, self._measured, self._calls = 0.0, 0.0, 0
+        self._looks, self._looking = 0, 0.0
+        self.pixels = 0.0
+        """Seconds that kNN of raw pixels took: that of representations takes no longer."""
+
+    @property
+    def left(self) -> float:
+        """Seconds of the time that are left."""
+        return max(0.0, self._seconds - self._clock.spent)
+
+    @property
+    def look_seconds(self) -> float:
+        """What an evaluation takes: the mean of those that were made; before the first, by the speed of steps."""
+        if self._looks:
+            return self._looking / self._looks
+        return self.pixels + (self._batches * FORWARD_SHARE * self._measured / self._work if self._work else 0.0)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether there is time to evaluate before the last step is: else nothing would be trained in between."""
+        return not self._seconds or self.left >= 2 * self.look_seconds
 
     def saw(self, first: int, steps: int, seconds: float, sides: Sequence[int], planned: int) -> None:
-        """Takes the time of some steps, and of what was evaluated since the last ones.
+        """Takes the time of some steps, with nothing evaluated in between.
 
         Args:
             first: how many were taken before.
@@ -65,20 +88,36 @@ class Budget:
             self._measured += seconds
             self._work += work_between(first, first + steps, planned, sides)
 
-    def due(self, spent: float) -> bool:
-        """Whether to plan again, when `spent` seconds of the time are gone."""
+    def looked(self, seconds: float) -> None:
+        """Takes the time of an evaluation of validation."""
+        self._looks += 1
+        self._looking += seconds
+
+    def due(self) -> bool:
+        """Whether to plan again."""
         if not self._seconds or self._calls <= LEAST_CALLS:
             return False
-        begin, now = self._last / self._seconds, spent / self._seconds
+        begin, now = self._last / self._seconds, self._clock.spent / self._seconds
         return any(begin < share <= now for share in PLANNED_AT) or now >= 1
 
-    def plan(self, taken: int, spent: float, sides: Sequence[int]) -> int:
-        """The steps of the run, with which it ends when its time does; at least those that are `taken`."""
-        speed = self._measured / self._work
-        left = max(0.0, self._seconds - spent)
-        self._last = spent
+    def plan(self, taken: int, sides: Sequence[int], looks: Looks) -> int:
+        """The steps of the run, with which it ends when its time does; at least those that are `taken`.
+
+        Kept back is the time of the evaluations on the way and of the one after the last step.
+        """
+        speed, each, left = self._measured / self._work, self.look_seconds, self.left
+        self._last = self._clock.spent
         self._work, self._measured = self._work / 2, self._measured / 2  # what is newer counts for more
-        return steps_that_fit(taken, left / speed, sides)
+
+        def on_the_way(steps: int) -> int:
+            return looks(taken, steps, speed * work_between(taken, steps, steps, sides), each)
+
+        def cost(steps: int) -> float:
+            return speed * work_between(taken, steps, steps, sides) + each * (on_the_way(steps) + 1)
+
+        kept = each * (on_the_way(_most(taken, cost, left)) + 1)
+        # where one more would just not fit it is not made, see `has_room`, and its time is trained
+        return steps_that_fit(taken, (left - kept) / speed, sides)
 
 
 def work_between(first: int, last: int, planned: int, sides: Sequence[int]) -> float:
@@ -94,10 +133,15 @@ def work_between(first: int, last: int, planned: int, sides: Sequence[int]) -> f
 
 def steps_that_fit(taken: int, work: float, sides: Sequence[int]) -> int:
     """The most steps of a run in all, such that those after the `taken` ones cost no more than `work`."""
+    return _most(taken, lambda steps: work_between(taken, steps, steps, sides), work)
+
+
+def _most(taken: int, cost: Callable[[int], float], most: float) -> int:
+    """The most steps in all, `taken` or more, that cost no more than `most`; more steps cost more."""
     low, high = taken, taken + 1
-    while work_between(taken, high, high, sides) <= work and high < 10**9:
+    while cost(high) <= most and high < 10**9:
         low, high = high, min(2 * high, 10**9)
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if work_between(taken, middle, middle, sides) <= work else (low, middle)
+        low, high = (middle, high) if cost(middle) <= most else (low, middle)
     return low

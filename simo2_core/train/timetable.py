@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import time
 from collections.abc import Callable, Set
 
@@ -50,6 +52,32 @@ class Timetable:
         if any(not self._cadences[name].steps for name in due):
             self._spent += seconds
         self._last |= dict.fromkeys(due, (step, now))
+
+    def looks(self, first: int, last: int, trained: float, each: float) -> int:
+        """How often validation will be evaluated between two calls, for itself, a plot or a checkpoint.
+
+        Args:
+            first: the steps that are taken, not evaluated yet where that is due.
+            last: the last step, whose own evaluation is not counted.
+            trained: seconds of training between them.
+            each: seconds that an evaluation takes.
+        """
+        every = {cadence.steps for cadence in self._cadences.values() if cadence.steps}
+        by_steps = 0
+        for count in range(1, len(every) + 1):  # what is due at the same step is done together
+            for some in itertools.combinations(every, count):
+                multiple = math.lcm(*some)
+                by_steps -= (-1) ** count * max(0, (last - 1) // multiple - (first - 1) // multiple)
+        now = self._clock()
+        since = {
+            cadence.seconds: now - self._last[name][1] for name, cadence in self._cadences.items() if cadence.seconds
+        }
+        by_time = int(any(seconds >= period for period, seconds in since.items()))
+        by_time += sum(int((trained + seconds * (seconds < period)) // period) for period, seconds in since.items())
+        if each:  # the next is made as soon as it is affordable, see `due`
+            afforded = EVALUATING_SHARE * (now - self._begun + trained) - self._spent
+            by_time = min(by_time, max(0, 1 + math.floor(afforded / ((1 - EVALUATING_SHARE) * each))))
+        return by_steps + by_time
 
     def plan(self, steps: int) -> None:
         """The run has so many steps from now on."""

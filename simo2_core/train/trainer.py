@@ -166,7 +166,9 @@ def _train(work: _Work, control: Control) -> Iterator[Event]:
         if stopped_by is not None:
             yield from work.endings.stop(stopped_by)
             return
-        due = set() if control.paused else timetable.due(training.taken)  # while paused only what is asked for
+        # while paused only what is asked for, and nothing just before the end, where all is done
+        waits = control.paused or not training.budget.has_room
+        due = set() if waits else timetable.due(training.taken)
         start = training.clock.seconds["evaluate"]
         yield from work.do(due | asked)
         timetable.did(due, training.taken, training.clock.seconds["evaluate"] - start)
@@ -184,7 +186,7 @@ def _train(work: _Work, control: Control) -> Iterator[Event]:
         work.watch.saw_call(logged)
         yield logged
         if not training.diverged:
-            for told in training.plan():
+            for told in training.plan(timetable.looks):
                 timetable.plan(training.config.steps)
                 write_settings(training.run, training.config, training.data)
                 yield told

@@ -37,7 +37,7 @@ from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import disk_error
 from simo2_core.run.rising import Rising
 from simo2_core.train import processes
-from simo2_core.train.budget import FIRST_STEPS, Budget, Clock
+from simo2_core.train.budget import FIRST_STEPS, Budget, Clock, Looks
 from simo2_core.train.devices import on_one_device, put_whole
 from simo2_core.train.divergence import EMBEDDING, LOSS
 from simo2_core.train.finetune import load_weights
@@ -69,7 +69,9 @@ class Training:
         config, minutes = ready.config, ready.config.minutes
         fresh = minutes and recovery.checkpoint is None
         self.go_to(recovery, config.replace({"steps": max(config.steps, FIRST_STEPS)}) if fresh else config)
-        self._budget = Budget(minutes, before)
+        batches = sum(map(len, looked_at(self.data, "validation"))) / ready.batch_size
+        self.budget = Budget(minutes, self.clock, batches)
+        """Of a run that trains for a time: what is left of it."""
         self.feed = ready.feed(self.state)
         """The images of the next steps; to be closed at the end."""
         self._embed = compile_embed(self._step.network)
@@ -152,7 +154,7 @@ class Training:
         self._seconds_per_step = seconds / done
         first, self.taken = self.taken + 1, int(self.state.step)
         self.diverged = LOSS if self.taken < first + done - 1 else ""
-        self._budget.saw(first - 1, done, self.clock.lap(), _sides(self.config, self.data), self.config.steps)
+        self.budget.saw(first - 1, done, seconds, _sides(self.config, self.data), self.config.steps)
         return _steps_logged(
             first,
             measured,
@@ -164,11 +166,11 @@ class Training:
             waited=self.feed.waited,
         )
 
-    def plan(self) -> Iterator[Event]:
-        """Plans the steps of a run that trains for a time, where that is due."""
-        if not self._budget.due(self.clock.spent):
+    def plan(self, looks: Looks) -> Iterator[Event]:
+        """Plans the steps of a run that trains for a time, where that is due, with so many `looks` on the way."""
+        if not self.budget.due():
             return
-        steps = self._budget.plan(self.taken, self.clock.spent, _sides(self.config, self.data))
+        steps = self.budget.plan(self.taken, _sides(self.config, self.data), looks)
         warm = self.config.optim.warmup_steps + 1 if self.config.optim.schedule == "warmup_cosine" else 1
         steps = max(steps, self.taken, warm)
         if steps == self.config.steps:
@@ -177,7 +179,7 @@ class Training:
         self._step = self._step.with_steps(steps)
         self.config = self._step.config
         self._call = planned(self._step, self._call, self.state, self.feed.data(self.taken), self.feed.chunk)
-        yield Planned(step=self.taken, steps=steps, seconds_left=max(0.0, 60 * self.config.minutes - self.clock.spent))
+        yield Planned(step=self.taken, steps=steps, seconds_left=self.budget.left)
 
     # -- evaluation
 
@@ -189,7 +191,8 @@ class Training:
         """Validation kNN on raw pixels, in [0, 1]: what the encoder has to beat."""
         start = time.monotonic()
         self._raw_pixels = raw_pixels_knn(self.data, "validation")
-        self.clock.seconds["evaluate"] += time.monotonic() - start
+        self.budget.pixels = time.monotonic() - start
+        self.clock.seconds["evaluate"] += self.budget.pixels
         return self._raw_pixels
 
     def evaluate(self, split: str = "validation") -> Iterator[Event]:
@@ -212,7 +215,12 @@ class Training:
             self.diverged, self._evaluated = EMBEDDING, None
             return
         finally:
-            self.clock.seconds["evaluate"] += time.monotonic() - start
+            seconds = time.monotonic() - start
+            self.clock.seconds["evaluate"] += seconds
+            if split == "validation":
+                self.budget.looked(seconds)
+            else:
+                self.clock.reading += seconds
         yield evaluation.event
         if split != "validation":
             yield from result_alarms(evaluation.event)

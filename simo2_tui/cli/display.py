@@ -31,6 +31,7 @@ from simo2_core.events import (
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.log import describe
 from simo2_core.run.rising import Rising
+from simo2_core.run.time_left import TimeLeft
 from simo2_tui.cli.printing import make_console, text_column
 from simo2_tui.printing import print_visible
 
@@ -48,6 +49,7 @@ class Display(ABC):
         self.test: Evaluated | None = None
         self.finished: RunFinished | None = None
         self.plots: dict[str, None] = {}
+        self.time_left = TimeLeft()
         self.rising = Rising()
         """How validation kNN has gone; of a run that goes on, the evaluations before count too."""
 
@@ -58,6 +60,7 @@ class Display(ABC):
 
     def show(self, event: Event) -> None:
         """Takes in one event and draws it."""
+        self.time_left.add(event)
         match event:
             case RunStarted():
                 self.started = event
@@ -168,7 +171,8 @@ class PlainDisplay(Display):
         print_visible(
             f"step {step}/{steps} loss {losses} grad-norm {event.grad_norm[i]:.3g} "
             f"lr {event.learning_rate[i]:.2e} "
-            f"{event.steps_per_second:.1f} steps/s {event.images_per_second:,.0f} images/s",
+            f"{event.steps_per_second:.1f} steps/s {event.images_per_second:,.0f} images/s"
+            + ("" if self.time_left.seconds is None else f" {self.time_left.seconds / 60:.1f} minutes left"),
         )
 
     def summary(self, run: RunDirectory) -> None:
@@ -183,17 +187,20 @@ class RichDisplay(Display):
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         self._console = make_console()
+        eta = text_column("{task.fields[eta]}") if config.minutes else TimeRemainingColumn(compact=True)
         self._progress = Progress(
             text_column("{task.description}", "bold"),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             text_column("{task.fields[rate]}"),
             text_column("ETA"),
-            TimeRemainingColumn(compact=True),
+            eta,
             console=self._console,
             expand=True,
         )
-        self._task = self._progress.add_task(config.preset or config.data.dataset, total=config.steps, rate="compiling")
+        self._task = self._progress.add_task(
+            config.preset or config.data.dataset, total=config.steps, rate="compiling", eta=""
+        )
         self._live = Live(self._render(), console=self._console, auto_refresh=False, transient=True)
 
     def __enter__(self) -> Self:
@@ -209,7 +216,8 @@ class RichDisplay(Display):
         match event:
             case StepsLogged():
                 rate = f"{event.steps_per_second:.1f} steps/s {event.images_per_second:,.0f} images/s"
-                self._progress.update(self._task, completed=event.last_step, rate=rate)
+                left = f"{(self.time_left.seconds or 0) / 60:.1f} min"
+                self._progress.update(self._task, completed=event.last_step, rate=rate, eta=left)
             case Planned():
                 self._progress.update(self._task, total=event.steps)
             case RunStarted():

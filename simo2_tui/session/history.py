@@ -31,6 +31,7 @@ from simo2_core.events import (
 from simo2_core.run.log import describe
 from simo2_core.run.rising import Rising
 from simo2_core.run.state import RunCourse
+from simo2_core.run.time_left import TimeLeft
 
 _Item = TypeVar("_Item", bound=Event)
 
@@ -94,6 +95,8 @@ class History:
     """The test result, read once at the end."""
     rising: Rising = field(default_factory=Rising)
     """How validation kNN has gone; its words stand in the log."""
+    time_left: TimeLeft = field(default_factory=TimeLeft)
+    """Of a run that trains for a time."""
     log: list[tuple[float, str]] = field(default_factory=list)
     """(seconds since 1970, line) for people."""
     version: int = 0
@@ -125,6 +128,7 @@ class History:
 
     def _add(self, event: Event) -> None:
         self.course.add(event)
+        self.time_left.add(event)
         match event:
             case StepsLogged():
                 self._add_steps(event)
@@ -217,7 +221,9 @@ class History:
         return (float(np.median(rates[0])), float(np.median(rates[1]))) if len(rates[0]) else (0.0, 0.0)
 
     def seconds_left(self) -> float | None:
-        """Seconds until the last step at the newest speed, or None while that is unknown."""
+        """Seconds until the last step at the newest speed, or as a run for a time plans them; None while unknown."""
+        if self.time_left.seconds is not None:
+            return self.time_left.seconds
         speed, total = self.speed()[0], self.total_steps
         return (total - self.step) / speed if speed > 0 and total is not None else None
 

@@ -1,3 +1,4 @@
+import dataclasses
 import errno
 import os
 from pathlib import Path
@@ -91,6 +92,10 @@ def test_the_beginning_says_where_the_images_live_where_that_is_known() -> None:
         placement="mapped from disk: 9 GB exceed it.",
     )  # fmt: skip
     assert describe(known).endswith("2 test images, on 1 x cpu; images mapped from disk: 9 GB exceed it")
+    assert describe(known).startswith("run r: 9 steps, 1 parameters")
+    timed = dataclasses.replace(known, seconds_left=1200.0)
+    assert describe(timed).startswith("run r: 20.0 minutes, whose steps are planned, 1 parameters")
+    assert "resumed at step 3 of 9, 20.0 minutes are left" in describe(dataclasses.replace(timed, step=3))
     older = {name: value for name, value in known.to_json().items() if name != "placement"}
     assert describe(from_json(older)).endswith("2 test images, on 1 x cpu")
 

@@ -1,56 +1,185 @@
 """A run that trains for a time takes that time, whatever the speed, and however it changes."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import pytest
 
-from simo2_core.train.budget import FIRST_STEPS, Budget, steps_that_fit, work_between
+from simo2_core.config import Config
+from simo2_core.events import Evaluated, Event, Planned, StepsLogged
+from simo2_core.run.time_left import TimeLeft
+from simo2_core.train.budget import FIRST_STEPS, Budget, Clock, steps_that_fit, work_between
+from simo2_core.train.timetable import Timetable
 
 GROWING = (16, 24, 32)
+NEVER = dict.fromkeys(("eval_every", "plot_every", "checkpoint_every"), "never")
+
+
+@dataclass
+class Course:
+    """What came of a run."""
+
+    taken: int = 0
+    spent: float = 0.0
+    plans: list[int] = field(default_factory=list)
+    looks: int = 0
+    etas: list[tuple[float, float]] = field(default_factory=list)
+    """(seconds spent, what was shown to be left), after each call."""
 
 
 def carried(
-    seconds_of: Callable[[int], float], minutes: float, sides: tuple[int, ...], *, stop_at: float = 2.0
-) -> tuple[int, float, list[int]]:
-    """Steps, seconds and plans of a run whose step i takes `seconds_of(i)` at full size, stopped once, gone on with."""
-    taken, spent, planned, plans = 0, 0.0, FIRST_STEPS, [FIRST_STEPS]
-    budget = Budget(minutes, 0.0)
-    while taken < planned:
-        n = min(7, planned - taken)
-        seconds = sum(seconds_of(i) * work_between(i, i + 1, planned, sides) for i in range(taken, taken + n))
-        budget.saw(taken, n, seconds, sides, planned)
-        taken, spent = taken + n, spent + seconds
-        if stop_at <= spent / (60 * minutes):
-            budget, stop_at = Budget(minutes, spent), 2.0
-        if budget.due(spent):
-            planned = max(taken, budget.plan(taken, spent, sides))
-            plans.append(planned)
-    return taken, spent, plans
+    seconds_of: Callable[[int], float],
+    minutes: float,
+    sides: tuple[int, ...] = (32,),
+    *,
+    look: float = 0.0,
+    asked: int = 0,
+    stop_at: float = 2.0,
+    batches: float = 0.0,
+    **cadences: str,
+) -> Course:
+    """A run whose step i takes `seconds_of(i)` at full size, as the loop has it; stopped once, and gone on with.
+
+    Args:
+        look: seconds that an evaluation takes.
+        asked: a step after which somebody asks for one.
+        stop_at: share of the time.
+    """
+    now = [0.0]
+    course, planned, left = Course(), FIRST_STEPS, TimeLeft(60 * minutes)
+    config = Config().replace({"steps": planned, **NEVER, **cadences})
+    clock = Clock(0.0)
+    budget, table = Budget(minutes, clock, batches), Timetable(config, 0, -1, lambda: now[0])
+
+    def evaluate() -> None:
+        now[0] += look
+        clock.seconds["evaluate"] += look
+        budget.looked(look)
+        course.looks += 1
+        left.add(_looked(look))
+
+    while course.taken < planned:
+        due = table.due(course.taken) if budget.has_room else set()
+        if due or course.taken == asked > 0:
+            evaluate()
+            table.did(due, course.taken, look)
+        first, n = course.taken, max(1, min(7, table.steps_before_next(course.taken)))
+        seconds = sum(seconds_of(i) * work_between(i, i + 1, planned, sides) for i in range(first, first + n))
+        now[0] += seconds
+        clock.seconds["train"] += seconds
+        course.taken += n
+        left.add(_steps(n, seconds))
+        budget.saw(first, n, seconds, sides, planned)
+        if budget.due():
+            planned = max(course.taken, budget.plan(course.taken, sides, table.looks))
+            table.plan(planned)
+            course.plans.append(planned)
+            left.add(Planned(steps=planned, seconds_left=budget.left))
+        course.etas.append((clock.spent, left.seconds or 0.0))
+        if stop_at <= clock.spent / (60 * minutes):
+            clock, stop_at = Clock(clock.spent), 2.0
+            now[0] += 1000
+            budget, table = Budget(minutes, clock, batches), Timetable(config, course.taken, -1, lambda: now[0])
+            table.plan(planned)
+    evaluate()
+    course.spent = clock.spent
+    return course
+
+
+def _steps(n: int, seconds: float) -> Event:
+    none = (0.0,) * n
+    return StepsLogged(
+        step=1, total=none, terms={}, grad_norm=none, learning_rate=none,
+        steps_per_second=n / seconds, images_per_second=1.0, data_wait=0.0,
+    )  # fmt: skip
+
+
+def _looked(seconds: float) -> Event:
+    return Evaluated(
+        split="validation", images=1, bank=1, knn_representation=0.5, knn_projection=0.5, knn_raw_pixels=0.5,
+        effective_rank=2.0, same_class_cosine=0.5, different_class_cosine=0.5, largest_class_cosine=0.5,
+        seconds=seconds,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("sides", [(32,), GROWING])
 @pytest.mark.parametrize("stop_at", [0.37, 2.0])
 def test_a_steady_machine_needs_one_plan_and_ends_in_time(sides: tuple[int, ...], stop_at: float) -> None:
-    taken, spent, plans = carried(lambda _: 0.05, 1.0, sides, stop_at=stop_at)
-    assert spent == pytest.approx(60, rel=0.02)
-    assert max(plans[1:]) - min(plans[1:]) <= 0.02 * taken
-    assert taken == pytest.approx(1200 if sides == (32,) else 1200 / ((0.25 + 0.5625 + 1) / 3), rel=0.02)
+    course = carried(lambda _: 0.05, 1.0, sides, stop_at=stop_at)
+    assert course.spent == pytest.approx(60, rel=0.02)
+    assert max(course.plans) - min(course.plans) <= 0.02 * course.taken
+    assert course.taken == pytest.approx(1200 if sides == (32,) else 1200 / ((0.25 + 0.5625 + 1) / 3), rel=0.02)
 
 
 @pytest.mark.parametrize("sides", [(32,), GROWING])
 def test_a_machine_that_slows_down_ends_in_time_all_the_same(sides: tuple[int, ...]) -> None:
-    _, spent, plans = carried(lambda i: 0.05 if i < 300 else 0.09, 1.0, sides)
-    assert spent == pytest.approx(60, rel=0.04)
-    assert plans[-1] < plans[2], "fewer steps than were planned first"
+    course = carried(lambda i: 0.05 if i < 300 else 0.09, 1.0, sides)
+    assert course.spent == pytest.approx(60, rel=0.04)
+    assert course.plans[-1] < course.plans[1], "fewer steps than were planned first"
+
+
+@pytest.mark.parametrize("stop_at", [0.37, 2.0])
+@pytest.mark.parametrize("sides", [(32,), GROWING])
+@pytest.mark.parametrize(
+    "cadences",
+    [
+        {"eval_every": "5m", "checkpoint_every": "5m"},
+        {"eval_every": "400"},
+        {"eval_every": "300", "checkpoint_every": "200", "plot_every": "4m"},
+        {"eval_every": "10s", "plot_every": "60s", "checkpoint_every": "5m"},
+        {},
+    ],
+    ids=["by-time", "by-steps", "mixed", "all-the-time", "never"],
+)
+def test_a_long_evaluation_moves_no_plan(cadences: dict[str, str], sides: tuple[int, ...], stop_at: float) -> None:
+    # one at step 5 was counted as five steps of 6 s each: the first plan was a tenth of what fits
+    course = carried(lambda _: 0.7, 20.0, sides, look=30.0, asked=7, batches=100, stop_at=stop_at, **cadences)
+    assert course.spent == pytest.approx(1200, rel=0.02)
+    steps = {value for value in cadences.values() if value.isdecimal()}
+    near = 0.06 if len(steps) > 1 else 0.03  # one of both kinds of evaluation may come or not
+    assert course.plans == pytest.approx([course.taken] * len(course.plans), rel=near)
+    assert all(shown == pytest.approx(1200 - spent, abs=1e-6) for spent, shown in course.etas)
+
+
+@pytest.mark.parametrize("minutes", [18 + tenth / 5 for tenth in range(20)])
+def test_one_evaluation_more_or_less_does_not_move_the_end(minutes: float) -> None:
+    for cadence in ("5m", "400"):
+        course = carried(lambda _: 0.7, minutes, look=30.0, batches=100, eval_every=cadence)
+        assert course.spent == pytest.approx(60 * minutes, rel=0.01)
+        assert course.plans == pytest.approx([course.taken] * len(course.plans), rel=0.03)
+
+
+def test_what_an_evaluation_takes_is_told_from_steps_before_the_first_one() -> None:
+    clock = Clock(0.0)
+    budget = Budget(20.0, clock, 90)
+    budget.pixels = 2.0
+    assert budget.look_seconds == 2
+    for first in range(0, 30, 10):
+        budget.saw(first, 10, 7.0, (32,), 1000)
+    assert budget.look_seconds == pytest.approx(2 + 90 * 0.7 / 3)
+    budget.looked(25.0)
+    budget.looked(31.0)
+    assert budget.look_seconds == 28
+
+
+def test_reading_test_takes_none_of_the_time() -> None:
+    clock = Clock(5.0)
+    clock.seconds |= {"compile": 50.0, "train": 10.0, "evaluate": 30.0}
+    clock.reading = 20.0
+    assert clock.spent == 25
 
 
 def test_a_time_that_is_over_ends_the_run_where_it_is() -> None:
     assert steps_that_fit(500, 0.0, (32,)) == 500
-    budget = Budget(1.0, 0.0)
+    clock = Clock(0.0)
+    budget = Budget(1.0, clock, 0)
     for first in range(0, 50, 10):
         budget.saw(first, 10, 20.0, (32,), 1000)
-    assert budget.due(100.0)
-    assert budget.plan(50, 100.0, (32,)) == 50
+    clock.seconds["train"] = 100.0
+    assert budget.due()
+    assert budget.plan(50, (32,), lambda *_: 0) == 50
 
 
 def test_work_is_that_of_the_sizes_that_images_have() -> None:
@@ -60,7 +189,9 @@ def test_work_is_that_of_the_sizes_that_images_have() -> None:
 
 
 def test_nothing_is_planned_without_a_time_or_before_speed_is_known() -> None:
-    assert not Budget(0.0, 0.0).due(1000.0)
-    budget = Budget(1.0, 0.0)
+    clock = Clock(1000.0)
+    assert not Budget(0.0, clock, 0).due()
+    assert Budget(0.0, clock, 0).has_room
+    budget = Budget(1.0, Clock(30.0), 0)
     budget.saw(0, 1, 30.0, (32,), FIRST_STEPS)
-    assert not budget.due(30.0)
+    assert not budget.due()

@@ -1,7 +1,7 @@
 import pytest
 
 from simo2_core.config import Config
-from simo2_core.events import Event, RolledBack
+from simo2_core.events import Event, Planned, RolledBack
 from simo2_tui.cli.display import PlainDisplay, make_display
 from tests.simo2_tui.recorded import logged
 
@@ -31,3 +31,14 @@ def test_the_picture_of_a_terminal_says_that_a_run_went_back(
     with display:
         display.draw(rolled_back(20))
     assert "back to step 20" in capsys.readouterr().out
+
+
+def test_minutes_left_stand_behind_the_steps_of_a_run_for_a_time(capsys: pytest.CaptureFixture[str]) -> None:
+    config = Config().replace({"log_rate": 10, "minutes": 20.0})
+    plan = Planned(step=0, steps=400, seconds_left=600.0)
+    display = PlainDisplay(config)
+    for event in (plan, logged(1, 10, 400)):
+        display.show(event)
+    assert capsys.readouterr().out.endswith("images/s 10.0 minutes left\n")
+    PlainDisplay(Config().replace({"log_rate": 10})).show(logged(1, 10, 400))
+    assert "minutes left" not in capsys.readouterr().out, "it trains for its steps"

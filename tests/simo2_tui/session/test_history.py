@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -95,3 +97,17 @@ def test_what_an_earlier_start_was_told_is_over_and_compiling_is_known():
     ):
         history.add(event)
         assert (history.compiling, history.course.word) == (compiling, word)
+
+
+def test_the_time_left_of_a_run_for_minutes_is_that_of_its_plan_less_what_went_since(tmp_path):
+    history = History()
+    begun = dataclasses.replace(filled(tmp_path).start, seconds_left=1190.0)
+    history.add(begun)
+    history.add(logged(1, 4, 400))
+    spent = 4 / history.speed()[0]
+    assert history.seconds_left() == pytest.approx(1190 - spent)
+    history.add(events.Planned(step=4, steps=300, seconds_left=1100.0))
+    history.add(dataclasses.replace(evaluated(4, 0.5), seconds=30.0))
+    assert history.seconds_left() == 1070, "at the newest speed it would be a moment"
+    history.add(dataclasses.replace(begun, step=4, seconds_left=None))
+    assert history.seconds_left() == pytest.approx((400 - 4) / history.speed()[0]), "gone on with for its steps"
