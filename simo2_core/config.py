@@ -35,6 +35,7 @@ LARGEST_BATCH = 1_000_000
 WITH_REPLACEMENT, BALANCED, PROPORTIONAL = "replacement", "balanced", "proportional"
 SAMPLINGS = (WITH_REPLACEMENT, BALANCED, PROPORTIONAL)
 ON_NAN = ("stop", "rollback")
+KNN, TRAINING_LOSS = "knn", "loss"
 RATE_AFTER_DIVERGENCE = 1 / 3
 """What the learning rate is multiplied with when a run goes back from a loss that is not finite, whoever asks."""
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -162,10 +163,16 @@ class Config(Section):
     )
     patience: int = setting(
         0,
-        "end the run when validation kNN has not risen for this many evaluations, and read test with the best state; 0 "
-        "trains to the last step",
+        "end the run when validation kNN has not risen for this many evaluations (or see --patience-on), and read test "
+        "with the state whose kNN is best; 0 trains to the last step",
         at_least=0,
         at_most=LARGEST_COUNT,
+    )
+    patience_on: str = setting(
+        KNN,
+        "what --patience waits for: that kNN of validation rises, or that the training loss falls, the mean since the "
+        "evaluation before",
+        choices=(KNN, TRAINING_LOSS),
     )
     plot_every: Cadence = setting(Cadence(seconds=60), "PNG plots while training: steps, a time such as 60s, or never")
     checkpoint_every: Cadence = setting(Cadence(seconds=300), "checkpoints: steps, a time such as 5m, or never")

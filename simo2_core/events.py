@@ -185,6 +185,9 @@ class Evaluated(Event):
     """`knn_representation` with the representation of each image averaged over its views; None where not asked for."""
     classifier_views: float | None = None
     """`classifier` so."""
+    loss: float | None = None
+    """Mean training loss of the steps since the evaluation before; None where it is not followed, or no step was taken:
+    see `--patience-on`."""
     seconds: float
 
 

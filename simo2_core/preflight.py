@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simo2_core.config import PROPORTIONAL, Config
+from simo2_core.config import KNN, PROPORTIONAL, Config
 from simo2_core.data.dataset import FEW_CLASSES
 from simo2_core.data.facts import DatasetFacts
 from simo2_core.data.placement import Machine, choose_placement, human_bytes
@@ -47,6 +47,15 @@ def _views(config: Config, facts: DatasetFacts) -> list[Finding]:
                 "Measure with labelled images: simo2 eval RUN --data OTHER.",
             )
         )
+        if config.patience and config.patience_on == KNN:
+            found.append(
+                Finding(
+                    "error",
+                    "patience-one-class",
+                    f"--patience {config.patience} waits for a kNN that cannot rise: all images are of one class.",
+                    "Use --patience-on loss.",
+                )
+            )
     if config.get("crop") < 1:
         return found
     return [

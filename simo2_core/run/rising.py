@@ -1,13 +1,14 @@
-"""How validation kNN has gone so far: its best, and for how many evaluations it has not risen."""
+"""How validation kNN, and the training loss, have gone so far: the best, and how many evaluations came after it."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from simo2_core.config import KNN, TRAINING_LOSS
 from simo2_core.events import Evaluated
 
 
@@ -16,7 +17,7 @@ class Rising:
     """What the evaluations of validation came to, in their order."""
 
     best: float = -math.inf
-    """The best kNN of the representation, in [0, 1]."""
+    """The best kNN of the representation, in [0, 1]; of a loss the lowest, with its sign turned."""
     best_step: int = 0
     """The first step that reached it."""
     since: int = 0
@@ -25,33 +26,31 @@ class Rising:
     """Evaluations in all."""
     step: int = 0
     """Of the newest one."""
+    of: str = KNN
+    """What goes so: `knn` of validation, or the `loss` of training."""
 
     def after(self, step: int, score: float) -> Rising:
         """With one more evaluation; one of the same state again counts once."""
         if self.looks and step <= self.step:
             return self
         if score > self.best:
-            return Rising(score, step, 0, self.looks + 1, step)
+            return Rising(score, step, 0, self.looks + 1, step, self.of)
         return dataclasses.replace(self, since=self.since + 1, looks=self.looks + 1, step=step)
-
-    @classmethod
-    def of(cls, evaluations: Iterable[Evaluated]) -> Rising:
-        """After the evaluations of validation among these."""
-        found = cls()
-        for event in evaluations:
-            if event.split == "validation":
-                found = found.after(event.step, event.knn_representation)
-        return found
 
     @property
     def told(self) -> str:
         """In words; empty before there are two evaluations to compare."""
         if self.looks < 2:
             return ""
+        falls = self.of == TRAINING_LOSS
         if not self.since:
-            return f"kNN rises: the best of {self.looks} evaluations"
+            good = "training loss falls: the lowest" if falls else "kNN rises: the best"
+            return f"{good} of {self.looks} evaluations"
         times = "1 evaluation" if self.since == 1 else f"{self.since} evaluations"
-        return f"kNN has not risen for {times}: the best was {self.best:.2%} at step {self.best_step:,}"
+        at = f"at step {self.best_step:,}"
+        if falls:
+            return f"training loss has not fallen for {times}: the lowest was {-self.best:.4g} {at}"
+        return f"kNN has not risen for {times}: the best was {self.best:.2%} {at}"
 
     def to_json(self) -> dict[str, Any]:
         """For a checkpoint; `from_json` gives it back."""
@@ -61,3 +60,69 @@ class Rising:
     def from_json(cls, data: Mapping[str, Any] | None) -> Rising:
         """What `to_json` wrote; a run of before it was written begins to count anew."""
         return cls(**data) if data else cls()
+
+
+@dataclass(frozen=True)
+class Followed:
+    """All that is followed from one evaluation of validation to the next."""
+
+    knn: Rising = field(default_factory=Rising)
+    loss: Rising = field(default_factory=lambda: Rising(of=TRAINING_LOSS))
+    """Where `--patience-on loss` follows it."""
+
+    def after(self, event: Evaluated) -> Followed:
+        """With one more evaluation of validation."""
+        loss = self.loss if event.loss is None else self.loss.after(event.step, -event.loss)
+        return Followed(self.knn.after(event.step, event.knn_representation), loss)
+
+    def awaited(self, patience_on: str) -> Rising:
+        """What `--patience` waits for."""
+        return self.loss if patience_on == TRAINING_LOSS else self.knn
+
+    @classmethod
+    def through(cls, evaluations: Iterable[Evaluated]) -> Followed:
+        """After the evaluations of validation among these."""
+        found = cls()
+        for event in evaluations:
+            if event.split == "validation":
+                found = found.after(event)
+        return found
+
+    @property
+    def told(self) -> str:
+        """In words; empty before there are two evaluations to compare."""
+        return "; ".join(filter(None, (self.knn.told, self.loss.told)))
+
+    @property
+    def stalled(self) -> str:
+        """In words, what has come no further with the newest evaluation; empty where all has."""
+        return "; ".join(one.told for one in (self.knn, self.loss) if one.since)
+
+    def to_json(self) -> dict[str, Any]:
+        """For a checkpoint; `from_json` gives it back."""
+        return {"rising": self.knn.to_json(), "falling": self.loss.to_json()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Followed:
+        """What `to_json` wrote; what was not followed yet begins now."""
+        loss = Rising.from_json(data["falling"]) if data.get("falling") else Rising(of=TRAINING_LOSS)
+        return cls(Rising.from_json(data.get("rising")), loss)
+
+
+@dataclass
+class MeanLoss:
+    """The training loss from one evaluation to the next."""
+
+    total: float = 0.0
+    steps: int = 0
+
+    def add(self, losses: Iterable[float]) -> None:
+        """Takes the losses of some more steps."""
+        for loss in losses:
+            self.total, self.steps = self.total + loss, self.steps + 1
+
+    def take(self) -> float | None:
+        """The mean, to begin anew; None where no step was taken."""
+        mean = self.total / self.steps if self.steps else None
+        self.total, self.steps = 0.0, 0
+        return mean

@@ -23,7 +23,7 @@ from simo2_core.events import (
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.event_file import Damage, LineReader
 from simo2_core.run.owner import Owner, Presence
-from simo2_core.run.rising import Rising
+from simo2_core.run.rising import Followed
 from simo2_core.run.state import RunCourse, State
 
 _TOLD = tuple(
@@ -46,7 +46,7 @@ class RunSummary:
     steps: int = 0
     knn: list[float] = field(default_factory=list)
     """Validation kNN of the representation, in order."""
-    rising: Rising = field(default_factory=Rising)
+    followed: Followed = field(default_factory=Followed)
     """How validation kNN has gone."""
     test_knn: float | None = None
     raw_knn: float | None = None
@@ -137,7 +137,7 @@ class SummaryReader:
             summary.test_knn, summary.raw_knn = event.knn_representation, event.knn_raw_pixels
         elif isinstance(event, Evaluated):
             summary.knn.append(event.knn_representation)
-            summary.rising = summary.rising.after(event.step, event.knn_representation)
+            summary.followed = summary.followed.after(event)
 
     def _read_settings(self) -> None:
         try:

@@ -33,8 +33,9 @@ class Endings:
         yield from self._conclude(Reason.COMPLETED, f"{steps} steps done{time}")
 
     def settle(self) -> Iterator[Event]:
-        """What `complete` does, before the last step: validation has not risen for as long as the settings wait."""
-        yield from self._conclude(Reason.SETTLED, f"{self._training.rising.told}, as --patience has it")
+        """What `complete` does, before the last step: nothing came further for as long as the settings wait."""
+        awaited = self._training.followed.awaited(self._training.config.patience_on)
+        yield from self._conclude(Reason.SETTLED, f"{awaited.told}, as --patience has it")
 
     def _conclude(self, reason: Reason, message: str) -> Iterator[Event]:
         """Saves the last state and reads the test part: by the best state where the run waits for none better."""

@@ -97,7 +97,7 @@ class _Work:
         """Evaluates the state; where the run ends when none is better for long, the best so far is saved at once."""
         training = self.training
         yield from training.evaluate()
-        if training.config.patience and training.evaluated and not training.rising.since:
+        if training.config.patience and training.evaluated and not training.followed.knn.since:
             yield from self.save()
 
     def evaluate_once(self) -> Iterator[Event]:
@@ -107,8 +107,9 @@ class _Work:
 
     @property
     def settled(self) -> bool:
-        """Whether validation has not risen for as long as the settings wait."""
-        return 0 < self.training.config.patience <= self.training.rising.since
+        """Whether what is followed has come no further for as long as the settings wait."""
+        config = self.training.config
+        return 0 < config.patience <= self.training.followed.awaited(config.patience_on).since
 
     def save(self) -> Iterator[Event]:
         """Begins to save the state, evaluated first so that the best checkpoint can be told."""

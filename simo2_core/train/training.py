@@ -18,7 +18,7 @@ from simo2_core.analysis.embed import TrainedEncoder, compile_embed
 from simo2_core.background import wait_or_leave
 from simo2_core.checkpoints.checkpoint import evaluated, load, name_leaves, read_meta
 from simo2_core.checkpoints.recovery import Recovery
-from simo2_core.config import Config
+from simo2_core.config import TRAINING_LOSS, Config
 from simo2_core.data.dataset import DataPart, Dataset
 from simo2_core.errors import DivergedError
 from simo2_core.evaluation.evaluate import (
@@ -35,7 +35,7 @@ from simo2_core.evaluation.thumbnails import save_thumbnails
 from simo2_core.events import Compiled, Event, Planned, StepsLogged, WeightsLoaded
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import disk_error
-from simo2_core.run.rising import Rising
+from simo2_core.run.rising import Followed, MeanLoss
 from simo2_core.train import processes
 from simo2_core.train.budget import FIRST_STEPS, Budget, Clock, Looks
 from simo2_core.train.devices import on_one_device, put_whole
@@ -97,8 +97,9 @@ class Training:
         """What was not finite, if anything: with the state as it is, it will not be."""
         self._evaluated: Evaluation | None = None
         meta = {} if recovery.checkpoint is None else read_meta(recovery.checkpoint)
-        self.rising = Rising.from_json(meta.get("rising"))
-        """How validation kNN has gone up to this state."""
+        self.followed = Followed.from_json(meta)
+        """How validation kNN, and the training loss, have gone up to this state."""
+        self._losses = MeanLoss(**meta.get("losses", {}))
         self._seconds_per_step = 0.0
 
     # -- steps
@@ -155,7 +156,7 @@ class Training:
         first, self.taken = self.taken + 1, int(self.state.step)
         self.diverged = LOSS if self.taken < first + done - 1 else ""
         self.budget.saw(first - 1, done, seconds, _sides(self.config, self.data), self.config.steps)
-        return _steps_logged(
+        logged = _steps_logged(
             first,
             measured,
             done,
@@ -165,6 +166,9 @@ class Training:
             images=self.ready.batch_size,
             waited=self.feed.waited,
         )
+        if self.config.patience_on == TRAINING_LOSS:
+            self._losses.add(logged.total)
+        return logged
 
     def plan(self, looks: Looks) -> Iterator[Event]:
         """Plans the steps of a run that trains for a time, where that is due, with so many `looks` on the way."""
@@ -221,12 +225,16 @@ class Training:
                 self.budget.looked(seconds)
             else:
                 self.clock.reading += seconds
+        if split == "validation":
+            evaluation = dataclasses.replace(
+                evaluation, event=dataclasses.replace(evaluation.event, loss=self._losses.take())
+            )
         yield evaluation.event
         if split != "validation":
             yield from result_alarms(evaluation.event)
             return
         self._evaluated = evaluation
-        self.rising = self.rising.after(self.taken, evaluation.event.knn_representation)
+        self.followed = self.followed.after(evaluation.event)
         try:
             yield save_snapshot(self.run, self.taken, evaluation.embedding, evaluation.labels, self.data.class_names)
             save_thumbnails(self.run, looked_at(self.data, split)[0])
@@ -272,7 +280,8 @@ class Training:
         return {
             "step": self.taken,
             "score": self.score,
-            "rising": self.rising.to_json(),
+            **self.followed.to_json(),
+            "losses": dataclasses.asdict(self._losses),
             "spent": self.clock.spent,
             "config": self.config.to_json(),
             "class_names": list(self.data.class_names),

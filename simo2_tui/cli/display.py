@@ -30,7 +30,7 @@ from simo2_core.events import (
 )
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.log import describe
-from simo2_core.run.rising import Rising
+from simo2_core.run.rising import Followed
 from simo2_core.run.time_left import TimeLeft
 from simo2_tui.cli.printing import make_console, text_column
 from simo2_tui.printing import print_visible
@@ -50,8 +50,8 @@ class Display(ABC):
         self.finished: RunFinished | None = None
         self.plots: dict[str, None] = {}
         self.time_left = TimeLeft()
-        self.rising = Rising()
-        """How validation kNN has gone; of a run that goes on, the evaluations before count too."""
+        self.followed = Followed()
+        """How validation kNN has gone, and a loss that is followed; the evaluations of earlier starts count too."""
 
     @property
     def reason(self) -> Reason:
@@ -72,7 +72,7 @@ class Display(ABC):
                 self.test = event
             case Evaluated():
                 self.validation = event
-                self.rising = self.rising.after(event.step, event.knn_representation)
+                self.followed = self.followed.after(event)
             case PlotSaved():
                 self.plots[event.path] = None
             case RunFinished():
@@ -156,8 +156,8 @@ class PlainDisplay(Display):
                     self._line(event, self._next)
                 self._next += self.config.log_rate
             return
-        if isinstance(event, Evaluated) and event.split == "validation" and self.rising.since:
-            print_visible(f"{describe(event)}; {self.rising.told}")
+        if isinstance(event, Evaluated) and event.split == "validation" and self.followed.stalled:
+            print_visible(f"{describe(event)}; {self.followed.stalled}")
             return
         if isinstance(event, RolledBack):  # the steps after it are told again
             self._next = (event.step // self.config.log_rate + 1) * self.config.log_rate
@@ -254,7 +254,7 @@ class RichDisplay(Display):
         return Text(
             f"validation kNN@20 {seen.knn_representation:.2%} (representation) {seen.knn_projection:.2%} (projection) "
             f"against raw pixels {seen.knn_raw_pixels:.2%}; effective rank {seen.effective_rank:.1f}; step {seen.step}"
-            + (f". {self.rising.told}" if self.rising.told else "")
+            + (f". {self.followed.told}" if self.followed.told else "")
         )
 
     def summary(self, run: RunDirectory) -> None:

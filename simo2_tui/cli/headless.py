@@ -48,9 +48,9 @@ def run_training(
     from simo2_tui.cli.display import make_display
     from simo2_tui.terminal import stray_output
 
-    before = None if run is None else summarise(run).rising
+    before = None if run is None else summarise(run).followed
     display = make_display(config, plain=plain or not sys.stdout.isatty(), as_json=as_json)
-    display.rising = before or display.rising
+    display.followed = before or display.followed
     with ExitStack() as held:
         with DataProgress(quiet=as_json or plain) as progress:
             new = partial(RunSession.create, run_dir=run_dir, name=name)

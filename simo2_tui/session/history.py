@@ -29,7 +29,7 @@ from simo2_core.events import (
     WeightsLoaded,
 )
 from simo2_core.run.log import describe
-from simo2_core.run.rising import Rising
+from simo2_core.run.rising import Followed
 from simo2_core.run.state import RunCourse
 from simo2_core.run.time_left import TimeLeft
 
@@ -93,8 +93,8 @@ class History:
     finished: RunFinished | None = None
     test: Evaluated | None = None
     """The test result, read once at the end."""
-    rising: Rising = field(default_factory=Rising)
-    """How validation kNN has gone; its words stand in the log."""
+    followed: Followed = field(default_factory=Followed)
+    """How validation kNN, and a loss that is followed, have gone; its words stand in the log."""
     time_left: TimeLeft = field(default_factory=TimeLeft)
     """Of a run that trains for a time."""
     log: list[tuple[float, str]] = field(default_factory=list)
@@ -113,8 +113,8 @@ class History:
             self.last_time = event.time
             line = describe(event)
             if isinstance(event, Evaluated) and event.split == "validation":
-                self.rising = self.rising.after(event.step, event.knn_representation)
-                line += f"; {self.rising.told}" if self.rising.since else ""
+                self.followed = self.followed.after(event)
+                line += f"; {self.followed.stalled}" if self.followed.stalled else ""
             if line:
                 self.log.append((event.time, line))
             self.version += 1
@@ -157,7 +157,7 @@ class History:
         lists: tuple[list[Any], ...] = (self.evaluations, self.snapshots, self.checkpoints, self.plots)
         for told in lists:
             told[:] = [event for event in told if event.step <= step]
-        self.rising = Rising.of(self.evaluations)
+        self.followed = Followed.through(self.evaluations)
 
     def _list_for(self, event: Event) -> list[Any]:
         match event:

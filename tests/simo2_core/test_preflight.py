@@ -74,6 +74,9 @@ def test_one_class_is_an_error_in_the_words_of_the_source_and_none_without_label
     found = codes(Config().replace({"labels": "none", "crop": 0.2}), heap)
     assert "error" not in found.values()
     assert found["one-class"] == "warning"
+    waits = Config().replace({"labels": "none", "crop": 0.2, "patience": 3})
+    assert codes(waits, heap)["patience-one-class"] == "error"
+    assert "error" not in codes(waits.replace({"patience_on": "loss"}), heap).values()
 
 
 def test_a_single_class_is_an_error() -> None:

@@ -61,7 +61,7 @@ def _state(run: RunDirectory, step: int) -> dict[str, np.ndarray[tuple[int, ...]
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDirectory, list[Event]]:
-    config = TINY.replace({"eval_every": "5", "checkpoint_every": "6"})
+    config = TINY.replace({"eval_every": "5", "checkpoint_every": "6", "patience_on": "loss"})
     run, _, events = _run(tmp_path_factory.mktemp("runs"), "whole", config, pictures=True)
     return run, list(events)
 
@@ -166,6 +166,22 @@ def test_everything_told_is_on_disk(whole: tuple[RunDirectory, list[Event]]) -> 
     assert run.facts["packages"]["jax"]
 
 
+def _require_followed_losses(run: RunDirectory) -> None:
+    """Each evaluation has the mean loss of the steps since the one before."""
+    totals, last = _totals(run), 0
+    for event in run.events():
+        if isinstance(event, Evaluated) and event.split == "validation" and event.step > last:
+            assert event.loss == pytest.approx(np.mean([totals[step] for step in range(last + 1, event.step + 1)]))
+            last = event.step
+    assert last == 12
+
+
+def test_a_loss_that_is_followed_is_the_mean_since_the_evaluation_before(
+    whole: tuple[RunDirectory, list[Event]],
+) -> None:
+    _require_followed_losses(whole[0])
+
+
 def test_it_learns(whole: tuple[RunDirectory, list[Event]]) -> None:
     totals = _totals(whole[0])
     assert np.mean([totals[i] for i in (10, 11, 12)]) < np.mean([totals[i] for i in (1, 2, 3)])
@@ -175,14 +191,16 @@ def test_it_learns(whole: tuple[RunDirectory, list[Event]]) -> None:
 def test_a_run_that_was_stopped_resumes_bit_for_bit(
     whole: tuple[RunDirectory, list[Event]], tmp_path: Path, stop: int
 ) -> None:
-    run, control, events = _run(tmp_path, "parts", TINY.replace({"checkpoint_every": str(stop)}))
+    config = TINY.replace({"patience_on": "loss"})
+    run, control, events = _run(tmp_path, "parts", config.replace({"checkpoint_every": str(stop)}))
     for event in events:
         if isinstance(event, StepsLogged) and event.last_step >= stop:
             control.send("stop", "test")
     assert event.reason == "stopped"  # type: ignore[attr-defined]
     assert event.step >= stop
-    list(record(train(TINY, run, control, pictures=False), run))
+    list(record(train(config, run, control, pictures=False), run))
     assert _totals(run) == _totals(whole[0])
+    _require_followed_losses(run)
     mine, theirs = _state(run, 12), _state(whole[0], 12)
     assert set(mine) == set(theirs)
     for name in mine:
