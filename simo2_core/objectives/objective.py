@@ -37,6 +37,8 @@ class Seen(NamedTuple):
     """(C*k, H, W, ch) float32, normalised, as the augmentation left them."""
     progress: Array | float = 1.0
     """() float32, how far the run is: 0 at its first step, 1 at its last."""
+    key: Array | None = None
+    """What `view` was given to draw with; None where it was not asked."""
 
 
 class Loss(NamedTuple):

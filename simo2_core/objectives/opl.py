@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from simo2_core.objectives.cross_entropy import CrossEntropy
+from simo2_core.objectives.cross_entropy import LinearClassifier
 from simo2_core.objectives.objective import Loss, Seen, Task, Term, raised
 from simo2_core.settings import setting
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrthogonalProjection(CrossEntropy):
-    """Own parameters: those of `CrossEntropy`. Terms, weighted, which add up: `entropy`, `pull` and `push`."""
+class OrthogonalProjection(LinearClassifier):
+    """Own parameters: those of `LinearClassifier`. Terms, weighted, which add up: `entropy`, `pull` and `push`."""
 
     name = "opl"
     summary = "a linear classifier, and classes of the representation orthogonal"

@@ -176,14 +176,15 @@ class Step:
         """
         _, dropout_key = _keys(state)
         keys = jax.vmap(partial(jax.random.fold_in, dropout_key))(jnp.arange(images.shape[0]))
-        shown = self.objective.view(jax.random.fold_in(dropout_key, _VIEW), images)
+        view_key = jax.random.fold_in(dropout_key, _VIEW)
+        shown = self.objective.view(view_key, images)
         shown = shown if side is None else smaller(shown, side)
         if self.config.tune.freeze:  # as in inference: nothing dropped, no statistics of the batch, no gradient
             h_nf, z_nd = jax.lax.stop_gradient(self.network.infer(params, state.stats, shown))
-            return Seen(z_nd.reshape(*self.batch_shape, -1), h_nf, classes, images, progress), state.stats
+            return Seen(z_nd.reshape(*self.batch_shape, -1), h_nf, classes, images, progress, view_key), state.stats
         one = partial(self.network.train, params, state.stats)
         h_nf, z_nd, stats = embed_in_chunks(one, shown, keys, self.config.chunk_size, self.mesh)
-        return Seen(z_nd.reshape(*self.batch_shape, -1), h_nf, classes, images, progress), stats
+        return Seen(z_nd.reshape(*self.batch_shape, -1), h_nf, classes, images, progress, view_key), stats
 
     def loss(self, params: Arrays, seen: Seen) -> Loss:
         """The loss of the batch."""

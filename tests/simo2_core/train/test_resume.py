@@ -28,7 +28,14 @@ TINY = PRESETS["digits"].config.replace(
     {"widths": "4", "stem_width": 2, "samples_per_class": 2, "batch_size": 8, "steps": STEPS, "dropout": 0.3,
      "shift": 1, "contrast": 0.3}
 )  # fmt: skip
-RECIPE = {"groups": "4,4", "average": 0.9, "sampling": "proportional", "scale_filters": True, "label_smoothing": 0.1}
+RECIPE = {
+    "groups": "4,4",
+    "average": 0.9,
+    "sampling": "proportional",
+    "scale_filters": True,
+    "label_smoothing": 0.1,
+    "mixing": "cutmix",
+}
 """What else a recipe for photographs has."""
 PAIRS = [
     (optimizer, schedule, "yatcnn", "simo2")
