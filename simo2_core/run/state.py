@@ -72,6 +72,9 @@ _RUNNING = (State.PREPARING, State.COMPILING, State.TRAINING, State.PAUSED, Stat
 PATIENCE = 30.0
 """Seconds for which a run that trains may say nothing, beside ten times what a call takes and thrice an evaluation."""
 
+PICTURES = 120.0
+"""Seconds that the last pictures may take: two sets, of a minute each at most."""
+
 
 @dataclass
 class RunCourse:
@@ -86,6 +89,9 @@ class RunCourse:
     """How the newest start ended, until a later one."""
     finished_at: float = 0.0
     """When, in seconds since 1970."""
+
+    tested: bool = False
+    """Whether test was read: then only the pictures are still to be drawn."""
 
     said_at: float = 0.0
     """When it last said something, in seconds since 1970."""
@@ -109,6 +115,9 @@ class RunCourse:
             case RunStarted():
                 # what an earlier start was told is over
                 self.started, self.compiling, self.word, self.finished = True, True, None, None
+                self.tested = False
+            case Evaluated(split="test"):
+                self.tested = True
             case RolledBack():
                 self.compiling = True
             case Compiled() | StepsLogged():
@@ -131,7 +140,7 @@ class RunCourse:
         if not owner.may_live:
             return None
         quiet = max(0.0, now - max(self.said_at, owner.since))
-        patience = PATIENCE + 10 * self.call_seconds + 3 * self.evaluation_seconds
+        patience = PATIENCE + 10 * self.call_seconds + 3 * self.evaluation_seconds + PICTURES * self.tested
         late = self.state(owner.since) is State.TRAINING and quiet > patience
         return quiet if owner.stopped or late else None
 

@@ -17,8 +17,9 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from simo2_tui.screens.guide import GuideScreen
+from simo2_tui.widgets.options import Options
 from simo2_tui.widgets.palette import ALERT, GOOD
-from simo2_tui.widgets.view import table_of
+from simo2_tui.widgets.view import glyphs_of, table_of
 
 Choice = tuple[str, str, str, str]
 """(answer, key, label, what it means)."""
@@ -48,7 +49,7 @@ class ChoiceDialog(ModalScreen[str]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Static(self._question, classes="question", markup=False)
-            yield OptionList(
+            yield Options(
                 *[
                     Option(Text.assemble((f" {key} ", "bold reverse"), f"  {label:<14} ", (about, "dim")), id=word)
                     for word, key, label, about in self._choices
@@ -115,6 +116,13 @@ FLAGS = (
 )
 
 
+SIGNS = (
+    "Signs on the step axis: {flag} a command, a checkpoint or a resumed start, ! a warning; "
+    "on the throughput also {flag} compiling, and below it {waiting} a call that waited for data."
+)
+"""The same where there are no colours."""
+
+
 class HelpScreen(ModalScreen[None]):
     """The keys that work where it was asked for, those of the pane in focus first; and the way to the guide."""
 
@@ -140,7 +148,9 @@ class HelpScreen(ModalScreen[None]):
                     keys.add_row(Text(f"  {key}", "bold"), Text(meaning))
                 yield Static(keys, classes="keys", markup=False)
             if "training" in self._sections:
-                yield Static(Text(FLAGS, "dim"), markup=False)
+                glyphs = glyphs_of(self.app)
+                signs = SIGNS.format(flag=glyphs.flag, waiting=glyphs.waiting)
+                yield Static(Text(FLAGS if glyphs.colour else signs, "dim"), markup=False)
 
     def action_guide(self) -> None:
         """Opens the manual in place of the keys."""

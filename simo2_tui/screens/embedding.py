@@ -159,12 +159,15 @@ class EmbeddingScreen(ConsoleScreen):
         self._show_nearest()
         place = f"{self._index + 1} of {len(self.session.history.snapshots)}" if self._index is not None else "newest"
         cloud.border_title = Content(f"1 embedding · {'PCA' if reduced is None else 't-SNE'}")
-        cloud.border_subtitle = Content(
-            waiting or f"step {snapshot.step} · {len(points):,} validation images · {place}"
-        )
         alone = self.has_class("-narrow") or self.has_class("-tiny")
+        hint = f" · 1-{len(VIEWS)} choose a pane" if self.has_class("-narrow") else ""
+        cloud.border_subtitle = Content(
+            waiting or f"step {snapshot.step} · {len(points):,} validation images · {place}{hint}"
+        )
         for name in ("heat", "cosines"):  # beside the cloud it says the step for all
-            self.query_one(f"#{name}").border_subtitle = Content(f"step {snapshot.step} · {place}" if alone else "")
+            self.query_one(f"#{name}").border_subtitle = Content(
+                f"step {snapshot.step} · {place}{hint}" if alone else ""
+            )
 
     def on_scatter_plot_picked(self, event: ScatterPlot.Picked) -> None:
         event.stop()

@@ -15,6 +15,7 @@ from textual.widgets.option_list import Option
 
 from simo2_tui.guide.pages import list_pages
 from simo2_tui.guide.render import GuideMarkdown
+from simo2_tui.widgets.options import Options
 
 
 class GuideScreen(ModalScreen[None]):
@@ -34,7 +35,7 @@ class GuideScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         wide = max(len(page.topic) for page in self._pages)
-        yield OptionList(
+        yield Options(
             *[
                 Option(Text.assemble((f"{page.topic:<{wide}}", "bold"), f"  {page.about}"), id=page.topic)
                 for page in self._pages

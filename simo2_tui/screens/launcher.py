@@ -31,6 +31,7 @@ from simo2_tui.session.estimate import Pace, read_paces
 from simo2_tui.session.shelf import Shelf
 from simo2_tui.session.trial import Trial, preset_of
 from simo2_tui.widgets.keybar import KeyBar
+from simo2_tui.widgets.options import Options
 from simo2_tui.widgets.palette import ACCENT, ALERT, GOOD, MUTED, WARN
 from simo2_tui.widgets.text import ago, state_style, wrapped
 from simo2_tui.widgets.view import table_of
@@ -52,13 +53,13 @@ LEAD = 9
 """Columns of a finding that its message does not have: its mark, and the margins."""
 
 
-class PresetList(OptionList):
+class PresetList(Options):
     """The presets to choose from."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "select", "start")]
 
 
-class RunList(OptionList):
+class RunList(Options):
     """The newest runs."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -210,8 +210,10 @@ class MonitorScreen(ConsoleScreen):
             shown = set(KEYS)
         else:
             shown = {self._pane} if alone else {self._chart, "scatter"}
+        hint = "" if shown == set(KEYS) else f"1-{len(KEYS)} choose a pane"
         for pane in PANES:
-            self.query_one(f"#{pane.name}").display = pane.name in shown
+            chart = self.query_one(f"#{pane.name}")
+            chart.display, chart.border_subtitle = pane.name in shown, Content(hint)
         for column, main in (("left", True), ("middle", False)):
             self.query_one(f"#{column}").display = any(pane.name in shown for pane in PANES if pane.main is main)
         self.query_one("#right").display = "scatter" in shown

@@ -186,6 +186,10 @@ def status_spans(session: Session, width: int, glyphs: Glyphs, *, link: str = ""
     return spans
 
 
+MEASURED = ("classifier", "kNN", "raw")
+"""Values that test has as well."""
+
+
 def value_pairs(history: History) -> list[tuple[str, str]]:
     """The latest values, the most telling first."""
     pairs: list[tuple[str, str]] = []
@@ -209,7 +213,7 @@ def value_pairs(history: History) -> list[tuple[str, str]]:
     if len(history.steps):
         pairs.append(("lr", short(float(history.steps.column("learning_rate")[-1]))))
         pairs.append(("grad", short(float(history.steps.column("grad_norm")[-1]))))
-    return pairs
+    return [pair for pair in pairs if "nan" not in pair[1]]  # such as of pairs of a class with one image; a loss is NaN
 
 
 def value_spans(session: Session, width: int, glyphs: Glyphs) -> list[Span]:
@@ -231,7 +235,9 @@ def value_spans(session: Session, width: int, glyphs: Glyphs) -> list[Span]:
             ink = GOOD if test.classifier >= test.knn_raw_pixels else ALERT
             lead = [("test classifier ", MUTED), (f"{test.classifier:.2%}", ink), ("  ", MUTED), *lead]
         room = max(1, width - span_width(lead) - 2)
-        return [*lead, ("  ", MUTED), *pairs_line(value_pairs(history), room, glyphs)]
+        # beside the accuracy on test, what the others were measured on has to be said
+        pairs = [(f"val {name}" if name in MEASURED else name, value) for name, value in value_pairs(history)]
+        return [*lead, ("  ", MUTED), *pairs_line(pairs, room, glyphs)]
     state = state_of(session)
     if state is State.STOPPING:
         return [(_stopping(session), ACCENT)]

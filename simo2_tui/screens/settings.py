@@ -18,6 +18,7 @@ from simo2_core.errors import ConfigError
 from simo2_core.sections import names_in
 from simo2_core.settings import Setting, as_typed
 from simo2_tui.screens.questions import NAME_HELP, FilterQuestion, NameQuestion, QuestionLine, ValueQuestion
+from simo2_tui.widgets.options import Options
 from simo2_tui.widgets.palette import WARN
 from simo2_tui.widgets.view import table_of
 
@@ -42,7 +43,7 @@ def ordered_settings() -> list[Setting]:
     return [known[name] for name in FIRST] + [item for name, item in known.items() if name not in FIRST]
 
 
-class SettingList(OptionList):
+class SettingList(Options):
     """The settings to choose from, under the headings of their sections, and above them the run's name."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

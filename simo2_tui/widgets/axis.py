@@ -124,8 +124,10 @@ def short(value: float) -> str:
 
 
 def tick_labels(values: NDArray[np.float64]) -> list[str]:
-    """Labels that tell neighbouring ticks apart."""
-    if len(values) < 2 or np.abs(values).max() >= 1e4:
+    """Labels that tell neighbouring ticks apart, beside 10k in thousands: 8k, and not 8000."""
+    if len(values) and np.abs(values).max() >= 1e4:
+        return [f"{value / 1e3:.3g}k" if 1e3 <= abs(value) < 1e4 else short(float(value)) for value in values]
+    if len(values) < 2:
         return [short(float(value)) for value in values]
     step = float(np.abs(np.diff(values)).min())
     decimals = max(0, -math.floor(math.log10(step) + 1e-9)) if step > 0 else 0

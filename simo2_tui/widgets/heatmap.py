@@ -137,10 +137,11 @@ def render_heatmap(
     shorter = shown_names(every, max(1, grid.across - 1), glyphs)
     if legible(every, shorter):
         _column_names(cells, [shorter[label] for label in labels], grid)
-    if cursor is not None and grid.block == 1:
-        row, column = grid.row(cursor[0]), grid.gutter + cursor[1] * grid.across
-        cells.write(row, column, "[", ACCENT)
-        cells.write(row, column + grid.across - 1, "]", ACCENT)
+    if cursor is not None:
+        row, column = grid.row(cursor[0] // grid.block), grid.gutter + cursor[1] // grid.block * grid.across
+        around = grid.across < 3  # no room for both inside
+        cells.write(row, column - around, "[", ACCENT)
+        cells.write(row, column + grid.across - 1 + around, "]", ACCENT)
     return cells
 
 
@@ -230,10 +231,12 @@ def _head(
     else:
         lead, at = "", cursor
     value, column = f"{float(sorted_cc[at]):+.3f}", cells.write(0, 0, lead, MUTED)
-    pair = shown_names([names[place] for place in at], (cells.width - column - len(f"cos(, ) = {value}")) // 2, glyphs)
+    words = f"  {block}×{block} classes a cell" if block > 1 else ""
+    room = cells.width - column - len(f"cos(, ) = {value}")
+    said = room - len(words) >= 2 * READABLE
+    pair = shown_names([names[place] for place in at], (room - len(words) * said) // 2, glyphs)
     column = cells.write(0, column, f"cos({', '.join(pair)}) = {value}", TEXT)
-    words = f"  {block}×{block} classes a cell"
-    if block > 1 and column + len(words) <= cells.width:
+    if said:
         cells.write(0, column, words, MUTED)
 
 
@@ -278,20 +281,21 @@ def render_histogram(
     cells = Cells(width, height)
     if not groups or width < 8 or height < 3:
         return cells
-    each = max(2, (height - 1) // len(groups))
+    axis = height > 2 * len(groups)  # a curve for each comes first
+    each = max(2, (height - axis) // len(groups))
     for index, (name, counts, mean, ink) in enumerate(groups):
         top = index * each
         column = cells.write(top, 0, glyphs.line + " ", ink)
         column = cells.write(top, column, name, MUTED)
         cells.write(top, column, f"  mean {mean:+.2f}" if mean == mean else "  none", TEXT)
-        rows = min(each - 1, height - 2 - top)
+        rows = min(each - 1, height - axis - 1 - top)
         in_columns = _to_columns(counts, width)
         eighths = np.ceil(in_columns / max(1e-9, float(in_columns.max())) * rows * 8).astype(int)
         for row in range(rows):
             level = np.clip(eighths - (rows - 1 - row) * 8, 0, 8)
             cells.glyphs[top + 1 + row, :] = np.array([ord(char) for char in glyphs.bars], np.uint32)[level]
             cells.ink[top + 1 + row, :] = ink
-    for share, text in ((0.0, "-1"), (0.5, "0"), (1.0, "+1")):
+    for share, text in ((0.0, "-1"), (0.5, "0"), (1.0, "+1")) if axis else ():
         start = round(share * (width - 1)) - len(text) // 2
         cells.write(height - 1, min(max(0, start), width - len(text)), text, MUTED)
     return cells

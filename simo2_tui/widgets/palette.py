@@ -145,8 +145,15 @@ _CLASSES_16 = (
 )
 """Classes on a dark and on a light background where there are 16 colours: no two of the eight become one."""
 
-_SEEN_16 = (0.3,)
-"""Signed values smaller than this keep the background where there are 16 colours."""
+_SEEN_16 = (0.3, 0.55)
+"""Signed values smaller than the first keep the background where there are 16 colours; from the second on they are
+strong: of blocks of classes few are, and one tone for all would make one spot of a map of 200."""
+
+_RAMP_16 = (
+    (("#0000AA", "#5555FF"), ("#AA5500", "#FFFF55")),
+    (("#55FFFF", "#5555FF"), ("#FFFF55", "#AA5500")),
+)
+"""Opposite and alike, weak and strong: on a dark and on a light background."""
 
 
 @lru_cache(maxsize=8)
@@ -158,7 +165,8 @@ def colours_16(dark: bool) -> tuple[str, ...]:
     alert, good, accent = ("#FF5555", "#55FF55", "#55FFFF") if dark else ("#AA0000", "#00AA00", "#0000AA")
     eight = _CLASSES_16[not dark]
     classes = [eight[i % 8] for i in range(FEW)] + [eight[i % 8] for i in range(MANY)]
-    ramp = _ramp(("#5555FF",), back, ("#AA5500",), _SEEN_16)
+    opposite, alike = _RAMP_16[not dark]
+    ramp = _ramp(opposite, back, alike, _SEEN_16)
     return (*classes, text, muted, faint, alert, good, accent, "#000000", *ramp)
 
 

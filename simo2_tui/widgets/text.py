@@ -153,7 +153,7 @@ class LogView(CellsView, can_focus=True):
         room = self.size.width - len(stamp)
         words = wrapped(text, room) if room >= NARROWEST else [text]
         return [
-            [(" " * len(stamp) if row else stamp, FAINT), (part, WARN if bad else MUTED)]
+            [(" " * len(stamp) if row else stamp, MUTED), (part, WARN if bad else TEXT)]
             for row, part in enumerate(words)
         ]
 

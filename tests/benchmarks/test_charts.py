@@ -4,7 +4,10 @@ import time
 
 import numpy as np
 
+from simo2_core.analysis.geometry import class_gram
+from simo2_tui.session.snapshot import Projector
 from simo2_tui.widgets.curve import Series, View, render_curves
+from simo2_tui.widgets.heatmap import render_heatmap
 from simo2_tui.widgets.scatter import render_scatter
 
 
@@ -38,3 +41,21 @@ def test_a_scatter_of_two_thousand_points():
     seconds = best_of(lambda: render_scatter(points, labels, names, 200, 60))
     print(f"\n2,000 points at 200x60: {seconds * 1000:.1f} ms")
     assert seconds < 0.020
+
+
+def test_a_snapshot_of_two_hundred_classes():
+    """What the monitor and the embedding screen do for each: 128 dimensions, 2,000 images."""
+    rng = np.random.default_rng(0)
+    labels = (np.arange(2000) % 200).astype(np.int32)
+    z = rng.normal(size=(200, 128))[labels] + 0.5 * rng.normal(size=(2000, 128))
+    z = (z / np.linalg.norm(z, axis=1, keepdims=True)).astype(np.float32)
+    names = [f"species_{label:03d}" for label in range(200)]
+    gram, order = class_gram(z, labels, 200), np.arange(200)
+    seconds = {
+        "projected": best_of(lambda: Projector().project(z)),
+        "cosines": best_of(lambda: class_gram(z, labels, 200)),
+        "points and names": best_of(lambda: render_scatter(z[:, :2].astype(float), labels, names, 95, 34)),
+        "heat map": best_of(lambda: render_heatmap(gram, names, 80, 22, order=order)),
+    }
+    print("\n200 classes:", ", ".join(f"{name} {1000 * spent:.1f} ms" for name, spent in seconds.items()))
+    assert sum(seconds.values()) < 0.040

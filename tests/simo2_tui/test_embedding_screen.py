@@ -57,6 +57,8 @@ async def test_arrows_pick_a_point_and_show_the_images_nearest_to_it(watch, size
         assert picked is not None
         shown = text_of(app)
         assert "[" in shown, "the point is framed"
+        room = app.screen.query_one("#histogram").size
+        assert not room.height or room.height > 4, "beside the pictures both histograms have a row, and the axis one"
         snapshot = read_snapshot(app.session.run.embeddings / "280.npz")
         nearest, cosine = snapshot.nearest(picked, 1)[0]
         words = f"{cosine:+.2f} {snapshot.class_names[snapshot.labels_n[nearest]]}"[:9]

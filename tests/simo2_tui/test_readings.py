@@ -15,7 +15,7 @@ from simo2_tui.session.history import History
 from simo2_tui.session.live import LiveSession
 from simo2_tui.widgets.curve import View, render_curves
 from simo2_tui.widgets.palette import ACCENT, ALERT, ASCII, GOOD, TEXT, UNICODE
-from tests.simo2_tui.recorded import evaluated, write_run
+from tests.simo2_tui.recorded import evaluated, logged, write_run
 
 
 @pytest.fixture
@@ -168,3 +168,23 @@ def test_stuck_pairs_have_a_curve_and_a_number_where_they_are_measured(session):
     session.history.evaluations[:] = [replace(e, stuck_pairs=None) for e in session.history.evaluations]
     assert "stuck" not in {series.name for series in readings.accuracy_series(session.history)}
     assert "stuck" not in dict(readings.value_pairs(session.history))
+
+
+def test_beside_test_accuracy_each_value_says_what_it_was_measured_on(tmp_path):
+    session = FollowSession(write_run(tmp_path, upto=400, finish="completed"))
+    session.start()
+    assert session.wait_until_read(5)
+    said = words(readings.value_spans(session, 160, UNICODE))
+    session.close()
+    assert "test kNN@20 " in said
+    assert said.count("kNN") == said.count("test kNN") + said.count("val kNN")
+    assert "val raw" in said
+
+
+def test_a_measure_that_is_none_is_left_out_and_a_loss_that_is_none_is_not(session):
+    session.history.add(replace(evaluated(280, 0.5), same_class_cosine=float("nan")))
+    session.history.add(replace(logged(281, 1, 400), total=(float("nan"),)))
+    pairs = dict(readings.value_pairs(session.history))
+    assert "same cos" not in pairs
+    assert "diff |cos|" in pairs
+    assert pairs["loss"] == "NaN"

@@ -83,3 +83,16 @@ def test_refuses_what_cannot_be_drawn():
     for points in (np.zeros((0, 3)), np.array([[1.0, np.inf]]), np.zeros(3)):
         with pytest.raises(DataError, match="cannot be drawn"):
             pca_2d(points)
+
+
+@pytest.mark.parametrize("shape", [(400, 12), (12, 400), (30, 30)])
+def test_many_points_and_many_dimensions_give_the_axes_that_the_points_themselves_give(shape):
+    points = np.random.default_rng(3).normal(size=shape) * np.geomspace(3, 0.1, shape[1])
+    centred = points - points.mean(axis=0)
+    _, sigma, rows = np.linalg.svd(centred, full_matrices=False)
+    plane = pca_2d(points)
+    np.testing.assert_allclose(np.abs(plane.components @ rows[:2].T), np.eye(2), atol=1e-9)
+    np.testing.assert_allclose(plane.explained, sigma[:2] ** 2 / (sigma**2).sum(), rtol=1e-9)
+    flat = pca_2d(np.outer(np.arange(50.0), np.ones(3)))
+    np.testing.assert_allclose(flat.explained, [1, 0], atol=1e-12)
+    np.testing.assert_allclose(flat.points[:, 1], 0, atol=1e-6)

@@ -115,3 +115,14 @@ def test_every_way_to_end_is_a_state() -> None:
 def test_every_state_is_of_one_kind() -> None:
     for state in State:
         assert state.running + state.unfinished + state.done + (state in (State.DAMAGED, State.READING)) == 1
+
+
+def test_the_pictures_of_a_run_at_its_end_are_waited_for_and_no_longer_than_they_may_take() -> None:
+    course = RunCourse()
+    for event in (BEGUN, Compiled(seconds=1.0), logged(0.25), replace(evaluated(1, 0.5), split="test", seconds=0.0)):
+        course.add(replace(event, time=100.0))
+    assert course.silent_for(HERE, 100.0 + 150.0) is None
+    assert course.silent_for(HERE, 100.0 + 155.0) == 155.0
+    for event in (BEGUN, Compiled(seconds=1.0), logged(0.25)):  # and a run that goes on trains again
+        course.add(replace(event, time=300.0))
+    assert course.silent_for(HERE, 340.0) == 40.0

@@ -69,3 +69,9 @@ def test_neighbouring_ticks_have_different_labels():
 def test_log_ticks_name_decades_and_what_is_between_where_there_is_room():
     assert np.allclose(axis.log_ticks(0, 3, 4), [0, 1, 2, 3])
     assert len(axis.log_ticks(0, 1, 6)) == 4
+
+
+def test_one_axis_counts_in_one_unit():
+    assert axis.tick_labels(np.array([0.0, 2000, 4000, 8000, 12_000])) == ["0", "2k", "4k", "8k", "12k"]
+    assert axis.tick_labels(np.array([50.0, 1000, 50_000])) == ["50", "1k", "50k"]
+    assert axis.tick_labels(np.array([0.0, 2500, 5000])) == ["0", "2500", "5000"], "where all are told in ones"

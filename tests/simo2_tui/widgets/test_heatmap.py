@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -175,3 +176,27 @@ def test_names_that_cannot_be_read_are_not_written_below():
     assert legible(["a", "b", "polar bear"], ["a", "b", "ear"])
     assert legible(["species_1", "species_2"], ["1", "2"])
     assert not legible(["aaaa", "aaab"], ["aaa", "aaa"])
+
+
+@pytest.mark.parametrize("size", [(60, 16), (78, 21), (50, 12)])
+@pytest.mark.parametrize("glyphs", [UNICODE, ASCII, replace(UNICODE, colour=False)])
+def test_the_cursor_is_seen_where_classes_share_a_place_which_is_said(size, glyphs):
+    matrix = gram(200)
+    for at in ((0, 0), (77, 130), (199, 199)):
+        cells = render_heatmap(matrix, SPECIES, *size, cursor=at, glyphs=glyphs)
+        marked = [row for row in range(1, size[1]) if "[" in cells.row_text(row)]
+        assert len(marked) == 1, cells.text()
+        assert "]" in cells.row_text(marked[0]) or at[1] == 199, "the last one stands at the edge"
+        assert re.search(r"\d+×\d+ classes a cell", cells.row_text(0))
+        assert f"= {matrix[at]:+.3f}" in cells.row_text(0)
+    rows = [render_heatmap(matrix, SPECIES, *size, cursor=(place, 0), glyphs=glyphs).text() for place in (0, 199)]
+    assert rows[0].index("[") < rows[1].index("[")
+
+
+@pytest.mark.parametrize("height", range(4, 9))
+def test_each_histogram_has_a_row_of_its_own_and_the_axis_what_is_left(height):
+    counts = np.ones(40, np.int64)
+    cells = render_histogram([("same class", counts, 0.9, 2), ("different class", counts, 0.1, 6)], 40, height)
+    full = [row for row in range(height) if cells.row_text(row) == "█" * 40]
+    assert {int(cells.ink[row, 0]) for row in full} == {2, 6}
+    assert ("+1" in cells.row_text(height - 1)) == (height > 4)

@@ -1,6 +1,8 @@
+import re
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -123,3 +125,27 @@ def test_the_legend_shows_the_isolated_class_and_stands_closer_before_it_leaves_
     assert "class77" in render_legend(names, 60, 2, isolate=77).text()
     letters = [chr(97 + i) for i in range(26)]
     assert "+" not in render_legend(letters, 54, 2).text()
+
+
+def test_a_blank_parts_a_name_from_points_where_there_is_room_for_one():
+    points = np.array([[-1.0, -1.0], [1.0, 1.0], [0.0, 0.0], [0.03, 0.0], [0.06, 0.0]])
+    labels = np.array([0, 0, 1, 1, 1], np.int32)
+    row = next(row for row in render_scatter(points, labels, ("left", "7"), 60, 21).text().splitlines() if "7" in row)
+    assert row[row.index("7") - 1] == row[row.index("7") + 1 :][:1] == " ", row
+
+
+@pytest.mark.parametrize(("classes", "glyphs"), [(200, UNICODE), (30, replace(UNICODE, colour=False))])
+def test_where_no_colour_ties_a_name_to_its_points_it_stands_in_their_row_or_not_at_all(classes, glyphs):
+    rng = np.random.default_rng(0)
+    points, labels = rng.normal(size=(classes, 2)), np.arange(classes, dtype=np.int32)
+    names = [f"<{label}>" for label in range(classes)]
+    rows = render_scatter(points, labels, names, 100, 34, names=False, glyphs=glyphs)
+    cells = render_scatter(points, labels, names, 100, 34, glyphs=glyphs)
+    found = [(int(name), row) for row in range(34) for name in re.findall(r"<(\d+)>", cells.row_text(row))]
+    assert found
+    (low, high), height = fit(points, 100, 34)[1], 34
+    for label, row in found:
+        assert row == min(height - 1, int((1 - (points[label, 1] - low) / (high - low)) * height))
+    assert rows.text() != cells.text()
+    isolated = render_scatter(points, labels, names, 100, 34, isolate=7, glyphs=glyphs)
+    assert "<7>" in isolated.text(), "one alone has no other to be taken for"
