@@ -17,6 +17,7 @@ from simo2_core.analysis.geometry import (
     most_confused_pairs,
     procrustes_align,
 )
+from simo2_core.analysis.one_thread import one_thread
 from simo2_core.analysis.reduce import pca_2d
 from simo2_core.errors import RunError
 from simo2_tui.escape import steady
@@ -40,16 +41,19 @@ class ShownSnapshot:
     @cached_property
     def similarity_cc(self) -> NDArray[np.float64]:
         """(C, C) signed cosines of the class means; NaN for a class without points."""
-        return class_gram(self.z_nd, self.labels_n, len(self.class_names))
+        with one_thread():
+            return class_gram(self.z_nd, self.labels_n, len(self.class_names))
 
     @cached_property
     def cosines(self) -> CosineDistributions:
         """Signed cosines of same-class and of different-class pairs, counted finely."""
-        return cosine_distributions(self.z_nd, self.labels_n, bins=BINS, at_most=MOST_IMAGES)
+        with one_thread():
+            return cosine_distributions(self.z_nd, self.labels_n, bins=BINS, at_most=MOST_IMAGES)
 
     def nearest(self, index: int, most: int) -> list[tuple[int, float]]:
         """The other images with the largest cosine to image `index`: row and cosine, the nearest first."""
-        cosines = np.nan_to_num(self.z_nd @ self.z_nd[index], nan=-2.0)
+        with one_thread():
+            cosines = np.nan_to_num(self.z_nd @ self.z_nd[index], nan=-2.0)
         cosines[index] = -3.0
         most = max(0, min(most, len(cosines) - 1))
         rows = np.argpartition(-cosines, most)[:most] if most else np.zeros(0, np.int64)
@@ -84,8 +88,9 @@ class Projector:
         """(N, 2) coordinates around the origin; what is not finite is taken as 0."""
         if not len(z_nd):
             return np.zeros((0, 2))
-        points_n2 = pca_2d(np.nan_to_num(z_nd)).points
-        if self._older_n2 is not None and self._older_n2.shape == points_n2.shape:
-            points_n2 = procrustes_align(points_n2, self._older_n2)
+        with one_thread():
+            points_n2 = pca_2d(np.nan_to_num(z_nd)).points
+            if self._older_n2 is not None and self._older_n2.shape == points_n2.shape:
+                points_n2 = procrustes_align(points_n2, self._older_n2)
         self._older_n2 = points_n2
         return points_n2

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.cells import cell_len
 
+from simo2_core.analysis.one_thread import one_thread
 from simo2_core.short_names import common_beginning
 from simo2_tui.widgets.cells import Cells
 from simo2_tui.widgets.names import shown_names
@@ -319,7 +320,8 @@ def similarity_order(matrix_cc: NDArray[np.float64]) -> NDArray[np.int64]:
     np.fill_diagonal(tie, 0.0)
     tie = tie + 1e-6  # connected, or the second eigenvector would not be unique
     laplacian = np.diag(tie.sum(axis=1)) - tie
-    _, vectors = np.linalg.eigh(laplacian)
+    with one_thread():
+        _, vectors = np.linalg.eigh(laplacian)
     fiedler = vectors[:, 1]
     sign = np.sign(fiedler[np.abs(fiedler).argmax()]) or 1.0
     return np.argsort(fiedler * sign, kind="stable")

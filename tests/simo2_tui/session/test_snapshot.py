@@ -2,8 +2,10 @@ import time
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from simo2_core.analysis.geometry import procrustes_align
+from simo2_tui.session import snapshot
 from simo2_tui.session.snapshot import Projector, read_snapshot
 from simo2_tui.session.tsne import Layouts, lay_out
 from tests.simo2_tui.recorded import NAMES, embedding, write_run, write_snapshot
@@ -15,15 +17,15 @@ def run(tmp_path):
 
 
 def test_a_snapshot_is_read_back(run):
-    snapshot = read_snapshot(run.embeddings / "40.npz")
-    assert snapshot.step == 40
-    assert snapshot.class_names == NAMES
-    assert snapshot.z_nd.shape == (140, 16)
-    assert snapshot.similarity_cc.shape == (10, 10)
-    first, second, value = snapshot.confused_pairs(3)[0]
+    found = read_snapshot(run.embeddings / "40.npz")
+    assert found.step == 40
+    assert found.class_names == NAMES
+    assert found.z_nd.shape == (140, 16)
+    assert found.similarity_cc.shape == (10, 10)
+    first, second, value = found.confused_pairs(3)[0]
     assert {first, second} <= set(NAMES)
     assert -1 <= value <= 1
-    assert snapshot.cosines.same.sum() == 10 * 14 * 13 // 2
+    assert found.cosines.same.sum() == 10 * 14 * 13 // 2
 
 
 def test_a_missing_or_damaged_file_is_no_snapshot(tmp_path):
@@ -93,3 +95,22 @@ def test_a_layout_whose_process_dies_fails_and_the_next_is_made(run):
     assert layouts.reason(names[0]) == "exit code -9"
     assert layouts.points(names[1]) is not None
     layouts.close()
+
+
+def test_what_a_screen_waits_for_uses_one_thread(monkeypatch):
+    seen = {}
+
+    def asked(name, function):
+        def call(*arguments, **options):
+            seen[name] = max(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+            return function(*arguments, **options)
+
+        return call
+
+    for name in ("class_gram", "cosine_distributions", "pca_2d", "procrustes_align"):
+        monkeypatch.setattr(snapshot, name, asked(name, getattr(snapshot, name)))
+    z = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
+    shown = snapshot.ShownSnapshot(1, z, np.arange(40, dtype=np.int32) % 4, ("a", "b", "c", "d"))
+    projector = snapshot.Projector()
+    _ = shown.similarity_cc, shown.cosines, projector.project(z), projector.project(z)
+    assert seen == dict.fromkeys(("class_gram", "cosine_distributions", "pca_2d", "procrustes_align"), 1)
