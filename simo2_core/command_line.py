@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import shlex
+from typing import Any
 
 from simo2_core.config import Config
-from simo2_core.presets import config_for, find_preset, with_views
+from simo2_core.first_settings import first_settings, recipe_for
+from simo2_core.recipes import NONE
 from simo2_core.settings import as_typed
 
 
 def settings_changed(config: Config) -> dict[str, str]:
     """The settings that are not those of the run's preset or data set: name to the value, as a user would type it."""
-    base = _base(config)
+    preset, named = config.preset or None, _named(config)
+    base = first_settings(preset, named).config
     chosen = {name: config.get(name) for name in ("objective", "encoder", "augmentation")}
     changed = {name: value for name, value in chosen.items() if value != base.get(name)}
-    same_parts = base.replace(changed)
-    names = [item.name for item in config.settings() if item.name not in ("preset", "labels", *chosen)]
+    same_parts = first_settings(preset, named | changed).config
+    left_out = ("preset", "recipe", "labels", *chosen)
+    names = [item.name for item in config.settings() if item.name not in left_out]
     changed |= {name: as_typed(config.get(name)) for name in names if config.get(name) != same_parts.get(name)}
     if config.data.labels != "classes":  # in the base it stands for more than itself
         changed["labels"] = config.data.labels
-    return changed
+    if config.recipe == NONE:
+        by_itself, _ = recipe_for(preset, changed if preset else {"dataset": config.data.dataset} | changed)
+        return changed if by_itself == NONE else {"recipe": NONE, **changed}
+    if "steps" in changed:  # given alone they stand in for the time of a recipe
+        changed["minutes"] = as_typed(config.minutes)
+    return {"recipe": config.recipe, **changed}
 
 
 def train_command(config: Config) -> str:
@@ -32,7 +41,7 @@ def train_command(config: Config) -> str:
     return shlex.join(words)
 
 
-def _base(config: Config) -> Config:
-    """What a user gets who names the preset, or the data set, and says nothing else but that labels do not count."""
-    base = find_preset(config.preset).config if config.preset else config_for(config.data.dataset)
-    return with_views(base) if config.data.labels == "none" else base
+def _named(config: Config) -> dict[str, Any]:
+    """What a user gives who names the recipe, and the data set without a preset, and whether labels count."""
+    given: dict[str, Any] = {"recipe": config.recipe, "labels": config.data.labels}
+    return given if config.preset else given | {"dataset": config.data.dataset}

@@ -43,7 +43,7 @@ class Preset:
     """What must be there before it can run: nothing, a download and its size, or files to fetch by hand."""
     config: Config
     recipe: str = NONE
-    """The recipe made for such images, for `--recipe`; what `config` has is the original's."""
+    """By which it is trained unless something is given that a recipe decides; what `config` has is the original's."""
 
     @property
     def decoded_bytes(self) -> int:

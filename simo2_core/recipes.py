@@ -38,10 +38,10 @@ _FAST: Mapping[str, Any] = {
     "eval_every": "5m",
     "plot_every": "never",
 }
-"""`simo2 train --preset cifar10 --recipe fast --objective cross_entropy`: 20 minutes of two cores, or of whatever there
-is; with `--minutes 60` an hour. Put together from airbench94-Muon (arXiv 2404.00498; 94.0% on CIFAR-10 in 8 passes at
-32 pixels, with views averaged at test) and smaller images first. Not measured to its end yet: for no objective, no
-other data set, and no GPU (2026-11-28)."""
+"""`simo2 train --preset cifar10 --objective cross_entropy`: 20 minutes of two cores, or of whatever there is; with
+`--minutes 60` an hour. Put together from airbench94-Muon (arXiv 2404.00498; 94.0% on CIFAR-10 in 8 passes at 32 pixels,
+with views averaged at test) and smaller images first. Not measured to its end yet: for no objective, no other data set,
+and no GPU (2026-11-28)."""
 
 RECIPES: Mapping[str, Mapping[str, Any]] = {"fast": _FAST}
 """Every recipe by its name: settings as `Config.replace` takes them; those that no chosen part has are left out."""

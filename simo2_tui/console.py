@@ -12,7 +12,7 @@ from typing import Any
 
 from simo2_core.commands import Asker, Command, Reason, Requester
 from simo2_core.errors import RunError, Simo2Error
-from simo2_core.presets import config_for, find_preset
+from simo2_core.first_settings import first_settings
 from simo2_core.pretrained.place import is_pretrained
 from simo2_core.run.control import heeded
 from simo2_core.run.directory import RunDirectory, find_run, require_name
@@ -55,8 +55,7 @@ def run_console(
         RunError: there is no run whose weights are to be taken.
     """
     require_terminal()
-    begins_with = config_for(overrides["dataset"]) if "dataset" in overrides else find_preset("digits").config
-    (find_preset(preset).config if preset is not None else begins_with).replace(overrides)
+    first_settings(preset, overrides, look=False)
     if name is not None:
         require_name(name)
     if overrides.get("init") is not None and not is_pretrained(overrides["init"]):

@@ -15,10 +15,9 @@ import typer
 from simo2_core.bounds import shown
 from simo2_core.config import Config, all_settings
 from simo2_core.errors import ConfigError
+from simo2_core.first_settings import first_settings
 from simo2_core.paths import user_path
-from simo2_core.presets import config_for, find_preset, with_views
 from simo2_core.pretrained.place import is_pretrained
-from simo2_core.recipes import RECIPES
 from simo2_core.settings import Cadence, Setting
 
 
@@ -149,33 +148,18 @@ def _parameter(item: Setting) -> inspect.Parameter:
 def resolve(preset: str | None, settings: Mapping[str, Any]) -> Config:
     """The settings of the preset, of the data set, or else of `digits`, with the given ones in their place.
 
+    Says when a recipe is used that nobody named.
+
     Raises:
         ConfigError: what cannot work.
     """
-    refuse_encoder_beside_weights(settings)
-    if preset is None and "dataset" in settings:
-        config = config_for(settings["dataset"])
-        settings = {**_recipe_for(settings), **settings}
-    else:
-        config = find_preset(preset or "digits").config
-    return (with_views(config) if settings.get("labels") == "none" else config).replace(settings).with_source()
-
-
-def _recipe_for(settings: Mapping[str, Any]) -> dict[str, str]:
-    """The recipe that suits a folder of images, where nothing is given that it would decide; says that it is used."""
-    from simo2_core.data.small_photographs import are_small_photographs
     from simo2_tui.printing import print_visible
 
-    decides = RECIPES["fast"].keys() - {"minutes", "eval_every", "plot_every", "test_views", "label_smoothing"}
-    if "recipe" in settings or settings.get("labels") == "none" or decides & settings.keys():
-        return {}
-    if not are_small_photographs(settings["dataset"]):
-        return {}
-    print_visible(
-        "simo2: small colour photographs, so --recipe fast is used; --recipe none trains as the original did.",
-        error=True,
-    )
-    return {"recipe": "fast"}
+    refuse_encoder_beside_weights(settings)
+    chosen = first_settings(preset, settings)
+    if chosen.why:
+        print_visible(f"simo2: {chosen.why}", error=True)
+    return chosen.config.with_source()
 
 
 def refuse_encoder_beside_weights(settings: Mapping[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from simo2_core.first_settings import first_settings
 from simo2_core.presets import PRESETS
 from simo2_tui.cli.options import JsonOption
 
@@ -12,7 +13,7 @@ def presets_command(as_json: JsonOption = False) -> None:
     """List the presets: data set, sizes, settings, and what each needs."""
     rows = []
     for name, preset in PRESETS.items():
-        config = preset.config
+        config = first_settings(name, {}).config
         changes = [word for word in ("brightness", "contrast", "saturation", "flip", "shift") if config.get(word)]
         rows.append(
             {
@@ -56,5 +57,5 @@ def _print_table(rows: list[dict[str, object]]) -> None:
     console.print(table)
     if not wide:
         for row in rows:
-            recipe = "" if row["recipe"] == "none" else f"; --recipe {row['recipe']}"
+            recipe = "" if row["recipe"] == "none" else f"; recipe {row['recipe']}"
             console.print(f"{row['name']}: {row['augmentation']}{recipe}; needs {row['needs']}")

@@ -20,7 +20,9 @@ from textual.worker import get_current_worker
 from simo2_core.config import Config
 from simo2_core.data.sources.place import is_place
 from simo2_core.errors import ConfigError
-from simo2_core.presets import PRESETS, find_preset
+from simo2_core.first_settings import FirstSettings, first_settings
+from simo2_core.presets import PRESETS, config_for, find_preset
+from simo2_core.recipes import NONE
 from simo2_core.run.directory import RunDirectory, list_runs
 from simo2_core.run.summary import RunSummary
 from simo2_tui.screens.base import ConsoleScreen
@@ -84,9 +86,12 @@ class LauncherScreen(ConsoleScreen):
     def __init__(self, preset: str | None, overrides: Mapping[str, Any], name: str | None = None) -> None:
         """Raises ConfigError for a preset that does not exist; `name` is what the first run will be called."""
         super().__init__()
-        self._preset = preset or next(iter(PRESETS))
+        known = preset_of(config_for(overrides["dataset"])) if "dataset" in overrides else None
+        self._preset = preset or (known.config.preset if known else next(iter(PRESETS)))
         find_preset(self._preset)
         self._overrides = dict(overrides)
+        self._by_data = preset is None and known is None and "dataset" in overrides
+        """Whether the settings are those of a data set that no preset knows: until another preset is chosen."""
         self._name_wanted = name or ""
         self._recent: list[RunSummary] = []
         self._shelf = Shelf(Path())
@@ -272,22 +277,54 @@ class LauncherScreen(ConsoleScreen):
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         if event.option_list.id == "presets" and event.option_id:
+            self._by_data &= self._preset == event.option_id
             self._preset = event.option_id
             self._load_preset()
 
     def _load_preset(self) -> None:
-        editor = self.query_one(SettingsEditor)
-        base = PRESETS[self._preset].config
+        self._load(self._overrides)
+        if self._by_data:
+            self._look_for_recipe(self._overrides, self.config)
+
+    def _load(self, given: Mapping[str, Any]) -> None:
+        """Takes the settings of the preset, or of the data set, with those `given` in their place."""
+        data = {"dataset": self._overrides["dataset"]} if self._by_data else {}
         try:
-            editor.load(base, base.replace(self._overrides))
+            self._take(first_settings(self._named, {**data, **given}, look=False))
         except ConfigError as error:
-            editor.load(base, base)
+            self._take(first_settings(self._named, data, look=False))
             self.notify(str(error), severity="error", timeout=10)
-        editor.border_title = Content(f"{self._preset}: settings")
+
+    @property
+    def _named(self) -> str | None:
+        return None if self._by_data else self._preset
+
+    def _take(self, first: FirstSettings) -> None:
+        editor = self.query_one(SettingsEditor)
+        editor.load(first.base, first.config)
+        named = Path(self._overrides["dataset"]).name if self._by_data else self._preset
+        recipe = "" if first.config.recipe == NONE else f", recipe {first.config.recipe}"
+        editor.border_title = Content(f"{named}: settings{recipe}")
+        editor.border_subtitle = Content(first.why)
         self._show_findings()
+
+    @work(thread=True, exclusive=True, group="recipe")
+    def _look_for_recipe(self, given: Mapping[str, Any], shown: Config) -> None:
+        """Takes the recipe that suits the images of a folder, unless a setting is changed meanwhile."""
+        worker, first = get_current_worker(), first_settings(self._named, given)
+        if first.why and not worker.is_cancelled:
+            self.app.call_from_thread(self.if_ready, self._take_recipe, first, shown)
+
+    def _take_recipe(self, first: FirstSettings, shown: Config) -> None:
+        if self.config == shown:
+            self._take(first)
 
     def on_settings_editor_changed(self, event: SettingsEditor.Changed) -> None:
         self._show_findings()
+
+    def on_settings_editor_recipe_chosen(self, event: SettingsEditor.RecipeChosen) -> None:
+        """Begins with another recipe, or without one; what was changed here before holds."""
+        self._load({**event.changes, "recipe": event.recipe})
 
     def _show_findings(self) -> None:
         config, scan = self.config, is_place(self.config.data.dataset)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -129,6 +130,13 @@ class SettingsEditor(Vertical):
     class Changed(Message):
         """A setting has another value."""
 
+    class RecipeChosen(Message):
+        """Another recipe is wanted, which stands for many settings; `changes` are those that differ from the base."""
+
+        def __init__(self, recipe: str, changes: Mapping[str, Any]) -> None:
+            super().__init__()
+            self.recipe, self.changes = recipe, changes
+
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._base = Config()
@@ -184,6 +192,12 @@ class SettingsEditor(Vertical):
             self.ask_name()
 
     def _take(self, config: Config) -> None:
+        if config.recipe != self._config.recipe:
+            now, base = self._config, self._base
+            names = [item.name for item in now.settings()]
+            changes = {name: now.get(name) for name in names if not base.has(name) or now.get(name) != base.get(name)}
+            self.post_message(self.RecipeChosen(config.recipe, changes))
+            return
         self._config = config
         self._list()
         self.post_message(self.Changed())

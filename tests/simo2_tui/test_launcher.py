@@ -3,6 +3,8 @@
 import pytest
 from textual.widgets import Input, OptionList
 
+from simo2_core.data import small_photographs
+from simo2_core.first_settings import first_settings
 from simo2_core.presets import PRESETS
 from simo2_core.settings import as_typed
 from simo2_tui.app import Console
@@ -82,6 +84,41 @@ async def test_overrides_of_the_command_line_are_marked_and_minded(tmp_path):
         shown = text_of(app)
         assert "* embedding_size" in shown
         assert "Welch" in shown
+
+
+async def test_a_folder_of_small_photographs_begins_with_their_recipe_which_can_be_taken_back(tmp_path, monkeypatch):
+    monkeypatch.setattr(small_photographs, "are_small_photographs", lambda _: True)
+    given = {"dataset": str(tmp_path / "photos"), "seed": 3}
+    app = Console(tmp_path, overrides=given)
+    async with app.run_test(size=(160, 40)) as pilot:
+        editor = app.screen.query_one(SettingsEditor)
+        await until(pilot, lambda: editor.config.recipe == "fast")
+        await pilot.pause(0.1)
+        assert editor.config == first_settings(None, given).config, "as on the command line"
+        assert editor.config.model.encoder.name == "airbench"
+        assert "photos: settings, recipe fast" in text_of(app)
+        assert "--recipe none trains" in text_of(app)
+        shown = editor.query_one("#setting-list", OptionList)
+        shown.focus()
+        shown.highlighted = shown.get_option_index("recipe")
+        await pilot.press("enter", *["backspace"] * 4, *"none", "enter")
+        await pilot.pause(0.1)
+        assert editor.config == first_settings(None, {**given, "recipe": "none"}).config
+        assert (editor.config.seed, editor.config.model.encoder.name) == (3, "yatcnn")
+        assert "recipe fast" not in str(editor.border_title)
+
+
+@pytest.mark.parametrize(
+    ("preset", "given", "recipe"),
+    [("cifar10", {}, "fast"), (None, {"dataset": "cifar100"}, "fast"), ("cifar10", {"widths": "8,8"}, "none")],
+)
+async def test_a_preset_begins_with_its_recipe_as_on_the_command_line(tmp_path, preset, given, recipe):
+    app = Console(tmp_path, preset=preset, overrides=given)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause(0.1)
+        editor = app.screen.query_one(SettingsEditor)
+        assert editor.config == first_settings(preset, given).config
+        assert editor.config.recipe == recipe
 
 
 def test_every_value_is_shown_as_it_can_be_typed_back():

@@ -17,6 +17,7 @@ from PIL import Image
 from simo2_core.command_line import settings_changed, train_command
 from simo2_core.config import all_settings
 from simo2_core.errors import RunError
+from simo2_core.first_settings import first_settings
 from simo2_core.presets import PRESETS
 from simo2_core.report.collect import collect, shown_score
 from simo2_core.report.page import _cards, render_page
@@ -241,6 +242,35 @@ def test_the_command_gives_the_settings_back(preset, changes):
     }
     assert resolve(preset, given_again) == config
     assert set(settings_changed(config)) == set(given_again)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"recipe": "none"},
+        {"recipe": "none", "steps": 7},
+        {"steps": 10_000},
+        {"steps": 7, "minutes": 2.0},
+        {"recipe": "fast", "flip": False},
+        {"recipe": "fast", "flip": True, "encoder": "resnet18", "widths": (4, 4)},
+        {"recipe": "fast", "sampling": "replacement", "learning_rate": 3e-4},
+        {"objective": "cross_entropy", "label_smoothing": 0.0, "mixing": "mixup"},
+        {"recipe": "fast", "labels": "none", "objective": "supcon"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("preset", ["cifar10", "svhn_cropped"])
+def test_the_command_gives_a_recipe_back(preset, changes):
+    config = resolve(preset, changes)
+    words = shlex.split(train_command(config))
+    flags = {leaf.flag: leaf for leaf in all_settings()}
+    again = {flags[flag].name: flags[flag].parse(text) for flag, text in zip(words[4::2], words[5::2], strict=True)}
+    assert again["recipe"] == config.recipe
+    assert resolve(preset, again) == config
+    planned = config.replace({"steps": 1234}) if config.minutes else config
+    assert first_settings(preset, settings_changed(planned) | {"steps": planned.steps}).config == planned
+    assert len(words) < 20, "what the recipe says is not said again"
 
 
 def test_a_folder_is_named_once(tmp_path):
