@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from statistics import median
 
 FASTEST = 1 / 3
 """Seconds between two looks at the history."""
@@ -14,6 +15,9 @@ SLOWEST = 5.0
 
 WINDOW = 10.0
 """Seconds over which the link's cost is averaged: one full redraw is no rate."""
+
+USUAL = 9
+"""Refreshes of which the one in the middle is told: another screen, which a key opens, costs fifty times as much."""
 
 WORDS_SECONDS = 3.0
 """Seconds between two statements of what the screen costs: saying it costs as well."""
@@ -47,9 +51,10 @@ class Refresh:
         self._budget, self._sent, self._clock, self._worked = budget, sent, clock, worked
         self._last = (sent(), worked())
         self._history: deque[tuple[float, int]] = deque([(clock(), self._last[0])])
+        self._costs: deque[float] = deque(maxlen=USUAL)
         self._worded = 0.0
         self.words = ("", "")
-        """What the screen costs: bytes a second to the terminal, and work for the last refresh."""
+        """What the screen costs: bytes a second to the terminal, and work for a usual refresh."""
 
     def wait(self, *, tell: bool) -> float:
         """Seconds until the screen may be drawn again, after it has been drawn.
@@ -60,6 +65,7 @@ class Refresh:
         now, sent, worked = self._clock(), self._sent(), self._worked()
         sent_then, worked_then = self._last
         self._last = (sent, worked)
+        self._costs.append(worked - worked_then)
         self._history.append((now, sent))
         while now - self._history[0][0] > WINDOW and len(self._history) > 2:
             self._history.popleft()
@@ -67,5 +73,5 @@ class Refresh:
         rate = (sent - sent_before) / max(now - begun, FASTEST)
         if sent and tell and now - self._worded >= WORDS_SECONDS:
             self._worded = now
-            self.words = (f"{rate / 1000:.1f} kB/s", f"{(worked - worked_then) * 1000:.0f} ms")
+            self.words = (f"{rate / 1000:.1f} kB/s", f"{median(self._costs) * 1000:.0f} ms")
         return min(max(FASTEST, (sent - sent_then) / self._budget, (worked - worked_then) / SHARE), SLOWEST)

@@ -12,7 +12,7 @@ from rich.cells import cell_len
 
 from simo2_core.analysis.one_thread import one_thread
 from simo2_core.short_names import common_beginning
-from simo2_tui.widgets.cells import Cells
+from simo2_tui.widgets.cells import NO_INK, Cells
 from simo2_tui.widgets.names import shown_names
 from simo2_tui.widgets.palette import ACCENT, DARK, HEAT, HEAT_STEPS, MUTED, TEXT, UNICODE, Glyphs
 
@@ -141,8 +141,10 @@ def render_heatmap(
     if cursor is not None:
         row, column = grid.row(cursor[0] // grid.block), grid.gutter + cursor[1] // grid.block * grid.across
         around = grid.across < 3  # no room for both inside
-        cells.write(row, column - around, "[", ACCENT)
-        cells.write(row, column + grid.across - 1 + around, "]", ACCENT)
+        for place, sign in ((column - around, "["), (column + grid.across - 1 + around, "]")):
+            cells.write(row, place, sign, ACCENT)
+            if place < cells.width:
+                cells.paper[row, place] = NO_INK  # on the colour of a cell it could hardly be seen
     return cells
 
 

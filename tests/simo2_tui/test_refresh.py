@@ -34,3 +34,13 @@ def test_what_it_costs_is_a_mean_of_some_seconds_said_now_and_then():
         refresh.wait(tell=second > 5)
         assert (refresh.words != ("", "")) == (second > 5), "said when somebody reads it"
     assert refresh.words[0] == "1.0 kB/s"
+
+
+def test_the_work_of_a_usual_refresh_is_told_and_not_that_of_a_screen_that_was_opened():
+    machine = Machine()
+    refresh = machine.refresh()
+    for second in range(1, 31):
+        machine.seconds, machine.bytes = float(second), machine.bytes + 1000
+        machine.work += 0.4 if second == 30 else 0.006
+        refresh.wait(tell=True)
+    assert refresh.words[1] == "6 ms"

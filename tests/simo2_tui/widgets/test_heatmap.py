@@ -187,6 +187,7 @@ def test_the_cursor_is_seen_where_classes_share_a_place_which_is_said(size, glyp
         marked = [row for row in range(1, size[1]) if "[" in cells.row_text(row)]
         assert len(marked) == 1, cells.text()
         assert "]" in cells.row_text(marked[0]) or at[1] == 199, "the last one stands at the edge"
+        assert cells.paper[marked[0], cells.row_text(marked[0]).index("[")] < 0, "on the screen's own background"
         assert re.search(r"\d+×\d+ classes a cell", cells.row_text(0))
         assert f"= {matrix[at]:+.3f}" in cells.row_text(0)
     rows = [render_heatmap(matrix, SPECIES, *size, cursor=(place, 0), glyphs=glyphs).text() for place in (0, 199)]
