@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from simo2_core.config import Config, ModelConfig
 from simo2_core.data_config import DataConfig
@@ -209,3 +210,12 @@ def config_for(dataset: str) -> Config:
         if preset.config.data.dataset == dataset:
             return preset.config
     return Config(data=DataConfig(dataset=dataset))
+
+
+def data_name(config: Config) -> str:
+    """What a run's data are called: its preset where they are that preset's, else the file or folder that they are."""
+    preset = PRESETS.get(config.preset or "")
+    if config.preset and (preset is None or preset.config.data.dataset == config.data.dataset):
+        return config.preset
+    path = Path(config.data.dataset)
+    return path.name if path.is_absolute() else config.data.dataset

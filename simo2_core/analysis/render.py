@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from simo2_core.analysis.course import Course, read_course
 from simo2_core.analysis.snapshot import Snapshot, read_snapshot, read_thumbnails, snapshot_steps
 from simo2_core.errors import ConfigError, DataError, RunError, Simo2Error, did_you_mean
+from simo2_core.presets import data_name
 from simo2_core.run.directory import RunDirectory
 
 KINDS = ("curves", "pca", "similarity", "pairs", "cosines", "neighbours", "tsne")
@@ -158,8 +159,7 @@ def animate(run_path: Path, path: Path, *, dark: bool = False) -> DrawnPlot:
 
 def data_of(run: RunDirectory) -> str:
     """The preset of a run, or the name of its data set."""
-    config = run.config
-    return config.preset or Path(config.data.dataset).name
+    return data_name(run.config)
 
 
 def _curves_title(run: RunDirectory, course: Course, last: int) -> str:

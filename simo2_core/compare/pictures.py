@@ -15,6 +15,7 @@ from simo2_core.compare.outcome import Outcome
 from simo2_core.compare.plan import TRIAL_SEEDS, Plan
 from simo2_core.compare.results import cells, trial_map
 from simo2_core.evaluation.measures import rows_of
+from simo2_core.presets import data_name
 from simo2_core.settings import as_typed
 
 WORTH = (
@@ -83,7 +84,7 @@ def draw_comparison(
         RunError: a file cannot be written.
     """
     sound = [outcome for outcome in outcomes if not outcome.diverged]
-    data = plan.base.preset or plan.base.data.dataset
+    data = data_name(plan.base)
     where = f"comparison {clean(folder.name, 40)} · {clean(data, 40)}"
     caption = f"{where} · {plan.base.steps:,} steps · {len(plan.seeds)} seeds · test"
     shares = {row.key for row in rows_of() if row.share}
@@ -148,7 +149,7 @@ def _draw_grid(folder: Path, plan: Plan, trials: Sequence[Outcome], chosen: Mapp
     panels = [row for row in panels if row]
     if not panels:  # every trial diverged
         return []
-    data = plan.base.preset or plan.base.data.dataset
+    data = data_name(plan.base)
     seed = plan.seeds[0] + TRIAL_SEEDS
     caption = f"comparison {clean(folder.name, 40)} · {clean(data, 40)} · {plan.base.steps:,} steps · validation"
     words = [(axis.setting, [*map(as_typed, axis.values)]) for axis in (first, second)]

@@ -21,6 +21,9 @@ from simo2_core.run.summary import RunSummary, summarise
 _MOST_PIXELS = 100_000_000
 """Of a picture that is read at all: ten times ours."""
 
+_WIDE = 3000
+"""Pixels from which on a picture has several charts beside each other, or a long list of names."""
+
 _WIDEST = 1400
 """Pixels of a picture in a report: a page of ten at 300 dpi would weigh 5 MB."""
 
@@ -44,7 +47,7 @@ class Collected:
     losses: dict[str, float] = field(default_factory=dict)
     """Of the last step, by name."""
     log: list[str] = field(default_factory=list)
-    pictures: list[tuple[str, bytes]] = field(default_factory=list)
+    pictures: list[tuple[str, bytes, bool]] = field(default_factory=list)
     """(what it shows, PNG)."""
     measured: list[dict[str, Any]] = field(default_factory=list)
     """Every `eval.json`, its own data set first."""
@@ -84,7 +87,7 @@ def collect(run: RunDirectory) -> Collected:
     return found
 
 
-def _pictures(run: RunDirectory) -> list[tuple[str, bytes]]:
+def _pictures(run: RunDirectory) -> list[tuple[str, bytes, bool]]:
     if not any((run.plots / f"{kind}.png").is_file() for kind in KINDS):
         with contextlib.suppress(Simo2Error):  # a run without an evaluation has no pictures, and a report all the same
             list(render_each(run.path))
@@ -97,12 +100,15 @@ def _pictures(run: RunDirectory) -> list[tuple[str, bytes]]:
             where = f" {path.parent.name}" if path.parent.parent.name == "eval" else ""
             picture = _smaller(path)
             if picture is not None:
-                shown.append((f"{path.stem}{where}", picture))
+                shown.append((f"{path.stem}{where}", *picture))
     return shown
 
 
-def _smaller(path: Path) -> bytes | None:
-    """The picture in a PNG file, small enough for a page; None when it is none, or too large to be one of ours."""
+def _smaller(path: Path) -> tuple[bytes, bool] | None:
+    """The picture in a PNG file, small enough for a page, and whether it needs the width of one.
+
+    None when it is none, or too large to be one of ours.
+    """
     from PIL import Image
 
     try:
@@ -112,12 +118,13 @@ def _smaller(path: Path) -> bytes | None:
             picture = image.convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # Pillow has many for what is damaged
         return None
+    wide = picture.width >= _WIDE and picture.width > 1.15 * picture.height
     if picture.width > _WIDEST:
         size = _WIDEST, round(picture.height * _WIDEST / picture.width)
         picture = picture.resize(size, Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     picture.quantize(255, method=Image.Quantize.MEDIANCUT).save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
+    return buffer.getvalue(), wide
 
 
 def shown_score(score: Mapping[str, float] | None, metric: Mapping[str, Any]) -> str:

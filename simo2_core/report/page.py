@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from simo2_core.analysis.plots.style import signed
 from simo2_core.command_line import settings_changed, train_command
+from simo2_core.presets import data_name
 from simo2_core.report.collect import Collected, shown_score
 from simo2_core.settings import as_typed
 from simo2_core.visible import visible
@@ -50,7 +51,7 @@ def render_page(found: Collected) -> str:
         **_head(found),
         **_cards(found),
         warnings=_warnings(found),
-        pictures=[(name, base64.b64encode(content).decode()) for name, content in found.pictures],
+        pictures=[(name, base64.b64encode(content).decode(), wide) for name, content, wide in found.pictures],
         evaluations=_evaluations(found),
         measured=_measured(found),
         **_commands(found),
@@ -63,7 +64,7 @@ def render_page(found: Collected) -> str:
 
 def _head(found: Collected) -> dict[str, Any]:
     config, state = found.config, found.summary.state
-    words = [f"{config.preset or config.data.dataset}, {config.objective.name}, seed {config.seed}"]
+    words = [f"{data_name(config)}, {config.objective.name}, seed {config.seed}"]
     words.append(f"step {found.summary.step:,} of {found.summary.steps:,}")
     if found.begun is not None:
         words.append("begun " + _date(found.begun))
@@ -91,6 +92,7 @@ def _duration(seconds: float) -> str:
 def _cards(found: Collected) -> dict[str, Any]:
     event = found.test or (found.evaluations[-1] if found.evaluations else None)
     cards: list[tuple[str, str]] = []
+    below: list[str] = []
     note = "Nothing has been evaluated yet."
     if event is not None:
         if event.classifier is not None:
@@ -104,8 +106,10 @@ def _cards(found: Collected) -> dict[str, Any]:
             (f"{event.knn_projection:.2%}", "kNN@20, projection"),
             (f"{event.knn_raw_pixels:.2%}", "kNN@20, raw pixels"),
             (f"{event.effective_rank:.2f}", "effective rank of the projection"),
-            (signed(event.largest_class_cosine), "largest cosine of two class means"),
+            (_or_none(signed(event.largest_class_cosine)), "largest cosine of two class means"),
         ]
+        if event.knn_representation < event.knn_raw_pixels:
+            below.append("kNN@20, representation")
         read = "read once, at the end" if event.split == "test" else "test has not been read"
         note = (
             f"Of {event.split} ({event.images:,} images) at step {event.step:,}; {read}. kNN: cosine, votes weighted "
@@ -113,7 +117,12 @@ def _cards(found: Collected) -> dict[str, Any]:
         )
     cards += _means_card(found)
     cards += [(f"{value:.4g}", f"loss, {name}, last step") for name, value in found.losses.items()]
-    return {"cards": cards, "cards_note": note}
+    return {"cards": cards, "below": below, "cards_note": note}
+
+
+def _or_none(number: str) -> str:
+    """The number, or a dash where there is none: nothing to measure, such as pairs of a class with one image."""
+    return "–" if number in ("nan", "+nan") else number
 
 
 def _means_card(found: Collected) -> list[tuple[str, str]]:
@@ -157,9 +166,9 @@ def _evaluations(found: Collected) -> dict[str, Any]:
             f"{e.knn_representation:.2%}",
             f"{e.knn_projection:.2%}",
             f"{e.effective_rank:.2f}",
-            f"{e.same_class_cosine:.3f}",
-            f"{e.different_class_cosine:.3f}",
-            signed(e.largest_class_cosine),
+            _or_none(f"{e.same_class_cosine:.3f}"),
+            _or_none(f"{e.different_class_cosine:.3f}"),
+            _or_none(signed(e.largest_class_cosine)),
             "–" if e.stuck_pairs is None else f"{e.stuck_pairs:.1%}",
         )
         for e in found.evaluations
@@ -186,7 +195,8 @@ def _measured(found: Collected) -> list[dict[str, Any]]:
     return parts
 
 
-def _commands(found: Collected) -> dict[str, str]:
+def _commands(found: Collected) -> dict[str, Any]:
+    """Each command as the words that stay together: an option is not parted from its value, nor in its hyphens."""
     name = found.run.name
     lines = [train_command(found.config), f"simo2 eval {name}", f"simo2 plot {name}", f"simo2 resume {name}"]
     if found.config.tune.init is not None:
@@ -195,7 +205,7 @@ def _commands(found: Collected) -> dict[str, str]:
     version = packages.get("simo2", "") if isinstance(packages, Mapping) else ""
     note = f"With simo2 {version}" + (f" at commit {commit}." if commit else ".")
     note += " The same seed, settings, data and machine give the same bits."
-    return {"commands": "\n".join(lines), "commands_note": note}
+    return {"commands": [line.replace(" --", "\n--").split("\n") for line in lines], "commands_note": note}
 
 
 def _settings(found: Collected) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from simo2_core.events import (
     StepsLogged,
     WarningRaised,
 )
+from simo2_core.presets import data_name
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.log import describe
 from simo2_core.run.rising import Followed
@@ -198,9 +199,7 @@ class RichDisplay(Display):
             console=self._console,
             expand=True,
         )
-        self._task = self._progress.add_task(
-            config.preset or config.data.dataset, total=config.steps, rate="compiling", eta=""
-        )
+        self._task = self._progress.add_task(data_name(config), total=config.steps, rate="compiling", eta="")
         self._live = Live(self._render(), console=self._console, auto_refresh=False, transient=True)
 
     def __enter__(self) -> Self:

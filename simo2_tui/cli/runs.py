@@ -92,6 +92,7 @@ def _list(text: str | None, state: str | None, sort: str, run_dir: Path, as_json
 
 
 def _row(run: RunDirectory) -> dict[str, Any]:
+    from simo2_core.presets import data_name
     from simo2_core.run.summary import size_on_disk, summarise
 
     summary = summarise(run)
@@ -112,7 +113,7 @@ def _row(run: RunDirectory) -> dict[str, Any]:
     config = summary.config
     if config is None:
         return {**row, "data": None, "objective": None, "problem": summary.problem}
-    return {**row, "data": config.preset or config.data.dataset, "objective": config.objective.name}
+    return {**row, "data": data_name(config), "objective": config.objective.name}
 
 
 def _in_state(row: Mapping[str, Any], state: str | None) -> bool:

@@ -1,12 +1,13 @@
 """The table of presets against what the data sets themselves say."""
 
+import dataclasses
 import itertools
 
 import pytest
 
 from simo2_core.config import Config
 from simo2_core.errors import ConfigError
-from simo2_core.presets import PRESETS, Preset, config_for, find_preset
+from simo2_core.presets import PRESETS, Preset, config_for, data_name, find_preset
 
 TFDS_PRESETS = [name for name in PRESETS if name != "digits"]
 
@@ -96,3 +97,12 @@ def test_a_data_set_brings_its_own_settings() -> None:
     assert config_for("cifar10") is PRESETS["cifar10"].config
     assert config_for("emnist/balanced") is PRESETS["emnist"].config
     assert config_for("some/folder") == Config().replace({"dataset": "some/folder"})
+
+
+def test_data_of_ones_own_are_not_called_by_the_preset_whose_settings_they_take():
+    digits, eurosat = PRESETS["digits"].config, PRESETS["eurosat"].config
+    assert data_name(digits) == "digits"
+    assert data_name(eurosat) == "eurosat"
+    assert data_name(digits.replace({"dataset": "/data/birds.npz"})) == "birds.npz"
+    assert data_name(digits.replace({"dataset": "eurosat/rgb"})) == "eurosat/rgb"
+    assert data_name(dataclasses.replace(digits, preset="of-another-version")) == "of-another-version"

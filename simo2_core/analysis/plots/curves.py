@@ -201,8 +201,14 @@ def short(value: float) -> str:
     return f"{value:g}".replace("e+", "e").replace("e-0", "e-")
 
 
+TOP = 0.09
+"""Share of a panel's height that the name of a line takes: above a line nearer the top it would be in the title."""
+
+
 def _level(axes: Axes, value: float, words: str, theme: Theme, *, above: bool = True, left: bool = False) -> None:
-    """A dashed line across the panel, named at its right or left end."""
+    """A dashed line across the panel, named at its right or left end; below it where it is at the panel's top."""
+    low, high = axes.get_ylim()
+    above = above and value < high - TOP * (high - low)
     axes.axhline(value, color=theme.muted, linewidth=1.0, linestyle=(0, (5, 3)), zorder=1)
     axes.annotate(
         words,
@@ -265,7 +271,7 @@ def _rank_panel(axes: Axes, course: Course, theme: Theme) -> None:
     )
     most = min(course.classes, course.dimensions)
     why = f"{course.classes} classes" if course.classes <= course.dimensions else f"{course.dimensions} dimensions"
-    _level(axes, most, f"{why}, one direction each" if most == course.classes else f"all {why}", theme)
-    _level(axes, 1, "collapsed to a line", theme)
     finite = course.effective_rank[np.isfinite(course.effective_rank)]
     axes.set_ylim(0, max(float(finite.max()) if finite.size else 0.0, most) * 1.15)
+    _level(axes, most, f"{why}, one direction each" if most == course.classes else f"all {why}", theme)
+    _level(axes, 1, "collapsed to a line", theme)

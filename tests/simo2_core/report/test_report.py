@@ -115,7 +115,7 @@ def test_class_means_are_a_headline_of_the_data_that_the_run_is_of(found):
 
 
 def test_a_picture_is_made_smaller(found):
-    (_, content), *_ = found.pictures
+    (_, content, _), *_ = found.pictures
     assert Image.open(io.BytesIO(content)).width == 1400
 
 
@@ -128,6 +128,34 @@ def test_a_run_that_was_killed_early_has_a_page_too(tmp_path):
     page = render_page(collect(write_run(tmp_path, upto=3)))
     assert "dead" in page
     assert "Nothing has been evaluated yet." in page
+
+
+def test_what_is_below_raw_pixels_is_red_and_says_so_and_what_is_none_is_a_dash(tmp_path):
+    found = collect(write_run(tmp_path, finish="completed", upto=40))
+    none = float("nan")
+    found.evaluations = [dataclasses.replace(e, same_class_cosine=none) for e in found.evaluations]
+    assert "below raw pixels" not in render_page(found)
+    found.test = dataclasses.replace(found.test, knn_representation=0.2, largest_class_cosine=none)
+    page = render_page(found)
+    assert "<b class=bad>20.00%</b><span>kNN@20, representation, below raw pixels</span>" in page
+    text = Elements(page).text
+    assert "nan" not in text.lower().split()
+    assert "source–" in text, "a setting that is empty"
+
+
+def test_wide_pictures_have_the_width_of_the_page_and_commands_break_between_options(tmp_path):
+    run = write_run(tmp_path, finish="completed", upto=40)
+    for kind, size in (("curves", (3000, 400)), ("pca", (500, 420)), ("tsne", (3100, 3000))):
+        Image.new("RGB", size).save(run.plots / f"{kind}.png")
+    elements = Elements(render_page(collect(run))).found
+    assert [a.get("class") for tag, a in elements if tag == "figure"] == ["wide", None, None]
+    assert "<span>--steps 400</span>" not in render_page(collect(run)), "what the preset has is not said"
+    config = run.config.replace({"steps": 7, "batch_size": 80})
+    page = render_page(dataclasses.replace(collect(run), config=config))
+    for words in ("simo2 train", "--preset digits", "--steps 7", "--batch-size 80"):
+        assert f"<span>{words}</span>" in page
+    text = Elements(page).text
+    assert train_command(config) in text, "and is copied as it is typed"
 
 
 UNSEEN = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202egnp.exe\u2066\u2028\ud800\0"
@@ -186,7 +214,7 @@ def test_evaluations_and_pictures_that_a_stranger_made_cost_themselves_alone(tmp
         (folder / f"{name}.png").write_bytes(content)
     found = collect(run)
     assert found.measured == []
-    assert [name for name, _ in found.pictures] == ["curves"]
+    assert [name for name, *_ in found.pictures] == ["curves"]
     render_page(found)
 
 

@@ -1,6 +1,7 @@
 """Every picture for few and many classes: a whole file, the same bytes twice, no text off the page or over another."""
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -257,3 +258,12 @@ def test_the_first_steps_do_not_press_the_others_flat(tmp_path, drawn):
 def test_ticks_are_short():
     numbers = (1e-7, 0.05, 700, 1000, 2e4, 5e5, 1e6, 3e8, 2e12)
     assert [short(number) for number in numbers] == ["1e-7", "0.05", "700", "1k", "20k", "500k", "1M", "300M", "2e12"]
+
+
+@pytest.mark.parametrize(("raw", "side"), [(1.0, "top"), (0.7, "bottom")])
+def test_a_line_at_the_top_of_a_panel_is_named_below_it_and_not_in_the_title(tmp_path, laid_out, raw, side):
+    draw_curves(tmp_path / "curves.png", replace(course(90, 4), knn_raw_pixels=raw), "x")
+    [name] = [text for axes in laid_out[0].axes for text in axes.texts if text.get_text().startswith("raw pixels")]
+    assert name.get_va() == side, "which side of the words is at the line"
+    [name] = [text for axes in laid_out[0].axes for text in axes.texts if "one direction each" in text.get_text()]
+    assert name.get_va() == "bottom"
