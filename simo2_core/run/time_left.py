@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from simo2_core.events import Evaluated, Event, Planned, RunStarted, StepsLogged
 
 
+def in_words(seconds: float) -> str:
+    """`12.3 minutes`, or below one `42 seconds`."""
+    return f"{seconds / 60:.1f} minutes" if seconds >= 60 else f"{seconds:.0f} seconds"
+
+
 @dataclass
 class TimeLeft:
     """Takes the events of a run, in their order."""

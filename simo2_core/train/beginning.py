@@ -107,8 +107,8 @@ def rate_jump(before: Config, now: Config, taken: int) -> Iterator[WarningRaised
         before: the settings that the checkpoint was saved with.
         taken: steps taken so far.
     """
-    if taken == 0 or before.steps == now.steps or before.optim != now.optim:
-        return
+    if taken == 0 or before.steps == now.steps or before.optim != now.optim or now.minutes:
+        return  # a run for a time is planned anew within seconds
     last = float(learning_rate_schedule(before.optim, before.steps)(taken - 1))
     came = float(learning_rate_schedule(before.optim, before.steps)(min(taken, before.steps)))
     comes = float(learning_rate_schedule(now.optim, now.steps)(taken))

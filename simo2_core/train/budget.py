@@ -53,6 +53,7 @@ class Budget:
         """Of the `minutes`, what the clock says is spent. An evaluation embeds so many `batches` of images."""
         self._seconds, self._clock, self._batches = 60 * minutes, clock, batches
         self._last = clock.spent
+        self._planned = False
         self._work, self._measured, self._calls = 0.0, 0.0, 0
         self._looks, self._looking = 0, 0.0
         self.pixels = 0.0
@@ -98,6 +99,8 @@ class Budget:
         if not self._seconds or self._calls <= LEAST_CALLS:
             return False
         begin, now = self._last / self._seconds, self._clock.spent / self._seconds
+        if not self._planned and now - begin >= PLANNED_AT[0]:  # whatever was planned on another machine
+            return True
         return any(begin < share <= now for share in PLANNED_AT) or now >= 1
 
     def plan(self, taken: int, sides: Sequence[int], looks: Looks) -> int:
@@ -106,7 +109,7 @@ class Budget:
         Kept back is the time of the evaluations on the way and of the one after the last step.
         """
         speed, each, left = self._measured / self._work, self.look_seconds, self.left
-        self._last = self._clock.spent
+        self._last, self._planned = self._clock.spent, True
         self._work, self._measured = self._work / 2, self._measured / 2  # what is newer counts for more
 
         def on_the_way(steps: int) -> int:

@@ -25,16 +25,14 @@ def follow(control: Control) -> Reason:
     """
     with notice_loss("The first process has the run and its checkpoints."):
         ready = prepare_with_leader()
-        config = ready.config
-        step, state = _begin(ready, config)
+        step, state = _begin(ready, ready.config)
         # the key is that of the state, which a resumed run has from its checkpoint, whatever the settings' seed
         with contextlib.closing(ready.feed(state)) as feed:
             while True:
-                word, value = _take_part(step, state, feed, control)
+                word, value, config = _take_part(step, state, feed, control)
                 if word == Word.END:
                     return REASONS[value]
-                config = config.slowed_down()
-                step, state = _begin(ready, config)
+                step, state = _begin(ready, config.slowed_down())
 
 
 def _begin(ready: Preparation, config: Config) -> tuple[Step, TrainState]:
@@ -42,8 +40,8 @@ def _begin(ready: Preparation, config: Config) -> tuple[Step, TrainState]:
     return step, share(state, step.mesh)
 
 
-def _take_part(step: Step, state: TrainState, feed: Feed, control: Control) -> tuple[Word, int]:
-    """Makes every call that the leader makes, until it says something else."""
+def _take_part(step: Step, state: TrainState, feed: Feed, control: Control) -> tuple[Word, int, Config]:
+    """Makes every call that the leader makes, until it says something else; with the settings as it has them then."""
     done = int(state.step)
     call = compile_call(dataclasses.replace(step, chunk=feed.chunk), state, feed.data(done))
     while True:
@@ -52,6 +50,7 @@ def _take_part(step: Step, state: TrainState, feed: Feed, control: Control) -> t
             state, *_ = call(state, feed.data(done), value)
             done = int(state.step)  # waits for the call
         elif word == Word.PLAN:
-            call = planned(step.with_steps(value), call, state, feed.data(done), feed.chunk)
+            step = step.with_steps(value)
+            call = planned(step, call, state, feed.data(done), feed.chunk)
         elif word != Word.HOLD:
-            return word, value
+            return word, value, step.config

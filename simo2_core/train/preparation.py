@@ -29,11 +29,15 @@ from simo2_core.errors import ConfigError, DataError
 from simo2_core.findings import Finding
 from simo2_core.memory_needs import Needs, needs_of
 from simo2_core.preflight import preflight
+from simo2_core.train.budget import FIRST_STEPS
 from simo2_core.train.environment import keep_compiled_programs
 from simo2_core.train.feed import Feed, drawn_from
 from simo2_core.train.precision import decide
 from simo2_core.train.processes import share_bytes
 from simo2_core.train.step import Step, TrainState, make_training
+
+NEARLY_OVER = 0.9
+"""Share of the minutes after which a run that has taken its steps is complete: the last plan leaves some seconds."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,18 @@ class Preparation:
     def needs(self) -> Needs:
         """What it needs of memory at the least."""
         return needs_of(self.config, DatasetFacts.of(self.data))
+
+    def with_room(self, taken: int, spent: float) -> Preparation:
+        """With steps that stand for any number where a run trains for a time, and nobody has planned them yet.
+
+        Args:
+            taken: steps taken so far. A run that has taken all it planned goes on where it is given more minutes.
+            spent: seconds of its time that are gone.
+        """
+        config, over = self.config, spent > NEARLY_OVER * 60 * self.config.minutes
+        if not config.minutes or (taken and (taken < config.steps or over)):
+            return self
+        return replace(self, config=config.replace({"steps": max(config.steps, 2 * taken, FIRST_STEPS)}))
 
     def begin(self, config: Config, *, fit: bool = True) -> tuple[Step, TrainState]:
         """The step of `config`, which is `self.config` but for the learning rate, and the state before the first one.

@@ -36,7 +36,7 @@ from simo2_core.train.processes import HOLD_SECONDS, Word, lead, notice_loss
 from simo2_core.train.rollback import Rollback
 from simo2_core.train.saving import Saver
 from simo2_core.train.timetable import Timetable
-from simo2_core.train.training import Training
+from simo2_core.train.training import Training, steps_and_seconds
 
 
 def train(
@@ -78,8 +78,9 @@ class _Work:
     """A run between two events: its state on the device, and those who save it, draw it, bring it back and end it."""
 
     def __init__(self, ready: Preparation, run: RunDirectory, *, pictures: bool) -> None:
-        ready.tell()
         self.recovery = newest_sound(run.checkpoints)
+        ready = ready.with_room(*steps_and_seconds(self.recovery))
+        ready.tell()
         self.training = Training(ready, run, self.recovery)
         set_aside(self.recovery)
         self.watch = Watch(run.path)

@@ -37,7 +37,7 @@ from simo2_core.run.directory import RunDirectory
 from simo2_core.run.files import disk_error
 from simo2_core.run.rising import Followed, MeanLoss
 from simo2_core.train import processes
-from simo2_core.train.budget import FIRST_STEPS, Budget, Clock, Looks
+from simo2_core.train.budget import Budget, Clock, Looks
 from simo2_core.train.devices import on_one_device, put_whole
 from simo2_core.train.divergence import EMBEDDING, LOSS
 from simo2_core.train.finetune import load_weights
@@ -64,13 +64,10 @@ class Training:
         self._warned: set[str] = set()
         self.stop_passed_on = False
         """Whether another process of the run has been asked to stop."""
-        before = 0.0 if recovery.checkpoint is None else float(read_meta(recovery.checkpoint).get("spent", 0.0))
-        self.clock = Clock(before)
-        config, minutes = ready.config, ready.config.minutes
-        fresh = minutes and recovery.checkpoint is None
-        self.go_to(recovery, config.replace({"steps": max(config.steps, FIRST_STEPS)}) if fresh else config)
+        self.clock = Clock(steps_and_seconds(recovery)[1])
+        self.go_to(recovery, ready.config)
         batches = sum(map(len, looked_at(self.data, "validation"))) / ready.batch_size
-        self.budget = Budget(minutes, self.clock, batches)
+        self.budget = Budget(ready.config.minutes, self.clock, batches)
         """Of a run that trains for a time: what is left of it."""
         self.feed = ready.feed(self.state)
         """The images of the next steps; to be closed at the end."""
@@ -290,6 +287,12 @@ class Training:
             "std": self.data.std.tolist(),
             "fingerprint": self.data.fingerprint,
         }
+
+
+def steps_and_seconds(recovery: Recovery) -> tuple[int, float]:
+    """What the state that a run goes on from has taken: steps, and seconds of training and evaluating."""
+    meta = {} if recovery.checkpoint is None else read_meta(recovery.checkpoint)
+    return int(meta.get("step", 0)), float(meta.get("spent", 0.0))
 
 
 def _sides(config: Config, data: Dataset) -> tuple[int, ...]:

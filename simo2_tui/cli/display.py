@@ -32,7 +32,7 @@ from simo2_core.presets import data_name
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.log import describe
 from simo2_core.run.rising import Followed
-from simo2_core.run.time_left import TimeLeft
+from simo2_core.run.time_left import TimeLeft, in_words
 from simo2_tui.cli.printing import make_console, text_column
 from simo2_tui.printing import print_visible
 
@@ -173,7 +173,7 @@ class PlainDisplay(Display):
             f"step {step}/{steps} loss {losses} grad-norm {event.grad_norm[i]:.3g} "
             f"lr {event.learning_rate[i]:.2e} "
             f"{event.steps_per_second:.1f} steps/s {event.images_per_second:,.0f} images/s"
-            + ("" if self.time_left.seconds is None else f" {self.time_left.seconds / 60:.1f} minutes left"),
+            + ("" if self.time_left.seconds is None else f" {in_words(self.time_left.seconds)} left"),
         )
 
     def summary(self, run: RunDirectory) -> None:
@@ -215,7 +215,7 @@ class RichDisplay(Display):
         match event:
             case StepsLogged():
                 rate = f"{event.steps_per_second:.1f} steps/s {event.images_per_second:,.0f} images/s"
-                left = f"{(self.time_left.seconds or 0) / 60:.1f} min"
+                left = in_words(self.time_left.seconds or 0)
                 self._progress.update(self._task, completed=event.last_step, rate=rate, eta=left)
             case Planned():
                 self._progress.update(self._task, total=event.steps)

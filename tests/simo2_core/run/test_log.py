@@ -95,7 +95,7 @@ def test_the_beginning_says_where_the_images_live_where_that_is_known() -> None:
     assert describe(known).startswith("run r: 9 steps, 1 parameters")
     timed = dataclasses.replace(known, seconds_left=1200.0)
     assert describe(timed).startswith("run r: 20.0 minutes, whose steps are planned, 1 parameters")
-    assert "resumed at step 3 of 9, 20.0 minutes are left" in describe(dataclasses.replace(timed, step=3))
+    assert "resumed at step 3, 20.0 minutes are left, 1 parameters" in describe(dataclasses.replace(timed, step=3))
     older = {name: value for name, value in known.to_json().items() if name != "placement"}
     assert describe(from_json(older)).endswith("2 test images, on 1 x cpu")
 

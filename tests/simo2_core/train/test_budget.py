@@ -171,6 +171,19 @@ def test_reading_test_takes_none_of_the_time() -> None:
     assert clock.spent == 25
 
 
+def test_a_start_with_other_minutes_is_planned_within_a_hundredth_of_them() -> None:
+    clock = Clock(610.0)
+    budget = Budget(60.0, clock, 0)
+    for first in range(1000, 1050, 10):
+        budget.saw(first, 10, 7.0, (32,), 1050)
+    clock.seconds["train"] = 35.0
+    assert not budget.due()
+    clock.seconds["train"] = 37.0
+    assert budget.due(), "what an earlier start planned was for other minutes, or another machine"
+    assert budget.plan(1050, (32,), lambda *_: 0) == pytest.approx(1050 + (3600 - 647) / 0.7, abs=1)
+    assert not budget.due()
+
+
 def test_a_time_that_is_over_ends_the_run_where_it_is() -> None:
     assert steps_that_fit(500, 0.0, (32,)) == 500
     clock = Clock(0.0)

@@ -12,6 +12,7 @@ from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
 from simo2_core.train import preparation
+from simo2_core.train.budget import FIRST_STEPS
 from simo2_core.train.preparation import prepare, prepare_with_leader
 from simo2_core.train.trainer import train
 
@@ -94,3 +95,23 @@ def test_a_device_that_is_not_there_is_one_line_and_leaves_no_run(
     with pytest.raises(ConfigError, match=r"JAX_PLATFORMS is 'cuda', .* Unset JAX_PLATFORMS"), run.own():
         next(train(Config(), run, Control()))
     assert not run.path.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "taken", "spent", "steps"),
+    [
+        ({"steps": 300}, 0, 0.0, 300),
+        ({"steps": 300, "minutes": 10.0}, 0, 0.0, FIRST_STEPS),
+        ({"steps": 300, "minutes": 10.0}, 200, 60.0, 300),
+        ({"steps": 300, "minutes": 10.0}, 300, 300.0, FIRST_STEPS),
+        ({"steps": 300, "minutes": 10.0}, 300, 598.0, 300),
+        ({"steps": 200_000, "minutes": 10.0}, 200_000, 30.0, 400_000),
+    ],
+    ids=["by steps", "new", "planned", "more minutes", "complete", "more minutes of many steps"],
+)
+def test_a_run_for_a_time_begins_with_room_where_nobody_has_planned_and_all_processes_know(
+    said: list[bytes], changes: dict[str, Any], taken: int, spent: float, steps: int
+) -> None:
+    ready = prepare(DIGITS.replace(changes)).with_room(taken, spent)
+    ready.tell()
+    assert (ready.config.steps, prepare_with_leader().config.steps) == (steps, steps)
