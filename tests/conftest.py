@@ -44,7 +44,10 @@ def _compile_lightly(test: pytest.Item) -> None:
     """
     import jax
 
-    jax.config.update("jax_disable_most_optimizations", test.get_closest_marker("optimised") is None)  # type: ignore[no-untyped-call]
+    lightly, name = test.get_closest_marker("optimised") is None, "jax_disable_most_optimizations"
+    if jax.config.values[name] != lightly:
+        jax.clear_caches()  # jax finds a program by its function and shapes, however it was compiled
+        jax.config.update(name, lightly)  # type: ignore[no-untyped-call]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -14,6 +14,8 @@ from simo2_core.errors import ConfigError
 from simo2_core.model.conv import convolve
 from simo2_core.objectives.objective import Seen, Task, objective_of
 
+pytestmark = pytest.mark.optimised
+
 ROWS = 2**15 + 1
 """One more than where a product that is summed over turns wrong."""
 

@@ -60,6 +60,7 @@ def float64_allowed(allowed: bool) -> Iterator[None]:
         jax.config.update("jax_enable_x64", False)
 
 
+@pytest.mark.optimised
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize(("dtype", "rtol"), [(jnp.float32, 1e-5), (jnp.float64, 1e-10)])
 def test_agrees_with_the_golden_values_and_gradients(case: str, dtype: type, rtol: float) -> None:
@@ -198,6 +199,7 @@ def test_blocks_and_groups_change_nothing(monkeypatch: pytest.MonkeyPatch, eleme
     np.testing.assert_allclose(cut_gradient, whole_gradient, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.optimised
 def test_nothing_of_the_size_of_a_gram_matrix_is_kept() -> None:
     z = jax.ShapeDtypeStruct((1000, 32, 64), jnp.float32)
     total: Callable[[jax.Array], jax.Array] = lambda rows: simo2_loss(rows).total  # noqa: E731

@@ -14,6 +14,8 @@ from simo2_core.compiling import jit
 from simo2_core.presets import PRESETS, find_preset
 from simo2_core.train.memory import program_bytes
 
+pytestmark = pytest.mark.optimised
+
 # without labels a batch is drawn from images, not from classes: 12 of them here, more than digits has classes
 TINY = PRESETS["digits"].config.replace(
     {"widths": "8", "stem_width": 4, "labels": "none", "samples_per_class": 2, "batch_size": 24}

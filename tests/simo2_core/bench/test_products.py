@@ -4,6 +4,8 @@ from simo2_core.bench import products
 from simo2_core.bench.products import ALLOWED, largest_errors, products_in_force, require_right_products
 from simo2_core.errors import WrongNumbersError
 
+pytestmark = pytest.mark.optimised
+
 
 def test_this_machine_is_fit():
     assert max(largest_errors().values()) < ALLOWED

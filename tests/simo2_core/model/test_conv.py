@@ -7,6 +7,8 @@ from flax import nnx
 from simo2_core.compiling import jit
 from simo2_core.model.conv import Conv, convolve, taps
 
+pytestmark = pytest.mark.optimised
+
 
 def operands(size: tuple[int, int], kernel: tuple[int, int], dtype=jnp.float32):
     draw = np.random.default_rng(0)

@@ -9,6 +9,8 @@ from simo2_core.compiling import jit
 from simo2_core.model.conv_forms import PLAIN, Form
 from simo2_core.model.conv_gradients import gradients
 
+pytestmark = pytest.mark.optimised
+
 FORMS = [PLAIN, Form(phases=True), Form(2, phases=True), Form(3, phases=True)]
 
 SHIPPED = [

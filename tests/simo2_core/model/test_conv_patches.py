@@ -10,6 +10,8 @@ from simo2_core.model import conv, conv_forms
 from simo2_core.model.conv import convolve
 from simo2_core.model.conv_forms import PLAIN, Form
 
+pytestmark = pytest.mark.optimised
+
 ROUNDED = 2.0**-8
 """Of a gradient, which comes out in bfloat16, as a share of its largest entry."""
 CASES = [

@@ -12,6 +12,8 @@ from simo2_core.compiling import jit
 from simo2_core.model import norm
 from simo2_core.model.norm import normalise, normalised_by
 
+pytestmark = pytest.mark.optimised
+
 SHAPES = [(7, 5, 3, 8), (1, 4, 2, 8)]
 EPSILON = 1e-5
 

@@ -28,6 +28,8 @@ from simo2_core.train.memory import (
 from simo2_core.train.step import compile_call, make_training
 from simo2_core.train.trainer import train
 
+pytestmark = pytest.mark.optimised
+
 CONFIG = PRESETS["digits"].config.replace({"batch_size": 320, "samples_per_class": 32})
 
 

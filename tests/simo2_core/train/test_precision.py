@@ -19,6 +19,8 @@ from simo2_core.train.precision import decide, share_of_float32
 from simo2_core.train.preparation import prepare
 from simo2_core.train.step import compile_call, make_training
 
+pytestmark = pytest.mark.optimised
+
 DIGITS = PRESETS["digits"].config
 SMALL = DIGITS.replace({"widths": "8,16", "stem_width": 4, "samples_per_class": 4, "batch_size": 40})
 
