@@ -100,7 +100,9 @@ def test_statistics_of_batch_norm_and_what_was_fitted_travel_too(tmp_path: Path)
     assert not np.array_equal(arrays["params/encoder/stem/bias"], arrays["average/params/encoder/stem/bias"])
     assert not any("classifier" in name for name in facts["arrays"]), "the encoder travels, not the loss"
     ready, fresh = load_encoder(checkpoint), untrained_encoder(checkpoint)
-    np.testing.assert_array_equal(ready._stats["encoder/stem/kernel"], fresh._stats["encoder/stem/kernel"])
+    fitted = "encoder/stem/kernel"  # an average of what never moved may differ in the last bit
+    np.testing.assert_allclose(ready._stats[fitted], fresh._stats[fitted], rtol=3e-7)
+    np.testing.assert_array_equal(arrays[f"stats/{fitted}"], fresh._stats[fitted])
     images = load_digits()[0][:7]
     np.testing.assert_array_equal(
         load_encoder(tmp_path / "encoder").represent(images), load_encoder(checkpoint).represent(images)
