@@ -90,8 +90,8 @@ class LauncherScreen(ConsoleScreen):
         self._preset = preset or (known.config.preset if known else next(iter(PRESETS)))
         find_preset(self._preset)
         self._overrides = dict(overrides)
-        self._by_data = preset is None and known is None and "dataset" in overrides
-        """Whether the settings are those of a data set that no preset knows: until another preset is chosen."""
+        self._data = overrides.get("dataset", "") if preset is None and known is None else ""
+        """The data set whose settings these are, where no preset knows it: until another preset is chosen."""
         self._name_wanted = name or ""
         self._recent: list[RunSummary] = []
         self._shelf = Shelf(Path())
@@ -277,18 +277,18 @@ class LauncherScreen(ConsoleScreen):
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         if event.option_list.id == "presets" and event.option_id:
-            self._by_data &= self._preset == event.option_id
+            self._data = self._data if self._preset == event.option_id else ""
             self._preset = event.option_id
             self._load_preset()
 
     def _load_preset(self) -> None:
         self._load(self._overrides)
-        if self._by_data:
+        if self._data:
             self._look_for_recipe(self._overrides, self.config)
 
     def _load(self, given: Mapping[str, Any]) -> None:
         """Takes the settings of the preset, or of the data set, with those `given` in their place."""
-        data = {"dataset": self._overrides["dataset"]} if self._by_data else {}
+        data = {"dataset": self._data} if self._data else {}
         try:
             self._take(first_settings(self._named, {**data, **given}, look=False))
         except ConfigError as error:
@@ -297,12 +297,12 @@ class LauncherScreen(ConsoleScreen):
 
     @property
     def _named(self) -> str | None:
-        return None if self._by_data else self._preset
+        return None if self._data else self._preset
 
     def _take(self, first: FirstSettings) -> None:
         editor = self.query_one(SettingsEditor)
         editor.load(first.base, first.config)
-        named = Path(self._overrides["dataset"]).name if self._by_data else self._preset
+        named = Path(self._data).name if self._data else self._preset
         recipe = "" if first.config.recipe == NONE else f", recipe {first.config.recipe}"
         editor.border_title = Content(f"{named}: settings{recipe}")
         editor.border_subtitle = Content(first.why)
@@ -311,16 +311,19 @@ class LauncherScreen(ConsoleScreen):
     @work(thread=True, exclusive=True, group="recipe")
     def _look_for_recipe(self, given: Mapping[str, Any], shown: Config) -> None:
         """Takes the recipe that suits the images of a folder, unless a setting is changed meanwhile."""
-        worker, first = get_current_worker(), first_settings(self._named, given)
+        worker, first = get_current_worker(), first_settings(None, given)
         if first.why and not worker.is_cancelled:
             self.app.call_from_thread(self.if_ready, self._take_recipe, first, shown)
 
     def _take_recipe(self, first: FirstSettings, shown: Config) -> None:
         if self.config == shown:
+            self._data = shown.data.dataset
             self._take(first)
 
     def on_settings_editor_changed(self, event: SettingsEditor.Changed) -> None:
         self._show_findings()
+        if is_place(event.changes.get("dataset", "")):
+            self._look_for_recipe(event.changes, self.config)
 
     def on_settings_editor_recipe_chosen(self, event: SettingsEditor.RecipeChosen) -> None:
         """Begins with another recipe, or without one; what was changed here before holds."""

@@ -124,14 +124,24 @@ def _usual(name: str, base: Config, config: Config) -> Any:
     return getattr(type(owner)(), name)
 
 
+def _changes(base: Config, now: Config) -> dict[str, Any]:
+    """The settings of `now` by name that are not those of `base`."""
+    names = [item.name for item in now.settings()]
+    return {name: now.get(name) for name in names if not base.has(name) or now.get(name) != base.get(name)}
+
+
 class SettingsEditor(Vertical):
     """A list of settings, and one line in which the chosen one is typed."""
 
     class Changed(Message):
-        """A setting has another value."""
+        """A setting has another value; `changes` are all that are not as they were loaded."""
+
+        def __init__(self, changes: Mapping[str, Any]) -> None:
+            super().__init__()
+            self.changes = changes
 
     class RecipeChosen(Message):
-        """Another recipe is wanted, which stands for many settings; `changes` are those that differ from the base."""
+        """Another recipe is wanted, which stands for many settings: none is changed yet beside the `changes`."""
 
         def __init__(self, recipe: str, changes: Mapping[str, Any]) -> None:
             super().__init__()
@@ -193,14 +203,11 @@ class SettingsEditor(Vertical):
 
     def _take(self, config: Config) -> None:
         if config.recipe != self._config.recipe:
-            now, base = self._config, self._base
-            names = [item.name for item in now.settings()]
-            changes = {name: now.get(name) for name in names if not base.has(name) or now.get(name) != base.get(name)}
-            self.post_message(self.RecipeChosen(config.recipe, changes))
+            self.post_message(self.RecipeChosen(config.recipe, _changes(self._base, self._config)))
             return
         self._config = config
         self._list()
-        self.post_message(self.Changed())
+        self.post_message(self.Changed(_changes(self._base, config)))
 
     def ask_name(self) -> None:
         """Asks what the run is to be called."""

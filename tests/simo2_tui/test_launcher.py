@@ -108,6 +108,27 @@ async def test_a_folder_of_small_photographs_begins_with_their_recipe_which_can_
         assert "recipe fast" not in str(editor.border_title)
 
 
+async def test_a_folder_that_is_typed_begins_as_one_of_the_command_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(small_photographs, "are_small_photographs", lambda name: name.endswith("photos"))
+    app = Console(tmp_path, preset="digits", overrides={"seed": 3})
+    async with app.run_test(size=(160, 40)) as pilot:
+        editor = app.screen.query_one(SettingsEditor)
+        shown = editor.query_one("#setting-list", OptionList)
+        shown.focus()
+        for name, recipe in (("./letters", "none"), ("./photos", "fast")):
+            shown.highlighted = shown.get_option_index("dataset")
+            await pilot.press("enter")
+            editor.query_one("#value", Input).value = name
+            await pilot.press("enter")
+            await until(pilot, lambda name=name, recipe=recipe: editor.config.recipe == recipe)
+            assert editor.config.data.dataset == name
+        assert editor.config == first_settings(None, {"dataset": "./photos", "seed": 3}).config
+        presets = app.screen.query_one("#presets", OptionList)
+        presets.highlighted = list(PRESETS).index("mnist")
+        await pilot.pause(0.1)
+        assert editor.config == first_settings("mnist", {"seed": 3}).config, "a preset that is chosen has its own data"
+
+
 @pytest.mark.parametrize(
     ("preset", "given", "recipe"),
     [("cifar10", {}, "fast"), (None, {"dataset": "cifar100"}, "fast"), ("cifar10", {"widths": "8,8"}, "none")],
