@@ -92,7 +92,10 @@ HELP: dict[str, Section] = {
         ("n p", "class by class"), ("i", "isolate a class"), ("b", "markers or braille dots"),
     ),
     "heat map": (("← → ↑ ↓", "choose a pair and read its cosine"), ("o", "in class order, or sorted anew by likeness")),
-    "log": (("↑ ↓", "look back, with PgUp and PgDn farther"), ("End", "the newest line"), ("/", "filter")),
+    "log": (
+        ("↑ ↓", "look back, with PgUp and PgDn farther"), ("End", "the newest line"), ("/", "filter"),
+        ("m", "the log on the whole screen"),
+    ),
     "embedding": (
         (", .", "back and forth through the snapshots"), ("x", "PCA or t-SNE"), ("n p i", "class by class, isolate"),
         ("1-3", "choose a pane"),

@@ -228,14 +228,16 @@ class MonitorScreen(ConsoleScreen):
 
     def action_pane(self, index: int) -> None:
         """Shows the pane and gives it the keys."""
+        self.remove_class("-log")
         self._pane = KEYS[index]
         self._chart = self._chart if self._pane == "scatter" else self._pane
         self._apply_pane()
         self.query_one(f"#{self._pane}").focus()
 
     def action_maximise(self) -> None:
-        """Gives the pane the whole screen, or takes it back."""
+        """Gives the pane with the keys, or the log, the whole screen, or takes it back."""
         self._solo = not self._solo
+        self.set_class(self._solo and isinstance(self.focused, LogView), "-log")
         self._apply_pane()
 
     def action_unit(self) -> None:

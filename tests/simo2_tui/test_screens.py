@@ -263,3 +263,26 @@ async def test_a_question_says_all_of_its_answers_on_a_small_terminal(tmp_path):
         await pilot.pause(0.05)
         words = " ".join(text_of(app).replace("│", " ").split())
         assert "train on with no screen; back with simo2 attach" in words
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 45)])
+async def test_the_log_takes_the_whole_screen_and_gives_it_back(watch, size):
+    """A warning with its cure is longer than the three rows that it has at 80×24."""
+    app = watch(bad=150)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause(0.1)
+        log, body = app.screen.query_one("#log"), app.screen.query_one("#body")
+        usual = log.size.height
+        log.focus()
+        await pilot.press("m")
+        await pilot.pause(0.1)
+        assert log.size.height > size[1] - 7
+        assert log.has_focus
+        await pilot.press("escape")
+        await pilot.pause(0.1)
+        assert (log.size.height, body.display) == (usual, True)
+        log.focus()
+        await pilot.press("m", "2")
+        await pilot.pause(0.1)
+        assert app.screen.query_one("#accuracy").has_focus
+        assert app.screen.query_one("#accuracy").size.height > size[1] // 2, "the pane alone"
