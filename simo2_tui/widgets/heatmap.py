@@ -234,8 +234,10 @@ def _head(
     else:
         lead, at = "", cursor
     value, column = f"{float(sorted_cc[at]):+.3f}", cells.write(0, 0, lead, MUTED)
-    words = f"  {block}×{block} classes a cell" if block > 1 else ""
     room = cells.width - column - len(f"cos(, ) = {value}")
+    words = f"  {block}×{block} classes a cell" if block > 1 else ""
+    if room - len(words) < min(2 * NAME, sum(cell_len(names[place]) for place in at)):
+        words = words.replace(" classes", "")
     said = room - len(words) >= 2 * READABLE
     pair = shown_names([names[place] for place in at], (room - len(words) * said) // 2, glyphs)
     column = cells.write(0, column, f"cos({', '.join(pair)}) = {value}", TEXT)

@@ -188,7 +188,7 @@ def test_the_cursor_is_seen_where_classes_share_a_place_which_is_said(size, glyp
         assert len(marked) == 1, cells.text()
         assert "]" in cells.row_text(marked[0]) or at[1] == 199, "the last one stands at the edge"
         assert cells.paper[marked[0], cells.row_text(marked[0]).index("[")] < 0, "on the screen's own background"
-        assert re.search(r"\d+×\d+ classes a cell", cells.row_text(0))
+        assert re.search(r"\d+×\d+ (classes )?a cell", cells.row_text(0))
         assert f"= {matrix[at]:+.3f}" in cells.row_text(0)
     rows = [render_heatmap(matrix, SPECIES, *size, cursor=(place, 0), glyphs=glyphs).text() for place in (0, 199)]
     assert rows[0].index("[") < rows[1].index("[")
@@ -201,3 +201,13 @@ def test_each_histogram_has_a_row_of_its_own_and_the_axis_what_is_left(height):
     full = [row for row in range(height) if cells.row_text(row) == "█" * 40]
     assert {int(cells.ink[row, 0]) for row in full} == {2, 6}
     assert ("+1" in cells.row_text(height - 1)) == (height > 4)
+
+
+@pytest.mark.parametrize("width", range(52, 90, 4))
+def test_the_two_names_of_the_worst_pair_are_told_before_all_words_about_the_cells(width):
+    names = [f"species_{place:03d} Corvus corax" for place in range(200)]
+    head = render_heatmap(gram(200), names, width, 12).row_text(0)
+    first, second = re.search(r"cos\((.+), (.+)\)", head).groups()
+    assert min(len(first), len(second)) >= 7, head
+    assert first != second
+    assert "a cell" in head
