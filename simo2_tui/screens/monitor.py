@@ -70,6 +70,7 @@ class MonitorScreen(ConsoleScreen):
         """What was chosen last, and which chart: that one stays beside the embedding."""
         self._unit = 0
         self._solo = False
+        self._hint = ""
         self._projector = Projector()
         self._snapshot: ShownSnapshot | None = None
         self._snapshot_name = ""
@@ -192,9 +193,15 @@ class MonitorScreen(ConsoleScreen):
         scatter.show(self._projector.project(newest.z_nd), newest.labels_n, newest.class_names)
         self.query_one("#legend", ClassLegend).show(newest.class_names, scatter.isolated)
         self.query_one("#heat", HeatMap).show(newest.similarity_cc, newest.class_names)
-        self.query_one("#cloud").border_subtitle = Content(
-            f"step {newest.step} · {len(newest.z_nd):,} validation images"
-        )
+        self._tell_cloud()
+
+    def _tell_cloud(self) -> None:
+        """Which images the points are, and how to see the other panes where one hides them."""
+        scatter, found = self.query_one("#scatter", ScatterPlot), self._snapshot
+        if scatter.picked is not None or found is None:
+            return
+        words = [f"step {found.step}", f"{len(found.z_nd):,} validation images", self._hint]
+        self.query_one("#cloud").border_subtitle = Content(" · ".join(filter(None, words)))
 
     def _ring(self) -> None:
         """Rings once for each kind of warning; it stays listed in the status line and in the log."""
@@ -210,13 +217,14 @@ class MonitorScreen(ConsoleScreen):
             shown = set(KEYS)
         else:
             shown = {self._pane} if alone else {self._chart, "scatter"}
-        hint = "" if shown == set(KEYS) else f"1-{len(KEYS)} choose a pane"
+        self._hint = "" if shown == set(KEYS) else f"1-{len(KEYS)} choose a pane"
         for pane in PANES:
             chart = self.query_one(f"#{pane.name}")
-            chart.display, chart.border_subtitle = pane.name in shown, Content(hint)
+            chart.display, chart.border_subtitle = pane.name in shown, Content(self._hint)
         for column, main in (("left", True), ("middle", False)):
             self.query_one(f"#{column}").display = any(pane.name in shown for pane in PANES if pane.main is main)
         self.query_one("#right").display = "scatter" in shown
+        self._tell_cloud()
         self.query_one("#heat").display = not alone and self.size.height >= MATRIX_FROM
         self.set_class(self._solo, "-solo")
         self._draw_again()

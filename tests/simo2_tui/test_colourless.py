@@ -7,6 +7,7 @@ from simo2_tui.app import Console
 from simo2_tui.screens.dialogs import STOP, ChoiceDialog, HelpScreen
 from simo2_tui.screens.guide import GuideScreen
 from tests.simo2_tui.recorded import write_run
+from tests.simo2_tui.screen_text import screen_rows
 
 
 def reversed_rows(app):
@@ -56,3 +57,13 @@ async def test_help_tells_the_signs_that_are_drawn(tmp_path, colour, said):
         app.push_screen(HelpScreen(["training"]))
         await pilot.pause(0.2)
         assert said in str(app.screen.query(Static).last().render())
+
+
+async def test_nothing_of_what_is_behind_a_dialog_stands_beside_it(tmp_path):
+    """With colours it is dimmed; without, a letter at the edge looks as if it were meant."""
+    app = Console(tmp_path, colour=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause(0.1)
+        app.push_screen(HelpScreen(["training", "everywhere"]))
+        await pilot.pause(0.2)
+        assert {row[0] + row[-1] for row in screen_rows(app)} == {"  "}

@@ -286,3 +286,16 @@ async def test_the_log_takes_the_whole_screen_and_gives_it_back(watch, size):
         await pilot.pause(0.1)
         assert app.screen.query_one("#accuracy").has_focus
         assert app.screen.query_one("#accuracy").size.height > size[1] // 2, "the pane alone"
+
+
+async def test_where_a_pane_hides_the_others_each_says_how_to_see_them(watch):
+    app = watch()
+    async with app.run_test(size=(80, 24)) as pilot:
+        for key in "123451":
+            await pilot.press(key)
+            await pilot.pause(0.1)
+            assert "1-5 choose a pane" in text_of(app), key
+        await pilot.resize_terminal(160, 45)
+        await pilot.pause(0.1)
+        assert "choose a pane" not in text_of(app)
+        assert "validation images" in text_of(app)
