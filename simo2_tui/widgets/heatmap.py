@@ -16,18 +16,21 @@ from simo2_tui.widgets.cells import NO_INK, Cells
 from simo2_tui.widgets.names import shown_names
 from simo2_tui.widgets.palette import ACCENT, DARK, HEAT, HEAT_STEPS, MUTED, TEXT, UNICODE, Glyphs
 
-TEXT_FROM = 0.15
-"""From this size on a cosine is worth reading."""
+TEXT_FROM = 0.12
+"""From this size on a cosine is worth reading, and its cell is coloured where there are 256 colours."""
 
-DARK_FROM = 0.55
+DARK_FROM = 0.6
 """From this size on the colour of a cell is bright enough for dark digits."""
+
+
+HALF = (HEAT_STEPS - 1) // 2
+"""Steps of the ramp on either side of 0."""
 
 
 def heat_levels(matrix_cc: NDArray[np.float64]) -> NDArray[np.int16]:
     """(C, C) palette index of each signed value in [-1, 1]."""
-    half = (HEAT_STEPS - 1) // 2
     safe = np.clip(np.nan_to_num(matrix_cc), -1, 1)
-    return (HEAT + half + np.rint(safe * half)).astype(np.int16)
+    return (HEAT + HALF + np.rint(safe * HALF)).astype(np.int16)
 
 
 def short_cosine(value: float, width: int) -> str:
@@ -170,7 +173,8 @@ def _paint(cells: Cells, shown: NDArray[np.float64], grid: Grid, glyphs: Glyphs)
         for j, value in enumerate(values):
             if numbers:
                 text = short_cosine(value, grid.across - (grid.across > 2))
-                ink = DARK if abs(value) >= DARK_FROM else TEXT if abs(value) >= TEXT_FROM else MUTED
+                seen = round(abs(value) * HALF) / HALF  # as the colour of the cell has it
+                ink = DARK if seen >= DARK_FROM else TEXT if seen >= TEXT_FROM else MUTED
                 cells.write(grid.row(i), left + j * grid.across + _indent(text, grid.across), text, ink)
             else:
                 cells.write(grid.row(i), left + j * grid.across, _shade(value, glyphs) * grid.across, TEXT)

@@ -111,8 +111,8 @@ _STEPS_256 = (0.12, 0.35, 0.6, 0.85)
 """Signed values from which on the ramp of 256 colours takes its next colour; below the first it is grey."""
 
 _RAMP_256 = (
-    (("#005F87", "#0087AF", "#00AFFF", "#87D7FF"), "#262626", ("#875F00", "#AF8700", "#FFAF00", "#FFD787")),
-    (("#AFD7FF", "#87AFFF", "#5F87FF", "#005FD7"), "#EEEEEE", ("#FFD7AF", "#FFAF5F", "#FF8700", "#D75F00")),
+    (("#005F87", "#0087AF", "#00AFFF", "#87D7FF"), "#262626", ("#875F00", "#AF5F00", "#FFAF00", "#FFD787")),
+    (("#AFD7FF", "#87AFFF", "#5F87FF", "#0087FF"), "#EEEEEE", ("#FFD7AF", "#FFAF5F", "#FF8700", "#D75F00")),
 )
 """Opposite, from weak to strong; orthogonal; alike: on a dark and on a light background."""
 
@@ -145,7 +145,7 @@ _CLASSES_16 = (
 )
 """Classes on a dark and on a light background where there are 16 colours: no two of the eight become one."""
 
-_SEEN_16 = (0.3, 0.55)
+_SEEN_16 = (0.3, 0.6)
 """Signed values smaller than the first keep the background where there are 16 colours; from the second on they are
 strong: of blocks of classes few are, and one tone for all would make one spot of a map of 200."""
 

@@ -16,7 +16,7 @@ from simo2_tui.widgets.heatmap import (
     short_cosine,
     similarity_order,
 )
-from simo2_tui.widgets.palette import ASCII, HEAT, HEAT_STEPS, UNICODE, colours
+from simo2_tui.widgets.palette import ASCII, HEAT, HEAT_STEPS, UNICODE, colours, colours_16, colours_256
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 LETTERS = [chr(65 + i) for i in range(26)]
@@ -211,3 +211,23 @@ def test_the_two_names_of_the_worst_pair_are_told_before_all_words_about_the_cel
     assert min(len(first), len(second)) >= 7, head
     assert first != second
     assert "a cell" in head
+
+
+@pytest.mark.parametrize("dark", [True, False])
+@pytest.mark.parametrize("colours_of", [colours, colours_256, colours_16])
+def test_every_value_can_be_read_on_the_colour_of_its_cell(colours_of, dark):
+    table = colours_of(dark)
+
+    def light(colour):
+        shares = np.array([int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)])
+        return float(
+            np.where(shares <= 0.04, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4) @ (0.2126, 0.7152, 0.0722)
+        )
+
+    for value in np.linspace(-1, 1, 81):
+        cells = render_heatmap(np.array([[1.0, value], [value, 1.0]]), ("a", "b"), 40, 8)
+        row = next(row for row in range(1, 8) if cells.row_text(row).strip().startswith("a"))
+        place = int(np.flatnonzero(cells.glyphs[row] != ord(" "))[-1])
+        ink, paper = (light(table[int(index[row, place])]) for index in (cells.ink, cells.paper))
+        contrast = (max(ink, paper) + 0.05) / (min(ink, paper) + 0.05)
+        assert contrast > 3.5, (value, table[cells.ink[row, place]], table[cells.paper[row, place]], contrast)
