@@ -243,7 +243,8 @@ def _head(
     if room - len(words) < min(2 * NAME, sum(cell_len(names[place]) for place in at)):
         words = words.replace(" classes", "")
     said = room - len(words) >= 2 * READABLE
-    pair = shown_names([names[place] for place in at], (room - len(words) * said) // 2, glyphs)
+    short = shown_names(names, (room - len(words) * said) // 2, glyphs)  # of all: what tells a class from them stays
+    pair = [short[place] for place in at]
     column = cells.write(0, column, f"cos({', '.join(pair)}) = {value}", TEXT)
     if said:
         cells.write(0, column, words, MUTED)

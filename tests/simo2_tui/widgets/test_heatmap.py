@@ -231,3 +231,11 @@ def test_every_value_can_be_read_on_the_colour_of_its_cell(colours_of, dark):
         ink, paper = (light(table[int(index[row, place])]) for index in (cells.ink, cells.paper))
         contrast = (max(ink, paper) + 0.05) / (min(ink, paper) + 0.05)
         assert contrast > 3.5, (value, table[cells.ink[row, place]], table[cells.paper[row, place]], contrast)
+
+
+@pytest.mark.parametrize("at", [(125, 125), (125, 7)])
+def test_a_name_in_the_heading_keeps_what_tells_its_class_from_all_others(at):
+    names = [f"species_{place:03d} Parus montanus" for place in range(200)]
+    for width in range(56, 90, 5):
+        head = render_heatmap(gram(200), names, width, 12, cursor=at).row_text(0)
+        assert all(f"{place:03d}" in head for place in at), head
