@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from matplotlib import get_data_path
 from PIL import Image, ImageDraw, ImageFont
@@ -74,14 +75,17 @@ class Style:
     reverse: bool = False
 
 
+_LEVELS = (0, 95, 135, 175, 215, 255)
+
+
 def table_colour(index: int) -> Colour:
     """The colour of an index of 256, as xterm has it above the 16 of VGA."""
     if index < 16:
         return _hex(VGA[index])
     if index >= 232:
         return (8 + 10 * (index - 232),) * 3
-    red, green, blue = ((index - 16) // base % 6 for base in (36, 6, 1))
-    return tuple(55 + 40 * level if level else 0 for level in (red, green, blue))  # type: ignore[return-value]
+    red, green, blue = (_LEVELS[(index - 16) // base % 6] for base in (36, 6, 1))
+    return red, green, blue
 
 
 def _hex(text: str) -> Colour:
@@ -109,7 +113,8 @@ def styled(style: Style, codes: list[int]) -> Style:
             if code == 22:
                 style = replace(style, bold=False, dim=False)
             elif flag:
-                style = replace(style, **{flag: code < 20})
+                on: Any = {flag: code < 20}
+                style = replace(style, **on)
     return style
 
 
@@ -158,7 +163,8 @@ def picture(text: str, size: tuple[int, int]) -> Image.Image:
     for row, column, char, style in found:
         ink, paper = style.ink or INK, style.paper or PAPER
         ink, paper = (paper, ink) if style.reverse else (ink, paper)
-        ink = tuple((a + b) // 2 for a, b in zip(ink, paper, strict=True)) if style.dim else ink
+        if style.dim:
+            ink = (ink[0] + paper[0]) // 2, (ink[1] + paper[1]) // 2, (ink[2] + paper[2]) // 2
         x, y = column * wide, row * high
         blocks = _blocks(char)
         for left, top, right, bottom in blocks:
