@@ -73,7 +73,7 @@ def recipe_for(preset: str | None, given: Mapping[str, Any], *, look: bool = Tru
 def _row(preset: str | None, given: Mapping[str, Any]) -> Preset | None:
     """The row of the table that is meant; None for a data set that has none."""
     if preset is not None or "dataset" not in given:
-        return find_preset(preset or "digits")
+        return find_preset("digits" if preset is None else preset)
     return next((row for row in PRESETS.values() if row.config.data.dataset == given["dataset"]), None)
 
 
