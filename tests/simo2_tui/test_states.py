@@ -25,12 +25,12 @@ from tests.simo2_tui.recorded import write_run
 from tests.simo2_tui.screen_text import text_of
 
 
-def make(run_dir, state):
-    """A run in the state, and whether a process holds it."""
+def make(run_dir, state, name="demo"):
+    """A run in the state."""
     if state in (State.EMPTY, State.PREPARING):
-        return RunDirectory.create(run_dir, "demo", PRESETS["digits"].config)
+        return RunDirectory.create(run_dir, name, PRESETS["digits"].config)
     ends = (State.COMPLETED, State.SETTLED, State.STOPPED, State.INTERRUPTED, State.DIVERGED, State.FAILED)
-    run = write_run(run_dir, "demo", upto=8, finish=state.value if state in ends else None)
+    run = write_run(run_dir, name, upto=8, finish=state.value if state in ends else None)
     if state in (State.PAUSED, State.STOPPING):
         word = Command.PAUSE if state is State.PAUSED else Command.STOP
         log = EventLog(run.events_path)
@@ -49,37 +49,52 @@ def make(run_dir, state):
     return run
 
 
-@pytest.mark.parametrize("state", [state for state in State if state is not State.READING])
-async def test_every_face_says_the_same_of_a_run(tmp_path, state):
-    run = make(tmp_path, state)
-    with run.own() if state.running else contextlib.nullcontext():
-        if state is State.SILENT:  # the run was taken long ago as well
-            os.utime(run.path / "lock", (1e9, 1e9))
-        assert summarise(run).state is state
-        row = json.loads(
-            CliRunner().invoke(command_line, ["runs", "--run-dir", str(tmp_path), "--json"]).stdout.splitlines()[0]
-        )
-        assert (row["state"], row["running"]) == (state.value, state.running)
+STATES = [state for state in State if state is not State.READING]
+TOGETHER = 5
+"""Runs of as many states are looked at in one console: the launcher has room for them."""
+
+
+@pytest.mark.parametrize("first", range(0, len(STATES), TOGETHER))
+async def test_every_face_says_the_same_of_a_run(tmp_path, first):
+    states = STATES[first : first + TOGETHER]
+    runs = {state: make(tmp_path, state, f"run-{number}") for number, state in enumerate(states)}
+    with contextlib.ExitStack() as owned:
+        for state, run in runs.items():
+            if state.running:
+                owned.enter_context(run.own())
+            if state is State.SILENT:  # the run was taken long ago as well
+                os.utime(run.path / "lock", (1e9, 1e9))
+            assert summarise(run).state is state
+        told = CliRunner().invoke(command_line, ["runs", "--run-dir", str(tmp_path), "--json"]).stdout.splitlines()
+        rows = {row.get("name"): row for row in map(json.loads, told)}
+        for state, run in runs.items():
+            assert (rows[run.name]["state"], rows[run.name]["running"]) == (state.value, state.running)
         app = Console(tmp_path)
         async with app.run_test(size=(120, 40)) as pilot:
             await app.workers.wait_for_complete()
             await pilot.pause(0.1)
-            assert f"{state.value:<12}" in text_of(app), "the launcher"
+            for state, run in runs.items():
+                assert f"{state.value:<12}" in line_of(app, run), "the launcher"
             await pilot.press("R")
             await app.workers.wait_for_complete()
             await pilot.pause(0.1)
-            assert state.value in text_of(app), "the list of runs"
-        if state is State.DAMAGED:  # it cannot be opened, and the list says why
-            return
-        session = FollowSession(run)
-        session.start()
-        assert session.wait_until_read(5)
-        assert state_of(session) is state
-        app = Console(tmp_path, session=session)
-        async with app.run_test(size=(80, 24)) as pilot:
-            await pilot.pause(0.1)
-            assert text_of(app).splitlines()[0].split()[1] == state.value, "the monitor"
-        session.close()
+            for state, run in runs.items():
+                assert state.value in line_of(app, run), "the list of runs"
+            await pilot.resize_terminal(80, 24)
+            for state, run in runs.items():
+                if state is State.DAMAGED:  # it cannot be opened, and the list says why
+                    continue
+                app.opener.follow(run)
+                assert app.session.wait_until_read(5)
+                assert state_of(app.session) is state
+                await pilot.pause(0.1)
+                assert text_of(app).splitlines()[0].split()[1] == state.value, "the monitor"
+            if app.session is not None:
+                app.session.close()
+
+
+def line_of(app, run):
+    return next(line for line in text_of(app).splitlines() if run.name in line)
 
 
 async def test_a_silent_owner_is_named_with_what_helps(tmp_path):

@@ -19,9 +19,11 @@ pytestmark = pytest.mark.slow
 TINY = [*options(tiny.TINY), "--plot-every", "never"]
 
 
-def start(*arguments: str, cwd: Path, wrapper: Sequence[str] = (), **environment: str) -> subprocess.Popen[str]:
+def start(
+    *arguments: str, cwd: Path, wrapper: Sequence[str] = (), pictures: bool = True, **environment: str
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [*wrapper, sys.executable, "-m", "simo2_tui.start", *arguments],
+        [*wrapper, sys.executable, "-m", "simo2_tui.start" if pictures else "tests.without_pictures", *arguments],
         cwd=cwd,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -30,8 +32,8 @@ def start(*arguments: str, cwd: Path, wrapper: Sequence[str] = (), **environment
     )
 
 
-def simo2(*arguments: str, cwd: Path) -> tuple[int, str, str]:
-    process = start(*arguments, cwd=cwd)
+def simo2(*arguments: str, cwd: Path, pictures: bool = True) -> tuple[int, str, str]:
+    process = start(*arguments, cwd=cwd, pictures=pictures)
     out, err = process.communicate(timeout=240)
     return process.returncode, out, err
 
@@ -52,39 +54,29 @@ def test_json_ends_in_a_result_that_the_folder_confirms(tmp_path: Path) -> None:
     assert sorted(path.name for path in run.plots.iterdir()) != []
 
 
-def test_plain_prints_a_line_per_log_interval_and_a_summary(tmp_path: Path) -> None:
-    code, out, _ = simo2("train", *TINY, "--steps", "30", "--log-rate", "10", cwd=tmp_path)
-    assert code == 0
-    lines = out.splitlines()
-    assert [line.split()[1] for line in lines if " loss total " in line] == ["10/30", "20/30", "30/30"]
-    for words in ("raw pixels (baseline)", "Checkpoint: runs/", "Time: compile", "Next: simo2 plot", "kNN@20: cosine"):
-        assert words in out
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
-def test_a_signal_keeps_a_checkpoint_that_can_be_resumed_and_plotted(tmp_path: Path, number: signal.Signals) -> None:
-    process = start("train", *TINY, "--steps", "100000", "--name", "one", "--json", cwd=tmp_path)
-    assert process.stdout is not None
-    for line in process.stdout:
-        if '"event":"steps"' in line and json.loads(line)["step"] > 3:
-            break
-    process.send_signal(number)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
-    result = json.loads(out.splitlines()[-1])
-    assert result["reason"] == "interrupted"
-    assert result["test"] is None
-    assert Path(tmp_path / result["checkpoint"]).is_dir()
-    assert ("simo2: stopping and saving" in err) == (number == signal.SIGINT)
-    if number != signal.SIGINT:
-        return
-    code, _, err = simo2("plot", result["checkpoint"], cwd=tmp_path)
+def test_each_signal_keeps_a_checkpoint_that_can_be_resumed_and_plotted(tmp_path: Path) -> None:
+    done = 0
+    for number in SIGNALS:
+        words = ("resume", "one") if done else ("train", *TINY, "--steps", "100000", "--name", "one")
+        process = start(*words, "--json", cwd=tmp_path)
+        assert process.stdout is not None
+        logged = (json.loads(line)["step"] for line in process.stdout if '"event":"steps"' in line)
+        assert next(logged) == done + 1
+        assert any(step > done + 3 for step in logged)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 130, (number, err)
+        result = json.loads(out.splitlines()[-1])
+        assert (result["reason"], result["test"]) == ("interrupted", None)
+        assert Path(tmp_path / result["checkpoint"]).is_dir()
+        assert ("simo2: stopping and saving" in err) == (number == signal.SIGINT)
+        done = result["step"]
+    code, out, err = simo2("plot", result["checkpoint"], "--kinds", "pca", cwd=tmp_path)
     assert (code, err) == (0, "")
-    more = str(result["step"] + 20)
-    code, out, err = simo2("train", "--resume", "one", "--steps", more, "--json", cwd=tmp_path)
-    assert (code, err) == (0, "")
-    first = next(json.loads(line) for line in out.splitlines() if '"event":"steps"' in line)
-    assert first["step"] == result["step"] + 1
+    assert f"pca, step {done}: " in out
 
 
 def test_a_signal_while_it_compiles_is_heard_and_waits_for_no_compiler(tmp_path: Path) -> None:
@@ -110,14 +102,11 @@ def test_a_read_only_run_directory_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_run_that_is_owned_is_refused_with_its_owner(tmp_path: Path) -> None:
-    process = start("train", *TINY, "--steps", "100000", "--name", "one", "--json", cwd=tmp_path)
-    assert process.stdout is not None
-    assert "run_started" in process.stdout.readline()
-    code, _, err = simo2("train", "--resume", "one", cwd=tmp_path)
+    run = RunDirectory.create(tmp_path / "runs", "one", tiny.DIGITS)
+    with run.own():
+        code, _, err = simo2("train", "--resume", "one", cwd=tmp_path)
     assert code == 1
-    assert f"process {process.pid}" in err
-    process.kill()
-    process.communicate()
+    assert f"process {os.getpid()}" in err
 
 
 def test_a_disk_that_fills_up_is_said_and_training_goes_on(tmp_path: Path) -> None:
@@ -133,9 +122,14 @@ def test_a_disk_that_fills_up_is_said_and_training_goes_on(tmp_path: Path) -> No
     assert "Traceback" not in err
 
 
-def test_a_run_that_diverged_is_resumed_from_before_the_state_that_did(tmp_path: Path) -> None:
+def test_a_run_that_diverged_is_resumed_from_before_the_state_that_did_and_told_in_plain_words(tmp_path: Path) -> None:
     wild = ["--optimizer", "sgd", "--steps", "12", "--learning-rate", "1e30", "--name", "wild"]
     assert simo2("train", *TINY, *wild, cwd=tmp_path)[0] == 3
-    code, _, err = simo2("resume", "wild", "--learning-rate", "1e-3", cwd=tmp_path)
+    tame = ["--learning-rate", "1e-3", "--steps", "30", "--log-rate", "10", "--plain"]
+    code, out, err = simo2("resume", "wild", *tame, cwd=tmp_path, pictures=False)
     assert code == 0, err
     assert list((tmp_path / "runs" / "wild" / "checkpoints").glob("*.diverged"))
+    lines = out.splitlines()
+    assert [line.split()[1] for line in lines if " loss total " in line] == ["10/30", "20/30", "30/30"]
+    for words in ("raw pixels (baseline)", "Checkpoint: runs/", "Time: compile", "Next: simo2 plot", "kNN@20: cosine"):
+        assert words in out
