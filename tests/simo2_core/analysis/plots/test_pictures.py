@@ -66,9 +66,14 @@ def drawn(monkeypatch):
 
 @pytest.fixture
 def laid_out(monkeypatch):
-    """The figures that would have been saved, at the cost of none."""
+    """The figures that would have been saved, laid out as they would be, at the cost of no pixel."""
     figures = []
-    monkeypatch.setattr(Figure, "savefig", lambda figure, *args, **options: figures.append(figure))
+
+    def lay_out(figure, *args, **options):
+        figure.draw_without_rendering()
+        figures.append(figure)
+
+    monkeypatch.setattr(Figure, "savefig", lay_out)
     return figures
 
 
@@ -102,11 +107,11 @@ def assert_legible(figure):
 
 @pytest.mark.parametrize("kind", DRAWERS)
 @pytest.mark.parametrize(("classes", "dimensions", "each"), [(2, 16, 12), (10, 16, 14), (104, 32, 3)])
-def test_no_text_is_off_the_page_or_over_another(tmp_path, drawn, kind, classes, dimensions, each):
+def test_no_text_is_off_the_page_or_over_another(tmp_path, laid_out, kind, classes, dimensions, each):
     embedding, labels, names = clusters(classes, dimensions, each)
     DRAWERS[kind](tmp_path / "x.png", embedding, labels, names, Caption("a preset", 400, len(labels), run="a"))
-    assert_legible(drawn[0])
-    header = " ".join(word for word, _ in texts_of(drawn[0]))
+    assert_legible(laid_out[0])
+    header = " ".join(word for word, _ in texts_of(laid_out[0]))
     assert f"run a · a preset · step 400 · {len(labels)} validation images" in header
 
 
@@ -158,24 +163,24 @@ def test_what_is_said_of_the_names_of_very_many_classes_is_so(tmp_path, laid_out
     assert (10 < len(named) <= 60) if apart else not named
 
 
-def test_most_images_are_sampled_and_said_so(tmp_path, drawn):
+def test_most_images_are_sampled_and_said_so(tmp_path, laid_out):
     embedding, labels, names = clusters(5, 4, 1200)
     draw_pca(tmp_path / "x.png", embedding, labels, names, Caption("big", 1, 6000))
     draw_cosines(tmp_path / "y.png", embedding, labels, names, Caption("big", 1, 6000))
     draw_pairs(tmp_path / "z.png", embedding, labels, names, Caption("big", 1, 6000))
-    assert any("4,000 of the 6,000 images" in word for word, _ in texts_of(drawn[0]))
+    assert any("4,000 of the 6,000 images" in word for word, _ in texts_of(laid_out[0]))
     assert "At most 60 of a class's images are drawn, of up to 1,200" in " ".join(
-        word for word, _ in texts_of(drawn[2])
+        word for word, _ in texts_of(laid_out[2])
     )
-    assert any("2,048 of the 6,000 images" in word for word, _ in texts_of(drawn[1]))
+    assert any("2,048 of the 6,000 images" in word for word, _ in texts_of(laid_out[1]))
 
 
-def test_a_class_without_images_is_left_blank(tmp_path, drawn):
+def test_a_class_without_images_is_left_blank(tmp_path, laid_out):
     embedding, labels, names = clusters(4, 8, 6)
     kept = labels != 2
     for draw in DRAWERS.values():
         draw(tmp_path / "x.png", embedding[kept], labels[kept], names, Caption("x", 1, int(kept.sum())))
-    assert any("having no images: 1 of 4" in word for figure in drawn for word, _ in texts_of(figure))
+    assert any("having no images: 1 of 4" in word for figure in laid_out for word, _ in texts_of(figure))
 
 
 def test_refusals(tmp_path):
@@ -218,9 +223,9 @@ def course(steps, evaluations, *, broken=False, classes=10, dimensions=16):
 
 
 @pytest.mark.parametrize(("steps", "evaluations"), [(1, 0), (0, 1), (5, 1), (3000, 70)])
-def test_curves_of_any_length(tmp_path, drawn, steps, evaluations):
+def test_curves_of_any_length(tmp_path, laid_out, steps, evaluations):
     draw_curves(tmp_path / "x.png", course(steps, evaluations), "digits · step 400")
-    assert_legible(drawn[0])
+    assert_legible(laid_out[0])
 
 
 def test_the_same_course_gives_the_same_bytes(tmp_path):
@@ -242,12 +247,12 @@ def test_curves_show_the_spike_the_floor_and_what_is_not_finite(tmp_path, drawn)
     assert marks.get_xdata().tolist() == [4998, 4999, 5000]
 
 
-def test_the_first_steps_do_not_press_the_others_flat(tmp_path, drawn):
+def test_the_first_steps_do_not_press_the_others_flat(tmp_path, laid_out):
     early = course(400, 3)
     early.losses["same"][:3] = 1e5
     pairs = early.terms["same"].pairs
     draw_curves(tmp_path / "curves.png", early, "x")
-    same = drawn[0].axes[1]
+    same = laid_out[0].axes[1]
     assert same.get_ylim()[1] < 2 * early.losses["same"][3:].max() / pairs
     arrows = next(line for line in same.lines if line.get_marker() == "^")
     assert {1, 2, 3} <= set(arrows.get_xdata().tolist())
