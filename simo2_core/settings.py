@@ -182,14 +182,17 @@ class Setting:
 
 def coerce(name: str, value: Any, kind: Any) -> Any:
     """`value` as the type `kind` of a setting, reading text where it is text; raises ConfigError otherwise."""
-    if isinstance(kind, types.UnionType) and set(typing.get_args(kind)) == {float, str}:
-        try:  # a number, or a word of the setting's choices
-            return coerce(name, value, float)
-        except ConfigError:
-            return coerce(name, value, str).strip()
     if isinstance(kind, types.UnionType):
-        if value is None or (isinstance(value, str) and value.strip().lower() in ("", "none")):
+        some = set(typing.get_args(kind))
+        if types.NoneType in some and (
+            value is None or (isinstance(value, str) and value.strip().lower() in ("", "none"))
+        ):
             return None
+        if {float, str} <= some:
+            try:  # a number, or a word of the setting's choices
+                return coerce(name, value, float)
+            except ConfigError:
+                return coerce(name, value, str).strip()
         kind = next(arg for arg in typing.get_args(kind) if arg is not type(None))
     try:
         if kind is Cadence:

@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 BALANCED = "balanced"
 """As a pull: `balanced_pull` of the batch."""
 
+AUTO = "auto"
+"""As a pull, and as the first ε: as the batch needs it. One of no more classes than images of each gathers with the
+paper's settings; one of more classes does with a balanced pull and an ε that falls from 1, and not without (the guide's
+page of the loss has the measurements)."""
+
+_FIRST_EPSILON = 1.0
+
 PUBLISHED: Mapping[str, Any] = {
     "orth_lean": 1 / 137, "epsilon": 1 / 137, "same_epsilon": None, "epsilon_start": None, "epsilon_until": 1.0,
     "distance": "euclidean", "bias": 0.0, "same_bias": None, "pull": 1.0, "reduction": "sum",
@@ -53,9 +60,11 @@ class Simo2(Objective):
     )
     epsilon: float = setting(1 / 137, "ε, added to the squared distance of a pair", above=0)
     same_epsilon: float | None = setting(None, "ε of pairs of one class; none for that of --epsilon", above=0)
-    epsilon_start: float | None = setting(
-        None,
-        "ε of all pairs at the first step, from where it falls to the others as a geometric series; none for no fall",
+    epsilon_start: float | str | None = setting(
+        AUTO,
+        "ε of all pairs at the first step, from where it falls to the others as a geometric series; none for no fall; "
+        "auto for 1 in batches of more classes than images of each, else none",
+        choices=(AUTO,),
         above=0,
     )
     epsilon_until: float = setting(
@@ -70,9 +79,10 @@ class Simo2(Objective):
     bias: float = setting(0.0, "b of the kernel (a·b + b)²/(ε + ‖a−b‖²)", at_least=0, at_most=1)
     same_bias: float | None = setting(None, "b of pairs of one class; none for that of --bias", at_least=0, at_most=10)
     pull: float | str = setting(
-        1.0,
-        "weight of pairs of one class: a number, or balanced, (C−1)/(k−1), which evens out the pairs of an image",
-        choices=(BALANCED,),
+        AUTO,
+        "weight of pairs of one class: a number; balanced, (C−1)/(k−1), which evens out the pairs of an image; auto, "
+        "which is balanced in batches of more classes than images of each, else 1",
+        choices=(AUTO, BALANCED),
         above=0,
     )
     reduction: str = setting("sum", "how pairs are put together", choices=REDUCTIONS)
@@ -87,6 +97,8 @@ class Simo2(Objective):
             "The mean counts each kind of pairs alike already: use --pull 1, or --reduction sum.",
         )
         for name, value in PUBLISHED.items() if self.published else ():
+            if getattr(self, name) == AUTO:
+                object.__setattr__(self, name, value)
             require(
                 getattr(self, name) == value,
                 name,
@@ -102,28 +114,43 @@ class Simo2(Objective):
 
     def pull_of(self, classes: int, samples_per_class: int) -> float:
         """The weight of same-class pairs in batches of C classes of k samples."""
-        return balanced_pull(classes, samples_per_class) if isinstance(self.pull, str) else self.pull
+        if isinstance(self.pull, float):
+            return self.pull
+        balanced = self.pull == BALANCED or self._needs_help(classes, samples_per_class)
+        return balanced_pull(classes, samples_per_class) if balanced else 1.0
 
-    def epsilon_at(self, progress: Array | float, *, same: bool) -> Array | float:
+    def first_epsilon(self, classes: int, samples_per_class: int) -> float | None:
+        """ε at the first step, in batches of C classes of k samples; None where it is the last one all along."""
+        if isinstance(self.epsilon_start, str):
+            first = max(_FIRST_EPSILON, self.epsilon, self.same_epsilon or 0.0)  # it never rises
+            return first if self._needs_help(classes, samples_per_class) else None
+        return self.epsilon_start
+
+    def _needs_help(self, classes: int, samples_per_class: int) -> bool:
+        """Whether the paper's settings part images of one class in batches of C classes of k samples."""
+        return classes > samples_per_class > 1 and self.reduction == "sum"
+
+    def epsilon_at(self, progress: Array | float, first: float | None, *, same: bool) -> Array | float:
         """ε of pairs of one class, or of all others, at a share of the run, a scalar in [0, 1].
 
-        From `epsilon_start` s to the last value e it is s^(1−t) e^t, t from 0 to 1 at `epsilon_until` of the run.
+        From `first` s to the last value e it is s^(1−t) e^t, t from 0 to 1 at `epsilon_until` of the run.
         """
         import jax.numpy as jnp
 
         last = self.epsilon if self.same_epsilon is None or not same else self.same_epsilon
-        if self.epsilon_start is None:
+        if first is None:
             return last
         t = jnp.minimum(jnp.asarray(progress) / self.epsilon_until, 1)
-        return jnp.exp((1 - t) * math.log(self.epsilon_start) + t * math.log(last))
+        return jnp.exp((1 - t) * math.log(first) + t * math.log(last))
 
     def terms(self, classes: int, samples_per_class: int) -> dict[str, Term]:
         pairs = pair_counts(classes, samples_per_class)
         last = self.epsilon if self.same_epsilon is None else self.same_epsilon
+        first = self.first_epsilon(classes, samples_per_class)
         floor = loss_floor(
             classes,
             samples_per_class,
-            epsilon=last if self.epsilon_start is None else min(last, self.epsilon_start),
+            epsilon=last if first is None else min(last, first),
             bias=self.bias if self.same_bias is None else self.same_bias,
             pull=self.pull_of(classes, samples_per_class),
         )
@@ -136,11 +163,12 @@ class Simo2(Objective):
     def loss(self, params: Arrays, seen: Seen, task: Task) -> Loss:
         from simo2_core.loss import simo2_loss
 
+        first = self.first_epsilon(*seen.embedding.shape[:2])
         total, same, mean, diff = simo2_loss(
             seen.embedding,
             orth_lean=self.orth_lean,
-            epsilon=self.epsilon_at(seen.progress, same=False),
-            same_epsilon=self.epsilon_at(seen.progress, same=True),
+            epsilon=self.epsilon_at(seen.progress, first, same=False),
+            same_epsilon=self.epsilon_at(seen.progress, first, same=True),
             distance=self.distance,
             bias=self.bias,
             same_bias=self.same_bias,
@@ -163,7 +191,7 @@ class Simo2(Objective):
     def about_stuck_pairs(self) -> tuple[str, str]:
         if self.pull == 1:
             cure = f"Start again with --pull {BALANCED} --epsilon-start 1."
-        elif self.epsilon_start is None and self.epsilon < 1:
+        elif self.pull == BALANCED and self.epsilon_start is None and self.epsilon < 1:
             cure = "Start again with --epsilon-start 1, or --epsilon 1."
         else:
             cure = "Start again with more --samples-per-class, or a smaller --learning-rate."
@@ -202,6 +230,15 @@ class Simo2(Objective):
         k = batch.samples
         if batch.classes < 2:
             return
+        if AUTO in (self.pull, self.epsilon_start) and self._needs_help(batch.classes, k):
+            yield Finding(
+                "info",
+                "gathering",
+                f"a batch of {batch.classes} classes x {k} samples has more pairs of classes than of one class, which "
+                f"gathers with a pull of {self.pull_of(batch.classes, k):.3g} and an ε that begins at "
+                f"{self.first_epsilon(batch.classes, k) or self.epsilon:.3g}.",
+                "That is not the paper's loss: --published is.",
+            )
         if self.reduction == "mean":
             yield Finding(
                 "warning",

@@ -93,7 +93,7 @@ def test_a_single_class_is_an_error() -> None:
 )
 def test_more_pairs_of_classes_than_of_one_class_is_a_warning(changes: dict[str, object], cure: str) -> None:
     facts = dataclasses.replace(FACTS, classes=26, train_counts=np.full(26, 100))
-    config = Config().replace({"embedding_size": 32, "distance": "line", **changes})
+    config = Config().replace({"embedding_size": 32, "distance": "line", "pull": 1, **changes})
     (finding,) = (f for f in preflight(config, facts, ROOMY) if f.severity == "warning")
     assert finding.code == "few-pairs"
     assert cure in finding.cure

@@ -28,17 +28,74 @@ def seen_at(progress):
     ("progress", "until", "share"), [(0.0, 1.0, 0.0), (0.5, 1.0, 0.5), (1.0, 1.0, 1.0), (0.25, 0.5, 0.5), (0.9, 0.5, 1)]
 )
 def test_epsilon_falls_as_a_geometric_series(progress, until, share):
-    objective = Simo2(epsilon=0.01, same_epsilon=1.0, epsilon_start=100.0, epsilon_until=until)
+    objective = Simo2(epsilon=0.01, same_epsilon=1.0, epsilon_start=100.0, epsilon_until=until, pull=1)
     between, same = 100 ** (1 - share) * 0.01**share, 100 ** (1 - share)
-    assert float(objective.epsilon_at(progress, same=False)) == pytest.approx(between, rel=1e-5)
-    assert float(objective.epsilon_at(progress, same=True)) == pytest.approx(same, rel=1e-5)
+    assert float(objective.epsilon_at(progress, 100.0, same=False)) == pytest.approx(between, rel=1e-5)
+    assert float(objective.epsilon_at(progress, 100.0, same=True)) == pytest.approx(same, rel=1e-5)
     found = jit(lambda progress: objective.loss({}, seen_at(progress), TASK))(jnp.float32(progress))
     expected = jit(partial(simo2_loss, epsilon=between, same_epsilon=same))(seen_at(0).embedding)
     assert float(found.total) == pytest.approx(float(expected.total), rel=1e-5)
 
 
 def test_without_a_course_epsilon_is_a_constant_of_the_program():
-    assert Simo2(epsilon=0.5).epsilon_at(jnp.float32(0.3), same=True) == 0.5
+    assert Simo2(epsilon=0.5).epsilon_at(jnp.float32(0.3), None, same=True) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("shape", "changes", "pull", "first"),
+    [
+        ((26, 4), {}, 25 / 3, 1.0),
+        ((13, 12), {}, 12 / 11, 1.0),
+        ((16, 16), {}, 1.0, None),
+        ((5, 32), {}, 1.0, None),
+        ((5, 1), {}, 1.0, None),
+        ((26, 4), {"published": True}, 1.0, None),
+        ((26, 4), {"reduction": "mean"}, 1.0, None),
+        ((26, 4), {"pull": 2}, 2.0, 1.0),
+        ((26, 4), {"epsilon_start": None}, 25 / 3, None),
+        ((26, 4), {"epsilon": 3.0}, 25 / 3, 3.0),
+        ((26, 4), {"same_epsilon": 4.0}, 25 / 3, 4.0),
+        ((5, 32), {"pull": "balanced", "epsilon_start": 5}, 4 / 31, 5.0),
+    ],
+)
+def test_the_loss_is_the_papers_where_a_batch_has_images_enough_of_a_class_and_gathers_where_not(
+    shape, changes, pull, first
+):
+    objective = Simo2(**changes)
+    assert objective.pull_of(*shape) == pytest.approx(pull)
+    assert objective.first_epsilon(*shape) == first
+
+
+def test_auto_is_what_it_stands_for():
+    auto = Simo2().loss({}, seen_at(0.3), TASK)
+    typed = Simo2(pull="balanced", epsilon_start=1.0).loss({}, seen_at(0.3), TASK)
+    paper = Simo2(published=True).loss({}, seen_at(0.3), TASK)
+    assert float(auto.total) == float(typed.total) != float(paper.total)
+
+
+def test_a_run_of_before_keeps_the_settings_that_it_had():
+    today = Config().to_json()
+    assert today["objective"]["pull"] == today["objective"]["epsilon_start"] == "auto"
+    left = {name: value for name, value in today["objective"].items() if name not in ("pull", "epsilon_start")}
+    of_then = Config.from_json({**today, "format": 2, "objective": left}).objective
+    assert (of_then.pull, of_then.epsilon_start) == (1.0, None)
+    kept = Config.from_json({**today, "format": 2, "objective": {**left, "pull": 3.0, "epsilon_start": 2.0}}).objective
+    assert (kept.pull, kept.epsilon_start) == (3.0, 2.0)
+
+
+def test_what_auto_chooses_is_said_and_only_where_it_changes_something():
+    few = Batch(classes=26, samples=4, size=104, all_classes=26, dimensions=32, labels="classes")
+    (told,) = (finding for finding in Simo2().advice(few) if finding.code == "gathering")
+    assert "a pull of 8.33 and an ε that begins at 1" in told.message
+    assert "few-pairs" not in [finding.code for finding in Simo2().advice(few)]
+    assert "few-pairs" in [finding.code for finding in Simo2(published=True).advice(few)]
+    many = dataclasses.replace(few, classes=10, samples=16)
+    for objective, batch in (
+        (Simo2(), many),
+        (Simo2(published=True), few),
+        (Simo2(pull="balanced", epsilon_start=1), few),
+    ):
+        assert "gathering" not in [finding.code for finding in objective.advice(batch)]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +124,7 @@ def test_terms_keep_above_their_floors_and_reach_them(changes):
 
 
 def test_balanced_weighs_by_the_pairs_of_an_image():
-    plain, balanced = (Simo2(pull=pull).loss({}, seen_at(1), TASK) for pull in (1.0, "balanced"))
+    plain, balanced = (Simo2(pull=pull, epsilon_start=None).loss({}, seen_at(1), TASK) for pull in (1.0, "balanced"))
     assert float(balanced.terms["same"]) == pytest.approx(float(plain.terms["same"]) * 4 / 2, rel=1e-6)
     assert float(balanced.terms["diff"]) == float(plain.terms["diff"])
 
@@ -86,7 +143,7 @@ def test_the_arms_of_a_comparison_are_what_they_are_called():
 
 
 @pytest.mark.parametrize(("changes", "said"), [
-    ({"pull": "balance"}, "must be a number, or one of balanced. Did you mean balanced"),
+    ({"pull": "balance"}, "must be a number, or one of auto, balanced. Did you mean balanced"),
     ({"pull": 0}, "pull is 0"), ({"pull": float("nan")}, "pull is nan"), ({"same_epsilon": 0}, "same_epsilon is 0"),
     ({"epsilon_start": -1}, "epsilon_start"), ({"epsilon_until": 0}, "epsilon_until"), ({"same_bias": -1}, "same_bias"),
     ({"pull": "balanced", "reduction": "mean"}, "use --pull 1"),
@@ -111,7 +168,7 @@ def test_published_is_the_paper_in_one_word_and_takes_no_other_setting_beside_it
 
 def test_a_pull_that_evens_out_the_pairs_is_no_reason_to_warn():
     batch = Batch(classes=20, samples=8, size=160, all_classes=26, dimensions=32, labels="classes")
-    (warning,) = (finding for finding in Simo2().advice(batch) if finding.code == "few-pairs")
+    (warning,) = (finding for finding in Simo2(pull=1).advice(batch) if finding.code == "few-pairs")
     assert "--pull balanced --epsilon-start 1" in warning.cure
     for pull, warned in ((2.0, True), (2.8, False), ("balanced", False)):
         assert ("few-pairs" in [finding.code for finding in Simo2(pull=pull).advice(batch)]) == warned
@@ -119,8 +176,8 @@ def test_a_pull_that_evens_out_the_pairs_is_no_reason_to_warn():
 
 def test_a_balanced_pull_that_is_weaker_than_the_papers_is_said():
     batch = Batch(classes=5, samples=32, size=160, all_classes=26, dimensions=32, labels="classes")
-    told = {pull: [finding.code for finding in Simo2(pull=pull).advice(batch)] for pull in ("balanced", 1.0)}
-    assert ("weak-pull" in told["balanced"], "weak-pull" in told[1.0]) == (True, False)
+    told = {pull: [finding.code for finding in Simo2(pull=pull).advice(batch)] for pull in ("balanced", 1.0, "auto")}
+    assert [pull for pull, codes in told.items() if "weak-pull" in codes] == ["balanced"]
     assert "few-pairs" not in told["balanced"]
 
 

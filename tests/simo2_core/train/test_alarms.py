@@ -66,8 +66,9 @@ def test_pairs_that_are_stuck_at_a_right_angle_are_told_once_with_a_cure_that_is
     assert "6% of the same-class pairs" in alarm.message
     assert alarms(stuck, already, SIMO2) == []
     for settings, cure in (
-        ({}, "--pull balanced --epsilon-start 1"),
-        ({"pull": "balanced"}, "--epsilon-start 1, or --epsilon 1"),
+        ({}, "--samples-per-class"),
+        ({"published": True}, "--pull balanced --epsilon-start 1"),
+        ({"pull": "balanced", "epsilon_start": None}, "--epsilon-start 1, or --epsilon 1"),
         ({"pull": 3.0, "epsilon": 1.0}, "--samples-per-class"),
         ({"pull": 3.0, "epsilon_start": 1.0}, "--samples-per"),
     ):
