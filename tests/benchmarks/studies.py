@@ -27,6 +27,8 @@ PHOTOGRAPHS = (
     "--steps 800 --learning-rate 0.002 --schedule cosine --flip --label-fraction 0.2 --eval-every 200"
 )
 DISTANCES = ("simo2", "simo2-line")
+PAPER = "simo2:pull=1:epsilon_start=none"
+"""The published settings, as an arm that takes more of them."""
 VARIED = {
     "epsilon": ("0.0005", "0.1", "1"),
     "orth_lean": ("0", "0.1"),
@@ -57,14 +59,15 @@ STUDIES = {
     "letters": Study("letters", ("simo2", "simo2-line", "supcon", "cross_entropy"), LETTERS, 3, "lr=0.002,0.006"),
     "letters-batches": Study(
         "letters",
-        [f"simo2:samples_per_class={k}{rule}" for rule in ("", ":reduction=mean") for k in (4, 8, 16, 32, 80)],
+        [f"{PAPER}:samples_per_class={k}{rule}" for rule in ("", ":reduction=mean") for k in (4, 8, 16, 32, 80)],
         BATCHES,
     ),
     "letters-few-pairs": Study(
         "letters",
         (
-            "simo2:samples_per_class=10", "simo2:samples_per_class=12", "simo2-line:samples_per_class=8",
-            "simo2:samples_per_class=8:bias=0.25", "simo2:samples_per_class=8:epsilon=0.1",
+            f"{PAPER}:samples_per_class=10", f"{PAPER}:samples_per_class=12",
+            f"{PAPER}:samples_per_class=8:distance=line",
+            f"{PAPER}:samples_per_class=8:bias=0.25", f"{PAPER}:samples_per_class=8:epsilon=0.1",
             "supcon:samples_per_class=8",
         ),
         BATCHES,
@@ -72,16 +75,15 @@ STUDIES = {
     "letters-gathering": Study(
         "letters",
         (
-            *_in_shapes(("simo2", "simo2-balanced", "simo2-course"), (4, 8, 32)),
-            *_in_shapes(("simo2:pull=balanced", "supcon"), (4,)), "simo2:epsilon_start=1:samples_per_class=32",
+            *_in_shapes(("simo2-published", "supcon"), (4, 8, 10, 12, 16, 32, 80)),
+            *_in_shapes(("simo2",), (4, 8, 10, 12)),
+            *_in_shapes(("simo2-course", "simo2:pull=1:epsilon_start=1"), (16,)),
         ),
-        f"{BATCHES} --eval-every 400",
+        f"{BATCHES} --eval-every 400", 3,
     ),
-    "digits-gathering": Study(
-        "digits", _in_shapes(("simo2", "simo2:pull=balanced", "simo2-course"), (4,)), "--eval-every 400", 3
-    ),
+    "digits-gathering": Study("digits", _in_shapes(("simo2-published", "simo2"), (4,)), "--eval-every 400", 3),
     "letters-unseen": Study(
-        "letters", _in_shapes(("simo2", "simo2-course", "supcon", "cross_entropy"), (8,)),
+        "letters", _in_shapes(("simo2-published", "simo2", "supcon", "cross_entropy"), (8,)),
         f"{BATCHES} --eval-every 400 --hold-out-classes 0.5", 3,
     ),
     "photographs": Study(
