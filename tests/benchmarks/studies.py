@@ -29,6 +29,8 @@ PHOTOGRAPHS = (
 DISTANCES = ("simo2", "simo2-line")
 PAPER = "simo2:pull=1:epsilon_start=none"
 """The published settings, as an arm that takes more of them."""
+BIASES = ("0", "1/36", "1/18", "1/9", "5/18")
+"""0, ½, 1, 2 and 5 times the threshold that the author gives, 1/(2(C − 1)), for ten classes."""
 VARIED = {
     "epsilon": ("0.0005", "0.1", "1"),
     "orth_lean": ("0", "0.1"),
@@ -85,6 +87,16 @@ STUDIES = {
     "letters-unseen": Study(
         "letters", _in_shapes(("simo2-published", "simo2", "supcon", "cross_entropy"), (8,)),
         f"{BATCHES} --eval-every 400 --hold-out-classes 0.5", 3,
+    ),
+    "digits-thresholds": Study(
+        "digits", [f"simo2:bias={b}:epsilon={e}" for e in ("1/137", "0.1", "1", "10") for b in BIASES],
+        "--eval-every 400",
+    ),
+    "digits-free": Study(
+        "digits",
+        [f"{arm}:labels=none:samples_per_class={k}" for k in (2, 4, 16) for arm in ("simo2", "simo2-published")]
+        + ["simclr"],
+        "--embedding-size 64 --steps 1000 --eval-every 1000", 3,
     ),
     "photographs": Study(
         "cifar10", ("simo2", "simo2-line", "supcon", "cross_entropy"), PHOTOGRAPHS, 2,
