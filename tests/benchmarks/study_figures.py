@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from simo2_core.analysis.plots.compare import look
-from simo2_core.analysis.plots.style import LIGHT, dress, heading, new_figure, save
+from simo2_core.analysis.plots.style import LIGHT, dress, heading, new_figure, own_look, save
 from simo2_core.compare.outcome import Outcome
+from simo2_core.compare.plan import Arm
 
 METRICS = (
     ("projection", "knn_20", "kNN@20, projection"),
@@ -24,19 +25,25 @@ METRICS = (
     ("projection", "effective_rank", "effective rank, projection"),
 )
 DISTANCES = {"simo2": "euclidean, as published", "simo2-line": "line"}
+LETTERS_RAW_PIXELS = 0.704
 LEGEND = "Line: mean. Dots: seeds. On test images."
 
 Points = Mapping[float, list[float]]
 """By value of the setting, what each seed came to."""
 
 
+def outcomes(folder: Path) -> Iterator[Outcome]:
+    """Those of the runs of a study that came to an end."""
+    for path in sorted((folder / "runs").iterdir()):
+        outcome = Outcome.read(path)
+        if outcome is not None and outcome.scores:
+            yield outcome
+
+
 def series(folder: Path, setting: str, default: float | None, features: str, metric: str) -> dict[str, Points]:
     """By distance, what the arms that vary `setting` came to; the arm without settings stands at `default`."""
     found: dict[str, dict[float, list[float]]] = {name: {} for name in DISTANCES}
-    for path in sorted((folder / "runs").iterdir()):
-        outcome = Outcome.read(path)
-        if outcome is None or not outcome.scores:
-            continue
+    for outcome in outcomes(folder):
         name, _, pair = outcome.arm.partition(":")
         key, _, value = pair.partition("=")
         at = float(value) if key == setting else default if not pair else None
@@ -66,6 +73,89 @@ def draw_panel(
         axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:.4g}%"))
 
 
+@own_look
+def draw_thresholds(path: Path, folder: Path) -> Path:
+    """The mean signed cosine of class means against b, a line for each ε, beside what is predicted."""
+    found: dict[float, dict[float, list[float]]] = {}
+    classes = 0
+    for outcome in outcomes(folder):
+        gram = np.array(outcome.class_gram, float)
+        classes = len(gram)
+        settings = Arm.parse(outcome.arm).settings
+        at = found.setdefault(settings["epsilon"], {}).setdefault(settings["bias"], [])
+        at.append(float(gram[~np.eye(classes, dtype=bool)].mean()))
+    figure = new_figure(
+        7.5,
+        4.0,
+        LIGHT,
+        "Class means against the bias b",
+        f"digits · {classes} classes × 16 images · 400 steps",
+        "Mean signed cosine of the class means of test, projection. Line: mean. Dots: seeds.",
+    )
+    axes = figure.subplots()
+    dress(axes, LIGHT)
+    simplex = -1 / (classes - 1)
+    positions = sorted({b for points in found.values() for b in points})
+    for index, (epsilon, points) in enumerate(sorted(found.items())):
+        colour, marker = look(index, LIGHT)
+        means = [float(np.mean(points[b])) for b in positions]
+        for x, b in enumerate(positions):
+            axes.plot([x] * len(points[b]), points[b], "o", color=colour, alpha=0.4, markersize=3, markeredgewidth=0)
+        label = f"ε {'1/137' if abs(epsilon - 1 / 137) < 1e-9 else f'{epsilon:g}'}"
+        axes.plot(range(len(positions)), means, color=colour, marker=marker, markersize=4.5, linewidth=1.5, label=label)
+    claimed = [0.0 if b <= -simplex / 2 else simplex if b >= -simplex else np.nan for b in positions]
+    cheapest = [max(-b, simplex) for b in positions]
+    axes.plot(claimed, "_", color=LIGHT.ink, markersize=22, label="claimed: orthogonal, then a simplex")
+    axes.plot(
+        cheapest, color=LIGHT.muted, linewidth=1, linestyle=(0, (4, 3)), label="cheapest pair: −b, at most a simplex"
+    )
+    axes.set_xticks(range(len(positions)), [f"{b * 2 * (classes - 1):g} b_c" for b in positions], fontsize=8)
+    axes.set_xlabel("b, in multiples of b_c = 1/(2(C − 1))")
+    axes.legend(fontsize=8, frameon=False, labelcolor=LIGHT.ink)
+    return save(figure, path, dpi=110)
+
+
+GATHERING = {"simo2-published": "as published", "simo2": "simo2", "supcon": "SupCon"}
+
+
+@own_look
+def draw_gathering(path: Path, folder: Path, raw_pixels: float) -> Path:
+    """Test kNN against the shape of the batch, a line for each loss."""
+    found: dict[str, dict[int, list[float]]] = {name: {} for name in GATHERING}
+    for outcome in outcomes(folder):
+        name, _, size = outcome.arm.partition(":samples_per_class=")
+        if name in found and size.isdigit():
+            found[name].setdefault(int(size), []).append(outcome.scores["representation"]["knn_20"])
+    sizes = sorted({k for points in found.values() for k in points})
+    for k, seeds in found["simo2-published"].items():  # with images enough of a class they are one loss
+        found["simo2"].setdefault(k, seeds)
+    figure = new_figure(
+        7.5,
+        4.0,
+        LIGHT,
+        "What gathers letters, by the shape of the batch",
+        "26 letters · batches of 160 images at most · 400 steps",
+        "Test kNN@20 of the representation. Line: mean. Dots: seeds. Dashed: raw pixels.",
+    )
+    axes = figure.subplots()
+    dress(axes, LIGHT)
+    for index, (name, points) in enumerate(found.items()):
+        colour, marker = look(index, LIGHT)
+        for x, k in enumerate(sizes):
+            axes.plot([x] * len(points[k]), points[k], "o", color=colour, alpha=0.4, markersize=3, markeredgewidth=0)
+        means = [float(np.mean(points[k])) for k in sizes]
+        line = "-" if name != "simo2" else (0, (6, 2))
+        axes.plot(
+            means, color=colour, marker=marker, markersize=4.5, linewidth=1.6, linestyle=line, label=GATHERING[name]
+        )
+    axes.axhline(raw_pixels, color=LIGHT.muted, linewidth=0.9, linestyle="--")
+    axes.set_xticks(range(len(sizes)), [f"{min(26, 160 // k)} × {k}" for k in sizes], fontsize=8)
+    axes.set_xlabel("classes × images of each in a batch")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:.4g}%"))
+    axes.legend(fontsize=8, frameon=False, labelcolor=LIGHT.ink)
+    return save(figure, path, dpi=110)
+
+
 Row = tuple[str, Path, str, str, float, float | None]
 """Title, folder of the study, setting, its symbol, where the dashed line goes, where an arm without settings stands."""
 
@@ -88,6 +178,18 @@ def draw(path: Path, title: str, caption: str, note: str, rows: Sequence[Row]) -
 
 def main(folder: Path, out: Path) -> None:
     digits = folder / "digits-dimensions"
+    if (gathering := folder / "letters-gathering").is_dir():
+        draw_gathering(out / "study-gathering.png", gathering, LETTERS_RAW_PIXELS)
+    if (thresholds := folder / "digits-thresholds").is_dir():
+        draw_thresholds(out / "study-thresholds.png", thresholds)
+    if digits.is_dir():
+        draw_dimensions(out, digits)
+    if (settings := folder / "letters-settings").is_dir():
+        draw_settings(out, settings)
+
+
+def draw_dimensions(out: Path, digits: Path) -> None:
+    """Fewer dimensions than classes."""
     draw(
         out / "study-dimensions.png",
         "Fewer dimensions than classes",
@@ -95,7 +197,10 @@ def main(folder: Path, out: Path) -> None:
         "Dashed: D is the number of classes.",
         [("", digits, "embedding_size", "D", 10, None)],
     )
-    settings = folder / "letters-settings"
+
+
+def draw_settings(out: Path, settings: Path) -> None:
+    """The settings of the loss, one at a time."""
     draw(
         out / "study-settings.png",
         "The settings of the loss, one at a time",
