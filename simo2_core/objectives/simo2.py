@@ -22,10 +22,11 @@ BALANCED = "balanced"
 
 AUTO = "auto"
 """As a pull, and as the first ε: as the batch needs it. One of no more classes than images of each gathers with the
-paper's settings; one of more classes does with a balanced pull and an ε that falls from 1, and not without (the guide's
-page of the loss has the measurements)."""
+paper's settings; one of more classes does with twice the balanced pull and an ε that falls from 1, and not without (the
+guide's page of the loss has the measurements)."""
 
 _FIRST_EPSILON = 1.0
+_TIMES_BALANCED = 2.0
 
 PUBLISHED: Mapping[str, Any] = {
     "orth_lean": 1 / 137, "epsilon": 1 / 137, "same_epsilon": None, "epsilon_start": None, "epsilon_until": 1.0,
@@ -81,7 +82,7 @@ class Simo2(Objective):
     pull: float | str = setting(
         AUTO,
         "weight of pairs of one class: a number; balanced, (C−1)/(k−1), which evens out the pairs of an image; auto, "
-        "which is balanced in batches of more classes than images of each, else 1",
+        "twice that in batches of more classes than images of each, else 1",
         choices=(AUTO, BALANCED),
         above=0,
     )
@@ -116,8 +117,10 @@ class Simo2(Objective):
         """The weight of same-class pairs in batches of C classes of k samples."""
         if isinstance(self.pull, float):
             return self.pull
-        balanced = self.pull == BALANCED or self._needs_help(classes, samples_per_class)
-        return balanced_pull(classes, samples_per_class) if balanced else 1.0
+        if self.pull == BALANCED:
+            return balanced_pull(classes, samples_per_class)
+        helped = self._needs_help(classes, samples_per_class)
+        return _TIMES_BALANCED * balanced_pull(classes, samples_per_class) if helped else 1.0
 
     def first_epsilon(self, classes: int, samples_per_class: int) -> float | None:
         """ε at the first step, in batches of C classes of k samples; None where it is the last one all along."""

@@ -44,17 +44,17 @@ def test_without_a_course_epsilon_is_a_constant_of_the_program():
 @pytest.mark.parametrize(
     ("shape", "changes", "pull", "first"),
     [
-        ((26, 4), {}, 25 / 3, 1.0),
-        ((13, 12), {}, 12 / 11, 1.0),
+        ((26, 4), {}, 50 / 3, 1.0),
+        ((13, 12), {}, 24 / 11, 1.0),
         ((16, 16), {}, 1.0, None),
         ((5, 32), {}, 1.0, None),
         ((5, 1), {}, 1.0, None),
         ((26, 4), {"published": True}, 1.0, None),
         ((26, 4), {"reduction": "mean"}, 1.0, None),
         ((26, 4), {"pull": 2}, 2.0, 1.0),
-        ((26, 4), {"epsilon_start": None}, 25 / 3, None),
-        ((26, 4), {"epsilon": 3.0}, 25 / 3, 3.0),
-        ((26, 4), {"same_epsilon": 4.0}, 25 / 3, 4.0),
+        ((26, 4), {"epsilon_start": None}, 50 / 3, None),
+        ((26, 4), {"epsilon": 3.0}, 50 / 3, 3.0),
+        ((26, 4), {"same_epsilon": 4.0}, 50 / 3, 4.0),
         ((5, 32), {"pull": "balanced", "epsilon_start": 5}, 4 / 31, 5.0),
     ],
 )
@@ -68,7 +68,7 @@ def test_the_loss_is_the_papers_where_a_batch_has_images_enough_of_a_class_and_g
 
 def test_auto_is_what_it_stands_for():
     auto = Simo2().loss({}, seen_at(0.3), TASK)
-    typed = Simo2(pull="balanced", epsilon_start=1.0).loss({}, seen_at(0.3), TASK)
+    typed = Simo2(pull=2 * 4 / 2, epsilon_start=1.0).loss({}, seen_at(0.3), TASK)
     paper = Simo2(published=True).loss({}, seen_at(0.3), TASK)
     assert float(auto.total) == float(typed.total) != float(paper.total)
 
@@ -86,7 +86,7 @@ def test_a_run_of_before_keeps_the_settings_that_it_had():
 def test_what_auto_chooses_is_said_and_only_where_it_changes_something():
     few = Batch(classes=26, samples=4, size=104, all_classes=26, dimensions=32, labels="classes")
     (told,) = (finding for finding in Simo2().advice(few) if finding.code == "gathering")
-    assert "a pull of 8.33 and an ε that begins at 1" in told.message
+    assert "a pull of 16.7 and an ε that begins at 1" in told.message
     assert "few-pairs" not in [finding.code for finding in Simo2().advice(few)]
     assert "few-pairs" in [finding.code for finding in Simo2(published=True).advice(few)]
     many = dataclasses.replace(few, classes=10, samples=16)
