@@ -119,19 +119,15 @@ class Simo2(Objective):
             return self.pull
         if self.pull == BALANCED:
             return balanced_pull(classes, samples_per_class)
-        helped = self._needs_help(classes, samples_per_class)
+        helped = _gathers_late(self, classes, samples_per_class)
         return _TIMES_BALANCED * balanced_pull(classes, samples_per_class) if helped else 1.0
 
     def first_epsilon(self, classes: int, samples_per_class: int) -> float | None:
         """ε at the first step, in batches of C classes of k samples; None where it is the last one all along."""
         if isinstance(self.epsilon_start, str):
             first = max(_FIRST_EPSILON, self.epsilon, self.same_epsilon or 0.0)  # it never rises
-            return first if self._needs_help(classes, samples_per_class) else None
+            return first if _gathers_late(self, classes, samples_per_class) else None
         return self.epsilon_start
-
-    def _needs_help(self, classes: int, samples_per_class: int) -> bool:
-        """Whether the paper's settings part images of one class in batches of C classes of k samples."""
-        return classes > samples_per_class > 1 and self.reduction == "sum"
 
     def epsilon_at(self, progress: Array | float, first: float | None, *, same: bool) -> Array | float:
         """ε of pairs of one class, or of all others, at a share of the run, a scalar in [0, 1].
@@ -193,7 +189,7 @@ class Simo2(Objective):
 
     def about_stuck_pairs(self) -> tuple[str, str]:
         if self.pull == 1:
-            cure = f"Start again with --pull {BALANCED} --epsilon-start 1."
+            cure = f"{_to_auto(self)}, and start again."
         elif self.pull == BALANCED and self.epsilon_start is None and self.epsilon < 1:
             cure = "Start again with --epsilon-start 1, or --epsilon 1."
         else:
@@ -233,7 +229,7 @@ class Simo2(Objective):
         k = batch.samples
         if batch.classes < 2:
             return
-        if AUTO in (self.pull, self.epsilon_start) and self._needs_help(batch.classes, k):
+        if AUTO in (self.pull, self.epsilon_start) and _gathers_late(self, batch.classes, k):
             yield Finding(
                 "info",
                 "gathering",
@@ -256,7 +252,7 @@ class Simo2(Objective):
                 "few-pairs",
                 f"a batch of {batch.classes} classes x {k} samples has more pairs of classes than of one class, and "
                 "the loss may part all images before it gathers any.",
-                "; or ".join((f"Use --pull {BALANCED} --epsilon-start 1", *self._other_batches(batch))) + ".",
+                "; or ".join((_to_auto(self), *self._other_batches(batch))) + ".",
             )
 
         if self.pull == BALANCED and self.pull_of(batch.classes, k) < 1:
@@ -283,3 +279,12 @@ class Simo2(Objective):
     def _is_even(self, classes: int, samples: int) -> bool:
         """Whether an image has as much to pull it, in pairs of C classes of k samples, as to push it."""
         return classes - 1 <= self.pull_of(classes, samples) * (samples - 1) * (1 + 1e-9)
+
+
+def _gathers_late(objective: Simo2, classes: int, samples_per_class: int) -> bool:
+    """Whether the paper's settings part images of one class in batches of C classes of k samples."""
+    return classes > samples_per_class > 1 and objective.reduction == "sum"
+
+
+def _to_auto(objective: Simo2) -> str:
+    return "Leave out --published" if objective.published else f"Use --pull {AUTO} --epsilon-start {AUTO}"

@@ -152,7 +152,8 @@ def draw_gathering(path: Path, folder: Path, raw_pixels: float) -> Path:
     axes.set_xticks(range(len(sizes)), [f"{min(26, 160 // k)} × {k}" for k in sizes], fontsize=8)
     axes.set_xlabel("classes × images of each in a batch")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:.4g}%"))
-    axes.legend(fontsize=8, frameon=False, labelcolor=LIGHT.ink)
+    axes.set_ylim(top=1.0)
+    axes.legend(fontsize=8, frameon=False, labelcolor=LIGHT.ink, ncol=3, loc="upper right")
     return save(figure, path, dpi=110)
 
 
