@@ -13,6 +13,7 @@ from PIL import Image, ImageEnhance
 from scipy import ndimage
 
 from simo2_core.augmentations.augmentation import Drawn
+from simo2_core.compiling import jit
 from simo2_core.config import Config
 from simo2_core.data.augment import augment
 
@@ -41,11 +42,12 @@ def put(monkeypatch):
 
 
 def changed(images, **amounts):
-    """(N, H, W, ch) in [0, 1]: the images after these augmentations and no other."""
+    """(N, H, W, ch) in [0, 1]: the images after these augmentations and no other, as one program."""
     augmentations = Config().replace({"brightness": 0, "contrast": 0, "saturation": 0, **amounts}).augment
     channels = images.shape[-1]
     mean, std = np.zeros(channels, np.float32), np.ones(channels, np.float32)
-    return np.asarray(augment(jax.random.key(0), jnp.asarray(images), augmentations, mean, std))
+    program = jit(lambda key, images: augment(key, images, augmentations, mean, std))
+    return np.asarray(program(jax.random.key(0), images))
 
 
 def by_pillow(images, enhance):
@@ -203,15 +205,16 @@ def test_an_alternating_flip_shows_each_image_both_ways_in_two_passes():
         .augment
     )
     mean, std = np.zeros(3, np.float32), np.ones(3, np.float32)
+    program = jit(lambda key, *drawn: augment(key, images, augmentations, mean, std, *drawn))
 
     def mirrored(seed, passes):
-        drawn = Drawn(jnp.arange(500, dtype=jnp.int32), jnp.full((500,), passes, jnp.int32))
-        shown = np.asarray(augment(jax.random.key(seed), jnp.asarray(images), augmentations, mean, std, drawn))
+        drawn = Drawn(np.arange(500, dtype=np.int32), np.full((500,), passes, np.int32))
+        shown = np.asarray(program(jax.random.key(seed), drawn))
         return np.isclose(shown, images[:, :, ::-1] / 255).all(axis=(1, 2, 3))
 
     first = mirrored(0, 0)
     assert 200 < first.sum() < 300, "half of them the first time"
     np.testing.assert_array_equal(mirrored(1, 1), ~first)
     np.testing.assert_array_equal(mirrored(2, 2), first)
-    alone = np.asarray(augment(jax.random.key(0), jnp.asarray(images), augmentations, mean, std))
+    alone = np.asarray(program(jax.random.key(0)))
     assert 200 < np.isclose(alone, images[:, :, ::-1] / 255).all(axis=(1, 2, 3)).sum() < 300, "else by chance"

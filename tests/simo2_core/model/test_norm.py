@@ -53,29 +53,45 @@ def test_values_and_gradients_are_right_to_float64(groups, rectify, monkeypatch:
             monkeypatch.setattr(norm, "has_one_cpu", lambda turn=turn: turn < len(SHAPES))
             yield with_gradients(ours, *each)
 
+    def definition(*three):
+        return by_definition(*three, groups, rectify)
+
     found = jit(lambda every: list(both_ways(every)))(every)
     with jax.enable_x64(True):
-        for arrays, each in zip(every, found, strict=True):
-            wide = [jnp.asarray(a, jnp.float64) for a in arrays]
-            right = with_gradients(lambda x, scale, bias: by_definition(x, scale, bias, groups, rectify), *wide)
-            for one, other in zip(each, right, strict=True):
-                np.testing.assert_allclose(one, other, atol=1e-5 * max(1, float(jnp.abs(other).max())))
+        wide = [[np.float64(a) for a in arrays] for arrays in every[: len(SHAPES)]]
+        expected = jit(lambda wide: [with_gradients(definition, *each) for each in wide])(wide)
+    for each, right in zip(found, expected * 2, strict=True):
+        for one, other in zip(each, right, strict=True):
+            assert other.dtype == np.float64
+            np.testing.assert_allclose(one, other, atol=1e-5 * max(1, np.abs(other).max()))
 
 
 @pytest.mark.parametrize("scaled", [True, False])
 @pytest.mark.parametrize("kind", [nnx.BatchNorm, partial(nnx.GroupNorm, num_groups=2)], ids=["batch", "group"])
 def test_a_layer_does_what_that_of_flax_does(kind, scaled):
     x, *_ = operands((6, 4, 4, 32))
-    ours, theirs = (kind(32, use_scale=scaled, use_bias=scaled, rngs=nnx.Rngs(0)) for _ in range(2))
-    batch = isinstance(ours, nnx.BatchNorm)
-    for _ in range(2):
-        right = theirs(x, use_running_average=False) if batch else theirs(x)
-        np.testing.assert_allclose(normalised_by(ours, x, train=True), right, atol=1e-5)
-    for one, other in zip(jax.tree.leaves(nnx.state(ours)), jax.tree.leaves(nnx.state(theirs)), strict=True):
+    layers = [kind(32, use_scale=scaled, use_bias=scaled, rngs=nnx.Rngs(0)) for _ in range(2)]
+    graphs, states = zip(*map(nnx.split, layers), strict=True)
+    batch = isinstance(layers[0], nnx.BatchNorm)
+
+    @jit
+    def passes(states, x):
+        """(training, training again, inference, inference rectified), and the states after them; each of both."""
+        ours, theirs = map(nnx.merge, graphs, states)
+        of_flax = partial(theirs, use_running_average=False) if batch else theirs
+        trained = [(normalised_by(ours, x, train=True), of_flax(x)) for _ in range(2)]
+        y = theirs(x, use_running_average=True) if batch else theirs(x)
+        for rectify, right in ((False, y), (True, jax.nn.relu(y))):
+            trained.append((normalised_by(ours, x, train=False, rectify=rectify), right))
+        return trained, [nnx.state(layer) for layer in (ours, theirs)]
+
+    values, after = passes(states, x)
+    for one, other in values:
+        np.testing.assert_allclose(one, other, atol=1e-5)
+    for one, other in zip(*map(jax.tree.leaves, after), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5)
-    y = theirs(x, use_running_average=True) if batch else theirs(x)
-    for rectify, right in ((False, y), (True, jax.nn.relu(y))):
-        np.testing.assert_allclose(normalised_by(ours, x, train=False, rectify=rectify), right, atol=1e-5)
+    moved = [not np.array_equal(a, b) for a, b in zip(*map(jax.tree.leaves, (states[0], after[0])), strict=True)]
+    assert any(moved) == batch, "the running statistics"
 
 
 def test_an_image_is_normalised_in_groups_by_itself():

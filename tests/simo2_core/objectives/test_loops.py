@@ -124,7 +124,12 @@ def batch(seed, dims=D):
 
 def seen_of(z, h):
     z_ckd = jnp.asarray(z, jnp.float32).reshape(C, K, -1)
-    return Seen(z_ckd, jnp.asarray(h, jnp.float32), jnp.asarray(CLASSES), jnp.zeros((N, 1, 1, 1)))
+    return Seen(z_ckd, jnp.asarray(h, jnp.float32), np.asarray(CLASSES), np.zeros((N, 1, 1, 1), np.float32))
+
+
+def total_of(objective):
+    """The loss of rows alone, without representations, as one program."""
+    return jit(lambda own, z: objective.loss(own, seen_of(z, np.zeros((N, F))), TASK).total)
 
 
 @pytest.mark.parametrize(("objective", "loop"), CASES, ids=[f"{o.name}-{i}" for i, (o, _) in enumerate(CASES)])
@@ -167,25 +172,25 @@ def test_a_simplex_of_classes_is_at_the_floor(objective):
     corners = unit(np.eye(C, D) - np.eye(C, D).mean(axis=0))
     own = np.ones((ALL, D))
     own[CLASSES] = 2.5 * corners
-    seen = seen_of(np.repeat(corners, K, axis=0), np.zeros((N, F)))
-    total = objective.loss({"prototypes": jnp.asarray(own, jnp.float32)}, seen, TASK).total
+    total = total_of(objective)({"prototypes": np.float32(own)}, np.float32(np.repeat(corners, K, axis=0)))
     assert float(total) == pytest.approx(objective.terms(C, K)["total"].floor, rel=1e-5)
 
 
 def test_orthogonal_classes_are_best_for_mcr2_and_its_rate_is_right_for_more_images_than_dimensions():
+    program = total_of(Mcr2())
+
     def total(rows):
-        return float(Mcr2().loss({}, seen_of(np.repeat(rows, K, axis=0), np.zeros((N, F))), TASK).total)
+        return float(program({}, np.float32(np.repeat(rows, K, axis=0))))
 
     simplex = unit(np.eye(C, D) - np.eye(C, D).mean(axis=0))
     assert total(np.eye(C, D)) < total(simplex) < total(np.ones((C, D)) / D**0.5)
     flat, _ = batch(0, dims=2)  # three images of a class in two dimensions: the other Gram matrix is the smaller
-    found = Mcr2().loss({}, seen_of(flat, np.zeros((N, F))), TASK)
-    assert float(found.total) == pytest.approx(mcr2(Mcr2(), {}, flat, None)["total"], rel=1e-5)
+    assert float(program({}, np.float32(flat))) == pytest.approx(mcr2(Mcr2(), {}, flat, None)["total"], rel=1e-5)
 
 
 def test_the_margin_falls_with_the_angle_and_is_finite_at_its_ends():
-    cosines = jnp.asarray([1.0, 0.5, -0.87, -0.89, -1.0])
-    found, slopes = jax.vmap(jax.value_and_grad(lambda c: with_margin(c, 0.5)))(cosines)
+    cosines = np.float32([1.0, 0.5, -0.87, -0.89, -1.0])
+    found, slopes = jit(jax.vmap(jax.value_and_grad(lambda c: with_margin(c, 0.5))))(cosines)
     assert (np.diff(found) < 0).all()
     assert np.isfinite(slopes).all()
     assert float(found[0]) == pytest.approx(math.cos(0.5), abs=1e-3)
