@@ -1,5 +1,7 @@
 """Half precision changes what a step costs, not what it learns."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,7 +19,7 @@ from simo2_core.train import preparation
 from simo2_core.train.feed import place
 from simo2_core.train.precision import decide, share_of_float32
 from simo2_core.train.preparation import prepare
-from simo2_core.train.step import compile_call, make_training
+from simo2_core.train.step import Data, Step, TrainState, compile_call, make_training
 
 pytestmark = pytest.mark.optimised
 
@@ -30,8 +32,12 @@ def test_gradients_point_the_same_way() -> None:
     data, gradients = place(dataset), []
     for precision in ("float32", "bfloat16"):
         step, state = make_training(SMALL.replace({"precision": precision}), 10, dataset.image_shape)
-        drawn = step.draw(state, data)
-        gradient, _, _ = jit(step.gradient)(state, step.prepare(state, data, drawn), drawn.classes, jnp.float32(0))
+
+        def gradient_of(state: TrainState, data: Data, step: Step = step) -> Any:
+            drawn = step.draw(state, data)
+            return step.gradient(state, step.prepare(state, data, drawn), drawn.classes, 0.0)[0]
+
+        gradient = jit(gradient_of)(state, data)
         assert {leaf.dtype for leaf in jax.tree.leaves(gradient)} == {jnp.dtype("float32")}
         gradients.append(gradient)
     flat = [np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(gradient)]) for gradient in gradients]
