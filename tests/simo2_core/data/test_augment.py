@@ -135,5 +135,5 @@ def test_hue_keeps_grey_and_luma_and_a_whole_turn_is_none() -> None:
 def test_blur_agrees_with_scipy() -> None:
     image = np.random.default_rng(3).integers(0, 256, (24, 20), dtype=np.uint8)
     scipy_blurred = ndimage.gaussian_filter(image / 255.0, 1.2, mode="nearest", truncate=4 / 1.2)
-    ours = jit(partial(blur, radius=4))(np.float32(image[None, :, :, None] / 255), np.float32([1.2]))
+    ours = jit(partial(blur, radius=4))(np.float32(image[None, :, :, None] / 255), np.array([1.2], np.float32))
     np.testing.assert_allclose(np.asarray(ours)[0, :, :, 0], scipy_blurred, atol=1e-5)
