@@ -28,6 +28,9 @@ pytestmark = pytest.mark.slow
 ESCAPES = re.compile(r"\x1b\[[0-9;?<>=]*[ -/]*[@-~]|\x1b[()][A-Z0-9]|\x1b[=>]")
 
 
+UNREAD = 1000
+"""Bytes that wait in a terminal which nobody reads; a whole screen is many times as much, and more than it takes."""
+
 LEFT_OUT = ("COLORTERM", "NO_COLOR", "COLUMNS", "LINES")
 """What the terminal under test says for itself; pytest-xdist sets the last two for its workers."""
 
@@ -72,6 +75,18 @@ class Terminal:
         while not check():
             self.read(0.1)
             assert time.monotonic() < end, f"{what} did not happen; the end of the screen:\n{self.text()[-3000:]}"
+
+    def wait_until_full(self, seconds=60.0):
+        """Waits until the program has written into a terminal that nobody reads, and long enough to fill it."""
+        end = time.monotonic() + seconds
+        while self.unread() < UNREAD:
+            assert time.monotonic() < end, f"the terminal holds {self.unread()} bytes"
+            time.sleep(0.05)
+        time.sleep(1)
+
+    def unread(self):
+        """Bytes that the program has written and nobody has read, as far as the kernel counts them."""
+        return struct.unpack("i", fcntl.ioctl(self.master, termios.FIONREAD, bytes(4)))[0]
 
     def text(self):
         return ESCAPES.sub("", self.raw)
@@ -248,9 +263,10 @@ def test_resize_stall_and_suspend_while_training_then_sigterm_saves_restores_and
     screen.wait_for(lambda: "throughput" in screen.text(), "the wide layout")
     screen.resize(12, 40)
 
-    before, end = steps_of(run), time.monotonic() + 60
+    end = time.monotonic() + 60
     screen.resize(60, 200)  # a whole screen that nobody reads: the terminal is full at once
-    time.sleep(3)
+    screen.wait_until_full()
+    before = steps_of(run)
     while steps_of(run) <= before:
         assert time.monotonic() < end, "training waits for the terminal"
         time.sleep(0.1)
