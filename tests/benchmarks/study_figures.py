@@ -75,43 +75,43 @@ def draw_panel(
 
 @own_look
 def draw_thresholds(path: Path, folder: Path) -> Path:
-    """The mean signed cosine of class means against b, a line for each ε, beside what is predicted."""
-    found: dict[float, dict[float, list[float]]] = {}
+    """The mean and the least signed cosine of class means against b, a line for each ε, beside what is claimed."""
+    found: dict[float, dict[float, list[tuple[float, float]]]] = {}
     classes = 0
     for outcome in outcomes(folder):
         gram = np.array(outcome.class_gram, float)
         classes = len(gram)
         settings = Arm.parse(outcome.arm).settings
+        between = gram[~np.eye(classes, dtype=bool)]
         at = found.setdefault(settings["epsilon"], {}).setdefault(settings["bias"], [])
-        at.append(float(gram[~np.eye(classes, dtype=bool)].mean()))
+        at.append((float(between.mean()), float(between.min())))
     figure = new_figure(
-        7.5,
+        10.5,
         4.0,
         LIGHT,
         "Class means against the bias b",
         f"digits · {classes} classes × 16 images · 400 steps",
-        "Mean signed cosine of the class means of test, projection. Line: mean. Dots: seeds.",
+        "Signed cosines of the class means of test, projection. Line: mean of seeds. Dots: seeds.",
     )
-    axes = figure.subplots()
-    dress(axes, LIGHT)
     simplex = -1 / (classes - 1)
     positions = sorted({b for points in found.values() for b in points})
-    for index, (epsilon, points) in enumerate(sorted(found.items())):
-        colour, marker = look(index, LIGHT)
-        means = [float(np.mean(points[b])) for b in positions]
-        for x, b in enumerate(positions):
-            axes.plot([x] * len(points[b]), points[b], "o", color=colour, alpha=0.4, markersize=3, markeredgewidth=0)
-        label = f"ε {'1/137' if abs(epsilon - 1 / 137) < 1e-9 else f'{epsilon:g}'}"
-        axes.plot(range(len(positions)), means, color=colour, marker=marker, markersize=4.5, linewidth=1.5, label=label)
     claimed = [0.0 if b <= -simplex / 2 else simplex if b >= -simplex else np.nan for b in positions]
-    cheapest = [max(-b, simplex) for b in positions]
-    axes.plot(claimed, "_", color=LIGHT.ink, markersize=22, label="claimed: orthogonal, then a simplex")
-    axes.plot(
-        cheapest, color=LIGHT.muted, linewidth=1, linestyle=(0, (4, 3)), label="cheapest pair: −b, at most a simplex"
-    )
-    axes.set_xticks(range(len(positions)), [f"{b * 2 * (classes - 1):g} b_c" for b in positions], fontsize=8)
-    axes.set_xlabel("b, in multiples of b_c = 1/(2(C − 1))")
-    axes.legend(fontsize=8, frameon=False, labelcolor=LIGHT.ink)
+    panels = figure.subplots(1, 2)
+    for which, (axes, title) in enumerate(zip(panels, ("mean of all pairs", "most opposite pair"), strict=True)):
+        dress(axes, LIGHT)
+        heading(axes, title, LIGHT)
+        for index, (epsilon, points) in enumerate(sorted(found.items())):
+            colour, marker = look(index, LIGHT)
+            for x, b in enumerate(positions):
+                seeds = [pair[which] for pair in points[b]]
+                axes.plot([x] * len(seeds), seeds, "o", color=colour, alpha=0.4, markersize=3, markeredgewidth=0)
+            means = [float(np.mean([pair[which] for pair in points[b]])) for b in positions]
+            label = f"ε {'1/137' if abs(epsilon - 1 / 137) < 1e-9 else f'{epsilon:g}'}"
+            axes.plot(means, color=colour, marker=marker, markersize=4.5, linewidth=1.5, label=label)
+        axes.plot(claimed, "_", color=LIGHT.ink, markersize=22, label="claimed")
+        axes.set_xticks(range(len(positions)), [f"{b * 2 * (classes - 1):g} b_c" for b in positions], fontsize=8)
+        axes.set_xlabel("b, in multiples of b_c = 1/(2(C − 1))")
+    panels[0].legend(fontsize=8, frameon=False, labelcolor=LIGHT.ink)
     return save(figure, path, dpi=110)
 
 
