@@ -40,10 +40,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def simo2(site: Path | None, cwd: Path, *words: str) -> subprocess.Popen[str]:
+def simo2(site: Path | None, cwd: Path, *words: str, program: str = "simo2_tui.start") -> subprocess.Popen[str]:
     path = os.pathsep.join(str(entry) for entry in (ROOT, site) if entry is not None)
     return subprocess.Popen(
-        [sys.executable, "-m", "simo2_tui.start", *words],
+        [sys.executable, "-m", program, *words],
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": path, "JAX_NUMPY_RANK_PROMOTION": "allow"},
         text=True,
@@ -77,7 +77,7 @@ def run(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     begun.communicate()
     steps = ("--steps", str(max(saved()) + 100))
     more = ("--margin", "0.5", "--tracker", "lines:file=told.txt", "--json")
-    done = result(simo2(site, folder, "resume", "own", *steps, *more))
+    done = result(simo2(site, folder, "resume", "own", *steps, *more, program="tests.without_pictures"))
     assert done["test"]["knn_representation"] > 0.8
     return folder / "runs/own"
 

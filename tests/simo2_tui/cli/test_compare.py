@@ -37,7 +37,8 @@ def compare(run_dir: Path, *more: str) -> tuple[int, list[dict], str]:
 
 @pytest.mark.slow
 def test_a_comparison_from_end_to_end_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    arms = ["--objectives", "simo2,cross_entropy", "--sweep", "lr=0.01"]
+    few = ["--labels-per-class", "10"]  # of 130: five runs are measured, and most of it is fitting probes
+    arms = ["--objectives", "simo2,cross_entropy", "--sweep", "lr=0.01", *few]
     code, lines, _ = compare(tmp_path, *arms)
     assert code == 0
     assert [(line["arm"], line["trial"]) for line in lines[:3]] == [
@@ -61,7 +62,7 @@ def test_a_comparison_from_end_to_end_goes_on_where_it_stopped(tmp_path: Path) -
     assert (code, log.stat().st_mtime_ns) == (0, before)
     known = [{**one["results"]["representation"]["simo2"]["knn_20"]} for one in (result, again[-1])]
     assert known[0] == known[1]
-    code, _, said = compare(tmp_path, "--objectives", "simo2,supcon")
+    code, _, said = compare(tmp_path, "--objectives", "simo2,supcon", *few)
     assert code == 2
     assert "Give another --name" in said
 

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 def test_two_checkpoints_and_another_data_set(tmp_path: Path) -> None:
     steps = ["--steps", "20", "--checkpoint-every", "10"]
-    code, _, err = simo2("train", *TINY, *steps, "--name", "one", "--json", cwd=tmp_path)
+    code, _, err = simo2("train", *TINY, *steps, "--name", "one", "--json", cwd=tmp_path, pictures=False)
     assert code == 0, err
     code, out, err = simo2("eval", "runs/one/checkpoints/10", "one", "--out", "both", "--json", cwd=tmp_path)
     assert (code, err) == (0, "")

@@ -29,7 +29,7 @@ pytestmark = [
     ),
 ]
 
-TINY = ["--widths", "8,16", "--stem-width", "8", "--samples-per-class", "4", "--batch-size", "40", "--steps", "6",
+TINY = ["--widths", "8", "--stem-width", "4", "--samples-per-class", "4", "--batch-size", "40", "--steps", "6",
         "--eval-every", "3", "--plot-every", "never"]  # fmt: skip
 
 
@@ -56,7 +56,7 @@ def write_photographs(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def runs(tmp_path_factory: pytest.TempPathFactory, no_pictures: None) -> Path:
     folder = tmp_path_factory.mktemp("photographs")
     write_photographs(folder / "images")
     result = simo2(
