@@ -21,7 +21,7 @@ from simo2_tui.app import Console
 from simo2_tui.ending import end_at_once_if_busy
 from simo2_tui.foreground import split, stay_behind
 from simo2_tui.leaving import CANCELLED, DETACHED, LEFT
-from simo2_tui.printing import print_visible
+from simo2_tui.plain_lines import print_visible
 from simo2_tui.refresh import BUDGET
 from simo2_tui.session.follow import FollowSession
 from simo2_tui.session.live import LiveSession

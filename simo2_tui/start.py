@@ -30,7 +30,7 @@ def main() -> None:
         _take_parts()
         from simo2_core.parts import problems
         from simo2_tui.cli.main import app
-        from simo2_tui.printing import print_visible
+        from simo2_tui.plain_lines import print_visible
 
         for problem in problems.values():
             print_visible(f"simo2: {problem} It is left out.", error=True)
@@ -49,7 +49,7 @@ def _take_parts() -> None:
     """Reads the code that the command line names: the settings that it brings are options as well."""
     from simo2_core.errors import Simo2Error
     from simo2_tui.cli.own_parts import take_parts
-    from simo2_tui.printing import print_visible
+    from simo2_tui.plain_lines import print_visible
 
     try:
         sys.argv[1:] = take_parts(sys.argv[1:])
@@ -73,7 +73,7 @@ def _leave_working_directory() -> None:
 def _own_up(end: SystemExit) -> None:
     """Says that standard output did not take what was said, which fails a command that gives nothing else."""
     from simo2_tui.output import refusal
-    from simo2_tui.printing import print_visible
+    from simo2_tui.plain_lines import print_visible
 
     why = refusal()
     if why is None:

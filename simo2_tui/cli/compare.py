@@ -16,7 +16,7 @@ from simo2_core.errors import INTERRUPTED, ConfigError
 from simo2_tui.cli.headless import decode_images, listen, say
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, resolve, with_settings
 from simo2_tui.ending import end_at_once_if_busy
-from simo2_tui.printing import print_visible
+from simo2_tui.plain_lines import print_visible
 
 if TYPE_CHECKING:
     from simo2_core.compare.outcome import Outcome

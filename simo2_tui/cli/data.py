@@ -16,7 +16,7 @@ from simo2_core.presets import PRESETS
 from simo2_tui.cli.command import App
 from simo2_tui.cli.data_progress import DataProgress
 from simo2_tui.cli.options import with_settings
-from simo2_tui.printing import print_visible
+from simo2_tui.plain_lines import print_visible
 
 if TYPE_CHECKING:
     from simo2_core.data.catalogue import Description

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from simo2_tui.printing import print_visible
+from simo2_tui.plain_lines import print_visible
 
 _DOING = {
     "waiting": "waiting for another process with",

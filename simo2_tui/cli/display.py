@@ -34,7 +34,7 @@ from simo2_core.run.log import describe
 from simo2_core.run.rising import Followed
 from simo2_core.run.time_left import TimeLeft, in_words
 from simo2_tui.cli.printing import make_console, text_column
-from simo2_tui.printing import print_visible
+from simo2_tui.plain_lines import print_visible
 
 PROTOCOL = "kNN@20: cosine, votes weighted exp(cos/0.07), neighbours among {bank:,} training images"
 

@@ -23,7 +23,7 @@ import typer
 from simo2_core.commands import Command
 from simo2_core.errors import ConfigError, Simo2Error
 from simo2_tui.output import Descriptor, open_text
-from simo2_tui.printing import print_visible
+from simo2_tui.plain_lines import print_visible
 
 DistributedOption = Annotated[
     bool,

@@ -17,7 +17,7 @@ from simo2_tui.cli.options import (
     path_option,
     run_or_weights,
 )
-from simo2_tui.printing import print_visible
+from simo2_tui.plain_lines import print_visible
 
 
 def embed_command(

@@ -10,7 +10,7 @@ import typer
 
 from simo2_core.errors import ConfigError
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, path_option
-from simo2_tui.printing import print_visible
+from simo2_tui.plain_lines import print_visible
 
 
 def export_command(

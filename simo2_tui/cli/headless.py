@@ -18,7 +18,7 @@ from simo2_core.errors import INTERRUPTED
 from simo2_core.run.control import heeded
 from simo2_tui.ending import end_at_once_if_busy
 from simo2_tui.output import never_held_up, say_at_once
-from simo2_tui.printing import print_visible
+from simo2_tui.plain_lines import print_visible
 
 if TYPE_CHECKING:
     from simo2_core.config import Config

@@ -21,7 +21,7 @@ from simo2_tui.cli.tracking import (
     tensorboard_service,
     wandb_service,
 )
-from simo2_tui.printing import print_visible
+from simo2_tui.plain_lines import print_visible
 
 
 def log_command(

@@ -28,7 +28,7 @@ from simo2_tui.cli import (
     tui,
 )
 from simo2_tui.cli.command import App, OwnGroup
-from simo2_tui.printing import print_visible
+from simo2_tui.plain_lines import print_visible
 
 _EXIT_CODES = "Exit codes: 0 done, 1 failed, 2 usage, 3 diverged, 4 data, 130 stopped, but saved."
 

@@ -153,7 +153,7 @@ def resolve(preset: str | None, settings: Mapping[str, Any]) -> Config:
     Raises:
         ConfigError: what cannot work.
     """
-    from simo2_tui.printing import print_visible
+    from simo2_tui.plain_lines import print_visible
 
     refuse_encoder_beside_weights(settings)
     chosen = first_settings(preset, settings)
@@ -190,7 +190,7 @@ def run_or_weights(text: str, encoder: str | None, image_size: int, run_dir: Pat
         return text
     from simo2_core.session import run_of_weights
     from simo2_tui.cli.data_progress import DataProgress
-    from simo2_tui.printing import print_visible
+    from simo2_tui.plain_lines import print_visible
 
     with DataProgress(quiet=quiet) as progress:
         run = run_of_weights(encoder, text, run_dir, image_size=image_size, report=progress.report)

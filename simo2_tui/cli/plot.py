@@ -21,7 +21,7 @@ from simo2_tui.cli.options import (
     path_option,
     run_or_weights,
 )
-from simo2_tui.printing import print_visible
+from simo2_tui.plain_lines import print_visible
 
 if TYPE_CHECKING:
     from simo2_core.analysis.render import DrawnPlot

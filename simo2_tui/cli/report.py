@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, path_option
-from simo2_tui.printing import print_visible
+from simo2_tui.plain_lines import print_visible
 
 
 def report_command(

@@ -13,7 +13,7 @@ from simo2_core.trackers.service import Service
 from simo2_tui.cli.headless import run_training
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, with_settings
 from simo2_tui.cli.tracking import with_tracking
-from simo2_tui.printing import print_visible
+from simo2_tui.plain_lines import print_visible
 
 if TYPE_CHECKING:
     from simo2_core.config import Config

@@ -16,7 +16,7 @@ from simo2_core.errors import ConfigError, did_you_mean
 from simo2_core.visible import visible
 from simo2_tui.cli.command import App
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption
-from simo2_tui.printing import print_visible
+from simo2_tui.plain_lines import print_visible
 
 if TYPE_CHECKING:
     from simo2_core.run.directory import RunDirectory

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from simo2_tui.printing import print_visible
+from simo2_tui.plain_lines import print_visible
 
 
 def test_what_would_command_a_terminal_is_written_out(capsys: pytest.CaptureFixture[str]) -> None:
