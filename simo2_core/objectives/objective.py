@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     Arrays = dict[str, Array]
 
+DECIDED = "loss-decided"
+"""Code of what an objective says of a batch when it decides what its settings leave open."""
+
 PREFIX = "objective/"
 """Under which an objective's own parameters lie among those that are trained."""
 

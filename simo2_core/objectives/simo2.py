@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from simo2_core.findings import Finding
 from simo2_core.loss_floor import DISTANCES, REDUCTIONS, balanced_pull, loss_floor, pair_counts
-from simo2_core.objectives.objective import Batch, Loss, Objective, Seen, Task, Term
+from simo2_core.objectives.objective import DECIDED, Batch, Loss, Objective, Seen, Task, Term
 from simo2_core.settings import as_typed, read_switch, require, setting
 
 if TYPE_CHECKING:
@@ -232,11 +232,11 @@ class Simo2(Objective):
         if AUTO in (self.pull, self.epsilon_start) and _gathers_late(self, batch.classes, k):
             yield Finding(
                 "info",
-                "gathering",
-                f"a batch of {batch.classes} classes x {k} samples has more pairs of classes than of one class, which "
-                f"gathers with a pull of {self.pull_of(batch.classes, k):.3g} and an ε that begins at "
-                f"{self.first_epsilon(batch.classes, k) or self.epsilon:.3g}.",
-                "That is not the paper's loss: --published is.",
+                DECIDED,
+                f"{batch.classes} classes x {k} samples are more classes than samples: same-class pairs pull "
+                f"{self.pull_of(batch.classes, k):.3g} times, and ε begins at "
+                f"{self.first_epsilon(batch.classes, k) or self.epsilon:.3g}",
+                "--published is the paper's loss.",
             )
         if self.reduction == "mean":
             yield Finding(

@@ -12,6 +12,7 @@ from simo2_core.config import Config
 from simo2_core.data.dataset import Dataset
 from simo2_core.data.fingerprint import other_decoder
 from simo2_core.events import Event, RunStarted, WarningRaised
+from simo2_core.objectives.objective import DECIDED
 from simo2_core.train.optimizer import learning_rate_schedule
 from simo2_core.train.training import Training
 
@@ -39,6 +40,7 @@ def introduce(training: Training, recovery: Recovery) -> Iterator[Event]:
         raw_pixels_knn=training.measure_raw_pixels(),
         placement=ready.placement.why,
         precision=ready.precision,
+        loss=next((finding.message for finding in ready.findings if finding.code == DECIDED), None),
         seconds_left=training.budget.left if config.minutes else None,
     )
     if training.weights is not None:

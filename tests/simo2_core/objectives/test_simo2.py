@@ -12,7 +12,7 @@ from simo2_core.compiling import jit
 from simo2_core.config import Config
 from simo2_core.errors import ConfigError
 from simo2_core.loss import simo2_loss
-from simo2_core.objectives.objective import Batch, Seen, Task
+from simo2_core.objectives.objective import DECIDED, Batch, Seen, Task
 from simo2_core.objectives.simo2 import PUBLISHED, Simo2
 
 TASK = Task(10, (8, 8, 1), 8, 8, (8,))
@@ -85,8 +85,8 @@ def test_a_run_of_before_keeps_the_settings_that_it_had():
 
 def test_what_auto_chooses_is_said_and_only_where_it_changes_something():
     few = Batch(classes=26, samples=4, size=104, all_classes=26, dimensions=32, labels="classes")
-    (told,) = (finding for finding in Simo2().advice(few) if finding.code == "gathering")
-    assert "a pull of 16.7 and an ε that begins at 1" in told.message
+    (told,) = (finding for finding in Simo2().advice(few) if finding.code == DECIDED)
+    assert "pull 16.7 times, and ε begins at 1" in told.message
     assert "few-pairs" not in [finding.code for finding in Simo2().advice(few)]
     assert "few-pairs" in [finding.code for finding in Simo2(published=True).advice(few)]
     many = dataclasses.replace(few, classes=10, samples=16)
@@ -95,7 +95,7 @@ def test_what_auto_chooses_is_said_and_only_where_it_changes_something():
         (Simo2(published=True), few),
         (Simo2(pull="balanced", epsilon_start=1), few),
     ):
-        assert "gathering" not in [finding.code for finding in objective.advice(batch)]
+        assert DECIDED not in [finding.code for finding in objective.advice(batch)]
 
 
 @pytest.mark.parametrize(

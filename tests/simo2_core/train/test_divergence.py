@@ -14,7 +14,7 @@ from tests.tiny import DIGITS, QUIET
 
 WILD = DIGITS.replace(
     QUIET | {"steps": 12, "gradient_clip": 0, "optimizer": "sgd", "learning_rate": 1e5, "on_nan": "rollback",
-             "rollbacks": 6}
+             "rollbacks": 6, "published": True}
 )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from tests.simo2_tui.cli.test_train import start
 SETTINGS = ["--widths", "8", "--stem-width", "4", "--samples-per-class", "4", "--batch-size", "40",
             "--steps", "100000", "--schedule", "constant", "--learning-rate", "1e-3",
             "--labels-per-class", "6", "--eval-every", "never", "--plot-every", "never",
-            "--checkpoint-every", "6"]  # fmt: skip
+            "--checkpoint-every", "6", "--published"]  # fmt: skip
 BOUND = 60
 """Seconds within which a process notices that another is gone."""
 
