@@ -233,8 +233,8 @@ class Simo2(Objective):
             yield Finding(
                 "info",
                 DECIDED,
-                f"{batch.classes} classes x {k} samples are more classes than samples: same-class pairs pull "
-                f"{self.pull_of(batch.classes, k):.3g} times, and ε begins at "
+                f"{batch.classes} classes x {k} samples are more classes than samples: pairs of one class weigh "
+                f"{self.pull_of(batch.classes, k):.3g}, and ε begins at "
                 f"{self.first_epsilon(batch.classes, k) or self.epsilon:.3g}",
                 "--published is the paper's loss.",
             )

@@ -86,7 +86,7 @@ def test_a_run_of_before_keeps_the_settings_that_it_had():
 def test_what_auto_chooses_is_said_and_only_where_it_changes_something():
     few = Batch(classes=26, samples=4, size=104, all_classes=26, dimensions=32, labels="classes")
     (told,) = (finding for finding in Simo2().advice(few) if finding.code == DECIDED)
-    assert "pull 16.7 times, and ε begins at 1" in told.message
+    assert "pairs of one class weigh 16.7, and ε begins at 1" in told.message
     assert "few-pairs" not in [finding.code for finding in Simo2().advice(few)]
     assert "few-pairs" in [finding.code for finding in Simo2(published=True).advice(few)]
     many = dataclasses.replace(few, classes=10, samples=16)
