@@ -79,7 +79,7 @@ class RunStarted(Event):
     """For people: where the images live while training, and why; None in runs of before it was said."""
     precision: str | None = None
     """For people: what was decided of the precision that the settings leave open, and why; None where nothing was."""
-    loss: str | None = None
+    decided: str | None = None
     """For people: what the objective decided for such batches, where its settings leave it open; None where nothing."""
     seconds_left: float | None = None
     """Of the time that it trains for, `--minutes`; None where it trains for its steps."""

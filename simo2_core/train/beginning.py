@@ -40,7 +40,7 @@ def introduce(training: Training, recovery: Recovery) -> Iterator[Event]:
         raw_pixels_knn=training.measure_raw_pixels(),
         placement=ready.placement.why,
         precision=ready.precision,
-        loss=next((finding.message for finding in ready.findings if finding.code == DECIDED), None),
+        decided=next((finding.message for finding in ready.findings if finding.code == DECIDED), None),
         seconds_left=training.budget.left if config.minutes else None,
     )
     if training.weights is not None:
