@@ -1,7 +1,8 @@
-"""A step of ResNet-18 as PyTorch takes it, for `test_torch_peer.py`; needs torch, and nothing of ours.
+"""A step of a network as PyTorch takes it, for `test_torch_peer.py`; needs torch, and nothing of ours.
 
-For each line that it reads it takes a step, and writes the seconds. Channels last, `autocast` for bfloat16, Adam; a
-fixed batch of noise, without augmentation, which would only make it slower.
+For each line that it reads it takes a step, and writes the seconds. Channels last, `autocast` for bfloat16; Adam for
+ResNet-18, and SGD with momentum for airbench, whose Muon would cost more; a fixed batch of noise, without augmentation,
+which would only make it slower.
 """
 
 import sys
@@ -37,12 +38,39 @@ class ResNet18(nn.Module):
         return self.head(self.layers(x).mean((2, 3)))
 
 
-def main(widths, batch, precision, threads):
+class Group(nn.Module):
+    def __init__(self, narrow, wide):
+        super().__init__()
+        self.conv1, self.norm1 = nn.Conv2d(narrow, wide, 3, padding=1, bias=False), nn.BatchNorm2d(wide)
+        self.conv2, self.norm2 = nn.Conv2d(wide, wide, 3, padding=1, bias=False), nn.BatchNorm2d(wide)
+
+    def forward(self, x):
+        x = F.gelu(self.norm1(F.max_pool2d(self.conv1(x), 2)), approximate="tanh")
+        return F.gelu(self.norm2(self.conv2(x)), approximate="tanh")
+
+
+class Airbench(nn.Module):
+    def __init__(self, widths):
+        super().__init__()
+        self.whitening = nn.Conv2d(3, 24, 2)
+        self.whitening.weight.requires_grad = False
+        groups = [Group(narrow, wide) for narrow, wide in zip((24, *widths), widths)]  # noqa: B905
+        self.groups, self.head = nn.Sequential(*groups), nn.Linear(widths[-1], 10, bias=False)
+
+    def forward(self, x):
+        return self.head(self.groups(F.gelu(self.whitening(x), approximate="tanh")).amax((2, 3)))
+
+
+def main(network, widths, batch, precision, threads):
     torch.set_num_threads(threads)
-    model = ResNet18(widths).to(memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+    model = (ResNet18 if network == "resnet18" else Airbench)(widths).to(memory_format=torch.channels_last)
+    trained = [weight for weight in model.parameters() if weight.requires_grad]
+    if network == "resnet18":
+        optimizer = torch.optim.Adam(trained, 1e-3)
+    else:
+        optimizer = torch.optim.SGD(trained, 1e-3, momentum=0.6, nesterov=True)
     x = torch.randn(batch, 3, 32, 32).contiguous(memory_format=torch.channels_last)
-    y = torch.randint(0, 16, (batch,))
+    y = torch.randint(0, 10, (batch,))
 
     def step():
         optimizer.zero_grad()
@@ -60,5 +88,5 @@ def main(widths, batch, precision, threads):
 
 
 if __name__ == "__main__":
-    widths, batch, precision, threads = sys.argv[1:]
-    main(tuple(map(int, widths.split(","))), int(batch), precision, int(threads))
+    network, widths, batch, precision, threads = sys.argv[1:]
+    main(network, tuple(map(int, widths.split(","))), int(batch), precision, int(threads))
