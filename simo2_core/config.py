@@ -67,7 +67,7 @@ class FinetuneConfig(Section):
     init: str | None = setting(
         None,
         "what the encoder begins with: a run, a checkpoint, or pretrained weights: FILE.safetensors, a folder with "
-        "model.safetensors, or hf:NAME of the Hugging Face Hub",
+        "model.safetensors or that simo2 export wrote, or hf:NAME of the Hugging Face Hub",
     )
     freeze: bool = setting(False, "leave the encoder as it is and train the classifier alone (cross_entropy)")
     layer_decay: float = setting(

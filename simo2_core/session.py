@@ -186,10 +186,11 @@ def run_of_weights(
 ) -> RunDirectory:
     """The run of a data set whose encoder is pretrained elsewhere: it has a checkpoint and has taken no step.
 
-    Its projection is the representation, of unit length. One that is there already, untrained, is found again.
+    Its projection is the representation, of unit length, but for that of an encoder that simo2 exported. One that is
+    there already, untrained, is found again.
 
     Args:
-        weights: FILE.safetensors, a folder with model.safetensors, or hf:NAME.
+        weights: FILE.safetensors, a folder with one, or hf:NAME.
         data: a data set, as for `simo2 train --dataset`. Without classes every image is one of its own.
         run_dir: the folder that holds the runs.
         image_size: pixels of a side; 0 for what the encoder was trained on.
@@ -206,7 +207,7 @@ def run_of_weights(
         )
     begin = config_for(data).replace({"init": weights, "image_size": image_size, "channels": 0})
     config = with_init(begin, run_dir)
-    config = config.replace({"embedding_size": config.model.encoder.features}).with_source()
+    config = config.replace({"embedding_size": _projection(config)}).with_source()
     from simo2_core.checkpoints.checkpoint import list_steps  # 2 s of jax
     from simo2_core.data.load import load_dataset
 
@@ -228,6 +229,13 @@ def run_of_weights(
         for _ in session.adopt():
             pass
         return session.run
+
+
+def _projection(config: Config) -> int:
+    """Dimensions of the embedding that weights come with; of those without one, the features themselves."""
+    from simo2_core.pretrained.recognise import recognise
+
+    return recognise(str(config.tune.init)).projection or config.model.encoder.features
 
 
 def _free(run_dir: Path, stem: str) -> str:
@@ -259,7 +267,7 @@ def require_flags() -> None:
 def with_init(config: Config, run_dir: Path) -> Config:
     """The settings with the path of the weights that training begins with, in place of a run's name.
 
-    Pretrained weights of another library bring their encoder, and how images are prepared for it.
+    Weights of a file bring their encoder, and how images are prepared for it.
 
     Raises:
         RunError: there is no such run in `run_dir`, or it has no checkpoint; or there is no such file.

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from simo2_core.checkpoints.checkpoint import load
+from simo2_core.checkpoints.checkpoint import evaluated, load
 from simo2_core.config import Config
 from simo2_core.data.augment import normalise
 from simo2_core.encoders.encoder import Encoder
@@ -86,6 +86,7 @@ def _as_library(library: str, checkpoint: Path) -> tuple[dict[str, bytes], Mappi
     from safetensors.numpy import save
 
     arrays, meta = load(checkpoint)
+    arrays = evaluated(arrays)
     encoder = Config.from_json(meta["config"]).model.encoder
     named, family = _architecture(encoder, library), family_of(encoder)
     assert family is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -15,19 +15,22 @@ import numpy as np
 from simo2_core.encoders.encoder import Encoder
 from simo2_core.errors import CheckpointError, ConfigError
 from simo2_core.pretrained.families import convnext, resnet, vit
+from simo2_core.pretrained.own import FACTS, ExportedFacts, facts_of_file
 from simo2_core.pretrained.place import BESIDE, find_weights
-from simo2_core.pretrained.table import WeightLayout
+from simo2_core.pretrained.table import WeightEntry, WeightLayout
 from simo2_core.pretrained.weights_file import WeightsFile
 
 FAMILIES: tuple[ModuleType, ...] = (resnet, convnext, vit)
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_OURS = "encoder."
+"""How the arrays of an encoder begin in a file of simo2."""
 LARGEST_CONFIG = 2**20
 """Bytes of a config.json that is read."""
 
 
 @dataclass(frozen=True, eq=False)
 class Pretrained:
-    """Weights of another library."""
+    """Weights of another library, or of an encoder that simo2 exported."""
 
     file: WeightsFile
     encoder: Encoder
@@ -35,10 +38,18 @@ class Pretrained:
     channels: int
     """Of the images that it was trained on."""
     size: int
-    """Pixels of a side of them."""
+    """Pixels of a side of them; 0 where they are not square."""
     mean: tuple[float, ...]
     std: tuple[float, ...]
     """What they were normalised by, by channel."""
+    head: tuple[WeightEntry, ...] = ()
+    """Of a projection head, by its own paths such as `head/kernel`; none of another library's."""
+    projection: int = 0
+    """Dimensions of its embedding; 0 where there is no projection head."""
+
+    def fits(self, entry: WeightEntry, ours: Sequence[int]) -> bool:
+        """Whether an array in the file has the shape that it has here."""
+        return all(self.file.shapes[name] == shape for name, shape in entry.shapes(ours).items())
 
     def head_entries(self) -> tuple[str, ...]:
         """Names in the file that are no part of the encoder."""
@@ -60,9 +71,12 @@ def recognise(text: str) -> Pretrained:
         CheckpointError: the file is damaged, or of a network that is not here; the message says which arrays.
     """
     path = find_weights(text)
-    facts = _facts(path.parent)
     prefixes = tuple(prefix for family in FAMILIES for prefix in family.PREFIXES)
     file = WeightsFile(path, prefixes)
+    exported = facts_of_file(path, file.metadata)
+    if exported is not None:
+        return _of_ours(WeightsFile(path), exported)
+    facts = _facts(path.parent)
     for family in FAMILIES:
         try:
             found = family.recognise(file.shapes, facts)
@@ -71,10 +85,32 @@ def recognise(text: str) -> Pretrained:
         if found is not None:
             encoder, library = found
             return _checked(file, family, encoder, library, facts)
+    if any(name.startswith(_OURS) for name in file.shapes):
+        raise CheckpointError(
+            f"{path} is an encoder of simo2, and {FACTS} is not beside it. Bring it too, or export the run again."
+        )
     shown = ", ".join(list(file.shapes)[:3]) or "nothing"
     raise CheckpointError(
         f"{path} holds no network that simo2 has (it begins with {shown}). There are resnet18, 34 and 50, convnext and "
         "vit of timm, torchvision and transformers."
+    )
+
+
+def _of_ours(file: WeightsFile, exported: ExportedFacts) -> Pretrained:
+    """An encoder that simo2 exported, whatever its part: its arrays are called as here."""
+    entries = {name: WeightEntry(name.removeprefix(_OURS).replace(".", "/"), (name,)) for name in file.shapes}
+    inside = tuple(entry for name, entry in entries.items() if name.startswith(_OURS))
+    height, width, channels = exported.image_shape
+    return Pretrained(
+        file,
+        exported.model.encoder,
+        WeightLayout("simo2", inside),
+        channels,
+        height if height == width else 0,
+        tuple(map(float, exported.mean)),
+        tuple(map(float, exported.std)),
+        head=tuple(entry for name, entry in entries.items() if not name.startswith(_OURS)),
+        projection=exported.model.embedding_size,
     )
 
 
@@ -149,6 +185,10 @@ def read_encoder(found: Pretrained, shapes: Mapping[str, tuple[int, ...]]) -> di
         CheckpointError: one is missing or does not fit, before any is read.
     """
     entries = {entry.ours: entry for entry in found.layout.entries}
+    for name in entries.keys() - shapes.keys():
+        raise CheckpointError(
+            f"{found.file.path} does not fit: no {found.encoder.name} has {entries[name].theirs[0]}. Use another file."
+        )
     for name in shapes:
         if name not in entries:
             raise CheckpointError(

@@ -31,10 +31,14 @@ _RENAMED = (
 
 
 class WeightsFile:
-    """Names, shapes and types of the arrays in a file; `prefixes` of names are left out."""
+    """Names, shapes and types of the arrays in a file."""
 
     def __init__(self, path: Path, prefixes: Sequence[str] = ()) -> None:
         """Reads the header.
+
+        Args:
+            prefixes: of names, which are left out, and names that have changed over time are the newer ones; without
+                any, names are as they are.
 
         Raises:
             CheckpointError: it is missing, torn, or its header does not fit it.
@@ -44,6 +48,8 @@ class WeightsFile:
         self.path = path
         try:
             self._file = safe_open(path, framework="numpy")
+            self.metadata: Mapping[str, str] = self._file.metadata() or {}
+            """What whoever wrote it says of it."""
             self._stored = {_plain(name, prefixes): name for name in self._file.keys()}  # noqa: SIM118  no mapping
             slices = {name: self._file.get_slice(stored) for name, stored in self._stored.items()}
             self.shapes: Mapping[str, tuple[int, ...]] = {
@@ -90,6 +96,8 @@ class WeightsFile:
 
 
 def _plain(name: str, prefixes: Sequence[str]) -> str:
+    if not prefixes:
+        return name
     prefix = next((one for one in prefixes if name.startswith(one)), "")
     name = name.removeprefix(prefix)
     for old, new in _RENAMED:

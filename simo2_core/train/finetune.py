@@ -1,4 +1,4 @@
-"""Training that begins with the weights of another run.
+"""Training that begins with the weights of another run, or of a file.
 
 All of it is settings of an ordinary run, so events, checkpoints, resuming and the console are those of every run.
 """
@@ -16,6 +16,7 @@ from simo2_core.checkpoints.checkpoint import evaluated, load
 from simo2_core.errors import CheckpointError
 from simo2_core.evaluation.restore import locate
 from simo2_core.events import WeightsLoaded
+from simo2_core.model.network import Arrays
 from simo2_core.objectives.objective import PREFIX
 from simo2_core.pretrained.place import is_pretrained
 from simo2_core.pretrained.recognise import read_encoder, recognise
@@ -28,7 +29,8 @@ def load_weights(state: TrainState, checkpoint: str, run_dir: Path) -> tuple[Tra
     """The state with the encoder and its statistics as a checkpoint has them; the objective's own arrays stay fresh.
 
     Args:
-        checkpoint: a run (path, name or `latest`), a checkpoint in one, or pretrained weights of another library.
+        checkpoint: a run (path, name or `latest`), a checkpoint in one, pretrained weights of another library, or an
+            encoder that simo2 exported.
         run_dir: where a run is looked for by its name.
 
     Raises:
@@ -60,15 +62,15 @@ def load_weights(state: TrainState, checkpoint: str, run_dir: Path) -> tuple[Tra
         fresh=tuple(sorted(name for name in state.params if name.startswith(PREFIX))),
         unused=tuple(sorted(name.partition("/")[2] for name in theirs - set(ours))),
     )
-    average = {"params": params, "stats": stats} if state.average else {}
-    return state._replace(params=params, stats=stats, average=average), told
+    return _beginning(state, params, stats), told
 
 
 def _load_pretrained(state: TrainState, text: str) -> tuple[TrainState, WeightsLoaded]:
-    """The encoder from the file of another library.
+    """The encoder from the file of another library, or from one that simo2 exported.
 
-    The projection head is fresh. Where it has as many dimensions as the representation it begins as the identity: the
-    embedding is the representation, of unit length, until it is trained.
+    The projection head is fresh, unless simo2 exported one of the same shape. A fresh one that has as many dimensions
+    as the representation begins as the identity: the embedding is the representation, of unit length, until it is
+    trained.
     """
     found = recognise(text)
     named = {
@@ -78,18 +80,29 @@ def _load_pretrained(state: TrainState, text: str) -> tuple[TrainState, WeightsL
     }
     read = read_encoder(found, {name: tuple(value.shape) for name, value in named.items()})
     arrays = {_ENCODER + name: jnp.asarray(value) for name, value in read.items()}
+    theirs = {entry.ours: entry for entry in found.head}
+    fitting = [
+        name for name in theirs.keys() & state.params.keys() if found.fits(theirs[name], state.params[name].shape)
+    ]
+    arrays |= {name: jnp.asarray(found.file.read(theirs[name], state.params[name].shape)) for name in fitting}
     head = state.params.get(_HEAD)
-    if head is not None and head.shape[0] == head.shape[1]:
+    if head is not None and _HEAD not in arrays and head.shape[0] == head.shape[1]:
         arrays[_HEAD] = jnp.eye(head.shape[0], dtype=head.dtype)
     told = WeightsLoaded(
         path=str(found.file.path),
-        loaded=tuple(sorted(_ENCODER + name for name in named)),
-        fresh=tuple(sorted(name for name in state.params if not name.startswith(_ENCODER))),
-        unused=found.head_entries(),
+        loaded=tuple(sorted([*(_ENCODER + name for name in named), *fitting])),
+        fresh=tuple(sorted(name for name in state.params if not name.startswith(_ENCODER) and name not in fitting)),
+        unused=tuple(sorted(set(found.head_entries()) - {theirs[name].theirs[0] for name in fitting})),
     )
     params = {name: arrays.get(name, value) for name, value in state.params.items()}
     stats = {name: arrays.get(name, value) for name, value in state.stats.items()}
-    return state._replace(params=params, stats=stats), told
+    return _beginning(state, params, stats), told
+
+
+def _beginning(state: TrainState, params: Arrays, stats: Arrays) -> TrainState:
+    """The state with those weights; an average of them begins as they are."""
+    average = {"params": params, "stats": stats} if state.average else {}
+    return state._replace(params=params, stats=stats, average=average)
 
 
 def _like(found: NDArray[Any] | None, ours: Array, name: str) -> Array:

@@ -61,7 +61,7 @@ EncoderOption = Annotated[
     typer.Option(
         "--encoder",
         metavar="WEIGHTS",
-        help="Pretrained weights in place of a run: FILE.safetensors, a folder with model.safetensors, or hf:NAME. The "
+        help="Pretrained weights in place of a run: FILE.safetensors, a folder with one, or hf:NAME. The "
         "argument is then a data set, as for simo2 train --dataset.",
     ),
 ]

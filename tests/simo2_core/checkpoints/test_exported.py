@@ -9,17 +9,23 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import load_file, save_file
 
 from simo2_core import load_encoder
 from simo2_core.checkpoints.checkpoint import find_checkpoint, load
 from simo2_core.checkpoints.exported import export_encoder, image_rule, read_exported
+from simo2_core.config import Config
 from simo2_core.data.decode import Rule, decode_image
 from simo2_core.data.sources.digits import load_digits
-from simo2_core.errors import DataError, RunError
+from simo2_core.errors import CheckpointError, DataError, RunError
 from simo2_core.evaluation.restore import untrained_encoder
+from simo2_core.pretrained.recognise import recognise
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.log import record
+from simo2_core.session import with_init
+from simo2_core.train.finetune import load_weights
+from simo2_core.train.step import make_training
 from simo2_core.train.trainer import train
 from tests.tiny import DIGITS, QUIET
 
@@ -107,6 +113,59 @@ def test_statistics_of_batch_norm_and_what_was_fitted_travel_too(tmp_path: Path)
     np.testing.assert_array_equal(
         load_encoder(tmp_path / "encoder").represent(images), load_encoder(checkpoint).represent(images)
     )
+
+
+def test_an_export_goes_in_again_as_a_folder_as_a_file_and_alone(checkpoint: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "encoder"
+    export_encoder(checkpoint, folder)
+    alone = tmp_path / "alone.safetensors"
+    alone.write_bytes((folder / "encoder.safetensors").read_bytes())
+    arrays, meta = load(checkpoint)
+    for text in (folder, folder / "encoder.safetensors", alone):
+        config = with_init(Config().replace({"init": str(text), "average": 0.9}), tmp_path)
+        assert config.model.encoder == TINY.model.encoder
+        assert (config.data.image_size, config.data.channels) == (8, 1)
+        np.testing.assert_allclose(config.data.mean, meta["mean"])
+        state, told = load_weights(make_training(config, 10, (8, 8, 1))[1], str(config.tune.init), tmp_path)
+        assert told.fresh == ()
+        assert told.unused == ()
+        for name in told.loaded:
+            np.testing.assert_array_equal(state.params[name], arrays[f"params/{name}"], err_msg=name)
+        assert state.average["params"] is state.params, "an average of weights begins with them, not with drawn ones"
+    assert {"encoder/stem/kernel", "head/kernel"} <= set(told.loaded)
+    _, told = load_weights(make_training(config.replace({"embedding_size": 5}), 10, (8, 8, 1))[1], str(alone), tmp_path)
+    assert told.fresh == ("head/bias", "head/kernel")
+    assert told.unused == ("head.bias", "head.kernel"), "a head of another size stays where it is, and is told"
+
+
+def test_arrays_of_ours_that_nothing_describes_are_refused_with_what_helps(checkpoint: Path, tmp_path: Path) -> None:
+    export_encoder(checkpoint, tmp_path)
+    path = tmp_path / "encoder.safetensors"
+    arrays = load_file(path)
+    facts = json.loads((tmp_path / "encoder.json").read_text())
+    del facts["sha256"]
+    save_file(arrays, path)  # as exports of before 2026-11-29 are
+    (tmp_path / "encoder.json").write_text(json.dumps(facts))
+    assert recognise(str(tmp_path)).encoder == TINY.model.encoder
+    for name, change, said in (
+        ("torn", {"encoder.stem.kernel": arrays["encoder.stem.kernel"][..., :2]}, "encoder.stem.kernel is"),
+        ("more", {"encoder.block9.bias": np.zeros(3, np.float32)}, "no yatcnn has encoder.block9.bias"),
+        ("less", {"encoder.stem.kernel": None}, "has no stem/kernel"),
+    ):
+        left = {key: value for key, value in (arrays | change).items() if value is not None}
+        save_file(left, tmp_path / name, metadata={"simo2": json.dumps(facts)})
+        (tmp_path / name).rename(tmp_path / f"{name}.safetensors")
+        config = with_init(TINY.replace({"init": str(tmp_path / f"{name}.safetensors")}), tmp_path)
+        with pytest.raises(CheckpointError, match=re.escape(said)):
+            load_weights(make_training(config, 10, (8, 8, 1))[1], str(config.tune.init), tmp_path)
+    for written in ("[", "7", '{"format": 1}', '{"format": 9}'):
+        save_file(arrays, tmp_path / "odd.safetensors", metadata={"simo2": written})
+        with pytest.raises(CheckpointError, match=r"odd\.safetensors (is damaged|has format 9)") as caught:
+            recognise(str(tmp_path / "odd.safetensors"))
+        assert "\n" not in str(caught.value)
+    (tmp_path / "encoder.json").unlink()
+    with pytest.raises(CheckpointError, match=r"an encoder of simo2, and encoder\.json is not beside it"):
+        recognise(str(tmp_path))
 
 
 @pytest.mark.parametrize("damage", ["weights cut", "weights gone", "facts cut", "wider", "newer", "one mean too many"])

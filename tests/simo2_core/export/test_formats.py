@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from simo2_core.checkpoints.checkpoint import find_checkpoint
+from simo2_core.checkpoints.checkpoint import find_checkpoint, load
 from simo2_core.encoders.convnext import ConvNeXtTiny
 from simo2_core.encoders.resnet18 import ResNet18
 from simo2_core.encoders.resnet_imagenet import ResNet18ImageNet
@@ -19,6 +19,7 @@ from simo2_core.encoders.yatcnn import YatCNN
 from simo2_core.errors import ConfigError, RunError
 from simo2_core.export import formats, hub
 from simo2_core.export.formats import export_as, require_format
+from simo2_core.pretrained.recognise import recognise
 from simo2_core.run.directory import RunDirectory
 from simo2_core.session import run_of_weights
 from tests.peers.compare import read_answers, write_weights
@@ -68,9 +69,23 @@ def test_weights_go_out_as_they_came_in(
     assert before.keys() == after.keys()
     for name, value in before.items():
         np.testing.assert_array_equal(after[name], value, err_msg=name)
+    found = recognise(str(tmp_path))  # and they go in again
+    assert (found.encoder.features, found.size, found.channels, found.layout.library) == (16, 12, 3, "timm")
     config = json.loads((tmp_path / "config.json").read_text())
     assert config["model_args"] == {"dynamic_img_size": True, "global_pool": "token", "img_size": 12}
     assert config["pretrained_cfg"]["mean"] == pytest.approx([0.485, 0.456, 0.406])
+
+
+def test_an_average_of_weights_is_what_goes_out(
+    made: tuple[Path, RunDirectory], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, run = made
+    arrays, meta = load(find_checkpoint(run.checkpoints))
+    averaged = {"average/params/encoder/final_norm/norm/bias": np.arange(16, dtype=np.float32)}
+    monkeypatch.setattr(formats, "load", lambda checkpoint: (arrays | averaged, meta))
+    monkeypatch.setattr(formats, "_architecture", lambda *_: "vit_small_patch14_reg4_dinov2")
+    export_as("timm", find_checkpoint(run.checkpoints), tmp_path)
+    np.testing.assert_array_equal(load_file(tmp_path / "model.safetensors")["norm.bias"], np.arange(16))
 
 
 def test_a_card_says_results_data_and_command(made: tuple[Path, RunDirectory], tmp_path: Path) -> None:

@@ -34,14 +34,17 @@ def client(monkeypatch: pytest.MonkeyPatch, download: Any) -> None:
 
 def test_a_name_of_the_hub_without_its_client_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(RunError, match=r"needs huggingface_hub: pip install 'simo2\[hf\]'. Or fetch model.safetensors"):
+    with pytest.raises(RunError, match=r"pip install 'simo2\[hf\]'. Or without: fetch model.safetensors"):
         find_weights("hf:timm/resnet18.a1_in1k")
 
 
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (_NotCachedError(), "Bring model.safetensors and, where there are such, config.json and preprocessor_config"),
+        (
+            _NotCachedError(),
+            r"Bring model.safetensors and, .* from https://huggingface\.co/owner/name/resolve/",
+        ),
         (_NoEntryError(), r"has no model\.safetensors"),
         (_NoNameError(), "is no name on the Hub"),
         (OSError("403\nForbidden"), "cannot be fetched: 403 Forbidden"),
@@ -73,15 +76,18 @@ def test_the_files_beside_the_weights_are_fetched_too(monkeypatch: pytest.Monkey
 
 
 def test_what_is_no_weights_is_told(tmp_path: Path) -> None:
-    (tmp_path / "encoder.safetensors").touch()
     for text, said in {
         str(tmp_path / "no.safetensors"): "is no file",
         str(tmp_path / "weights.pth"): "pickle, which runs code",
         str(tmp_path / "pytorch_model.bin"): "pickle, which runs code",
-        str(tmp_path / "encoder.safetensors"): "an encoder that simo2 exported",
     }.items():
         assert is_pretrained(text)
         with pytest.raises(Simo2Error, match=said):
             find_weights(text)
     assert not is_pretrained(str(tmp_path))
+    (tmp_path / "model.safetensors").touch()
+    assert find_weights(str(tmp_path)) == tmp_path / "model.safetensors"
+    (tmp_path / "encoder.safetensors").touch()
+    assert is_pretrained(str(tmp_path))
+    assert find_weights(str(tmp_path)) == tmp_path / "encoder.safetensors", "of simo2, which is of every encoder"
     assert not is_pretrained("latest")
