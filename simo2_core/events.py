@@ -74,7 +74,7 @@ class RunStarted(Event):
     device: str
     """For people: kind and number of devices."""
     raw_pixels_knn: float
-    """Validation kNN on raw pixels, in [0, 1]: what the encoder has to beat."""
+    """Validation kNN on raw pixels, in [0, 1]: what the encoder has to beat. NaN of a run that takes no step."""
     placement: str | None = None
     """For people: where the images live while training, and why; None in runs of before it was said."""
     precision: str | None = None

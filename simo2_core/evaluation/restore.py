@@ -15,10 +15,12 @@ from simo2_core.checkpoints.checkpoint import evaluated, find_checkpoint, load, 
 from simo2_core.checkpoints.exported import image_rule, is_exported, read_exported
 from simo2_core.compiling import require_device
 from simo2_core.config import Config
+from simo2_core.data.dataset import Dataset
 from simo2_core.data.decode import Rule
 from simo2_core.data.load import load_dataset
 from simo2_core.evaluation.evaluate import looked_at, save_snapshot
 from simo2_core.evaluation.thumbnails import save_thumbnails
+from simo2_core.events import EmbeddingSnapshot
 from simo2_core.model.network import Arrays, Network, first_weights
 from simo2_core.objectives.objective import PREFIX
 from simo2_core.paths import user_path
@@ -50,17 +52,25 @@ def snapshot_checkpoint(run: RunDirectory, checkpoint: Path) -> int:
         RunError: the checkpoint is damaged, or the disk refuses.
     """
     step = int(checkpoint.name)
-    path = run.embeddings / f"{step}.npz"
-    if not path.exists():
-        dataset = load_dataset(run.config.images)
-        part, _ = looked_at(dataset, "validation")
-        _, embedding = load_encoder(checkpoint).part(part)
-        try:
-            save_snapshot(run, step, embedding, part.labels, dataset.class_names)
-            save_thumbnails(run, part)
-        except OSError as error:
-            raise disk_error("writing", path, error) from error
+    if not (run.embeddings / f"{step}.npz").exists():
+        write_snapshot(run, checkpoint, load_dataset(run.config.images))
     return step
+
+
+def write_snapshot(run: RunDirectory, checkpoint: Path, dataset: Dataset) -> EmbeddingSnapshot:
+    """Embeds validation by a checkpoint, and keeps that with its thumbnails in the run's folder; measures nothing.
+
+    Raises:
+        RunError: the checkpoint is damaged, or the disk refuses.
+    """
+    part, _ = looked_at(dataset, "validation")
+    _, embedding = load_encoder(checkpoint).part(part)
+    try:
+        told = save_snapshot(run, int(checkpoint.name), embedding, part.labels, dataset.class_names)
+        save_thumbnails(run, part)
+    except OSError as error:
+        raise disk_error("writing", run.embeddings, error) from error
+    return told
 
 
 def load_encoder(path: str | Path) -> TrainedEncoder:

@@ -20,11 +20,11 @@ JUMP = 0.05
 """Share of the peak by which the learning rate may change where a run goes on before that is said."""
 
 
-def introduce(training: Training, recovery: Recovery) -> Iterator[Event]:
-    """The first events of a start, before anything is compiled."""
+def started(training: Training, raw_pixels_knn: float) -> RunStarted:
+    """What is trained on what; NaN for raw pixels that nobody has measured."""
     ready, config = training.ready, training.config
     devices = jax.devices()
-    yield RunStarted(
+    return RunStarted(
         step=training.taken,
         run=str(training.run.path),
         steps=config.steps,
@@ -37,12 +37,18 @@ def introduce(training: Training, recovery: Recovery) -> Iterator[Event]:
         validation_images=len(ready.data.validation),
         test_images=len(ready.data.test),
         device=f"{len(devices)} x {devices[0].device_kind}",
-        raw_pixels_knn=training.measure_raw_pixels(),
+        raw_pixels_knn=raw_pixels_knn,
         placement=ready.placement.why,
         precision=ready.precision,
         decided=next((finding.message for finding in ready.findings if finding.code == DECIDED), None),
         seconds_left=training.budget.left if config.minutes else None,
     )
+
+
+def introduce(training: Training, recovery: Recovery) -> Iterator[Event]:
+    """The first events of a start, before anything is compiled."""
+    ready, config = training.ready, training.config
+    yield started(training, training.measure_raw_pixels())
     if training.weights is not None:
         yield training.weights
     yield from of_state(training, recovery)

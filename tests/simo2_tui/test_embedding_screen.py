@@ -1,8 +1,12 @@
 """The embedding: points, snapshots over time, the heat map, the images of a point."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from simo2_core.session import run_of_weights
+from simo2_tui.app import Console
 from simo2_tui.screens import embedding as embedding_screen
 from simo2_tui.screens.embedding import EmbeddingScreen
 from simo2_tui.screens.monitor import MonitorScreen
@@ -10,7 +14,10 @@ from simo2_tui.session.snapshot import read_snapshot
 from simo2_tui.widgets.charts import CurveChart
 from simo2_tui.widgets.embedding_views import HeatMap, ScatterPlot
 from simo2_tui.widgets.heatmap import similarity_order
+from tests.peers.compare import read_answers, write_weights
 from tests.simo2_tui.screen_text import SIZES, text_of, until
+
+GOLDEN = Path(__file__).parents[1] / "simo2_core" / "golden" / "peers.json.xz"
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -45,6 +52,24 @@ async def test_scrubbing_goes_through_the_snapshots_and_follows_again(watch):
         assert app.screen.query_one("#scatter", ScatterPlot).isolated == 1
         await pilot.press("i")
         assert app.screen.query_one("#scatter", ScatterPlot).isolated is None
+
+
+async def test_pretrained_weights_show_their_embedding_though_no_step_was_taken(tmp_path):
+    weights = write_weights(tmp_path / "weights", read_answers(GOLDEN)["timm dinov2"])
+    run_of_weights(str(weights), "digits", tmp_path / "runs", image_size=12)
+    app = Console(tmp_path / "runs")
+    async with app.run_test(size=(160, 45)) as pilot:
+        await pilot.press("R")
+        await until(pilot, lambda: "vit_small-digits" in text_of(app))
+        assert "stopped" in text_of(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: "step 0 · 143 validation images" in text_of(app))
+        assert "the weights are as they were; simo2 resume trains them" in text_of(app)
+        assert "nan" not in text_of(app)
+        await pilot.press("E", "right")
+        await until(pilot, lambda: "▀" in text_of(app))
+        assert "nearest by cosine at step 0" in text_of(app)
+        assert "kept no thumbnails" not in text_of(app)
 
 
 @pytest.mark.parametrize("size", SIZES)
