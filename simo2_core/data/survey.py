@@ -1,7 +1,7 @@
 """One look at every decoded image: what to normalise by, which images are equal, and which show nothing.
 
 ENTRY/survey-CUT.npz      beside the images in the cache
-CACHE/streamed/ENTRY.npz  of images that are decoded as they are needed: it saves decoding them all once more
+CACHE/surveys/ENTRY.npz   of images that are decoded as they are needed: it saves decoding them all once more
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from simo2_core.data.cache import Entry
 from simo2_core.data.dataset import DataPart, Note, are_decoded
 from simo2_core.data.pool import chunks
 from simo2_core.data.progress import Progress, Report, silent
+
+SURVEYS = "surveys"
+"""The folder of the cache for those of images that are decoded as they are needed."""
 
 _BLOCK = 1 << 24
 """Bytes looked at together: a mapped data set larger than memory must not be copied whole."""
@@ -116,7 +119,7 @@ def _histogram(images: NDArray[np.uint8]) -> NDArray[np.int64]:
 def _place(entry: Entry, cut: str) -> Path:
     if are_decoded(entry.images):
         return entry.path / (f"survey-{cut}.npz" if cut else "survey.npz")
-    return cache_folder("surveys") / f"{entry.path.name}{'-' if cut else ''}{cut}.npz"
+    return cache_folder(SURVEYS) / f"{entry.path.name}{'-' if cut else ''}{cut}.npz"
 
 
 def _read(path: Path, entry: Entry) -> Survey | None:

@@ -11,16 +11,20 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from simo2_core.data.cache import NoRoom, as_notes, cache_root, entry_key, retire
+from simo2_core.cache_folder import cache_folder
+from simo2_core.data.cache import NoRoom, as_notes, cache_root, entry_key, retire, stored_facts
 from simo2_core.data.locks import is_free
 from simo2_core.data.placement import disk_free, human_bytes
 from simo2_core.data.progress import Report
-from simo2_core.data.sources.place import is_gone
+from simo2_core.data.sources.place import is_gone, is_pattern
+from simo2_core.data.sources.tar_index import INDICES
+from simo2_core.data.sources.webdataset import expand
+from simo2_core.data.survey import SURVEYS
 from simo2_core.errors import DataError
 
 SIZE_VARIABLE = "SIMO2_CACHE_SIZE"
@@ -90,11 +94,31 @@ class Stored:
 
 
 @dataclass(frozen=True)
+class FoundOut:
+    """A file beside the entries of what was found out about data once: an index of a shard, a survey of images."""
+
+    path: Path
+    bytes: int
+
+    def is_of(self, names: Collection[str]) -> bool:
+        """Whether it is an index of a shard of one of the data sets `names`: of the file, folder or pattern."""
+        shard = str(stored_facts(self.path).get("of", ""))
+        return bool(shard) and any(
+            shard == name or shard.startswith(f"{name}/") or (is_pattern(name) and shard in expand(name))
+            for name in names
+        )
+
+
+@dataclass(frozen=True)
 class Cleared:
     """What `clear` has done."""
 
     count: int
+    """Of splits.
+    found_out: of the files beside them."""
+    found_out: int
     bytes: int
+    """Of both."""
     kept: tuple[str, ...]
     """What could not be removed, and why."""
 
@@ -118,6 +142,15 @@ def _listed() -> list[Path]:
         return sorted(path for path in cache_root().iterdir() if path.is_symlink() or path.is_dir())
     except OSError:
         return []
+
+
+def found_out(names: Collection[str] = ()) -> list[FoundOut]:
+    """Every file of what was found out about data, by its place; with `names`, the indices of those data sets."""
+    found: list[FoundOut] = []
+    for kind in (INDICES, SURVEYS):
+        with contextlib.suppress(OSError):  # there is no such folder, or it is closed to us
+            found += [FoundOut(path, path.lstat().st_size) for path in sorted(cache_folder(kind).iterdir())]
+    return [item for item in found if not names or item.is_of(names)]
 
 
 def _size_and_use(path: Path) -> tuple[int, float]:
@@ -244,7 +277,7 @@ def _remove(path: Path) -> None:
 
 def clear(names: tuple[str, ...] = ()) -> Cleared:
     """Deletes what lies in the cache of the data sets `names`, or everything but what is being built."""
-    count, size, kept = 0, 0, []
+    count, others, size, kept = 0, 0, 0, []
     for item in stored():
         if names and item.dataset not in names:
             continue
@@ -257,7 +290,14 @@ def clear(names: tuple[str, ...] = ()) -> Cleared:
             kept.append(f"{item.path}: {error.strerror or error}")
         else:
             count, size = count + 1, size + item.bytes
-    return Cleared(count, size, tuple(kept))
+    for beside in found_out(names):
+        try:
+            beside.path.unlink()
+        except OSError as error:
+            kept.append(f"{beside.path}: {error.strerror or error}")
+        else:
+            others, size = others + 1, size + beside.bytes
+    return Cleared(count, others, size, tuple(kept))
 
 
 def set_aside(path: Path) -> bool:

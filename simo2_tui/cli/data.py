@@ -72,7 +72,7 @@ def list_command(data_dir: DataDirOption = None, as_json: JsonOption = False) ->
 def _cache_facts() -> dict[str, Any]:
     """What the cache of decoded images takes, may take, and holds that nobody needs."""
     from simo2_core.data.cache import cache_root
-    from simo2_core.data.upkeep import size_limit, stored
+    from simo2_core.data.upkeep import found_out, size_limit, stored
 
     items = stored()
     taken = sum(item.bytes for item in items)
@@ -81,9 +81,11 @@ def _cache_facts() -> dict[str, Any]:
         "damaged": [item for item in items if not item.unfinished and not item.key],
         "folder_gone": [item for item in items if not item.unfinished and item.folder_gone],
     }
+    beside = found_out()
     return {
         "path": str(cache_root()),
         "bytes": taken,
+        "found_out": {"count": len(beside), "bytes": sum(item.bytes for item in beside)},
         "limit": size_limit(taken),
         "entries": sum(not item.unfinished for item in items),
         **{kind: {"count": len(found), "bytes": sum(i.bytes for i in found)} for kind, found in kinds.items()},
@@ -98,7 +100,12 @@ def _cache_lines(cache: dict[str, Any]) -> Iterable[str]:
         f"decoded: {cache['entries']} splits, {human_bytes(cache['bytes'])} of at most {human_bytes(cache['limit'])} "
         f"({SIZE_VARIABLE}), in {cache['path']}. Those used longest ago make room for new ones."
     )
-    words = {"unfinished": "not finished", "damaged": "damaged", "folder_gone": "of folders that are gone"}
+    words = {
+        "unfinished": "not finished",
+        "damaged": "damaged",
+        "folder_gone": "of folders that are gone",
+        "found_out": "indices, of shards and of images that are decoded as needed",
+    }
     for kind, what in words.items():
         if cache[kind]["count"]:
             size = human_bytes(cache[kind]["bytes"])
@@ -293,27 +300,36 @@ def clear_command(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete decoded images; they can be made again. What TFDS has prepared stays."""
+    """Delete decoded images, and what was found out about data; all can be made again. What TFDS has prepared stays."""
     from simo2_core.data.cache import cache_root
     from simo2_core.data.placement import human_bytes
-    from simo2_core.data.upkeep import clear, stored
+    from simo2_core.data.upkeep import clear, found_out, stored
 
     wanted = tuple(_datasets(names, None))
     items = [item for item in stored() if not wanted or item.dataset in wanted]
-    if items and not yes:
-        size = human_bytes(sum(item.bytes for item in items))
-        question = f"Delete {len(items)} decoded splits ({size}) from {cache_root()}?"
+    beside = found_out(wanted)
+    if (items or beside) and not yes:
+        size = human_bytes(sum(item.bytes for item in (*items, *beside)))
+        question = f"Delete {_counted(len(items), len(beside))} ({size}) from {cache_root().parent}?"
         if not sys.stdin.isatty():
             raise DataError(f"{question} Say --yes, since nobody can be asked.")
         typer.confirm(question, abort=True)
     cleared = clear(wanted)
     if as_json:
-        _print_json({"deleted": cleared.count, "bytes": cleared.bytes, "kept": cleared.kept})
+        deleted = {"deleted": cleared.count, "found_out": cleared.found_out, "bytes": cleared.bytes}
+        _print_json({**deleted, "kept": cleared.kept})
     else:
-        print_visible(f"{cleared.count} decoded splits deleted, {human_bytes(cleared.bytes)} free again.")
+        counted = _counted(cleared.count, cleared.found_out)
+        print_visible(f"{counted} deleted, {human_bytes(cleared.bytes)} free again.")
     if cleared.kept:
         more = f", and {len(cleared.kept) - 1} more" if len(cleared.kept) > 1 else ""
         raise DataError(f"{cleared.kept[0]}{more} cannot be deleted: {cache_root()} may belong to somebody else.")
+
+
+def _counted(splits: int, found_out: int) -> str:
+    """How many are meant, in words."""
+    more = f" and {found_out} {'index' if found_out == 1 else 'indices'}" if found_out else ""
+    return f"{splits} decoded {'split' if splits == 1 else 'splits'}{more}"
 
 
 def _config(name: str, data_dir: str | None) -> DataConfig:
@@ -330,7 +346,7 @@ def _datasets(names: list[str] | None, data_dir: str | None) -> set[str]:
     """The names under which the cache and TFDS know `names`; raises DataError for one that nothing is known of."""
     from simo2_core.data.sources.place import is_place
     from simo2_core.data.sources.prepared import find_all
-    from simo2_core.data.upkeep import stored
+    from simo2_core.data.upkeep import found_out, stored
 
     if not names:
         return set()
@@ -340,7 +356,7 @@ def _datasets(names: list[str] | None, data_dir: str | None) -> set[str]:
         dataset = _config(name, data_dir).dataset
         if dataset not in known and is_place(dataset):
             dataset = str(user_path(dataset).absolute())
-        if dataset not in known and name not in PRESETS:
+        if dataset not in known and name not in PRESETS and not found_out((dataset,)):
             raise DataError(f"nothing of {name!r} is on disk.{did_you_mean(name, known)} See: simo2 data list.")
         found.add(dataset)
     return found

@@ -25,6 +25,8 @@ from simo2_core.data.sources.folder_scan import LEFTOVERS, is_image_name, printa
 from simo2_core.data.sources.labelled import LABEL_KEYS
 from simo2_core.errors import DataError
 
+INDICES = "indices"
+"""The folder of the cache that they are kept in."""
 _FORMAT = 1
 """Of what is kept."""
 _LARGEST_LABEL = 1 << 20
@@ -73,7 +75,7 @@ def index_of(path: Path, image_key: str | None, label_key: str | None) -> TarSha
     made = _read(path, state[1], image_key, label_key)
     with contextlib.suppress(OSError):  # a cache that cannot be written
         place.parent.mkdir(parents=True, exist_ok=True)
-        store_facts(place, {"state": state, "shard": vars(made)})
+        store_facts(place, {"state": state, "of": str(path), "shard": vars(made)})
     return made
 
 
@@ -103,7 +105,7 @@ def _kept(path: Path, image_key: str | None, label_key: str | None) -> tuple[Pat
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}. Check the path and its permissions.") from None
     which = repr([str(path), image_key, label_key])
-    place = cache_folder("indices") / f"{hashlib.sha256(which.encode()).hexdigest()[:32]}.json"
+    place = cache_folder(INDICES) / f"{hashlib.sha256(which.encode()).hexdigest()[:32]}.json"
     return place, [_FORMAT, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
 
 

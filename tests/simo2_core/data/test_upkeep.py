@@ -11,14 +11,17 @@ from typing import Any
 
 import pytest
 
+from simo2_core.cache_folder import cache_folder
 from simo2_core.data import locks, upkeep
 from simo2_core.data.cache import cache_root, open_entry, store_facts
 from simo2_core.data.load import load_dataset
 from simo2_core.data.placement import disk_free
 from simo2_core.data.progress import Progress
-from simo2_core.data.upkeep import clear, list_entries, size_limit, stored
+from simo2_core.data.sources.tar_index import index_of
+from simo2_core.data.upkeep import Cleared, clear, found_out, list_entries, size_limit, stored
 from simo2_core.errors import DataError
 from tests.simo2_core.data.pictures import MakeFolder, config, encoded, picture
+from tests.simo2_core.data.sources.written import tar_of
 
 
 def load(root: Path, **changes: object) -> list[str]:
@@ -105,6 +108,23 @@ def test_entries_of_folders_that_are_gone_go_first_and_in_time_by_themselves(
     (said,) = load(make_folder(count=5, root="more"))
     assert "its folder is gone" in said
     assert names() == ["last", "more", "new"]
+
+
+def test_what_was_found_out_of_shards_is_cleared_with_them(tmp_path: Path) -> None:
+    for place in ("one/a.tar", "one/b.tar", "two-0.tar", "two-1.tar"):
+        path = tmp_path / place
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(tar_of([("0.png", encoded(picture(0, (8, 8)))), ("0.cls", b"1")]))
+        index_of(path, None, None)
+    surveys = cache_folder("surveys")
+    surveys.mkdir()
+    (surveys / "streamed.npz").write_bytes(b"12345")
+    assert len(found_out()) == 5
+    size = sum(item.bytes for item in found_out((str(tmp_path / "one"),)))
+    assert clear((str(tmp_path / "one"),)) == Cleared(0, 2, size, ())
+    assert clear((str(tmp_path / "two-{0..7}.tar"),)).found_out == 2
+    assert clear((str(tmp_path / "two-1.tar"),)).found_out == 0
+    assert clear() == Cleared(0, 1, 5, ())
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from simo2_core.data.upkeep import list_entries
 from simo2_core.errors import ConfigError, DataError, Simo2Error
 from simo2_tui.cli.data import app
 from tests.simo2_core.data.pictures import encoded, picture
+from tests.simo2_core.data.sources.written import tar_of
 from tests.simo2_core.data.tiny_tfds import as_tfrecord, prepare_tiny
 
 
@@ -242,10 +244,23 @@ def test_clear_asks_and_deletes_by_name(folder: Path) -> None:
     run("prepare", str(folder))
     with pytest.raises(DataError, match="--yes"):
         run("clear")
-    assert rows("clear", "cifar10", "--yes") == [{"deleted": 0, "bytes": 0, "kept": []}]
+    assert rows("clear", "cifar10", "--yes") == [{"deleted": 0, "found_out": 0, "bytes": 0, "kept": []}]
     (result,) = rows("clear", str(folder), "--yes")
     assert result["deleted"] == 1
     assert list_entries() == []
+
+
+def test_clear_says_what_it_frees_of_shards_that_were_only_looked_at(tmp_path: Path) -> None:
+    shard = tmp_path / "pets.tar"
+    pngs = [(f"{number}.png", encoded(picture(number))) for number in range(2)]
+    shard.write_bytes(tar_of([pngs[0], ("0.cls", b"0"), pngs[1], ("1.cls", b"1")]))
+    run("info", str(shard))
+    assert "1 indices, of shards and of images" in run("list")
+    with pytest.raises(DataError, match="Delete 0 decoded splits and 1 index "):
+        run("clear", str(shard))
+    assert re.search(r"0 decoded splits and 1 index deleted, \d+ (bytes|kB) free again", run("clear", "--yes"))
+    with pytest.raises(DataError, match="is on disk"):
+        run("clear", str(shard), "--yes")
 
 
 @pytest.mark.parametrize("module", ["simo2_core", "simo2_tui.cli.data"])
