@@ -25,9 +25,10 @@ from simo2_core.data.sources.given import give
 from simo2_core.encoders.encoder import Encoder, encoder_of
 from simo2_core.errors import ConfigError
 from simo2_core.events import Evaluated, Event
+from simo2_core.first_settings import first_settings
 from simo2_core.objectives.objective import Objective, objective_of
 from simo2_core.parts import Part
-from simo2_core.presets import config_for, find_preset
+from simo2_core.presets import config_for
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
 from simo2_core.session import RunSession
@@ -60,7 +61,9 @@ def fit(
         images: (N, H, W) or (N, H, W, ch) uint8; None to train on the data set of `config`.
         labels: (N,) numbers or names of classes.
         test: images and labels that are read once, at the end; by default a fifth of the others is held out.
-        config: settings to begin with: a preset's name, or a `Config`; by default those of the original.
+        config: settings to begin with. A preset's name means what `simo2 train --preset NAME` trains, its recipe among
+            it, unless something is given that the recipe decides; `recipe="none"` means those of the original. Or a
+            `Config`, as it is. By default those of the original, and without images those of `dataset`.
         objective: what is minimised: a name, an objective, or a function of the embedding alone.
         encoder: what is trained: a name, an encoder, or an NNX module made by `module(channels, rngs=rngs)` that turns
             (n, h, w, channels) float32 images into (n, features) float32 and says its `features`.
@@ -74,27 +77,33 @@ def fit(
         DataError: images or labels that do not fit.
         RunError: the name is taken, or the disk refuses.
     """
-    chosen = _chosen(config)
-    if images is not None:
-        if labels is None:
-            raise ConfigError("images are given without labels; give one for each image.")
-        changes: dict[str, Any] = {"dataset": give(name or "arrays", images, cast(Any, labels), test)}
-        if config is None:
-            side, colour = np.asarray(images).shape[1], np.asarray(images).shape[-1] == 3 and np.ndim(images) == 4
-            changes |= _fitting(side, colour=colour)
-        chosen = chosen.replace({"image_size": 0, "channels": 0, "preset": "", **changes})
+    given = dict(settings)
     if objective is not None:
-        chosen = chosen.replace({"objective": _objective(objective)})
+        given["objective"] = _objective(objective)
     if encoder is not None:
-        chosen = chosen.replace({"encoder": _encoder(encoder)})
-    return Fit(chosen.replace(settings), Path(run_dir), name, pictures=pictures)
+        given["encoder"] = _encoder(encoder)
+    if images is None:
+        chosen, why = _chosen(config, given)
+        return Fit(chosen, Path(run_dir), name, pictures=pictures, why=why)
+    if labels is None:
+        raise ConfigError("images are given without labels; give one for each image.")
+    own: dict[str, Any] = {"dataset": give(name or "arrays", images, cast(Any, labels), test)}
+    own |= {"image_size": 0, "channels": 0, "preset": ""}
+    if config is None:
+        side, colour = np.asarray(images).shape[1], np.asarray(images).shape[-1] == 3 and np.ndim(images) == 4
+        config = config_for("arrays").replace(_fitting(side, colour=colour))
+    chosen, why = _chosen(config, given)
+    own = {setting: value for setting, value in own.items() if setting not in given}
+    return Fit(chosen.replace(own), Path(run_dir), name, pictures=pictures, why=why)
 
 
 class Fit:
     """A run that trains while it is iterated over; not iterating is pausing."""
 
-    def __init__(self, config: Config, run_dir: Path, name: str | None, *, pictures: bool) -> None:
+    def __init__(self, config: Config, run_dir: Path, name: str | None, *, pictures: bool, why: str = "") -> None:
         self.config = config
+        self.why = why
+        """Why a recipe is used that nobody named, as the command line says it; empty where none is."""
         self._session = RunSession.create(config, run_dir, name, pictures=pictures)
         self.test: Evaluated | None = None
         """What the test part gave, once the run has completed."""
@@ -142,7 +151,7 @@ def resume(path: str | Path, *, pictures: bool = False, **settings: Any) -> Fit:
     """
     run = RunDirectory.open(Path(path))
     made = object.__new__(Fit)
-    made.config, made.test = run.config.replace(settings), None
+    made.config, made.test, made.why = run.config.replace(settings), None, ""
     made._session = RunSession(made.config, run, pictures=pictures)
     return made
 
@@ -183,10 +192,12 @@ def evaluate(
     return {key: score.mean for key, score in found.scores.items()}
 
 
-def _chosen(config: Config | str | None) -> Config:
+def _chosen(config: Config | str | None, given: Mapping[str, Any]) -> tuple[Config, str]:
+    """The settings with those `given`, as the command line has them, and why there is a recipe that nobody named."""
     if isinstance(config, Config):
-        return config
-    return find_preset(config).config if config else config_for("arrays")
+        return config.replace(given), ""
+    first = first_settings(config, given)
+    return first.config, first.why
 
 
 def _fitting(side: int, *, colour: bool) -> dict[str, Any]:

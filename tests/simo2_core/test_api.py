@@ -10,6 +10,7 @@ from sklearn.datasets import load_digits
 import simo2_core as simo2
 from simo2_core.errors import ConfigError, DataError
 from simo2_core.events import Evaluated, RunFinished, StepsLogged
+from simo2_core.first_settings import first_settings
 from tests.tiny import TINY
 
 PAGE = Path(__file__).parents[2] / "simo2_tui" / "guide" / "python.md"
@@ -77,6 +78,31 @@ def test_what_does_not_fit_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="Did you mean steps"):
         simo2.fit(IMAGES, labels, stepz=3, run_dir=tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{}, {"steps": 7}, {"recipe": "none"}, {"objective": "supcon"}, {"encoder": "yat_airbench"}, {"flip": False}],
+    ids=str,
+)
+def test_a_preset_means_what_it_means_on_the_command_line(given: dict[str, Any], tmp_path: Path) -> None:
+    typed = first_settings("cifar10", given)
+    run = simo2.fit(config="cifar10", run_dir=tmp_path, **given)
+    assert run.config == typed.config
+    assert run.why == typed.why
+    assert ("--recipe none" in run.why) == ("recipe" not in given and "encoder" not in given and "flip" not in given)
+    on_arrays = simo2.fit(IMAGES, DIGITS.target, config="cifar10", run_dir=tmp_path, name="arrays", **given).config
+    assert on_arrays.recipe == typed.config.recipe
+    assert on_arrays.model == typed.config.model
+    assert on_arrays.minutes == typed.config.minutes
+
+
+def test_a_recipe_goes_with_arrays_and_with_an_encoder_of_ones_own(tmp_path: Path) -> None:
+    run = simo2.fit(IMAGES, DIGITS.target, recipe="fast", encoder="yat_airbench", steps=7, run_dir=tmp_path)
+    assert (run.config.recipe, run.config.model.encoder.name, run.config.minutes) == ("fast", "yat_airbench", 0)
+    assert run.config.optim.optimizer == "muon"
+    assert run.why == ""
+    assert simo2.fit(dataset="cifar100", run_dir=tmp_path).config.recipe == "fast"
 
 
 def test_every_public_name_is_documented_and_imports_nothing_early() -> None:
