@@ -17,8 +17,10 @@ import resource
 import signal
 import sys
 import tarfile
+import tempfile
 import time
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -111,7 +113,7 @@ def find_builder(name: str, data_dir: Path) -> Any:
             hint = did_you_mean(config, configs) or f" It has {', '.join(configs[:8]) or 'none'}."
             raise DataError(f"{bare} has no config {config!r}.{hint}")
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # TFDS prints where TensorFlow is missed
+        with contextlib.redirect_stdout(io.StringIO()), temporary_files_go():  # TFDS prints where TensorFlow is missed
             return tfds.builder(name, data_dir=data_dir, file_format="array_record")
     except Exception as error:  # for example a version that this TFDS cannot generate
         if isinstance(error, ModuleNotFoundError) or "No module named" in str(error):
@@ -120,6 +122,18 @@ def find_builder(name: str, data_dir: Path) -> Any:
                 "do. simo2 trains on labelled images: choose such a set."
             ) from error
         raise DataError(f"TFDS cannot prepare {name}: {_one_line(error)}.") from error
+
+
+@contextlib.contextmanager
+def temporary_files_go() -> Iterator[None]:
+    """A place for temporary files that goes with them: TFDS leaves a folder for every builder that is not prepared."""
+    before = tempfile.tempdir
+    with tempfile.TemporaryDirectory(prefix="simo2-") as folder:
+        tempfile.tempdir = folder
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
 
 
 def _raise_open_files() -> None:

@@ -7,6 +7,7 @@ import io
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import zipfile
@@ -226,10 +227,17 @@ def test_a_full_disk_is_told_from_a_damaged_archive(tmp_path: Path) -> None:
         assert str(tmp_path) in str(told)
 
 
-def test_all_files_of_a_data_set_are_named_though_it_asks_for_one_after_the_other(tmp_path: Path) -> None:
-    import tensorflow_datasets as tfds
+def test_a_builder_leaves_no_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    prepare_child.find_builder("mnist", tmp_path / "shelf")
+    with pytest.raises(DataError, match="cannot prepare"):
+        prepare_child.find_builder("mnist:77.0.0", tmp_path / "shelf")
+    assert list(tmp_path.iterdir()) == []
+    assert tempfile.tempdir == str(tmp_path)
 
-    infos = tfds.builder("stanford_dogs", data_dir=tmp_path).url_infos
+
+def test_all_files_of_a_data_set_are_named_though_it_asks_for_one_after_the_other(tmp_path: Path) -> None:
+    infos = prepare_child.find_builder("stanford_dogs", tmp_path).url_infos
     urls = {url.rsplit("/", 1)[-1]: url for url in infos}
     downloads = Downloads(tmp_path / "downloads", "stanford_dogs", infos, lambda *_: None, all_needed=True)
     downloads.want(urls["images.tar"])

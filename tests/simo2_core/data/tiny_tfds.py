@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from simo2_core.data.prepare_child import temporary_files_go
 from simo2_core.data.sources.tfrecord import crc32c, masked
 
 
@@ -50,7 +51,8 @@ def prepare_tiny(
     import tensorflow_datasets as tfds
 
     tfds.disable_progress_bar()
-    builder = tfds.builder(name, data_dir=data_dir, file_format=file_format)
+    with temporary_files_go():
+        builder = tfds.builder(name, data_dir=data_dir, file_format=file_format)
     features = builder.info.features
 
     def example(split: str, index: int) -> dict[str, Any]:
