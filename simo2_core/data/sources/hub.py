@@ -41,6 +41,17 @@ def snapshot(dataset: str) -> Path | None:
     return None
 
 
+def _by_hand(repo: str, inner: str) -> str:
+    """Which files to bring: those that the Hub makes of every set are called alike, whatever the authors' are."""
+    inner, more = inner or "SET", "" if inner else " for each SET"
+    return (
+        f"Fetch {inner}/train/0000.parquet, {inner}/test/0000.parquet and what else "
+        f"https://huggingface.co/api/datasets/{repo}/parquet lists{more}, elsewhere, from "
+        f"https://huggingface.co/datasets/{repo}/resolve/{_BRANCHES[1].replace('/', '%2F')}/, keep their folders train "
+        f"and test, and give the folder that those are in as the data set."
+    )
+
+
 def hub_folder(dataset: str, report: Report) -> Path:
     """The files of `hf:NAME`, fetched where they are not here.
 
@@ -52,10 +63,7 @@ def hub_folder(dataset: str, report: Report) -> Path:
     if found is not None:
         return found
     site = f"https://huggingface.co/datasets/{repo}/tree"
-    by_hand = (
-        f"Fetch the .parquet files of {inner or 'one set'} elsewhere, from {site}/main or from "
-        f"{site}/{_BRANCHES[1]}, put them into a folder, and give that as the data set."
-    )
+    by_hand = _by_hand(repo, inner)
     try:
         from huggingface_hub import snapshot_download
     except ImportError:

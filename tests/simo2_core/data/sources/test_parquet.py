@@ -199,8 +199,10 @@ def test_what_was_fetched_needs_neither_client_nor_network(hub: Path) -> None:
 
 
 def test_without_client_or_network_the_files_are_named(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = "the .parquet files of one set elsewhere, from https://huggingface.co/datasets/me/pets/tree/main or from"
-    with pytest.raises(DataError, match=rf"huggingface_hub is not installed. Install .*simo2\[hf\].*{files}") as error:
+    listed = "what else https://huggingface.co/api/datasets/me/pets/parquet lists"
+    files = f"SET/train/0000.parquet, SET/test/0000.parquet and {listed} for each SET, elsewhere, from "
+    files += "https://huggingface.co/datasets/me/pets/resolve/refs%2Fconvert%2Fparquet/, keep their folders"
+    with pytest.raises(DataError, match=rf"huggingface_hub is not installed. .*simo2\[hf\].*etch {files}") as error:
         hub_folder("hf:me/pets", silent)
     assert "\n" not in str(error.value)
     client = ModuleType("huggingface_hub")
@@ -225,3 +227,5 @@ def test_without_client_or_network_the_files_are_named(hub: Path, monkeypatch: p
     monkeypatch.setattr(client, "snapshot_download", refuse)
     with pytest.raises(DataError, match=rf"cannot be fetched \(no network\)\. Fetch {files.replace('pets', 'cars')}"):
         hub_folder("hf:me/cars", silent)
+    with pytest.raises(DataError, match=r"Fetch fast/train/0000\.parquet, fast/test/0000\.parquet .* lists, elsewhere"):
+        hub_folder("hf:me/cars/fast", silent)
