@@ -15,6 +15,7 @@ from simo2_core.analysis import geometry
 from simo2_core.analysis.embed import TrainedEncoder
 from simo2_core.analysis.metrics import knn_accuracy
 from simo2_core.data.dataset import DataPart, Dataset
+from simo2_core.evaluation.thumbnails import small_images
 from simo2_core.events import EmbeddingSnapshot, Evaluated, WarningRaised
 from simo2_core.objectives.objective import Objective
 from simo2_core.run.directory import RunDirectory
@@ -38,9 +39,13 @@ def looked_at(dataset: Dataset, split: str) -> tuple[DataPart, DataPart]:
     return part.thin(AT_MOST[split]), dataset.train.thin(AT_MOST[split])
 
 
+RAW_SIDE = 96
+"""Pixels of a side of images as raw pixels: 10,000 of the 224 that pretrained encoders take would be 6 GB."""
+
+
 def flatten_pixels(part: DataPart) -> NDArray[np.float32]:
-    """(n, H*W*ch) pixels in [0, 1]: the baseline that an encoder has to beat."""
-    return part.gather().reshape(len(part), -1).astype(np.float32) / np.float32(255)
+    """(n, h*w*ch) pixels in [0, 1]: the baseline that an encoder has to beat; larger ones are shrunk to `RAW_SIDE`."""
+    return small_images(part, RAW_SIDE).reshape(len(part), -1).astype(np.float32) / np.float32(255)
 
 
 def raw_pixels_knn(dataset: Dataset, split: str) -> float:

@@ -29,12 +29,17 @@ def save_thumbnails(run: RunDirectory, part: DataPart) -> None:
     path = run.embeddings / "thumbnails.npz"
     if path.exists():
         return
-    rows, channels = part.rows, part.images.shape[-1]
-    side = int(min(SIDE, (MOST_BYTES / max(1, len(rows) * channels)) ** 0.5))
-    small = [shrink(np.asarray(part.images[rows[i : i + _CHUNK]]), side) for i in range(0, len(rows), _CHUNK)]
+    side = int(min(SIDE, (MOST_BYTES / max(1, len(part) * part.images.shape[-1])) ** 0.5))
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, images=np.concatenate(small) if small else np.zeros((0, 1, 1, channels), np.uint8))
+    np.savez_compressed(buffer, images=small_images(part, side))
     write_whole(path, buffer.getvalue())
+
+
+def small_images(part: DataPart, side: int) -> NDArray[np.uint8]:
+    """(n, h, w, ch) the images of a part, at most `side` pixels high and wide, read a few at a time."""
+    rows, channels = part.rows, part.images.shape[-1]
+    small = [shrink(np.asarray(part.images[rows[i : i + _CHUNK]]), side) for i in range(0, len(rows), _CHUNK)]
+    return np.concatenate(small) if small else np.zeros((0, 1, 1, channels), np.uint8)
 
 
 def shrink(images: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

@@ -25,6 +25,14 @@ def test_raw_pixels_agree_with_scikit_learn() -> None:
     assert raw_pixels_knn(DIGITS, "test") == pytest.approx(model.score(flatten_pixels(part), part.labels), abs=1e-9)
 
 
+def test_raw_pixels_of_large_images_are_those_of_smaller_ones() -> None:
+    images = np.zeros((3, 224, 448, 3), np.uint8)
+    images[1, :, 224:] = 51
+    pixels = flatten_pixels(DataPart(images, np.array([0]), np.array([2])))
+    assert pixels.shape == (2, 48 * 96 * 3)
+    np.testing.assert_allclose(pixels[1].reshape(48, 96, 3)[:, 48:], 0.2)
+
+
 def test_parts_that_are_looked_at_share_no_image() -> None:
     validation, bank = looked_at(DIGITS, "validation")
     test, _ = looked_at(DIGITS, "test")
