@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import shlex
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,6 +68,12 @@ def neighbours(representation: NDArray[np.float32]) -> tuple[NDArray[np.int64], 
         ids[start : start + _CHUNK] = np.take_along_axis(some, order, 1)
         distances[start : start + _CHUNK] = 1 - np.take_along_axis(near, order, 1)
     return ids, distances
+
+
+def opening(path: Path, images: int) -> str:
+    """The command that opens a table of so many images. It names the columns: embedding-atlas takes none by itself."""
+    near = " --neighbors neighbors" if 1 < images <= _MOST_SEARCHED else ""
+    return f"embedding-atlas {shlex.quote(str(path))} --x x --y y{near} --image image"
 
 
 def _unit(representation: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -2,13 +2,14 @@
 
 import importlib.util
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from simo2_core.export import atlas
-from simo2_core.export.atlas import atlas_table, coordinates, neighbours, thumbnails
+from simo2_core.export.atlas import atlas_table, coordinates, neighbours, opening, thumbnails
 
 
 def test_neighbours_are_the_nearest_by_cosine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,6 +54,15 @@ def test_thumbnails_are_the_images_made_small() -> None:
     ]
     np.testing.assert_array_equal(made[0], grey[2, ..., 0])
     assert [image.shape for image in made] == [(9, 5), (9, 5), (64, 51, 3), (64, 51, 3)]
+
+
+def test_the_command_that_opens_it_names_the_columns_that_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert opening(Path("a b.parquet"), 30) == (
+        "embedding-atlas 'a b.parquet' --x x --y y --neighbors neighbors --image image"
+    )
+    assert "neighbors" not in opening(Path("e.parquet"), 1)
+    monkeypatch.setattr(atlas, "_MOST_SEARCHED", 29)
+    assert "neighbors" not in opening(Path("e.parquet"), 30)
 
 
 def test_one_image_has_no_neighbours_and_a_place() -> None:
