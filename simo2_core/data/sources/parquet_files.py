@@ -7,7 +7,7 @@ import errno
 import functools
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -39,6 +39,25 @@ class File(Protocol):
         ...
 
 
+def _values_of(column: Any) -> Callable[[int], object]:
+    """What gives the value of a column in a row; of an image that has its bytes, those alone.
+
+    A struct made into a dictionary takes 6 µs, its bytes 0.5: decoding an image of 32 pixels takes 60.
+    """
+    import pyarrow as pa
+
+    place = column.type.get_field_index("bytes") if pa.types.is_struct(column.type) else -1
+    if place < 0:
+        return lambda row: column[row].as_py()
+    data = pa.chunked_array([chunk.flatten()[place] for chunk in column.chunks], column.type.field(place).type)
+
+    def value_at(row: int) -> object:
+        found = data[row].as_py()
+        return column[row].as_py() if found is None else found
+
+    return value_at
+
+
 class _Parquet:
     """A Parquet file: the groups of rows that were read last stay in memory."""
 
@@ -52,7 +71,7 @@ class _Parquet:
         self._starts = np.cumsum([0, *sizes])
         if int(self._starts[-1]) != self.rows or min(sizes, default=0) < 0:
             raise ValueError("its groups hold another number of rows than it says")
-        self._group = functools.lru_cache(maxsize=2)(self._read)
+        self._group = functools.lru_cache(maxsize=2)(lambda group, column: _values_of(self._read(group, column)))
 
     def require_room(self, column: str) -> None:
         """Raises DataError where a group of rows is too large for each process that decodes to hold one."""
@@ -85,9 +104,9 @@ class _Parquet:
         """The values of a column in some rows."""
         groups = (np.searchsorted(self._starts, rows, side="right") - 1).tolist()
         for group, some in itertools.groupby(zip(groups, rows, strict=True), key=lambda pair: pair[0]):
-            found, first = self._group(group, column), int(self._starts[group])
+            value_at, first = self._group(group, column), int(self._starts[group])
             for _, row in some:
-                yield found[row - first].as_py()
+                yield value_at(row - first)
 
 
 class _Arrow:
@@ -110,8 +129,7 @@ class _Arrow:
 
     def cells(self, column: str, rows: Sequence[int]) -> Iterator[object]:
         """The values of a column in some rows."""
-        found = self._table.column(column)
-        return (found[row].as_py() for row in rows)
+        return map(_values_of(self._table.column(column)), rows)
 
     def require_room(self, column: str) -> None:
         """It is mapped, and takes none."""
