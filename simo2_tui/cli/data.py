@@ -309,7 +309,7 @@ def clear_command(
     items = [item for item in stored() if not wanted or item.dataset in wanted]
     beside = found_out(wanted)
     if (items or beside) and not yes:
-        size = human_bytes(sum(item.bytes for item in (*items, *beside)))
+        size = human_bytes(sum(item.bytes for item in items) + sum(item.bytes for item in beside))
         question = f"Delete {_counted(len(items), len(beside))} ({size}) from {cache_root().parent}?"
         if not sys.stdin.isatty():
             raise DataError(f"{question} Say --yes, since nobody can be asked.")

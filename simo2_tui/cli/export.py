@@ -63,7 +63,8 @@ def export_command(
 
 
 def _own_format(checkpoint: Path, out: Path, as_json: bool) -> None:
-    from simo2_core.checkpoints.exported import FACTS, WEIGHTS, export_encoder
+    from simo2_core.checkpoints.exported import export_encoder
+    from simo2_core.pretrained.own import FACTS, WEIGHTS
 
     facts = export_encoder(checkpoint, out)
     files = [out / WEIGHTS, out / FACTS]
