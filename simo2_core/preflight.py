@@ -231,6 +231,11 @@ def _objective(config: Config, facts: DatasetFacts) -> list[Finding]:
 
 def _image_size(config: Config, facts: DatasetFacts) -> list[Finding]:
     encoder, side = config.model.encoder, min(facts.image_shape[:2])
+    if any(each % encoder.multiple_of for each in facts.image_shape[:2]):
+        patch, size = encoder.multiple_of, "×".join(map(str, facts.image_shape[:2]))
+        fitting = dict.fromkeys((max(1, side // patch) * patch, -(-side // patch) * patch))
+        said = f"images are {size}, and {encoder.name} takes sides that are a multiple of {patch}."
+        return [Finding("error", "image-size", said, f"Use --image-size {' or '.join(map(str, fitting))}.")]
     if side >= encoder.smallest_side:
         return []
     halvings = len(encoder.stages) - 1

@@ -43,6 +43,11 @@ class Encoder(Part):
         """
         return int(self.first_shrink * 2 ** (len(self.stages) - 1))
 
+    @property
+    def multiple_of(self) -> int:
+        """What height and width of images have to be a multiple of, in pixels: the side of a patch, say."""
+        return 1
+
     def weights(self, channels: int) -> int:
         """How many weights it has, or somewhat fewer, for images of so many channels: 0 where it does not say.
 

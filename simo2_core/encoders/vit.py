@@ -61,6 +61,10 @@ class ViTSmall(Encoder):
     def first_shrink(self) -> int:
         return self.patch_size
 
+    @property
+    def multiple_of(self) -> int:
+        return self.patch_size
+
     def build(self, channels: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> nnx.Module:
         from simo2_core.model.vit import ViTEncoder
 

@@ -47,6 +47,17 @@ def test_a_missing_split_is_an_error_that_names_the_others() -> None:
     }
 
 
+def test_sides_that_no_patches_fill_are_an_error_before_anything_is_compiled() -> None:
+    config = Config().replace({"encoder": "vit_small", "image_size": 18, "patch_size": 4})
+    (finding,) = (f for f in preflight(config, dataclasses.replace(FACTS, image_shape=(18, 18, 3)), ROOMY)
+                  if f.code == "image-size")  # fmt: skip
+    assert (finding.severity, finding.cure) == ("error", "Use --image-size 16 or 20.")
+    assert finding.message == "images are 18×18, and vit_small takes sides that are a multiple of 4."
+    small = preflight(config, dataclasses.replace(FACTS, image_shape=(2, 2, 3)), ROOMY)
+    assert [f.cure for f in small if f.code == "image-size"] == ["Use --image-size 4."]
+    assert "image-size" not in codes(config, dataclasses.replace(FACTS, image_shape=(20, 20, 3)))
+
+
 def test_unlabelled_images_are_an_error() -> None:
     assert codes(Config(), dataclasses.replace(FACTS, unlabelled=100_000))["unlabelled"] == "error"
 
