@@ -41,7 +41,6 @@ def embed_command(
 ) -> None:
     """Write embeddings, labels and ids of images to a file: `simo2 embed latest --out digits.npz`."""
     from simo2_core.evaluation.restore import locate
-    from simo2_core.export.atlas import opening
     from simo2_core.export.embeddings import embed_dataset, require_known_format, write_embeddings
     from simo2_core.run.directory import find_run
     from simo2_tui.cli.data_progress import DataProgress
@@ -77,7 +76,14 @@ def embed_command(
         "and ids"
     )
     print_visible(f"Written: {', '.join(map(str, files))}")
+    if opens := _opening(out, len(made.rows)):
+        print_visible(f"See them: {opens}")
+
+
+def _opening(out: Path, images: int) -> str:
+    """The command of another tool that shows what was written; empty for arrays."""
+    from simo2_core.export.atlas import opening
+
     if out.suffix == ".parquet":
-        print_visible(f"See them: {opening(out, len(made.rows))}")
-    elif not out.suffix:
-        print_visible(f"See them: tensorboard --logdir {out}")
+        return opening(out, images)
+    return "" if out.suffix else f"tensorboard --logdir {out}"
