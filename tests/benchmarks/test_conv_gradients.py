@@ -1,7 +1,9 @@
-"""Which form a convolution and its gradients are fastest in; run by name, with -s.
+"""Which form a convolution and its gradients are fastest in: pytest tests/benchmarks/test_conv_gradients.py -s.
 
-The table in `simo2_core.model.conv_forms` comes from these figures. They are seconds of the processors, which other
-processes disturb least; every form is spread over the cores alike.
+The table in `simo2_core.model.conv_forms` comes from these figures: for each shape, what it goes by (the bytes of a
+map in float32, the images at a time in bfloat16), and the time of each form. They are seconds of the processors, which
+other processes disturb least; every form is spread over the cores alike. The forms for small maps and 1×1 kernels
+are held to those of XLA by `test_conv.py`.
 """
 
 import time
@@ -49,7 +51,8 @@ def test_the_table_takes_the_fastest_form(shape):
     best = best_of_each({name: rival(form) for name, form in FORMS.items()}, x, kernel, given, clock=time.process_time)
     chosen = form_of(x.shape, kernel.shape, given.shape[1:3], x.dtype)
     name = next(name for name, form in FORMS.items() if form == chosen)
-    print(f"\n{shape}: table {name};", ", ".join(f"{form} {ms:.1f} ms" for form, ms in best.items()))
+    large = 4e-6 * batch * side**2 * max(narrow, wide)
+    print(f"\n{shape}, {large:.1f} MB: table {name};", ", ".join(f"{form} {ms:.1f} ms" for form, ms in best.items()))
     assert best[name] < 1.25 * min(best.values())
 
 

@@ -1,4 +1,4 @@
-"""Normalisation with ReLU, forward and backward, against flax's layers; run by name, with -s.
+"""Normalisation with ReLU, forward and backward, against flax's layers: pytest tests/benchmarks/test_norm.py -s.
 
 Seconds of the processors, which other processes disturb least.
 """
