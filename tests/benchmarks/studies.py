@@ -2,8 +2,9 @@
 
     python -m tests.benchmarks.studies FOLDER [NAME ...]
 
-trains what is missing of each study into FOLDER, and prints the tables. `letters` is made there; those of photographs
-want SIMO2_CIFAR10, a folder with train/CLASS and test/CLASS. An interrupted study goes on when it is started again.
+trains what is missing of each study into FOLDER, and prints the tables. `letters` is made there, and so are the sets
+with rare classes; those of photographs want SIMO2_CIFAR10, a folder with train/CLASS and test/CLASS. An interrupted
+study goes on when it is started again.
 """
 
 from __future__ import annotations
@@ -15,13 +16,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.benchmarks import letters
+from tests.benchmarks import letters, rare
 
 LETTERS = (
     "--image-size 16 --stem-width 16 --widths 16,32,64 --embedding-size 32 --samples-per-class 16 --batch-size 160 "
     "--steps 800 --learning-rate 0.002 --schedule cosine --saturation 0 --eval-every 200"
 )
 BATCHES = LETTERS.replace("800", "400").replace("0.002", "0.004")
+FAIR = (
+    BATCHES.replace("--schedule cosine", "--schedule warmup_cosine").replace("class 16", "class 8")
+    + " --eval-every 400"
+)
+"""A warm-up of a tenth of the steps, for losses that a large rate collapses without one; batches of 20 × 8."""
 PHOTOGRAPHS = (
     "--image-size 16 --stem-width 16 --widths 32,64,128 --embedding-size 16 --samples-per-class 16 --batch-size 160 "
     "--steps 800 --learning-rate 0.002 --schedule cosine --flip --label-fraction 0.2 --eval-every 200"
@@ -31,6 +37,28 @@ PAPER = "simo2:pull=1:epsilon_start=none"
 """The published settings, as an arm that takes more of them."""
 BIASES = ("0", "1/36", "1/18", "1/9", "5/18")
 """0, ½, 1, 2 and 5 times the threshold that the author gives, 1/(2(C − 1)), for ten classes."""
+RATES = "lr=0.001,0.002,0.004"
+GENTLE = {"simo2": "0.004", "supcon": "0.001", "cross_entropy": "0.004"}
+"""The rates that `letters-rates` chose."""
+FRONTIER = (
+    "simo2-course",
+    "simo2:pull=1:epsilon_start=1",
+    "simo2:pull=8.14:epsilon_start=1",
+    "simo2-line",
+    "simo2:same_bias=1",
+    "simo2-line:same_bias=1",
+    "simo2:epsilon=0.1",
+    "simo2:epsilon=0.0005",
+    "simo2:epsilon_until=0.5",
+    "simo2:orth_lean=0",
+    "simo2:learning_rate=0.002",
+    "simo2:learning_rate=0.008",
+    "simo2:steps=1200",
+    "simo2-line:steps=1200",
+    "simo2-course:steps=1200",
+    "simo2:steps=1200:learning_rate=0.002",
+)
+"""What might end more orthogonal than the default, which `letters-gathering` has."""
 VARIED = {
     "epsilon": ("0.0005", "0.1", "1"),
     "orth_lean": ("0", "0.1"),
@@ -77,13 +105,50 @@ STUDIES = {
     "letters-gathering": Study(
         "letters",
         (
-            *_in_shapes(("simo2-published", "supcon"), (4, 8, 10, 12, 16, 32, 80)),
+            *_in_shapes(("simo2-published",), (4, 8, 10, 12, 16, 32, 80)),
             *_in_shapes(("simo2",), (4, 8, 10, 12)),
             *_in_shapes(("simo2-course", "simo2:pull=1:epsilon_start=1"), (16,)),
         ),
-        f"{BATCHES} --eval-every 400", 3,
+        f"{BATCHES} --eval-every 400", 5,
     ),
-    "digits-gathering": Study("digits", _in_shapes(("simo2-published", "simo2"), (4,)), "--eval-every 400", 3),
+    "letters-rates": Study(
+        "letters", ("simo2", "simo2-line", "simo2-published", "supcon", "cross_entropy"), FAIR, 3, RATES
+    ),
+    "letters-shapes": Study(
+        "letters",
+        [
+            f"{arm}:learning_rate={GENTLE[arm]}:samples_per_class={k}"
+            for k in (4, 10, 12, 16, 32, 80) for arm in ("supcon", "cross_entropy")
+        ],
+        FAIR,
+    ),
+    "letters-course": Study(
+        "letters", _in_shapes(("simo2-published", "simo2:pull=1:epsilon_start=1"), (13, 20, 26)),
+        f"{BATCHES} --eval-every 400",
+    ),
+    "letters-frontier": Study("letters", FRONTIER, f"{BATCHES} --eval-every 400 --samples-per-class 8"),
+    **{
+        f"letters-rare-{every}": Study(
+            f"letters-rare-{every}",
+            [
+                f"{arm}:learning_rate={rate}{more}" for arm, rate in GENTLE.items()
+                for more in (("", ":sampling=proportional") if arm == "cross_entropy" else ("",))
+            ],
+            FAIR, 3,
+        )
+        for every in (10, 100)
+    },
+    **{
+        f"digits-rare-{every}": Study(
+            f"digits-rare-{every}", ("simo2", "supcon", "cross_entropy", "cross_entropy:sampling=proportional"),
+            "--schedule warmup_cosine --eval-every 400", 3,
+        )
+        for every in (10, 100)
+    },
+    "digits-course": Study(
+        "digits", _in_shapes(("simo2-published", "simo2:pull=1:epsilon_start=1"), (16, 20, 32)), "--eval-every 400", 5
+    ),
+    "digits-gathering": Study("digits", _in_shapes(("simo2-published", "simo2"), (4,)), "--eval-every 400", 5),
     "letters-unseen": Study(
         "letters", _in_shapes(("simo2-published", "simo2", "supcon", "cross_entropy"), (8,)),
         f"{BATCHES} --eval-every 400 --hold-out-classes 0.5", 3,
@@ -113,17 +178,29 @@ STUDIES = {
 }  # fmt: skip
 
 
+def _options(folder: Path, data: str) -> list[str]:
+    """Those that name a data set, which is made in `folder` where it is not there yet."""
+    if data == "digits":
+        return ["--preset", "digits"]
+    if data == "cifar10":
+        return ["--dataset", os.environ.get("SIMO2_CIFAR10", "")]
+    name, _, every = data.partition("-rare-")
+    make = {"letters": letters.main, "digits": rare.write_digits}[name]
+    place = folder / ("letters" if name == "letters" else "digits")
+    if not place.is_dir():
+        make(place)
+    if every and not (folder / data).is_dir():
+        rare.thin(place, folder / data, int(every))
+    return [*(["--preset", "digits"] if name == "digits" else []), "--dataset", str(folder / data)]
+
+
 def train(folder: Path, name: str) -> Path:
     """Carries a study out, or what is missing of it; returns the folder of its results."""
     study = STUDIES[name]
-    data = {"digits": ["--preset", "digits"], "letters": ["--dataset", str(folder / "data" / "letters")]}
-    if study.data == "letters" and not (folder / "data" / "letters").is_dir():
-        letters.main(folder / "data" / "letters")
-    data["cifar10"] = ["--dataset", os.environ.get("SIMO2_CIFAR10", "")]
     command = [
-        sys.executable, "-m", "simo2_tui.start", "compare", *data[study.data], "--objectives", ",".join(study.arms),
-        "--seeds", str(study.seeds), "--devices", "1", "--run-dir", str(folder), "--name", name,
-        *study.settings.split(),
+        sys.executable, "-m", "simo2_tui.start", "compare", *_options(folder / "data", study.data),
+        "--objectives", ",".join(study.arms), "--seeds", str(study.seeds), "--devices", "1",
+        "--run-dir", str(folder), "--name", name, *study.settings.split(),
     ]  # fmt: skip
     if study.sweep:
         command += ["--sweep", study.sweep]
