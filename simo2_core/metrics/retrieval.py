@@ -10,12 +10,14 @@ from simo2_core.data.dataset import UNSEEN
 from simo2_core.metrics.metric import TEST_IMAGES, FeatureParts, LabelParts, Metric, Row, Score, some_of_test
 from simo2_core.settings import require, setting
 
+OTHERS, TRAIN = "others", "train"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Retrieve(Metric):
-    """Every image of test is a query, and all others are its gallery; train has no part in it.
+    """Every image of test is a query, and all others are its gallery, or those of train are.
 
-    The same among test images of classes that training never saw, where a run holds some out.
+    Among test images of classes that training never saw, where a run holds some out, it is always all others.
     """
 
     name = "retrieval"
@@ -23,6 +25,9 @@ class Retrieve(Metric):
     order = 45.0
 
     recall_at: tuple[int, ...] = setting((1, 2, 4, 8), "k of recall@k, comma separated", at_least=1, at_most=10_000)
+    gallery: str = setting(
+        OTHERS, "where an image of test looks for its like: all others of test, or train", choices=(OTHERS, TRAIN)
+    )
 
     def check(self) -> None:
         require(
@@ -39,10 +44,21 @@ class Retrieve(Metric):
             ("r_precision", "R-precision", "share of the class among the R nearest, R of which there are"),
             ("map_at_r", "mAP@R", "mean average precision at R, arXiv 2003.08505"),
         )
-        who = f"query: each image (at most {TEST_IMAGES:,}); gallery: all others of the same part; cosine"
-        seen = (Row(key, label, "retrieval", "test", f"{how}; {who}", share=True) for key, label, how in described)
+        query, others = f"query: each image (at most {TEST_IMAGES:,})", "gallery: all others of the same part; cosine"
+        fit, where = ("test", others) if self.gallery == OTHERS else ("train", "gallery: images of train; cosine")
+        seen = (
+            Row(key, label, "retrieval", fit, f"{how}; {query}; {where}", share=True) for key, label, how in described
+        )
         unseen = (
-            Row(f"{UNSEEN}_{key}", f"unseen {label}", "retrieval", UNSEEN, f"{how}; {who}", share=True, split=UNSEEN)
+            Row(
+                f"{UNSEEN}_{key}",
+                f"unseen {label}",
+                "retrieval",
+                UNSEEN,
+                f"{how}; {query}; {others}",
+                share=True,
+                split=UNSEEN,
+            )
             for key, label, how in described
         )
         return (*seen, *unseen)
@@ -57,6 +73,7 @@ class Retrieve(Metric):
         return scores
 
     def _scores(self, features: FeatureParts, labels: LabelParts, part: str) -> dict[str, Score]:
-        found = retrieval(*some_of_test(features, labels, part), ks=self.recall_at)
+        gallery = (features["train"], labels["train"]) if (part, self.gallery) == ("test", TRAIN) else None
+        found = retrieval(*some_of_test(features, labels, part), ks=self.recall_at, gallery=gallery)
         recall: dict[str, Score] = {f"recall_{k}": share for k, share in found.recall.items()}
         return recall | {"r_precision": found.r_precision, "map_at_r": found.map_at_r}

@@ -18,7 +18,7 @@ from simo2_core.analysis.few_shot import episodes, k_shot
 from simo2_core.analysis.probe import nearest_mean_by_r
 from simo2_core.analysis.retrieval import retrieval
 from simo2_core.data.dataset import UNSEEN
-from simo2_core.errors import DivergedError
+from simo2_core.errors import ConfigError, DivergedError
 from simo2_core.evaluation.measures import Worth, choose_metrics, measure, rows_of
 from simo2_core.metrics.geometry import Geometry
 from simo2_core.metrics.retrieval import Retrieve
@@ -96,6 +96,19 @@ def test_retrieval_is_of_test_within_test(found: Worth) -> None:
     assert {k: value(found, f"recall_{k}") for k in (1, 2, 4, 8)} == expected.recall
     assert value(found, "map_at_r") == expected.map_at_r <= expected.r_precision == value(found, "r_precision")
     assert [metric.name for metric in choose_metrics(["retrieval:recall_at=1,16"])].count("retrieval") == 1
+
+
+def test_test_can_look_among_the_images_of_train() -> None:
+    metric = Retrieve(recall_at=(1, 2), gallery="train")
+    found: Any = metric.measure({part: X[part] for part in ("train", "test")}, Y, 10, lambda _: None)
+    expected = retrieval(X["test"], Y["test"], ks=(1, 2), gallery=(X["train"], Y["train"]))
+    assert (found["recall_2"], found["map_at_r"]) == (expected.recall[2], expected.map_at_r)
+    assert found["map_at_r"] != retrieval(X["test"], Y["test"], ks=(1,)).map_at_r
+    rows = {row.key: row for row in metric.rows}
+    assert (rows["recall_1"].fit, "images of train" in rows["recall_1"].how) == ("train", True)
+    assert "all others" in rows["unseen_recall_1"].how
+    with pytest.raises(ConfigError, match="others, train"):
+        Retrieve(gallery="test")
 
 
 def test_unseen_classes_are_searched_among_themselves() -> None:
