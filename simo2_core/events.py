@@ -178,6 +178,8 @@ class Evaluated(Event):
     """Mean absolute cosine of different-class pairs of the projection."""
     largest_class_cosine: float
     """The signed cosine, of those between two class means, that is largest in absolute value."""
+    least_class_cosine: float | None = None
+    """The most negative of them; None in runs of before it was measured."""
     classifier: float | None = None
     """Accuracy of the classifier that cross_entropy trains, in [0, 1]; None where there is none."""
     stuck_pairs: float | None = None

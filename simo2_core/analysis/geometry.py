@@ -73,6 +73,13 @@ def largest_class_cosine(gram: NDArray[np.float64]) -> float:
     return pairs[0][2] if pairs else float("nan")
 
 
+def least_class_cosine(gram: NDArray[np.float64]) -> float:
+    """The least entry off the diagonal of `class_gram` (c, c); NaN if none is known."""
+    cosines = gram[np.triu_indices(len(gram), 1)]
+    known = cosines[np.isfinite(cosines)]
+    return float(known.min()) if len(known) else float("nan")
+
+
 def most_confused_pairs(gram: NDArray[np.float64], at_most: int) -> list[tuple[int, int, float]]:
     """The pairs of classes furthest from orthogonal: (i, j, signed cosine), i < j, largest |cosine| first.
 

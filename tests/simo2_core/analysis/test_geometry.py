@@ -26,7 +26,8 @@ def test_class_gram_is_signed():
     np.testing.assert_allclose(
         gram, [[1, -1, 0, half], [-1, 1, 0, -half], [0, 0, 1, half], [half, -half, half, 1]], atol=1e-15
     )
-    assert geometry.largest_class_cosine(gram) == -1
+    assert geometry.largest_class_cosine(gram) == geometry.least_class_cosine(gram) == -1
+    assert geometry.least_class_cosine(-gram) == pytest.approx(-half)
     pairs = geometry.most_confused_pairs(gram, 3)
     assert [(i, j) for i, j, _ in pairs] == [(0, 1), (0, 3), (1, 3)]
     assert [c for *_, c in pairs] == pytest.approx([-1, half, -half])
@@ -37,6 +38,8 @@ def test_gram_of_a_class_without_images_or_without_direction():
     gram = geometry.class_gram(np.array([[1.0, 0], [0, 1], [0, -1]]), np.array([0, 1, 1]), 3)
     np.testing.assert_array_equal(gram, [[1, 0, np.nan], [0, 1, np.nan], [np.nan, np.nan, np.nan]])
     assert geometry.most_confused_pairs(gram, 9) == [(0, 1, 0.0)]
+    assert geometry.least_class_cosine(gram) == 0
+    assert math.isnan(geometry.least_class_cosine(np.ones((1, 1))))
     assert geometry.mean_squared_cosine(gram) == 0
     assert math.isnan(geometry.largest_class_cosine(np.ones((1, 1))))
     assert math.isnan(geometry.mean_squared_cosine(np.ones((1, 1))))

@@ -61,6 +61,7 @@ def test_pairs_that_are_stuck_are_those_of_training_images() -> None:
     seen: Any = Turned()
     event = evaluate.evaluate(seen, DIGITS, "validation", 1, raw_pixels=0.5).event
     assert event.stuck_pairs == pytest.approx(0.5, abs=0.05)
+    assert event.least_class_cosine == event.largest_class_cosine == 0
     assert evaluate.evaluate(seen, DIGITS, "validation", 1, raw_pixels=0.5, gathers=False).event.stuck_pairs is None
 
 

@@ -30,6 +30,15 @@ def test_a_sound_embedding_raises_none_and_each_alarm_is_raised_once() -> None:
     assert all(alarm.cure and alarm.step == 5 for alarm in alarms(bad, set(), SIMO2))
 
 
+def test_opposite_classes_are_told_beside_a_pair_that_is_still_more_alike() -> None:
+    hidden = dataclasses.replace(SOUND, largest_class_cosine=0.97, least_class_cosine=-0.94)
+    (alarm,) = alarms(hidden, set(), SIMO2)
+    assert alarm.code == "classes_opposite"
+    assert "cosine -0.94" in alarm.message
+    assert alarms(dataclasses.replace(hidden, least_class_cosine=-0.89), set(), SIMO2) == []
+    assert alarms(dataclasses.replace(hidden, least_class_cosine=None), set(), SIMO2) == []  # a run of before
+
+
 @pytest.mark.parametrize(("rank", "raised"), [(1.0, True), (1.49, True), (1.51, False), (16.0, False)])
 def test_collapse_begins_below_one_and_a_half(rank: float, raised: bool) -> None:
     assert bool(alarms(dataclasses.replace(SOUND, effective_rank=rank), set(), SIMO2)) == raised
@@ -76,7 +85,8 @@ def test_pairs_that_are_stuck_at_a_right_angle_are_told_once_with_a_cure_that_is
         assert cure in alarms(stuck, set(), Simo2(**settings))[0].cure  # type: ignore[arg-type]
     assert alarms(stuck, set(), SIMO2, 0.2) == [], "at the beginning every run has some"
     assert len(alarms(stuck, set(), SIMO2, 0.25)) == 1
-    for share in (None, float("nan"), 0.0, 0.03):
+    assert len(alarms(dataclasses.replace(stuck, stuck_pairs=0.0138), set(), SIMO2)) == 1, "letters 26 x 4: 48%"
+    for share in (None, float("nan"), 0.0, 0.01):
         assert alarms(dataclasses.replace(stuck, stuck_pairs=share), set(), SIMO2) == []
     assert alarms(stuck, set(), SupCon()) == [], "its slope at a right angle is not 0"
 
