@@ -68,10 +68,14 @@ class Evaluation:
     labels: NDArray[np.int32]
 
 
-STUCK_SHARE = 0.012
-"""More same-class pairs of training images at a right angle than this are not being gathered. Measured on letters after
-400 steps, in batches of 26 classes × 4 to 5 × 32, with the published settings and those that gather: the 11 runs above
-it reach 18 to 52% of test kNN, where raw pixels have 70%; the 37 below, all of the default among them, 65 to 90%."""
+STUCK_SHARE = 0.03
+"""More same-class pairs of training images at a right angle than this, from `GATHERED_BY` on, are not being gathered. A
+run on letters, 5 classes × 32, had that many at 0.3 of its steps, 0.7% at the end, and reached 74%."""
+
+STUCK_AT_END = 0.012
+"""More of them than this at the end were not gathered. Measured on letters after 400 steps, 26 classes × 4 to 5 × 32,
+with the published settings and those that gather: the 11 runs above it reach 18 to 52% of test kNN, where raw pixels
+have 70%; the 37 below, all of the default among them, 65 to 90%."""
 
 GATHERED_BY = 0.25
 """The share of a run after which pairs should be gathered: digits in batches of 10 classes × 4 that gather have up to
@@ -177,7 +181,8 @@ def alarms(event: Evaluated, already: set[str], objective: Objective, progress: 
         cure = "Lower --learning-rate, or try another --seed" + (f", or {more}." if more else ".")
         found.append(("same_class_opposite", message + (f": {why}." if why else "."), cure))
     why, cure = objective.about_stuck_pairs()
-    if cure and progress >= GATHERED_BY and (event.stuck_pairs or 0) > STUCK_SHARE:
+    allowed = STUCK_SHARE if progress < 1 else STUCK_AT_END
+    if cure and progress >= GATHERED_BY and (event.stuck_pairs or 0) > allowed:
         message = f"{event.stuck_pairs:.0%} of the same-class pairs of training images stand at a right angle: {why}."
         found.append(("pairs_stuck", message, cure))
     least = event.largest_class_cosine if event.least_class_cosine is None else event.least_class_cosine

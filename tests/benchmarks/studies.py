@@ -37,28 +37,13 @@ PAPER = "simo2:pull=1:epsilon_start=none"
 """The published settings, as an arm that takes more of them."""
 BIASES = ("0", "1/36", "1/18", "1/9", "5/18")
 """0, ½, 1, 2 and 5 times the threshold that the author gives, 1/(2(C − 1)), for ten classes."""
-RATES = "lr=0.001,0.002,0.004"
-GENTLE = {"simo2": "0.004", "supcon": "0.001", "cross_entropy": "0.004"}
-"""The rates that `letters-rates` chose."""
+RATES = "lr=0.001,0.004"
 FRONTIER = (
-    "simo2-course",
-    "simo2:pull=1:epsilon_start=1",
-    "simo2:pull=8.14:epsilon_start=1",
-    "simo2-line",
-    "simo2:same_bias=1",
-    "simo2-line:same_bias=1",
-    "simo2:epsilon=0.1",
-    "simo2:epsilon=0.0005",
-    "simo2:epsilon_until=0.5",
-    "simo2:orth_lean=0",
+    "simo2-line", "simo2:same_bias=1", "simo2:steps=1200",
+    "simo2-course:steps=1200", "simo2-line:steps=1200", "simo2:epsilon=0.1", "simo2:epsilon_until=0.5",
     "simo2:learning_rate=0.002",
-    "simo2:learning_rate=0.008",
-    "simo2:steps=1200",
-    "simo2-line:steps=1200",
-    "simo2-course:steps=1200",
-    "simo2:steps=1200:learning_rate=0.002",
-)
-"""What might end more orthogonal than the default, which `letters-gathering` has."""
+)  # fmt: skip
+"""What might end more orthogonal than the default."""
 VARIED = {
     "epsilon": ("0.0005", "0.1", "1"),
     "orth_lean": ("0", "0.1"),
@@ -105,48 +90,39 @@ STUDIES = {
     "letters-gathering": Study(
         "letters",
         (
-            *_in_shapes(("simo2-published",), (4, 8, 10, 12, 16, 32, 80)),
-            *_in_shapes(("simo2",), (4, 8, 10, 12)),
+            *_in_shapes(("simo2-published", "supcon"), (4, 8, 10, 12, 16, 32, 80)),
+            *_in_shapes(("simo2", "simo2-course"), (4, 8, 10, 12)),
             *_in_shapes(("simo2-course", "simo2:pull=1:epsilon_start=1"), (16,)),
         ),
-        f"{BATCHES} --eval-every 400", 5,
+        f"{BATCHES} --eval-every 400", 3,
     ),
-    "letters-rates": Study(
-        "letters", ("simo2", "simo2-line", "simo2-published", "supcon", "cross_entropy"), FAIR, 3, RATES
-    ),
-    "letters-shapes": Study(
+    "letters-tried": Study(
         "letters",
         [
-            f"{arm}:learning_rate={GENTLE[arm]}:samples_per_class={k}"
-            for k in (4, 10, 12, 16, 32, 80) for arm in ("supcon", "cross_entropy")
+            f"simo2:samples_per_class={k}:pull={pull}:epsilon_start={start}"
+            for k, pull, start in (
+                (4, 25, 1), (4, 8.333, 10), (4, 16.67, 10), (8, 8.14, 1), (8, 2.714, 10), (8, 5.43, 10), (16, 1.2, 1),
+                (32, 0.258, 1), (32, "balanced", 1), (32, 1, 1),
+            )
         ],
-        FAIR,
-    ),
-    "letters-course": Study(
-        "letters", _in_shapes(("simo2-published", "simo2:pull=1:epsilon_start=1"), (13, 20, 26)),
         f"{BATCHES} --eval-every 400",
     ),
-    "letters-frontier": Study("letters", FRONTIER, f"{BATCHES} --eval-every 400 --samples-per-class 8"),
+    "letters-rates": Study("letters", ("supcon", "cross_entropy"), FAIR, 2, RATES),
+    "letters-course": Study(
+        "letters", _in_shapes(("simo2-published", "simo2:pull=1:epsilon_start=1"), (13, 20)),
+        f"{BATCHES} --eval-every 400",
+    ),
+    "letters-frontier": Study("letters", FRONTIER, f"{BATCHES} --eval-every 100 --samples-per-class 8"),
     **{
-        f"letters-rare-{every}": Study(
-            f"letters-rare-{every}",
-            [
-                f"{arm}:learning_rate={rate}{more}" for arm, rate in GENTLE.items()
-                for more in (("", ":sampling=proportional") if arm == "cross_entropy" else ("",))
-            ],
-            FAIR, 3,
+        f"{data}-rare-{every}": Study(
+            f"{data}-rare-{every}", ("simo2", "supcon", "cross_entropy", "cross_entropy:sampling=proportional"),
+            settings, 3,
         )
-        for every in (10, 100)
-    },
-    **{
-        f"digits-rare-{every}": Study(
-            f"digits-rare-{every}", ("simo2", "supcon", "cross_entropy", "cross_entropy:sampling=proportional"),
-            "--schedule warmup_cosine --eval-every 400", 3,
-        )
+        for data, settings in (("digits", "--schedule warmup_cosine --eval-every 400"), ("letters", FAIR))
         for every in (10, 100)
     },
     "digits-course": Study(
-        "digits", _in_shapes(("simo2-published", "simo2:pull=1:epsilon_start=1"), (16, 20, 32)), "--eval-every 400", 5
+        "digits", _in_shapes(("simo2-published", "simo2:pull=1:epsilon_start=1"), (16, 32)), "--eval-every 400", 3
     ),
     "digits-gathering": Study("digits", _in_shapes(("simo2-published", "simo2"), (4,)), "--eval-every 400", 5),
     "letters-unseen": Study(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from simo2_core.analysis.plots.compare import look
 from simo2_core.analysis.plots.style import LIGHT, dress, heading, new_figure, own_look, save
 from simo2_core.compare.outcome import Outcome
 from simo2_core.compare.plan import Arm
+from simo2_core.evaluation.evaluate import STUCK_AT_END
 
 METRICS = (
     ("projection", "knn_20", "kNN@20, projection"),
@@ -157,6 +159,93 @@ def draw_gathering(path: Path, folder: Path, raw_pixels: float) -> Path:
     return save(figure, path, dpi=110)
 
 
+FRONTIER = {
+    "simo2": "simo2",
+    "simo2-course": "half its pull",
+    "simo2-published": "as published",
+    "supcon": "SupCon",
+    "simo2-line": "line distance",
+    "simo2:same_bias=1": "b of one class 1",
+    "simo2:steps=1200": "1,200 steps",
+    "simo2-course:steps=1200": "1,200 steps, half the pull",
+    "simo2-line:steps=1200": "1,200 steps, line",
+    "simo2:epsilon=0.1": "ε ends at 0.1",
+    "simo2:epsilon_until=0.5": "ε at its end by half",
+    "simo2:learning_rate=0.002": "rate 0.002",
+}
+"""Arms of `letters-gathering`, without the shape of batches, and of `letters-frontier`, as the picture has them."""
+
+
+@own_look
+def draw_frontier(path: Path, folder: Path) -> Path:
+    """Test kNN against the largest |cos| of class means, and against the effective rank: a point for each run."""
+    found: dict[str, list[tuple[float, float, float]]] = {}
+    for study in ("letters-gathering", "letters-frontier"):
+        for outcome in outcomes(folder / study) if (folder / study).is_dir() else ():
+            name = FRONTIER.get(re.sub(r":samples_per_class=(4|8|10|12)$", "", outcome.arm))
+            if name is not None:
+                lies = outcome.scores["projection"]
+                at = (lies["class_max_abs_cosine"], lies["effective_rank"], outcome.scores["representation"]["knn_20"])
+                found.setdefault(name, []).append(at)
+    figure = new_figure(
+        9.0,
+        4.2,
+        LIGHT,
+        "What gathers, and what ends orthogonal",
+        "26 letters · batches of more classes than images of each · 400 steps, where nothing else is said",
+        "Test kNN@20 of the representation, and the geometry of the projection on test. A point is a run.",
+    )
+    panels = figure.subplots(1, 2, sharey=True)
+    titles = ("largest |cos| of two class means", "effective rank, of 26 classes")
+    for which, (axes, title) in enumerate(zip(panels, titles, strict=True)):
+        dress(axes, LIGHT)
+        for index, name in enumerate(name for name in FRONTIER.values() if name in found):
+            colour, marker = look(index, LIGHT)
+            x, y = np.array([(run[which], run[2]) for run in found[name]]).T
+            axes.plot(x, y, marker, color=colour, markersize=5, alpha=0.8, markeredgewidth=0, label=name)
+        axes.set_xlabel(title)
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:.4g}%"))
+    panels[0].legend(fontsize=8, frameon=False, labelcolor=LIGHT.ink, loc="lower left")
+    return save(figure, path, dpi=110)
+
+
+@own_look
+def draw_stuck(path: Path, folder: Path, raw_pixels: float) -> Path:
+    """Test kNN against the share of same-class pairs at a right angle at the end, and where simo2 begins to warn."""
+    losses = {"simo2-published": "as published", "simo2": "simo2", "simo2-course": "half its pull"}
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in losses}
+    for outcome in outcomes(folder):
+        name, _, size = outcome.arm.partition(":samples_per_class=")
+        if name in found and size != "80":
+            at = (max(1e-4, outcome.geometry["stuck_pairs"]), outcome.scores["representation"]["knn_20"])
+            found[name].append(at)
+    figure = new_figure(
+        7.5,
+        3.6,
+        LIGHT,
+        "Stuck pairs, and what became of the run",
+        "26 letters · batches of 26 classes × 4 images to 5 × 32 · 400 steps",
+        "Test kNN@20 of the representation against the share of same-class pairs of training images at a right angle. "
+        "A point is a run. Dashed: raw pixels.",
+    )
+    axes = figure.subplots()
+    dress(axes, LIGHT)
+    for index, (name, points) in enumerate(found.items()):
+        colour, marker = look(index, LIGHT)
+        x, y = np.array(points).T
+        axes.plot(x, y, marker, color=colour, markersize=5.5, alpha=0.8, markeredgewidth=0, label=losses[name])
+    axes.axhline(raw_pixels, color=LIGHT.muted, linewidth=0.9, linestyle="--")
+    axes.axvline(STUCK_AT_END, color=LIGHT.accent, linewidth=0.9)
+    axes.annotate("simo2 warns", (STUCK_AT_END * 1.07, 0.97), color=LIGHT.accent, fontsize=8, va="top")
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: "0.01% or less" if x <= 1e-4 else f"{100 * x:.4g}%"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:.4g}%"))
+    axes.set_ylim(0.1, 1.0)
+    axes.set_xlabel("same-class pairs at a right angle")
+    axes.legend(fontsize=8, frameon=False, labelcolor=LIGHT.ink, loc="lower left")
+    return save(figure, path, dpi=110)
+
+
 Row = tuple[str, Path, str, str, float, float | None]
 """Title, folder of the study, setting, its symbol, where the dashed line goes, where an arm without settings stands."""
 
@@ -181,6 +270,8 @@ def main(folder: Path, out: Path) -> None:
     digits = folder / "digits-dimensions"
     if (gathering := folder / "letters-gathering").is_dir():
         draw_gathering(out / "study-gathering.png", gathering, LETTERS_RAW_PIXELS)
+        draw_stuck(out / "study-stuck.png", gathering, LETTERS_RAW_PIXELS)
+        draw_frontier(out / "study-frontier.png", folder)
     if (thresholds := folder / "digits-thresholds").is_dir():
         draw_thresholds(out / "study-thresholds.png", thresholds)
     if digits.is_dir():

@@ -172,7 +172,7 @@ def test_a_pull_that_evens_out_the_pairs_is_no_reason_to_warn():
     assert warning.cure.startswith("Use --pull auto --epsilon-start auto; or --samples-per-class")
     (warning,) = (finding for finding in Simo2(published=True).advice(batch) if finding.code == "few-pairs")
     assert warning.cure.startswith("Leave out --published; or")
-    for pull, warned in ((2.0, True), (2.8, False), ("balanced", False)):
+    for pull, warned in ((2.0, True), (2.6, True), (2.71, False), (2.8, False), ("balanced", False)):
         assert ("few-pairs" in [finding.code for finding in Simo2(pull=pull).advice(batch)]) == warned
 
 
