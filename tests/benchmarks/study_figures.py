@@ -160,10 +160,10 @@ def draw_gathering(path: Path, folder: Path, raw_pixels: float) -> Path:
 
 
 FRONTIER = {
-    "simo2": "simo2",
-    "simo2-course": "half its pull",
     "simo2-published": "as published",
+    "simo2": "simo2",
     "supcon": "SupCon",
+    "simo2-course": "half the pull of simo2",
     "simo2-line": "line distance",
     "simo2:same_bias=1": "b of one class 1",
     "simo2:steps=1200": "1,200 steps",
@@ -173,7 +173,9 @@ FRONTIER = {
     "simo2:epsilon_until=0.5": "ε at its end by half",
     "simo2:learning_rate=0.002": "rate 0.002",
 }
-"""Arms of `letters-gathering`, without the shape of batches, and of `letters-frontier`, as the picture has them."""
+"""Arms of `letters-gathering`, without the shape of batches, and of `letters-frontier`, as the picture has them.
+
+An arm has the colour of its place here, in the other pictures of letters too."""
 
 
 @own_look
@@ -199,10 +201,11 @@ def draw_frontier(path: Path, folder: Path) -> Path:
     titles = ("largest |cos| of two class means", "effective rank, of 26 classes")
     for which, (axes, title) in enumerate(zip(panels, titles, strict=True)):
         dress(axes, LIGHT)
-        for index, name in enumerate(name for name in FRONTIER.values() if name in found):
-            colour, marker = look(index, LIGHT)
-            x, y = np.array([(run[which], run[2]) for run in found[name]]).T
-            axes.plot(x, y, marker, color=colour, markersize=5, alpha=0.8, markeredgewidth=0, label=name)
+        for index, name in enumerate(FRONTIER.values()):
+            if name in found:
+                colour, marker = look(index, LIGHT)
+                x, y = np.array([(run[which], run[2]) for run in found[name]]).T
+                axes.plot(x, y, marker, color=colour, markersize=5, alpha=0.8, markeredgewidth=0, label=name)
         axes.set_xlabel(title)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:.4g}%"))
     panels[0].legend(fontsize=8, frameon=False, labelcolor=LIGHT.ink, loc="lower left")
@@ -212,8 +215,7 @@ def draw_frontier(path: Path, folder: Path) -> Path:
 @own_look
 def draw_stuck(path: Path, folder: Path, raw_pixels: float) -> Path:
     """Test kNN against the share of same-class pairs at a right angle at the end, and where simo2 begins to warn."""
-    losses = {"simo2-published": "as published", "simo2": "simo2", "simo2-course": "half its pull"}
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in losses}
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in FRONTIER if name != "supcon"}
     for outcome in outcomes(folder):
         name, _, size = outcome.arm.partition(":samples_per_class=")
         if name in found and size != "80":
@@ -230,14 +232,16 @@ def draw_stuck(path: Path, folder: Path, raw_pixels: float) -> Path:
     )
     axes = figure.subplots()
     dress(axes, LIGHT)
-    for index, (name, points) in enumerate(found.items()):
-        colour, marker = look(index, LIGHT)
-        x, y = np.array(points).T
-        axes.plot(x, y, marker, color=colour, markersize=5.5, alpha=0.8, markeredgewidth=0, label=losses[name])
+    for index, (name, label) in enumerate(FRONTIER.items()):
+        if points := found.get(name):
+            colour, marker = look(index, LIGHT)
+            x, y = np.array(points).T
+            axes.plot(x, y, marker, color=colour, markersize=5.5, alpha=0.8, markeredgewidth=0, label=label)
     axes.axhline(raw_pixels, color=LIGHT.muted, linewidth=0.9, linestyle="--")
     axes.axvline(STUCK_AT_END, color=LIGHT.accent, linewidth=0.9)
     axes.annotate("simo2 warns", (STUCK_AT_END * 1.07, 0.97), color=LIGHT.accent, fontsize=8, va="top")
     axes.set_xscale("log")
+    axes.minorticks_off()
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: "0.01% or less" if x <= 1e-4 else f"{100 * x:.4g}%"))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:.4g}%"))
     axes.set_ylim(0.1, 1.0)
