@@ -44,6 +44,8 @@ FRONTIER = (
     "simo2:learning_rate=0.002",
 )  # fmt: skip
 """What might end more orthogonal than the default."""
+MEANS = ("simo2", "simo2:reduction=mean", "simo2:reduction=mean:pull=2:epsilon_start=1")
+"""Sums over pairs, means over them, and means with a pull and an ε that falls."""
 VARIED = {
     "epsilon": ("0.0005", "0.1", "1"),
     "orth_lean": ("0", "0.1"),
@@ -107,6 +109,8 @@ STUDIES = {
         ],
         f"{BATCHES} --eval-every 400",
     ),
+    "digits-mean": Study("digits", _in_shapes(MEANS, (4, 16)), "--eval-every 400"),
+    "letters-mean": Study("letters", _in_shapes(MEANS[1:], (8,)), f"{BATCHES} --eval-every 400"),
     "letters-rates": Study("letters", ("supcon", "cross_entropy"), FAIR, 2, RATES),
     "letters-course": Study(
         "letters", _in_shapes(("simo2-published", "simo2:pull=1:epsilon_start=1"), (13, 20)),
