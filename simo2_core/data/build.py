@@ -282,9 +282,14 @@ def labelled_order(split: Split, config: DataConfig, name: str) -> NDArray[np.in
 
 def names_of_rows(split: Split, config: DataConfig, name: str, entry: Entry) -> list[str]:
     """The name of each row of the entry of a split, unique in its source."""
+    given = split.records.names()
+    return [split.prefix + given[row] for row in records_of_rows(split, config, name, entry)]
+
+
+def records_of_rows(split: Split, config: DataConfig, name: str, entry: Entry) -> list[int]:
+    """Which record of a split each row of its entry is made from."""
     given, left_out = split.records.names(), {item.name for item in entry.skipped}
-    order = labelled_order(split, config, name).tolist()
-    return [split.prefix + given[row] for row in order if given[row] not in left_out]
+    return [row for row in labelled_order(split, config, name).tolist() if given[row] not in left_out]
 
 
 def _refuse_lost_classes(counts: NDArray[np.int64], split: Split, name: str, bad: list[tuple[int, str, str]]) -> None:

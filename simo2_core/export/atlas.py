@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simo2_core.analysis.nearest import nearest_others, unit_float32
 from simo2_core.analysis.reduce import pca_2d, tsne_2d, umap_2d
 from simo2_core.evaluation.thumbnails import shrink
 
@@ -40,7 +41,7 @@ def coordinates(representation: NDArray[np.float32]) -> tuple[NDArray[np.float32
     Args:
         representation: (n, F), of which the directions count, as for the neighbours.
     """
-    unit = _unit(representation)
+    unit = unit_float32(representation)
     if len(unit) <= _MOST_TSNE:
         points, name = tsne_2d(unit)[0], "t-SNE"
     elif importlib.util.find_spec("umap") is not None:
@@ -53,33 +54,17 @@ def coordinates(representation: NDArray[np.float32]) -> tuple[NDArray[np.float32
 
 def neighbours(representation: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]] | None:
     """(n, k) the rows nearest to each by cosine, the nearest first, and 1 - cosine of each; None of too many images."""
-    unit = _unit(representation)
-    count = min(NEIGHBOURS, len(unit) - 1)
-    if count < 1 or len(unit) > _MOST_SEARCHED:
+    count = min(NEIGHBOURS, len(representation) - 1)
+    if count < 1 or len(representation) > _MOST_SEARCHED:
         return None
-    ids, distances = np.zeros((len(unit), count), np.int64), np.zeros((len(unit), count), np.float32)
-    for start in range(0, len(unit), _CHUNK):
-        cosine = unit[start : start + _CHUNK] @ unit.T
-        rows = np.arange(len(cosine))
-        cosine[rows, start + rows] = -2  # none is next to itself
-        some = np.argpartition(-cosine, count - 1, axis=1)[:, :count]
-        near = np.take_along_axis(cosine, some, 1)
-        order = np.argsort(-near, axis=1, kind="stable")
-        ids[start : start + _CHUNK] = np.take_along_axis(some, order, 1)
-        distances[start : start + _CHUNK] = 1 - np.take_along_axis(near, order, 1)
-    return ids, distances
+    ids, cosines = nearest_others(unit_float32(representation), count)
+    return ids, 1 - cosines
 
 
 def opening(path: Path, images: int) -> str:
     """The command that opens a table of so many images. It names the columns: embedding-atlas takes none by itself."""
     near = " --neighbors neighbors" if 1 < images <= _MOST_SEARCHED else ""
     return f"embedding-atlas {shlex.quote(str(path))} --x x --y y{near} --image image"
-
-
-def _unit(representation: NDArray[np.float32]) -> NDArray[np.float32]:
-    lengths = np.linalg.norm(representation, axis=1, keepdims=True)
-    unit: NDArray[np.float32] = representation / np.maximum(lengths, 1e-12)
-    return unit
 
 
 def thumbnails(pictures: Pictures) -> Iterator[bytes]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
-import sys
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -92,6 +90,7 @@ def eval_command(
     from simo2_core.run.directory import find_run
     from simo2_core.run.files import require_place
     from simo2_tui.cli.data_progress import DataProgress
+    from simo2_tui.cli.printing import telling
 
     metrics = choose_metrics(metric or ())
     if out is not None:
@@ -99,7 +98,7 @@ def eval_command(
     runs = [run_or_weights(text, encoder, image_size, run_dir, quiet=as_json) for text in runs]
     done, several = [], len(runs) > 1
     for run, checkpoint in [(find_run(text, run_dir), locate(text, run_dir)) for text in runs]:
-        with DataProgress(quiet=as_json) as progress, _telling(as_json) as say:
+        with DataProgress(quiet=as_json) as progress, telling(as_json) as say:
             found = assess(
                 run,
                 checkpoint,
@@ -135,22 +134,6 @@ def _show(found: Assessment, folder: Path, run: RunDirectory, several: bool, as_
         print_visible(f"Written: {', '.join(map(str, files)) or 'nothing'}\n")
     if refused is not None:
         raise refused
-
-
-@contextlib.contextmanager
-def _telling(as_json: bool) -> Iterator[Callable[[str], None]]:
-    """What is being measured: a line that passes on a terminal, JSON when asked for, nothing in a pipe."""
-    if as_json:
-        yield lambda what: print(json.dumps({"event": "measuring", "what": what}), flush=True)
-        return
-    from simo2_tui.cli.printing import Doing, make_console
-
-    console = make_console(file=sys.stderr)
-    if not console.is_terminal:
-        yield lambda _: None
-        return
-    with Doing(console, "reading") as doing:
-        yield doing.say
 
 
 def _summary(

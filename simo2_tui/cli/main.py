@@ -11,6 +11,7 @@ from simo2_core.errors import INTERRUPTED, Simo2Error
 from simo2_core.faults import part_error
 from simo2_tui.cli import (
     bench,
+    clean,
     compare,
     data,
     embed,
@@ -117,6 +118,7 @@ app.command("attach", epilog=_EXIT_CODES)(tui.attach_command)
 app.command("plot")(plot.plot_command)
 app.command("bench", epilog=_EXIT_CODES)(bench.bench_command)
 app.command("eval", epilog=_EXIT_CODES)(eval.eval_command)
+app.command("clean", epilog=_EXIT_CODES)(clean.clean_command)
 app.command("embed")(embed.embed_command)
 app.command("export")(export.export_command)
 app.command("finetune", epilog=_EXIT_CODES)(finetune.finetune_command)

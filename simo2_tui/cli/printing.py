@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from rich.console import Console
@@ -36,3 +40,17 @@ class Doing:
 
     def __exit__(self, *_: object) -> None:
         self._status.stop()
+
+
+@contextlib.contextmanager
+def telling(as_json: bool) -> Iterator[Callable[[str], None]]:
+    """What is being measured: a line that passes on a terminal, JSON when asked for, nothing in a pipe."""
+    if as_json:
+        yield lambda what: print(json.dumps({"event": "measuring", "what": what}), flush=True)
+        return
+    console = make_console(file=sys.stderr)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    with Doing(console, "reading") as doing:
+        yield doing.say

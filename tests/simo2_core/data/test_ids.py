@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from simo2_core.data.ids import image_ids
+from simo2_core.data.ids import image_files, image_ids
 from simo2_core.data.load import load_dataset
 from simo2_core.data.sources.digits import load_digits
 from simo2_core.presets import PRESETS
@@ -28,6 +28,8 @@ def test_of_a_folder_by_path_also_where_files_were_left_out(make_folder: MakeFol
     ids = image_ids(settings, data)
     every = [id for part in ids.values() for id in part]
     assert len(set(every)) == len(every) == 18 + 8 * kept_apart
+    files = image_files(settings, data)
+    assert files == {name: [str(root / id) for id in part] for name, part in ids.items()}
     for name, part in data.parts.items():
         for id, image, label in zip(ids[name], part.gather(), part.labels, strict=True):
             np.testing.assert_array_equal(np.asarray(Image.open(root / id)), image)
@@ -38,6 +40,7 @@ def test_of_digits_by_place() -> None:
     images, labels = load_digits()
     data = load_dataset(PRESETS["digits"].config.data)
     ids = image_ids(PRESETS["digits"].config.data, data)
+    assert image_files(PRESETS["digits"].config.data, data) is None
     for name, part in data.parts.items():
         places = [int(id) for id in ids[name]]
         np.testing.assert_array_equal(images[places], part.gather())

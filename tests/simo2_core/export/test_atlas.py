@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from simo2_core.analysis import nearest
 from simo2_core.export import atlas
 from simo2_core.export.atlas import atlas_table, coordinates, neighbours, opening, thumbnails
 
 
 def test_neighbours_are_the_nearest_by_cosine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(atlas, "_CHUNK", 7)
+    monkeypatch.setattr(nearest, "_CHUNK", 7)
     points = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32)
     found = neighbours(points)
     assert found is not None

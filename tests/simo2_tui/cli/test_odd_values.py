@@ -42,7 +42,7 @@ MEANT = {
     "export": ["demo", "--out", "o"],
     "log": ["demo", "--tensorboard", "tb"],
     "runs diff": ["demo", "demo"],
-    **{name: ["demo"] for name in ("resume", "finetune", "attach", "plot", "eval", "report")},
+    **{name: ["demo"] for name in ("resume", "finetune", "attach", "plot", "eval", "clean", "report")},
 }
 """What a command needs beside the value that is tried."""
 
@@ -92,6 +92,7 @@ REPLACED: dict[str, Any] = {
     "simo2_core.evaluation.restore.find_checkpoint": lambda folder, _: folder / "40",
     "simo2_core.evaluation.assess.assess": begin,
     "simo2_core.export.embeddings.dataset_for": begin,
+    "simo2_core.clean.find.dataset_for": begin,
     "simo2_core.checkpoints.exported.load": begin,
     "simo2_core.analysis.render.render_each": begin,
     "simo2_tui.cli.plot._snapshot": lambda *_: None,
