@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from simo2_core.errors import ConfigError
+from simo2_core.errors import ConfigError, RunError
 from simo2_tui.cli.options import (
     DEFAULT_RUN_DIR,
     EncoderOption,
@@ -78,17 +78,24 @@ def clean_command(
         found = find_doubts(of, checkpoint, data=data, report=progress.report, say=say)
     if not as_json:
         print_visible("\n".join([f"{checkpoint}: {_heading(found)}", *_table(found), *_warnings(found, out)]))
-    files = []
-    if out is not None:
-        write_table(out, found, every=every)
-        files.append(out)
-    sheet = draw_sheet(sheet_beside(out) if out is not None else folder_of(of, checkpoint, data) / "clean.png", found)
-    files += [sheet] if sheet is not None else []
+    files: list[Path] = []
+    refused: RunError | None = None
+    picture = folder_of(of, checkpoint, data) / "clean.png" if out is None else sheet_beside(out)
+    try:
+        if out is not None:
+            write_table(out, found, every=every)
+            files.append(out)
+        if draw_sheet(picture, found) is not None:
+            files.append(picture)
+    except RunError as error:  # minutes of work are said all the same
+        refused = error
     if as_json:
         result = {"run": str(of.path), "checkpoint": str(checkpoint), **found.to_json()}
         print(json.dumps({**result, "files": [str(path) for path in files]}))
     else:
         print_visible(f"Written: {', '.join(map(str, files)) or 'nothing'}")
+    if refused is not None:
+        raise refused
 
 
 def _heading(found: Findings) -> str:

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from simo2_core.data.load import load_dataset
 from simo2_core.data_config import DataConfig
+from simo2_core.errors import RunError
 from simo2_tui.cli.main import app
 from tests.simo2_core.clean.doubtful import LEAK, MISLABELLED, OUTLIER, Doubtful, make_doubtful
 
@@ -91,3 +92,14 @@ def test_a_table_that_lies_elsewhere_says_so(made: Doubtful) -> None:
     code, out, _ = simo2("clean", "one", "--out", "elsewhere/x.csv")
     assert code == 0
     assert "Not all images lie below the folder of elsewhere/x.csv" in out
+
+
+def test_what_was_found_is_said_where_nothing_can_be_written(made: Doubtful, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise RunError("no room left while writing x.csv.")
+
+    monkeypatch.setattr("simo2_core.clean.table.write_into", refuse)
+    code, out, err = simo2("clean", "one", "--out", "x.csv", "--json")
+    assert (code, err) == (1, "simo2: no room left while writing x.csv.\n")
+    told = json.loads(out.splitlines()[-1])
+    assert (told["labels_doubted"], told["files"]) == (3, [])
