@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from simo2_core.analysis.plots.contact_sheet import ACROSS, Section, Tile, draw_contact_sheet
+from simo2_core.analysis.plots.contact_sheet import ACROSS, SheetSection, Tile, draw_contact_sheet
 from simo2_core.analysis.plots.style import clean_all, named
 from simo2_core.clean.find import Findings
 from simo2_core.evaluation.thumbnails import shrink
@@ -29,7 +29,7 @@ def draw_sheet(path: Path, found: Findings) -> Path | None:
     return draw_contact_sheet(path, sections, "What to look at once more", caption)
 
 
-def _sections(found: Findings) -> Iterator[Section]:
+def _sections(found: Findings) -> Iterator[SheetSection]:
     names = clean_all(found.class_names, 16)
 
     def tile(row: int, second: str, *, alarm: bool = False) -> Tile:
@@ -41,19 +41,21 @@ def _sections(found: Findings) -> Iterator[Section]:
         tiles = [
             tile(row, f"→ {names[int(found.doubts.suggested[row])]}", alarm=True) for row in worst[:_LABELS].tolist()
         ]
-        yield Section(f"Labels: {_shown(len(tiles), len(worst))}, each with its label → what it is taken for", tiles)
+        yield SheetSection(
+            f"Labels: {_shown(len(tiles), len(worst))}, each with its label → what it is taken for", tiles
+        )
     pairs = found.pairs[:_PAIRS]
     tiles = [
         tile(row, found.parts[int(found.part[row])], alarm=found.is_leak(pair))
         for pair in pairs
         for row in (pair.first, pair.second)
     ]
-    yield Section(
+    yield SheetSection(
         f"Near-duplicates: {_shown(len(pairs), len(found.pairs))} pairs, side by side, with their part", tiles
     )
     far = found.outliers
     tiles = [tile(row, found.parts[int(found.part[row])]) for row in far[:_OUTLIERS].tolist()]
-    yield Section(f"Outliers: {_shown(len(tiles), len(far))}, the farthest from their neighbours", tiles)
+    yield SheetSection(f"Outliers: {_shown(len(tiles), len(far))}, the farthest from their neighbours", tiles)
 
 
 def _shown(some: int, every: int) -> str:

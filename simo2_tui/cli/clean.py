@@ -58,8 +58,7 @@ def clean_command(
     A label is judged by what has not seen it: the image's neighbours in the embedding, and a probe fitted on others.
     """
     from simo2_core.clean.find import find_doubts
-    from simo2_core.clean.sheet import draw_sheet
-    from simo2_core.clean.table import require_new_table, sheet_beside, write_table
+    from simo2_core.clean.table import require_new_table, sheet_beside
     from simo2_core.evaluation.features import folder_of
     from simo2_core.evaluation.restore import locate
     from simo2_core.run.directory import find_run
@@ -78,17 +77,8 @@ def clean_command(
         found = find_doubts(of, checkpoint, data=data, report=progress.report, say=say)
     if not as_json:
         print_visible("\n".join([f"{checkpoint}: {_heading(found)}", *_table(found), *_warnings(found, out)]))
-    files: list[Path] = []
-    refused: RunError | None = None
     picture = folder_of(of, checkpoint, data) / "clean.png" if out is None else sheet_beside(out)
-    try:
-        if out is not None:
-            write_table(out, found, every=every)
-            files.append(out)
-        if draw_sheet(picture, found) is not None:
-            files.append(picture)
-    except RunError as error:  # minutes of work are said all the same
-        refused = error
+    files, refused = _write(found, out, picture, every=every)
     if as_json:
         result = {"run": str(of.path), "checkpoint": str(checkpoint), **found.to_json()}
         print(json.dumps({**result, "files": [str(path) for path in files]}))
@@ -96,6 +86,23 @@ def clean_command(
         print_visible(f"Written: {', '.join(map(str, files)) or 'nothing'}")
     if refused is not None:
         raise refused
+
+
+def _write(found: Findings, out: Path | None, picture: Path, *, every: bool) -> tuple[list[Path], RunError | None]:
+    """The files that are written, and why not all are: what was found is said all the same."""
+    from simo2_core.clean.sheet import draw_sheet
+    from simo2_core.clean.table import write_table
+
+    files: list[Path] = []
+    try:
+        if out is not None:
+            write_table(out, found, every=every)
+            files.append(out)
+        if draw_sheet(picture, found) is not None:
+            files.append(picture)
+    except RunError as error:
+        return files, error
+    return files, None
 
 
 def _heading(found: Findings) -> str:

@@ -31,7 +31,7 @@ class Tile:
 
 
 @dataclass(frozen=True, eq=False)
-class Section:
+class SheetSection:
     """Images of one kind."""
 
     title: str
@@ -40,7 +40,7 @@ class Section:
 
 @own_look
 def draw_contact_sheet(
-    path: Path, sections: Sequence[Section], title: str, caption: str, *notes: str, theme: Theme = LIGHT
+    path: Path, sections: Sequence[SheetSection], title: str, caption: str, *notes: str, theme: Theme = LIGHT
 ) -> Path:
     """Draws sections of images, one below the other; there must be one, and an image in each.
 

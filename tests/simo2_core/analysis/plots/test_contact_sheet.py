@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from simo2_core.analysis.plots.contact_sheet import ACROSS, Section, Tile, draw_contact_sheet
+from simo2_core.analysis.plots.contact_sheet import ACROSS, SheetSection, Tile, draw_contact_sheet
 from simo2_core.analysis.plots.style import clean_all
 from tests.simo2_core.analysis.plots.test_pictures import assert_legible, texts_of
 
@@ -33,7 +33,7 @@ def tiles(count, channels):
 
 @pytest.mark.parametrize(("counts", "channels"), [([1], 1), ([ACROSS * 2 + 3, 2, ACROSS], 3)])
 def test_words_are_legible_and_below_their_images(tmp_path, drawn, counts, channels):
-    sections = [Section(f"Section {i}: {n} images", tiles(n, channels)) for i, n in enumerate(counts)]
+    sections = [SheetSection(f"Section {i}: {n} images", tiles(n, channels)) for i, n in enumerate(counts)]
     draw_contact_sheet(tmp_path / "x.png", sections, "Images", "run demo · 99 images", "a note")
     assert_legible(drawn[0])
     words = " ".join(word for word, _ in texts_of(drawn[0]))
