@@ -29,9 +29,9 @@ def saved(image: Image.Image, quality: int) -> Image.Image:
 def test_a_photograph_saved_anew_made_smaller_or_brighter_is_the_same() -> None:
     own = photograph(0)
     brighter = Image.fromarray((np.asarray(own) * 0.8 + 40).astype(np.uint8))
-    changed = [saved(own, 40), own.resize((40, 40)), brighter, own.convert("L").convert("RGB")]
+    changed = [saved(own, 40), own.resize((40, 40)), brighter]
     others = [photograph(seed) for seed in range(1, 40)]
-    thumbnails = np.stack([small(image) for image in (own, *changed[:3], *others)])
+    thumbnails = np.stack([small(image) for image in (own, *changed, *others)])
     pairs = near_duplicates(contrasts(thumbnails))
     assert {(pair.first, pair.second) for pair in pairs} == {(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)}
     assert [pair.correlation for pair in pairs] == sorted((pair.correlation for pair in pairs), reverse=True)

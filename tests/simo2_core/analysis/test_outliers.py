@@ -18,7 +18,7 @@ def test_noise_among_classes_stands_out_however_tight_they_are(spread: float) ->
     classes = np.repeat(centres, 80, 0) + spread * rng.normal(size=(400, 16))
     found = distances(np.concatenate([classes, rng.normal(size=(3, 16)) * 3]))
     assert (found[400:] > 1).all()
-    assert (found[:400] > 1).sum() <= 4
+    assert (found[:400] > 1).mean() < 0.03
 
 
 def test_equal_images_are_no_outliers() -> None:
