@@ -78,4 +78,7 @@ def others(folder: Path, text: str, data: str) -> None:
 if __name__ == "__main__":
     place = Path(sys.argv[1])
     place.mkdir(parents=True, exist_ok=True)
-    digits(place) if len(sys.argv) == 2 else others(place, *sys.argv[2:])
+    if len(sys.argv) == 2:
+        digits(place)
+    else:
+        others(place, *sys.argv[2:])
