@@ -12,6 +12,8 @@ from simo2_core.analysis.geometry import Floats
 
 FENCE = 1.5
 """Tukey's: so many spans between the quartiles above the upper one."""
+NEIGHBOURS = 10
+"""Whose distance counts; a class of fewer images would lie far from itself."""
 _LEAST = 1e-6
 """A distance that float32 tells from none."""
 
@@ -23,8 +25,8 @@ def find_outliers(cosines: Floats) -> NDArray[np.float64]:
     orders of magnitude where an encoder was trained to draw classes together.
 
     Args:
-        cosines: (n, k) of each image with its neighbours.
+        cosines: (n, k) of each image with its neighbours, the nearest first.
     """
-    distances_n = np.maximum(1 - np.asarray(cosines, np.float64).mean(axis=1), _LEAST)
+    distances_n = np.maximum(1 - np.asarray(cosines[:, :NEIGHBOURS], np.float64).mean(axis=1), _LEAST)
     low, high = np.quantile(np.log(distances_n), [0.25, 0.75])
     return np.asarray(distances_n / np.exp(high + FENCE * (high - low)) * (1 - 1e-9))
