@@ -50,9 +50,8 @@ def _sections(found: Findings) -> Iterator[SheetSection]:
         for pair in pairs
         for row in (pair.first, pair.second)
     ]
-    yield SheetSection(
-        f"Near-duplicates: {_shown(len(pairs), len(found.pairs))} pairs, side by side, with their part", tiles
-    )
+    shown = _shown(len(pairs), len(found.pairs))
+    yield SheetSection(f"Pairs of near-duplicates: {shown}, side by side, each image with its part", tiles)
     far = found.outliers
     tiles = [tile(row, found.parts[int(found.part[row])]) for row in far[:_OUTLIERS].tolist()]
     yield SheetSection(f"Outliers: {_shown(len(tiles), len(far))}, the farthest from their neighbours", tiles)

@@ -61,7 +61,9 @@ def digits(folder: Path) -> None:
         found = find_doubts(run, checkpoint)
         made = features_of(folder_of(run, checkpoint, None), checkpoint, dataset_for(run, checkpoint, None))
         features = np.concatenate([part.representation for part in made.values()])
-        tell(name, found.labels, bunch.target[[int(name.split()[-1]) for name in found.names]], features, folder)
+        true = bunch.target[[int(name.split()[-1]) for name in found.names]]
+        tell(name, found.labels, true, features, folder)
+        tell(f"pixels-{seed}", flipped(bunch.target, seed), bunch.target, bunch.data, folder)
 
 
 def others(folder: Path, text: str, data: str) -> None:

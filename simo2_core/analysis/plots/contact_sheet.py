@@ -14,8 +14,8 @@ from simo2_core.analysis.plots.style import LIGHT, Theme, heading, new_figure, o
 
 ACROSS = 8
 """Images in a row; an even number, so that none of a pair begins the next row."""
-_TILE, _GAP = 0.78, 0.46
-"""Inches, and in tiles: room for two lines of words."""
+_TILE, _GAP, _ABOVE = 0.78, 0.46, 0.1
+"""Inches, and in tiles: room for two lines of words, and between a title and its images."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,15 +48,17 @@ def draw_contact_sheet(
         RunError: the file cannot be written.
     """
     sheet = Mosaic(gap=_GAP)
-    rows = [-(-len(section.tiles) // ACROSS) for section in sections]
+    spans = [sheet.at(-(-len(section.tiles) // ACROSS)) + _ABOVE for section in sections]
     width = ACROSS * (1 + _GAP) * _TILE + 0.3
-    height = sum(rows) * (1 + _GAP) * _TILE + 0.34 * len(sections)
+    height = sum(spans) * _TILE + 0.42 * len(sections)
     figure = new_figure(width, height, theme, title, caption, *notes)
-    panels = figure.subplots(len(sections), 1, squeeze=False, height_ratios=rows)[:, 0]
+    panels = figure.subplots(len(sections), 1, squeeze=False, height_ratios=spans)[:, 0]
     for axes, section in zip(panels, sections, strict=True):
         lines = [section.tiles[start : start + ACROSS] for start in range(0, len(section.tiles), ACROSS)]
         sheet.draw(axes, [[tile.image / 255 for tile in line] for line in lines], theme)
         axes.set_xlim(-_GAP / 2, sheet.at(ACROSS))
+        axes.set_ylim(sheet.at(len(lines)), -_ABOVE)
+        axes.set_anchor("W")
         heading(axes, section.title, theme)
         for row, line in enumerate(lines):
             for column, tile in enumerate(line):
