@@ -80,8 +80,7 @@ def eval_command(
 ) -> None:
     """Measure an encoder on the test part: kNN, linear probe, few labels, clusters, geometry, and baselines.
 
-    Nothing is fitted or chosen on test. Several runs, such as seeds, are measured one by one, then as mean ± std,
-    which --out keeps.
+    Nothing is fitted or chosen on test. Several runs, such as seeds, end with mean ± std, which --out keeps.
     """
     from simo2_core.evaluation.assess import assess, summarise
     from simo2_core.evaluation.features import folder_of

@@ -58,6 +58,7 @@ def draw_contact_sheet(
         sheet.draw(axes, [[tile.image / 255 for tile in line] for line in lines], theme)
         axes.set_xlim(-_GAP / 2, sheet.at(ACROSS))
         axes.set_ylim(sheet.at(len(lines)), -_ABOVE)
+        axes.set(xticks=(), yticks=())
         axes.set_anchor("W")
         heading(axes, section.title, theme)
         for row, line in enumerate(lines):
