@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from simo2_core.clean.find import Findings
 from simo2_core.data.sources.folder_scan import printable
@@ -74,7 +74,7 @@ def write_table(path: Path, found: Findings, *, every: bool = False) -> int:
     elif suffix in (".csv", ".tsv"):
         text = io.StringIO(newline="")
         # Python below 3.13 leaves a carriage return without the quotes that it must have
-        quoting = csv.QUOTE_ALL if any("\r" in row.place for row in rows) else csv.QUOTE_MINIMAL
+        quoting: Literal[0, 1] = csv.QUOTE_ALL if any("\r" in row.place for row in rows) else csv.QUOTE_MINIMAL
         delimiter = "," if suffix == ".csv" else "\t"
         writer = csv.writer(text, delimiter=delimiter, lineterminator="\n", quoting=quoting)
         writer.writerow(columns)

@@ -51,16 +51,16 @@ def test_the_table_is_a_data_set(made: Doubtful, tmp_path: Path) -> None:
     rows = Path("doubted.csv").read_text().splitlines()
     assert rows[0] == "path,label,split,suggested,score,kind,duplicate_of"
     for path, right in MISLABELLED.items():
-        row = next(row.split(",") for row in rows if row.startswith(f"set/{path},"))
-        assert (row[3], row[5]) == (right, "label")
+        cells = next(row.split(",") for row in rows if row.startswith(f"set/{path},"))
+        assert (cells[3], cells[5]) == (right, "label")
     assert any(row.startswith(f"set/{LEAK[1]},dog,test,dog,") and row.endswith(f",leak,set/{LEAK[0]}") for row in rows)
     assert any(row.startswith(f"set/{OUTLIER},") and "outlier" in row for row in rows)
 
     assert simo2("clean", "one", "--out", "all.jsonl", "--all")[0] == 0
     data = load_dataset(DataConfig(dataset="all.jsonl", label_key="suggested", image_size=16), workers=0)
     assert [len(data.train) + len(data.validation), len(data.test)] == [36, 12]
-    row = next(json.loads(line) for line in Path("all.jsonl").read_text().splitlines() if "cat/5.png" in line)
-    assert (row["label"], row["suggested"], row["kind"]) == ("cat", "dog", "label")
+    found = next(json.loads(line) for line in Path("all.jsonl").read_text().splitlines() if "cat/5.png" in line)
+    assert (found["label"], found["suggested"], found["kind"]) == ("cat", "dog", "label")
 
 
 def test_files_that_are_there_are_kept_unless_it_is_asked(made: Doubtful) -> None:
