@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -175,6 +175,15 @@ def _preparation(
     return int(size), mean, std
 
 
+def require_known(found: Pretrained, paths: Collection[str]) -> None:
+    """Raises CheckpointError where the file has an array that is none of `paths`, all those of the encoder."""
+    for entry in found.layout.entries:
+        if entry.ours not in paths:
+            raise CheckpointError(
+                f"{found.file.path} does not fit: no {found.encoder.name} has {entry.theirs[0]}. Use another file."
+            )
+
+
 def read_encoder(found: Pretrained, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray[Any, Any]]:
     """The arrays of the encoder by our paths, such as `block0/conv1/kernel`.
 
@@ -185,10 +194,6 @@ def read_encoder(found: Pretrained, shapes: Mapping[str, tuple[int, ...]]) -> di
         CheckpointError: one is missing or does not fit, before any is read.
     """
     entries = {entry.ours: entry for entry in found.layout.entries}
-    for name in entries.keys() - shapes.keys():
-        raise CheckpointError(
-            f"{found.file.path} does not fit: no {found.encoder.name} has {entries[name].theirs[0]}. Use another file."
-        )
     for name in shapes:
         if name not in entries:
             raise CheckpointError(

@@ -110,7 +110,7 @@ class WeightLayout:
         for entry in self.entries:
             for name, value in zip(entry.theirs, entry.form.write(arrays[entry.ours]), strict=True):
                 if value is not None:
-                    made[name] = np.ascontiguousarray(value)
+                    made[name] = np.asarray(value, order="C")
         return made
 
 

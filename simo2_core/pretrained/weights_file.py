@@ -70,7 +70,7 @@ class WeightsFile:
         read = np.asarray(entry.form.read(theirs), np.float32)
         if read.shape != tuple(ours):
             raise self._unfit(entry.theirs[0], f"makes {list(read.shape)} and not {list(ours)}")
-        return np.ascontiguousarray(read)
+        return np.asarray(read, order="C")  # `ascontiguousarray` makes an array of one number of a number
 
     def check(self, entry: WeightEntry, ours: Sequence[int]) -> None:
         """What `read` raises, by the header alone."""

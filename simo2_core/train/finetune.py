@@ -19,7 +19,7 @@ from simo2_core.events import WeightsLoaded
 from simo2_core.model.network import Arrays
 from simo2_core.objectives.objective import PREFIX
 from simo2_core.pretrained.place import is_pretrained
-from simo2_core.pretrained.recognise import read_encoder, recognise
+from simo2_core.pretrained.recognise import read_encoder, recognise, require_known
 from simo2_core.train.step import TrainState
 
 _ENCODER, _HEAD = "encoder/", "head/kernel"
@@ -78,6 +78,7 @@ def _load_pretrained(state: TrainState, text: str) -> tuple[TrainState, WeightsL
         for name, value in (*state.params.items(), *state.stats.items())
         if name.startswith(_ENCODER)
     }
+    require_known(found, named.keys())
     read = read_encoder(found, {name: tuple(value.shape) for name, value in named.items()})
     arrays = {_ENCODER + name: jnp.asarray(value) for name, value in read.items()}
     theirs = {entry.ours: entry for entry in found.head}
