@@ -2,24 +2,10 @@
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 
 from simo2_core.analysis.plots.contact_sheet import ACROSS, SheetSection, Tile, draw_contact_sheet
 from simo2_core.analysis.plots.style import clean_all
 from tests.simo2_core.analysis.plots.test_pictures import assert_legible, texts_of
-
-
-@pytest.fixture
-def laid_out(monkeypatch):
-    """The figures that would have been saved, at the cost of no pixel."""
-    figures = []
-
-    def lay_out(figure, *args, **options):
-        figure.draw_without_rendering()
-        figures.append(figure)
-
-    monkeypatch.setattr(Figure, "savefig", lay_out)
-    return figures
 
 
 def tiles(count, channels):

@@ -64,19 +64,6 @@ def drawn(monkeypatch):
     return figures
 
 
-@pytest.fixture
-def laid_out(monkeypatch):
-    """The figures that would have been saved, laid out as they would be, at the cost of no pixel."""
-    figures = []
-
-    def lay_out(figure, *args, **options):
-        figure.draw_without_rendering()
-        figures.append(figure)
-
-    monkeypatch.setattr(Figure, "savefig", lay_out)
-    return figures
-
-
 def texts_of(figure):
     renderer = figure.canvas.get_renderer()
     for text in figure.findobj(Text):
