@@ -1,8 +1,8 @@
 """What is doubtful in a data set, by the embedding of an encoder: labels, near-duplicates, outliers.
 
 Labels are told by an image's neighbours in the representation and a linear probe, outliers by the neighbours,
-near-duplicates by the pixels. All parts
-are searched as one: a test image's neighbours may be training images, and a pair may lie across parts.
+near-duplicates by the pixels. All parts are searched as one: neighbours of a test image may be training images, and a
+pair may lie across parts.
 """
 
 from __future__ import annotations
