@@ -20,6 +20,8 @@ from tests.simo2_tui.recorded import logged, started
 
 
 def test_a_run_of_the_console_can_be_tracked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("tensorboard")
+
     def train(config: Config, run: RunDirectory, control: Control, dataset: Any, *, pictures: bool) -> Iterator[Event]:
         yield started(run, 400)
         yield logged(1, 3, 400)
