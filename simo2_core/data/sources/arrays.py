@@ -62,6 +62,10 @@ class _Found:
     transposed: bool = False
 
 
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
 def _cifar_folder(folder: Path) -> Path | None:
     """Where CIFAR's pickles lie."""
     places = (folder / inside for inside in _INSIDE[:3])
@@ -106,7 +110,9 @@ def _read_cifar(folder: Path, config: DataConfig) -> _Found:
             raise DataError(f"{folder} holds no images of 32×32 in {' or '.join(names)}. Fetch CIFAR again.") from None
         found[split] = _Arrays(np.moveaxis(pixels, 1, -1), labels, split)
     names_key = f"{(label_key or '').removesuffix('s')}_names"
-    class_names = known.get(names_key) if isinstance(known.get(names_key), list) else None
+    class_names = known.get(names_key)
+    if class_names is not None and not _are_texts(class_names):
+        raise DataError(f"{names_key!r} of {folder / meta} is no list of texts. Fetch CIFAR again.")
     return _Found(found, files, f"CIFAR as torchvision keeps it: images 'data', labels {label_key!r}", class_names)
 
 

@@ -94,7 +94,7 @@ class _Reader(pickle._Unpickler):  # the one in C reserves memory for whatever n
 
 
 def read_pickle(path: Path) -> Any:
-    """What a pickle of numbers, texts, lists, dicts and arrays of numbers holds; texts of Python 2 are Latin-1.
+    """What a pickle of numbers, texts, lists, dicts and arrays of numbers holds; bytes are texts in Latin-1.
 
     Raises:
         DataError: it cannot be read, or asks for more than that.
@@ -116,7 +116,9 @@ def _finished(value: Any) -> Any:
         return value.found
     if isinstance(value, dict):
         return {str(_text(key)): _finished(item) for key, item in value.items()}
-    return value
+    if isinstance(value, list):
+        return [_finished(item) for item in value]
+    return _text(value)
 
 
 def _text(value: Any) -> Any:

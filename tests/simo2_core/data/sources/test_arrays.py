@@ -27,9 +27,9 @@ from tests.simo2_core.data.sources import written
 
 
 @pytest.mark.parametrize("fine", [False, True])
-@pytest.mark.parametrize("protocol", [2, 4])
-def test_cifar_as_torchvision_keeps_it(tmp_path: Path, fine: bool, protocol: int) -> None:
-    root = written.cifar(tmp_path / "data", fine, protocol)
+@pytest.mark.parametrize(("protocol", "as_bytes"), [(2, False), (4, False), (2, True), (4, True)])
+def test_cifar_as_torchvision_keeps_it(tmp_path: Path, fine: bool, protocol: int, as_bytes: bool) -> None:
+    root = written.cifar(tmp_path / "data", fine, protocol, as_bytes)
     assert claimant(config(root)).name == "arrays"
     source = open_arrays(root, config(root))
     train, test = source.split("train"), source.split("test")
@@ -50,6 +50,28 @@ def test_cifar_without_a_batch_is_refused(tmp_path: Path) -> None:
     (root / "cifar-10-batches-py" / "data_batch_3").unlink()
     with pytest.raises(DataError, match="lacks data_batch_3"):
         open_arrays(root, config(root))
+
+
+_ODD: list[Any] = [None, 3, 2.5, b"\xff", "cat", [], [1], [b"a", 3], [[1], 2], {}, {"a": [1]}, np.zeros(3), np.eye(2)]
+
+
+@given(st.sampled_from(["label_names", "labels", "data"]), st.sampled_from(_ODD), st.booleans())
+def test_whatever_a_batch_of_cifar_holds_it_is_read_or_one_line(
+    tmp_path_factory: pytest.TempPathFactory, key: str, odd: Any, whole: bool
+) -> None:
+    root = tmp_path_factory.getbasetemp() / "odd-cifar"
+    if not root.exists():
+        written.cifar(root)
+    inner = root / "cifar-10-batches-py"
+    path = inner / ("batches.meta" if key == "label_names" else "data_batch_1")
+    before = path.read_bytes()
+    path.write_bytes(pickle.dumps(odd if whole else {**pickle.loads(before), key: odd}, protocol=2))
+    try:
+        with contextlib.suppress(DataError):
+            source = open_arrays(root, config(root))
+            _ = [source.split(name) for name in source.splits], source.notes
+    finally:
+        path.write_bytes(before)
 
 
 @pytest.mark.parametrize("pack", [False, True])

@@ -191,24 +191,30 @@ FORMATS: dict[str, Callable[[Path], Path]] = {
 """By name, what writes the set into a folder that is not there yet, and returns what to give as the data set."""
 
 
-def cifar(root: Path, fine: bool = False, protocol: int = 2) -> Path:
-    """CIFAR-10 or CIFAR-100 with a few images, as their authors pickled them."""
+def cifar(root: Path, fine: bool = False, protocol: int = 2, as_bytes: bool = False) -> Path:
+    """CIFAR-10 or CIFAR-100 with a few images, as their authors pickled them, or with its texts as bytes."""
     inner = root / ("cifar-100-python" if fine else "cifar-10-batches-py")
     inner.mkdir(parents=True)
     rng = np.random.default_rng(0)
+    text: Callable[[str], object] = str.encode if as_bytes else str
+
+    def write(path: Path, told: dict[str, object]) -> None:
+        path.write_bytes(pickle.dumps({text(key): value for key, value in told.items()}, protocol=protocol))
 
     def batch(name: str, count: int) -> None:
         data = rng.integers(0, 256, (count, 3072), dtype=np.uint8)
         numbers = [place % 3 for place in range(count)]
         told = {"fine_labels": numbers, "coarse_labels": [0] * count} if fine else {"labels": numbers}
-        (inner / name).write_bytes(pickle.dumps({"data": data, "batch_label": name, **told}, protocol=protocol))
+        write(inner / name, {"data": data, "batch_label": text(name), **told})
 
     for name in ("train",) if fine else [f"data_batch_{number}" for number in range(1, 6)]:
         batch(name, 12 if fine else 3)
     batch("test" if fine else "test_batch", 6)
-    names = ["cat", "dog", "emu", "unseen"]
-    told = {"fine_label_names": names, "coarse_label_names": ["animal"]} if fine else {"label_names": names}
-    (inner / ("meta" if fine else "batches.meta")).write_bytes(pickle.dumps(told, protocol=protocol))
+    names = [text(name) for name in ("cat", "dog", "emu", "unseen")]
+    if fine:
+        write(inner / "meta", {"fine_label_names": names, "coarse_label_names": [text("animal")]})
+    else:
+        write(inner / "batches.meta", {"label_names": names})
     return root
 
 
