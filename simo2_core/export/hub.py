@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from simo2_core.errors import RunError
+from simo2_core.hub_client import quiet
 
 
 def require_hub() -> None:
@@ -25,9 +26,10 @@ def push(folder: Path, name: str) -> str:
     from huggingface_hub import HfApi
 
     try:
-        client = HfApi()
-        client.create_repo(name, private=True, exist_ok=True)
-        return str(client.upload_folder(repo_id=name, folder_path=folder, commit_message="Exported by simo2"))
+        with quiet():
+            client = HfApi()
+            client.create_repo(name, private=True, exist_ok=True)
+            return str(client.upload_folder(repo_id=name, folder_path=folder, commit_message="Exported by simo2"))
     except Exception as error:  # the client's own errors are many: no network, no token, no such owner
         said = " ".join(str(error).split())[:200].rstrip(".")
         raise RunError(f"{name} cannot be pushed: {said}. {folder} is written: push it with hf upload.") from None

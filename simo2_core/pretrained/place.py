@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from simo2_core.errors import CheckpointError, RunError
+from simo2_core.hub_client import quiet
 from simo2_core.paths import exists, user_path
 from simo2_core.pretrained import own
 
@@ -69,7 +70,8 @@ def _from_hub(name: str) -> Path:
     import contextlib
 
     try:
-        path = Path(hf_hub_download(name, WEIGHTS))
+        with quiet():
+            path = Path(hf_hub_download(name, WEIGHTS))
     except HFValidationError:
         raise RunError(
             f"hf:{name} is no name on the Hub. Write hf:OWNER/MODEL, as in hf:timm/resnet50.a1_in1k."
@@ -83,6 +85,6 @@ def _from_hub(name: str) -> Path:
     except Exception as error:  # the client's own errors are many: no such repository, no access, a proxy
         raise RunError(f"hf:{name} cannot be fetched: {' '.join(str(error).split())[:200].rstrip('.')}.") from None
     for beside in BESIDE:
-        with contextlib.suppress(Exception):  # it has its defaults
+        with quiet(), contextlib.suppress(Exception):  # it has its defaults
             hf_hub_download(name, beside)
     return path

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from simo2_core.data.progress import Progress, Report
 from simo2_core.errors import DataError
+from simo2_core.hub_client import quiet
 from simo2_core.paths import is_dir, user_path
 
 PREFIX = "hf:"
@@ -66,17 +67,18 @@ def hub_folder(dataset: str, report: Report) -> Path:
     by_hand = _by_hand(repo, inner)
     try:
         from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import LocalEntryNotFoundError
     except ImportError:
         cure = f"Install its client: pip install 'simo2[hf]'. Or without: {by_hand[0].lower()}{by_hand[1:]}"
         raise DataError(f"{dataset} is not on this machine, and huggingface_hub is not installed. {cure}") from None
     for branch in _BRANCHES:
         report(Progress(stage="note", name=f"fetching {dataset} from {site}/{branch}"))
         try:
-            fetched = Path(
-                snapshot_download(
-                    repo, repo_type="dataset", revision=branch, allow_patterns=f"{inner + '/' * bool(inner)}*.parquet"
-                )
-            )
+            with quiet():
+                patterns = f"{inner + '/' * bool(inner)}*.parquet"
+                fetched = Path(snapshot_download(repo, repo_type="dataset", revision=branch, allow_patterns=patterns))
+        except LocalEntryNotFoundError:
+            raise DataError(f"{dataset} is not on this machine, and the Hub cannot be reached. {by_hand}") from None
         except Exception as error:  # its client, and what that is built on, raise many kinds
             line = " ".join(str(error).split())[:150]
             raise DataError(f"{dataset} cannot be fetched ({line}). {by_hand}") from None

@@ -1,5 +1,6 @@
 """Where weights come from, with a Hub client that is not there, has no network, or serves files."""
 
+import logging
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -50,14 +51,22 @@ def test_a_name_of_the_hub_without_its_client_says_how_to_get_it(monkeypatch: py
         (OSError("403\nForbidden"), "cannot be fetched: 403 Forbidden"),
     ],
 )
-def test_a_hub_that_gives_nothing_is_one_line(monkeypatch: pytest.MonkeyPatch, error: Exception, said: str) -> None:
+def test_a_hub_that_gives_nothing_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception, said: str
+) -> None:
+    log = logging.getLogger("huggingface_hub.utils._http")
+
     def download(*_: str) -> str:
+        log.warning("thrown while requesting")
         raise error
 
     client(monkeypatch, download)
     with pytest.raises(RunError, match=said) as told:
         find_weights("hf:owner/name")
     assert "\n" not in str(told.value)
+    assert not caplog.messages
+    log.warning("of somebody else's call")
+    assert len(caplog.messages) == 1
 
 
 def test_the_files_beside_the_weights_are_fetched_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pyarrow as pa
@@ -205,7 +206,8 @@ def test_without_client_or_network_the_files_are_named(hub: Path, monkeypatch: p
     with pytest.raises(DataError, match=rf"huggingface_hub is not installed. .*simo2\[hf\].*etch {files}") as error:
         hub_folder("hf:me/pets", silent)
     assert "\n" not in str(error.value)
-    client = ModuleType("huggingface_hub")
+    client, errors = ModuleType("huggingface_hub"), ModuleType("huggingface_hub.errors")
+    away = type("LocalEntryNotFoundError", (Exception,), {})
     asked = []
 
     def download(repo: str, *, repo_type: str, revision: str, allow_patterns: str) -> str:
@@ -219,13 +221,18 @@ def test_without_client_or_network_the_files_are_named(hub: Path, monkeypatch: p
         raise ConnectionError("no\nnetwork")
 
     monkeypatch.setattr(client, "snapshot_download", download, raising=False)
+    monkeypatch.setattr(errors, "LocalEntryNotFoundError", away, raising=False)
     monkeypatch.setitem(sys.modules, "huggingface_hub", client)
+    monkeypatch.setitem(sys.modules, "huggingface_hub.errors", errors)
     assert hub_folder("hf:me/pets", silent) == hub / "datasets--me--pets" / "snapshots" / "abc123"
     assert asked == [("me/pets", "main", "*.parquet"), ("me/pets", "refs/convert/parquet", "*.parquet")]
     assert hub_folder("hf:me/pets", silent).is_dir()
     assert len(asked) == 2, "what is here is not asked for again"
     monkeypatch.setattr(client, "snapshot_download", refuse)
     with pytest.raises(DataError, match=rf"cannot be fetched \(no network\)\. Fetch {files.replace('pets', 'cars')}"):
+        hub_folder("hf:me/cars", silent)
+    monkeypatch.setattr(client, "snapshot_download", Mock(side_effect=away))
+    with pytest.raises(DataError, match=r"not on this machine, and the Hub cannot be reached\. Fetch SET/train"):
         hub_folder("hf:me/cars", silent)
     with pytest.raises(DataError, match=r"Fetch fast/train/0000\.parquet, fast/test/0000\.parquet .* lists, elsewhere"):
         hub_folder("hf:me/cars/fast", silent)
