@@ -41,6 +41,8 @@ class LabelDoubts:
     """(n,) 1 minus the share of the given label over what is usual for its class: 1 where nothing speaks for it."""
     doubted: NDArray[np.bool_]
     """(n,) whether the label is likely wrong."""
+    agreed: NDArray[np.bool_]
+    """(n,) whether the given label is the likeliest; their share tells how far the judges know these classes at all."""
     unjudged: NDArray[np.int64]
     """The classes with too few images, of which no label is doubted and none is suggested."""
 
@@ -75,11 +77,13 @@ def doubt_labels(
     shares_nc[rows, labels] = -1
     shares_nc[:, ~known_c] = -1
     suggested_n = shares_nc.argmax(axis=1)
+    other_n = shares_nc[rows, suggested_n]
     doubt_n = 1 - np.minimum(own_n / np.maximum(usual_c[labels], 1e-12), 1)
     return LabelDoubts(
         suggested=np.where(judged, suggested_n, labels),
         doubt=np.where(judged, doubt_n, 0.0),
-        doubted=judged & (doubt_n > DOUBTED) & (shares_nc[rows, suggested_n] > own_n),
+        doubted=judged & (doubt_n > DOUBTED) & (other_n > own_n),
+        agreed=~judged | (own_n >= other_n),
         unjudged=np.flatnonzero((counts_c > 0) & ~known_c),
     )
 

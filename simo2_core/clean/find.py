@@ -92,6 +92,11 @@ class Findings:
         """Whether the two have different labels."""
         return bool(self.labels[pair.first] != self.labels[pair.second])
 
+    @property
+    def agreed(self) -> int:
+        """The images whose label is what the encoder takes them for; all of a heap without classes."""
+        return len(self) if self.doubts is None else int(self.doubts.agreed.sum())
+
     def confused(self) -> list[tuple[str, str, int]]:
         """(label, suggested label, images) of the doubted, the most first."""
         rows, doubts = self.mislabelled, self.doubts
@@ -114,6 +119,7 @@ class Findings:
             "data": self.data,
             "step": self.step,
             "images": len(self),
+            "labels_agreed": self.agreed,
             "labels_doubted": len(self.mislabelled),
             "confused": [{"label": own, "suggested": other, "images": n} for own, other, n in self.confused()],
             "classes_too_small": [self.class_names[c] for c in self.doubts.unjudged] if self.doubts else [],

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _CONFUSED = 8
 """Pairs of classes that are listed."""
 _LABEL = 26
+_KNOWS = 0.5
+"""The share of labels that an encoder must agree with for its doubts to mean anything."""
 
 
 def clean_command(
@@ -114,6 +116,8 @@ def _table(found: Findings) -> list[str]:
     wrong, count = len(found.mislabelled), len(found)
     lines = []
     if found.doubts is not None:
+        agreed = found.agreed
+        lines.append(f"{'labels it agrees with':<{_LABEL}}{agreed:>8,}  {agreed / count:.1%} of the images")
         lines.append(f"{'labels likely wrong':<{_LABEL}}{wrong:>8,}  {wrong / count:.1%} of the images")
         confused = found.confused()
         for own, other, images in confused[:_CONFUSED]:
@@ -138,6 +142,11 @@ def _warnings(found: Findings, out: Path | None) -> list[str]:
     from simo2_core.clean.table import can_be_read_back
 
     lines = []
+    if found.agreed < _KNOWS * len(found):
+        lines.append(
+            "The encoder agrees with fewer than half of the labels: it hardly knows these classes, and its doubts mean "
+            "little. Use another, or train it longer."
+        )
     if found.taught and len(found.mislabelled):
         lines.append(
             "The encoder was trained on the labels of train, and may have learnt wrong ones: there fewer are found. An "

@@ -49,6 +49,7 @@ def test_the_votes_and_the_rule_are_those_of_a_loop(monkeypatch: pytest.MonkeyPa
         assert found.suggested[image] == best
         assert found.doubt[image] == pytest.approx(doubt, abs=1e-6)
         assert found.doubted[image] == (doubt > 0.6 and shares[image, best] > shares[image, own])
+        assert found.agreed[image] == (shares[image, own] >= shares[image, best])
     assert 0 < found.doubted.sum() < 60
 
 

@@ -33,6 +33,7 @@ def found(tmp_path: Path) -> Findings:
         suggested=np.array([1, 1, 0, 0, 1, 0]),
         doubt=np.array([0.1, 0.8, 0.2, 0.3, 0.0, 0.9]),
         doubted=np.array([0, 1, 0, 0, 0, 1], bool),
+        agreed=np.array([1, 0, 1, 1, 1, 0], bool),
         unjudged=np.zeros(0, np.int64),
     )
     return Findings(

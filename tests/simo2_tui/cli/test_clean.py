@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from simo2_core.data.load import load_dataset
 from simo2_core.data_config import DataConfig
 from simo2_core.errors import RunError
+from simo2_tui.cli import clean
 from simo2_tui.cli.main import app
 from tests.simo2_core.clean.doubtful import LEAK, MISLABELLED, OUTLIER, Doubtful, make_doubtful
 
@@ -31,8 +32,9 @@ def test_what_is_found_is_printed_and_drawn(made: Doubtful) -> None:
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert lines[0].endswith("7: set, 48 images of 3 classes")
-    assert lines[1].split() == ["labels", "likely", "wrong", "3", "6.2%", "of", "the", "images"]
-    assert [line.split() for line in lines[2:4]] == [["2", "emu", "→", "cat"], ["1", "cat", "→", "dog"]]
+    assert lines[1].split()[:4] == ["labels", "it", "agrees", "with"]
+    assert lines[2].split() == ["labels", "likely", "wrong", "3", "6.2%", "of", "the", "images"]
+    assert [line.split() for line in lines[3:5]] == [["2", "emu", "→", "cat"], ["1", "cat", "→", "dog"]]
     assert "pairs of near-duplicates" in out
     assert any(line.split()[:2] == ["1", "across"] and line.endswith("test") for line in lines)
     assert "was trained on the labels of train" in out
@@ -40,6 +42,17 @@ def test_what_is_found_is_printed_and_drawn(made: Doubtful) -> None:
     assert lines[-1] == f"Written: {sheet.relative_to(Path.cwd())}"
     with Image.open(sheet) as picture:
         assert min(picture.size) > 500
+
+
+def test_an_encoder_that_does_not_know_the_classes_is_not_believed(
+    made: Doubtful, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = simo2("clean", "one")[1]
+    agreed = int(out.splitlines()[1].split()[4])
+    assert 40 < agreed < 48
+    assert "hardly knows" not in out
+    monkeypatch.setattr(clean, "_KNOWS", (agreed + 1) / 48)
+    assert "hardly knows these classes" in " ".join(simo2("clean", "one")[1].split())
 
 
 def test_the_table_is_a_data_set(made: Doubtful, tmp_path: Path) -> None:
