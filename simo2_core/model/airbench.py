@@ -13,7 +13,6 @@ Shape letters: n images, h×w map of c channels.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -26,7 +25,7 @@ from numpy.typing import NDArray
 
 from simo2_core.model.conv import Conv, convolve
 from simo2_core.model.fitted import Fitted
-from simo2_core.model.norm import normalised_by
+from simo2_core.model.norm import ACTIVATIONS, normalised_by, raised
 from simo2_core.model.resnet import GROUP
 from simo2_core.model.yat import YatConv
 
@@ -36,8 +35,6 @@ EPSILON = 5e-4
 """Added to the variance along each direction: those with next to none are noise, and would be blown up."""
 MOMENTUM = 0.4
 """What batch norm keeps of its running statistics in each step: a run of a few hundred steps has no time for more."""
-
-ACTIVATIONS: dict[str, Callable[[Array], Array]] = {"gelu": jax.nn.gelu, "silu": jax.nn.silu, "relu": jax.nn.relu}
 
 
 def whitening_filters(images: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
@@ -93,11 +90,12 @@ class Group(nnx.Module):
         self.norm1 = _norm(norm, wide, rngs)
         self.conv2 = _identity(_layer(layer, wide, wide, dtype, rngs))
         self.norm2 = _norm(norm, wide, rngs)
-        self.activate = ACTIVATIONS[activation] if layer == "conv" else _as_it_is
+        self.activation = activation if layer == "conv" else None
 
     def __call__(self, x_nhwc: Array, *, train: bool) -> Array:
-        x_nhwc = self.activate(normalised_by(self.norm1, max_pool(self.conv1(x_nhwc)), train=train))
-        return self.activate(normalised_by(self.norm2, self.conv2(x_nhwc), train=train))
+        x_nhwc = max_pool(self.conv1(x_nhwc))
+        x_nhwc = normalised_by(self.norm1, x_nhwc, train=train, activation=self.activation)
+        return normalised_by(self.norm2, self.conv2(x_nhwc), train=train, activation=self.activation)
 
 
 class AirbenchEncoder(nnx.Module):
@@ -134,7 +132,7 @@ class AirbenchEncoder(nnx.Module):
         x_nhwc = self.activate(self.stem(x_nhwc))
         for index in range(self.count):
             x_nhwc = getattr(self, f"block{index}")(x_nhwc, train=dropout_keys is not None)
-        return x_nhwc.max(axis=(1, 2)) * self.scale
+        return raised(x_nhwc.max(axis=(1, 2))) * self.scale
 
 
 def max_pool(x_nhwc: Array) -> Array:
@@ -147,14 +145,10 @@ def max_pool(x_nhwc: Array) -> Array:
     return x_nhwc.max(axis=(2, 4))
 
 
-def _as_it_is(x: Array) -> Array:
-    return x
-
-
 def _layer(kind: str, narrow: int, wide: int, dtype: DTypeLike | None, rngs: nnx.Rngs) -> Conv | YatConv:
     if kind == "yat":
         return YatConv(narrow, wide, 3, dtype=dtype, rngs=rngs)
-    return Conv(narrow, wide, 3, use_bias=False, dtype=dtype, rngs=rngs)
+    return Conv(narrow, wide, 3, use_bias=False, rounded=True, dtype=dtype, rngs=rngs)
 
 
 def _identity(layer: Any) -> Any:

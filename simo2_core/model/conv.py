@@ -80,7 +80,7 @@ def heard() -> Iterator[list[Convolution]]:
         _heard.reset(token)
 
 
-def convolve(x_nhwc: Array, kernel: Array, strides: tuple[int, int], padding: str) -> Array:
+def convolve(x_nhwc: Array, kernel: Array, strides: tuple[int, int], padding: str, *, rounded: bool = False) -> Array:
     """Convolves (cross-correlates) images with a kernel, both of one dtype, accumulating in float32 or better.
 
     The gradients are computed in the dtype of the inputs.
@@ -90,40 +90,42 @@ def convolve(x_nhwc: Array, kernel: Array, strides: tuple[int, int], padding: st
         kernel: (height, width, c, o).
         strides: rows and columns between outputs.
         padding: `SAME` (zeros around, ceil(h/stride) rows out) or `VALID`.
+        rounded: whether to round the sums to the dtype of the inputs, for who reads them from memory twice.
 
-    Returns: (n, p, q, o), float32, or float64 for float64 inputs.
+    Returns: (n, p, q, o), float32, or float64 for float64 inputs; in the dtype of the inputs where `rounded`.
     """
+    result = x_nhwc.dtype if rounded else _wide(x_nhwc)
     _, height, width, _ = x_nhwc.shape
     rows, columns, _, _ = kernel.shape
     if (shapes := _heard.get()) is not None:
         shapes.append(Convolution(x_nhwc.shape, kernel.shape, strides, padding))
     if _AS_WRITTEN.get():
         return jax.lax.conv_general_dilated(
-            x_nhwc, kernel, strides, padding, dimension_numbers=LAYOUT, preferred_element_type=_wide(x_nhwc)
+            x_nhwc, kernel, strides, padding, dimension_numbers=LAYOUT, preferred_element_type=result
         )
     if suits_cpu():
         if rows == columns == 1:
             x_npqc = jax.lax.slice(x_nhwc, (0, 0, 0, 0), x_nhwc.shape, (1, *strides, 1))  # indexing is a gather
             pixels = x_npqc.reshape(-1, x_npqc.shape[-1])
-            y = jnp.matmul(pixels, kernel[0, 0], preferred_element_type=_wide(x_nhwc))
+            y = jnp.matmul(pixels, kernel[0, 0], preferred_element_type=_wide(x_nhwc)).astype(result)
             return y.reshape(*x_npqc.shape[:-1], -1)
         if height * width <= rows * columns:
-            return _as_one_product(x_nhwc, kernel, strides, padding)
-    return _convolve(x_nhwc, kernel, strides, padding)
+            return _as_one_product(x_nhwc, kernel, strides, padding).astype(result)
+    return _convolve(x_nhwc, kernel, strides, padding, jnp.dtype(result))
 
 
 def _wide(x: Array) -> DTypeLike:
     return jnp.promote_types(x.dtype, jnp.float32)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _convolve(x_nhwc: Array, kernel: Array, strides: tuple[int, int], padding: str) -> Array:
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def _convolve(x_nhwc: Array, kernel: Array, strides: tuple[int, int], padding: str, result: DTypeLike) -> Array:
     pads = jax.lax.padtype_to_pads(x_nhwc.shape[1:3], kernel.shape[:2], strides, padding)
     form = form_of(x_nhwc.shape, kernel.shape, _outputs(x_nhwc, kernel, strides, pads), x_nhwc.dtype)
     if form.patches:
-        return conv_patches.convolution(x_nhwc, kernel, strides, pads, form.images)
+        return conv_patches.convolution(x_nhwc, kernel, strides, pads, form.images, result)
     return jax.lax.conv_general_dilated(
-        x_nhwc, kernel, strides, pads, dimension_numbers=LAYOUT, preferred_element_type=_wide(x_nhwc)
+        x_nhwc, kernel, strides, pads, dimension_numbers=LAYOUT, preferred_element_type=result
     )
 
 
@@ -135,12 +137,14 @@ def _outputs(
     return p, q
 
 
-def _forward(x_nhwc: Array, kernel: Array, strides: tuple[int, int], padding: str) -> tuple[Array, tuple[Array, Array]]:
-    return _convolve(x_nhwc, kernel, strides, padding), (x_nhwc, kernel)
+def _forward(
+    x_nhwc: Array, kernel: Array, strides: tuple[int, int], padding: str, result: DTypeLike
+) -> tuple[Array, tuple[Array, Array]]:
+    return _convolve(x_nhwc, kernel, strides, padding, result), (x_nhwc, kernel)
 
 
 def _backward(
-    strides: tuple[int, int], padding: str, operands: tuple[Array, Array], gradient_npqo: Array
+    strides: tuple[int, int], padding: str, result: DTypeLike, operands: tuple[Array, Array], gradient_npqo: Array
 ) -> tuple[Array, Array]:
     x_nhwc, kernel = operands
     form = form_of(x_nhwc.shape, kernel.shape, gradient_npqo.shape[1:3], x_nhwc.dtype)
@@ -196,21 +200,30 @@ class Conv(nnx.Module):
         strides: int | tuple[int, int] = 1,
         padding: str = "SAME",
         use_bias: bool = True,
+        rounded: bool = False,
         dtype: DTypeLike | None = None,
         rngs: nnx.Rngs,
     ) -> None:
-        """`dtype` is what the product is computed in: by default that of the input, float32 at least."""
+        """A layer.
+
+        Args:
+            rounded: whether the result is of `dtype`, for a norm that follows and reads it several times; it is float32
+                else.
+            dtype: what the product is computed in: by default that of the input, float32 at least.
+        """
         shape = (*pair(kernel_size), in_features, out_features)
         self.kernel = nnx.Param(lecun_normal(rngs.params(), shape))
         self.bias = nnx.Param(jnp.zeros((out_features,), jnp.float32)) if use_bias else None
         self.strides = pair(strides)
         self.padding = padding
+        self.rounded = rounded
         self.dtype = dtype
 
     def __call__(self, x_nhwc: Array) -> Array:
-        """(n, h, w, in_features) to (n, p, q, out_features) of float32."""
+        """(n, h, w, in_features) to (n, p, q, out_features)."""
         dtype = self.dtype or jnp.promote_types(x_nhwc.dtype, jnp.float32)
-        y_npqo = convolve(x_nhwc.astype(dtype), self.kernel[...].astype(dtype), self.strides, self.padding)
+        x_nhwc, kernel = x_nhwc.astype(dtype), self.kernel[...].astype(dtype)
+        y_npqo = convolve(x_nhwc, kernel, self.strides, self.padding, rounded=self.rounded)
         return y_npqo if self.bias is None else y_npqo + self.bias[...][None, None, None, :]
 
 

@@ -151,6 +151,5 @@ def _by_phases(kernel: Array, gradient_npqo: Array, lines: list[_Line], form: Fo
 
 def _dense(gradient_npqo: Array, kernel: Array, pads: tuple[_Pads, _Pads], form: Form) -> Array:
     if form.patches:
-        y = conv_patches.convolution(gradient_npqo, kernel, (1, 1), pads, form.images)
-        return y.astype(gradient_npqo.dtype)
+        return conv_patches.convolution(gradient_npqo, kernel, (1, 1), pads, form.images, gradient_npqo.dtype)
     return jax.lax.conv_general_dilated(gradient_npqo, kernel, (1, 1), pads, dimension_numbers=LAYOUT)

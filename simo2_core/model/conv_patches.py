@@ -20,19 +20,22 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import DTypeLike
 
 Pads = Sequence[tuple[int, int]]
 """Rows before and after, columns before and after; a negative one cuts off."""
 
 
-def convolution(x_nhwc: Array, kernel: Array, strides: tuple[int, int], pads: Pads, images: int) -> Array:
-    """(n, p, q, o), float32, of `images` at a time."""
+def convolution(
+    x_nhwc: Array, kernel: Array, strides: tuple[int, int], pads: Pads, images: int, dtype: DTypeLike
+) -> Array:
+    """(n, p, q, o), summed in float32 and then of `dtype`, of `images` at a time."""
     taps_by_o = kernel.reshape(-1, kernel.shape[-1])
 
     def some(part_nhwc: Array) -> Array:
         patches = unroll(part_nhwc, kernel.shape[:2], strides, pads)
         y_ro = jnp.matmul(patches.reshape(-1, patches.shape[-1]), taps_by_o, preferred_element_type=jnp.float32)
-        return y_ro.reshape(*patches.shape[:3], -1)
+        return y_ro.astype(dtype).reshape(*patches.shape[:3], -1)
 
     return _a_few_at_a_time(some, x_nhwc, images)
 

@@ -15,6 +15,7 @@ from jax.typing import DTypeLike
 
 from simo2_core.model.conv import Conv
 from simo2_core.model.layers import EvenConv, max_pool
+from simo2_core.model.norm import raised
 from simo2_core.model.resnet import Norm
 
 EXPANSION = 4
@@ -36,12 +37,14 @@ class ResidualBlock(nnx.Module):
         plan = plan if bottleneck else [(3, narrow, width, strides), (3, width, width, 1)]
         self.count = len(plan)
         for index, (size, before, after, step) in enumerate(plan, 1):
-            conv = EvenConv(before, after, size, strides=step, use_bias=False, dtype=dtype, rngs=rngs)
+            conv = EvenConv(before, after, size, strides=step, use_bias=False, rounded=True, dtype=dtype, rngs=rngs)
             setattr(self, f"conv{index}", conv)
             setattr(self, f"norm{index}", Norm(after, "batch", rngs=rngs))
         changes = strides != 1 or narrow != wide
         self.shortcut = (
-            Conv(narrow, wide, 1, strides=strides, use_bias=False, dtype=dtype, rngs=rngs) if changes else None
+            Conv(narrow, wide, 1, strides=strides, use_bias=False, rounded=True, dtype=dtype, rngs=rngs)
+            if changes
+            else None
         )
         self.shortcut_norm = Norm(wide, "batch", rngs=rngs) if changes else None
 
@@ -49,7 +52,7 @@ class ResidualBlock(nnx.Module):
         y_nhwc = x_nhwc
         for index in range(1, self.count + 1):
             y_nhwc = getattr(self, f"norm{index}")(
-                getattr(self, f"conv{index}")(y_nhwc), train=train, rectify=index < self.count
+                getattr(self, f"conv{index}")(y_nhwc), train=train, activation="relu" if index < self.count else None
             )
         if self.shortcut is not None and self.shortcut_norm is not None:
             x_nhwc = self.shortcut_norm(self.shortcut(x_nhwc), train=train)
@@ -70,7 +73,7 @@ class ImageNetResNetEncoder(nnx.Module):
         dtype: DTypeLike | None = None,
         rngs: nnx.Rngs,
     ) -> None:
-        self.stem = EvenConv(in_channels, stem, 7, strides=2, use_bias=False, dtype=dtype, rngs=rngs)
+        self.stem = EvenConv(in_channels, stem, 7, strides=2, use_bias=False, rounded=True, dtype=dtype, rngs=rngs)
         self.norm = Norm(stem, "batch", rngs=rngs)
         self.count = sum(depths)
         narrow, index = stem, 0
@@ -87,7 +90,7 @@ class ImageNetResNetEncoder(nnx.Module):
         Keys say that this is a training pass: batch norm takes the statistics of the batch. Nothing is dropped.
         """
         train = dropout_keys is not None
-        x_nhwc = max_pool(self.norm(self.stem(x_nhwc), train=train, rectify=True))
+        x_nhwc = max_pool(self.norm(self.stem(x_nhwc), train=train, activation="relu"))
         for index in range(self.count):
             x_nhwc = getattr(self, f"block{index}")(x_nhwc, train=train)
-        return x_nhwc.mean(axis=(1, 2))
+        return raised(x_nhwc).mean(axis=(1, 2))

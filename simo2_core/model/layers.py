@@ -22,15 +22,15 @@ class EvenConv(Conv):
     """A convolution with an odd kernel that pads all four sides alike, which SAME does not where strides are even."""
 
     def __call__(self, x_nhwc: Array) -> Array:
-        """(n, h, w, in_features) to (n, ceil(h/stride), ceil(w/stride), out_features) of float32."""
+        """(n, h, w, in_features) to (n, ceil(h/stride), ceil(w/stride), out_features)."""
         rows, columns = (size // 2 for size in self.kernel.shape[:2])
         dtype = self.dtype or jnp.promote_types(x_nhwc.dtype, jnp.float32)
         x_nhwc, kernel = x_nhwc.astype(dtype), self.kernel[...].astype(dtype)
         if self.strides == (1, 1):
-            y_npqo = convolve(x_nhwc, kernel, self.strides, "SAME")
+            y_npqo = convolve(x_nhwc, kernel, self.strides, "SAME", rounded=self.rounded)
         else:
             padded = jnp.pad(x_nhwc, ((0, 0), (rows, rows), (columns, columns), (0, 0)))
-            y_npqo = convolve(padded, kernel, self.strides, "VALID")
+            y_npqo = convolve(padded, kernel, self.strides, "VALID", rounded=self.rounded)
         return y_npqo if self.bias is None else y_npqo + self.bias[...][None, None, None, :]
 
 

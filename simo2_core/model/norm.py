@@ -1,8 +1,10 @@
-"""Batch and group norm, alone or with ReLU, in as few passes over memory as the arithmetic allows.
+"""Batch and group norm, alone or with an activation, in as few passes over memory as the arithmetic allows.
 
-    mean, var = Σx/N, Σx²/N - mean²      y = scale (x - mean) / √(var + ε) + bias      ReLU, where asked for
+    mean, var = Σx/N, Σx²/N - mean²      y = f(scale (x - mean) / √(var + ε) + bias)      f the activation, if any
 
-Forward reads x twice and writes y once; backward reads x and y' twice and writes x' once, and keeps nothing but x. Both
+Forward reads x twice and writes y once; backward reads x and y' twice and writes x' once, and keeps nothing but x: what
+the activation saw is computed again, and a slope that takes longer to compute than to read is written down once. x, y
+and their gradients are of one dtype, which bfloat16 makes half as large; all that is computed between is float32. Both
 sums of a pass are taken together, in a loop that adds up what a sum runs over, slice by slice: XLA's own sums on a CPU
 go through a window, one sum at a time, and take eleven times as long (`tests/benchmarks/test_norm.py`).
 
@@ -24,18 +26,32 @@ from simo2_core.processor import has_one_cpu
 _Sums = tuple[Array, Array]
 
 
-def normalised_by(layer: nnx.BatchNorm | nnx.GroupNorm, x_nhwc: Array, *, train: bool, rectify: bool = False) -> Array:
-    """What the layer makes of `x_nhwc`, and ReLU of that where asked for; float32.
+def raised(x: Array) -> Array:
+    """`x` in float32 where it has less, for sums."""
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {"gelu": jax.nn.gelu, "silu": jax.nn.silu, "relu": jax.nn.relu}
+
+
+def normalised_by(
+    layer: nnx.BatchNorm | nnx.GroupNorm, x_nhwc: Array, *, train: bool, activation: str | None = None
+) -> Array:
+    """What the layer makes of `x_nhwc`, and the activation of that; in the dtype of `x_nhwc`.
 
     In training, batch norm takes the statistics of the batch and keeps a running average of them, else that average.
+
+    Args:
+        activation: one of `ACTIVATIONS`.
     """
+    wide = jnp.promote_types(x_nhwc.dtype, jnp.float32)
     if isinstance(layer, nnx.BatchNorm) and not train:
-        y_nhwc = layer(x_nhwc, use_running_average=True)
-        return jax.nn.relu(y_nhwc) if rectify else y_nhwc
-    scale = jnp.ones(x_nhwc.shape[-1], x_nhwc.dtype) if layer.scale is None else layer.scale[...]
-    bias = jnp.zeros(x_nhwc.shape[-1], x_nhwc.dtype) if layer.bias is None else layer.bias[...]
+        y_nhwc = layer(x_nhwc.astype(wide), use_running_average=True)
+        return _activated(y_nhwc, activation).astype(x_nhwc.dtype)
+    scale = jnp.ones(x_nhwc.shape[-1], wide) if layer.scale is None else layer.scale[...]
+    bias = jnp.zeros(x_nhwc.shape[-1], wide) if layer.bias is None else layer.bias[...]
     groups = None if isinstance(layer, nnx.BatchNorm) else layer.num_groups
-    y_nhwc, mean, variance = normalise(x_nhwc, scale, bias, groups, rectify, layer.epsilon)
+    y_nhwc, mean, variance = normalise(x_nhwc, scale, bias, groups, activation, layer.epsilon)
     if isinstance(layer, nnx.BatchNorm):
         for kept, seen in ((layer.mean, mean), (layer.var, variance)):
             kept[...] = jax.lax.stop_gradient(layer.momentum * kept[...] + (1 - layer.momentum) * seen.reshape(-1))
@@ -44,38 +60,46 @@ def normalised_by(layer: nnx.BatchNorm | nnx.GroupNorm, x_nhwc: Array, *, train:
 
 @partial(jax.custom_vjp, nondiff_argnums=(3, 4, 5))
 def normalise(
-    x_nhwc: Array, scale_c: Array, bias_c: Array, groups: int | None, rectify: bool, epsilon: float
+    x_nhwc: Array, scale_c: Array, bias_c: Array, groups: int | None, activation: str | None, epsilon: float
 ) -> tuple[Array, Array, Array]:
-    """`x_nhwc` with mean 0 and variance 1, scaled and shifted by channel, and rectified where asked for.
+    """`x_nhwc` with mean 0 and variance 1, scaled and shifted by channel, and the activation of that.
 
     Args:
         groups: of channels that are normalised together, each image by itself; None for each channel over the batch.
+        activation: one of `ACTIVATIONS`, or None.
 
     Returns: the result, and the mean and the variance it was made with, which have no gradient: (1, 1, 1, c) or
     (n, 1, 1, c).
     """
-    return _forward(x_nhwc, scale_c, bias_c, groups, rectify, epsilon)[0]
+    return _forward(x_nhwc, scale_c, bias_c, groups, activation, epsilon)[0]
 
 
 _Kept = tuple[Array, Array, Array, Array, Array]
 
 
 def _forward(
-    x_nhwc: Array, scale_c: Array, bias_c: Array, groups: int | None, rectify: bool, epsilon: float
+    x_nhwc: Array, scale_c: Array, bias_c: Array, groups: int | None, activation: str | None, epsilon: float
 ) -> tuple[tuple[Array, Array, Array], _Kept]:
     mean, square = (_average(total, x_nhwc, groups) for total in _sums(lambda x: (x, jnp.square(x)), groups, x_nhwc))
     variance = jnp.maximum(square - jnp.square(mean), 0)
     inverse = jax.lax.rsqrt(variance + epsilon)
-    y_nhwc = _shifted(x_nhwc, mean, inverse * _wide(scale_c), _wide(bias_c))
+    y_nhwc = _shifted(raised(x_nhwc), mean, inverse * _wide(scale_c), _wide(bias_c))
     kept = x_nhwc, scale_c, bias_c, mean, inverse
-    return (jax.nn.relu(y_nhwc) if rectify else y_nhwc, mean, variance), kept
+    return (_activated(y_nhwc, activation).astype(x_nhwc.dtype), mean, variance), kept
 
 
 def _backward(
-    groups: int | None, rectify: bool, epsilon: float, kept: _Kept, gradients: tuple[Array, Array, Array]
+    groups: int | None, activation: str | None, epsilon: float, kept: _Kept, gradients: tuple[Array, Array, Array]
 ) -> tuple[Array, Array, Array]:
     x_nhwc, scale_c, bias_c, mean, inverse = kept
     scale, bias = _wide(scale_c), _wide(bias_c)
+
+    given, x = gradients[0], raised(x_nhwc)
+    rectify = activation == "relu"  # its slope is cheap enough to be found anew in each pass
+    if activation is not None and not rectify:
+        _, transpose = jax.vjp(ACTIVATIONS[activation], _shifted(x, mean, inverse * scale, bias))
+        of_y = transpose(raised(given))[0].astype(x_nhwc.dtype)
+        given = jax.lax.optimization_barrier(of_y)  # type: ignore[no-untyped-call]
 
     def passed(gradient: Array, x: Array, mean: Array, inverse: Array) -> Array:
         return jnp.where(_shifted(x, mean, inverse * scale, bias) > 0, gradient, 0) if rectify else gradient
@@ -84,15 +108,18 @@ def _backward(
         of_y = passed(gradient, x, mean, inverse)
         return of_y, of_y * ((x - mean) * inverse)
 
-    given = gradients[0]
     of_bias, of_scale = _sums(each, groups, given, x_nhwc, mean, inverse)
     shift, slope = (_average(total * scale, x_nhwc, groups) for total in (of_bias, of_scale))
-    of_y = passed(given, x_nhwc, mean, inverse)
-    of_x = inverse * (scale * of_y - shift - (x_nhwc - mean) * inverse * slope)
-    return of_x, of_scale.sum(axis=(0, 1, 2)), of_bias.sum(axis=(0, 1, 2))
+    of_y = passed(raised(given), x, mean, inverse)
+    of_x = inverse * (scale * of_y - shift - (x - mean) * inverse * slope)
+    return of_x.astype(x_nhwc.dtype), of_scale.sum(axis=(0, 1, 2)), of_bias.sum(axis=(0, 1, 2))
 
 
 normalise.defvjp(_forward, _backward)
+
+
+def _activated(x: Array, activation: str | None) -> Array:
+    return x if activation is None else ACTIVATIONS[activation](x)
 
 
 def _wide(of_c: Array) -> Array:
@@ -104,7 +131,7 @@ def _shifted(x_nhwc: Array, mean: Array, factor: Array, bias: Array) -> Array:
 
 
 def _sums(each: Callable[..., _Sums], groups: int | None, *arrays: Array) -> _Sums:
-    """Both results of `each`, summed over pixels, and over images without groups: (n or 1, 1, 1, c).
+    """Both results of `each`, summed in float32 over pixels, and over images without groups: (n or 1, 1, 1, c).
 
     Args:
         arrays: (n, h, w, c), or with sides of one that are spread out.
@@ -112,14 +139,14 @@ def _sums(each: Callable[..., _Sums], groups: int | None, *arrays: Array) -> _Su
     axis, over = (0, (1, 2)) if groups is None else (1, (2,))
     count = arrays[0].shape[axis]
     if not has_one_cpu():  # several would gather the images; an accelerator sums well
-        return tuple(y.sum(axis=(axis, *over), keepdims=True) for y in each(*arrays))  # type: ignore[return-value]
+        return tuple(y.sum(axis=(axis, *over), keepdims=True) for y in each(*map(raised, arrays)))  # type: ignore[return-value]
 
     def add(total: _Sums, i: Array) -> tuple[_Sums, None]:
         at_i = (jax.lax.dynamic_slice_in_dim(a, i, 1, axis) if a.shape[axis] == count else a for a in arrays)
-        first, second = each(*at_i)
+        first, second = each(*map(raised, at_i))
         return (total[0] + first, total[1] + second), None
 
-    of_a_slice = jnp.zeros_like(jax.lax.slice_in_dim(arrays[0], 0, 1, axis=axis))
+    of_a_slice = raised(jnp.zeros_like(jax.lax.slice_in_dim(arrays[0], 0, 1, axis=axis)))
     (first, second), _ = jax.lax.scan(add, (of_a_slice, of_a_slice), jnp.arange(count))
     return first.sum(axis=over, keepdims=True), second.sum(axis=over, keepdims=True)
 

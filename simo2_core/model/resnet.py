@@ -16,14 +16,14 @@ from jax import Array
 from jax.typing import DTypeLike
 
 from simo2_core.model.conv import Conv
-from simo2_core.model.norm import normalised_by
+from simo2_core.model.norm import normalised_by, raised
 
 GROUP = 16
 """Channels that group norm takes together: Wu & He, "Group Normalization", arXiv 1803.08494, table 3."""
 
 
 class Norm(nnx.Module):
-    """Group norm, or batch norm with running statistics, in float32; and ReLU after it where it is asked for."""
+    """Group norm, or batch norm with running statistics, computed in float32; and an activation after it."""
 
     def __init__(self, features: int, kind: str, *, rngs: nnx.Rngs) -> None:
         self.norm: Any
@@ -32,9 +32,9 @@ class Norm(nnx.Module):
         else:
             self.norm = nnx.GroupNorm(features, num_groups=max(1, features // GROUP), rngs=rngs)
 
-    def __call__(self, x_nhwc: Array, *, train: bool, rectify: bool = False) -> Array:
+    def __call__(self, x_nhwc: Array, *, train: bool, activation: str | None = None) -> Array:
         """(n, h, w, features) to the same; in training, batch norm takes a batch's statistics and keeps an average."""
-        return normalised_by(self.norm, x_nhwc, train=train, rectify=rectify)
+        return normalised_by(self.norm, x_nhwc, train=train, activation=activation)
 
 
 class BasicBlock(nnx.Module):
@@ -43,18 +43,20 @@ class BasicBlock(nnx.Module):
     def __init__(
         self, narrow: int, wide: int, strides: int, norm: str, *, dtype: DTypeLike | None, rngs: nnx.Rngs
     ) -> None:
-        self.conv1 = Conv(narrow, wide, 3, strides=strides, use_bias=False, dtype=dtype, rngs=rngs)
+        self.conv1 = Conv(narrow, wide, 3, strides=strides, use_bias=False, rounded=True, dtype=dtype, rngs=rngs)
         self.norm1 = Norm(wide, norm, rngs=rngs)
-        self.conv2 = Conv(wide, wide, 3, use_bias=False, dtype=dtype, rngs=rngs)
+        self.conv2 = Conv(wide, wide, 3, use_bias=False, rounded=True, dtype=dtype, rngs=rngs)
         self.norm2 = Norm(wide, norm, rngs=rngs)
         changes = strides != 1 or narrow != wide
         self.shortcut = (
-            Conv(narrow, wide, 1, strides=strides, use_bias=False, dtype=dtype, rngs=rngs) if changes else None
+            Conv(narrow, wide, 1, strides=strides, use_bias=False, rounded=True, dtype=dtype, rngs=rngs)
+            if changes
+            else None
         )
         self.norm3 = Norm(wide, norm, rngs=rngs) if changes else None
 
     def __call__(self, x_nhwc: Array, *, train: bool) -> Array:
-        y_nhwc = self.norm1(self.conv1(x_nhwc), train=train, rectify=True)
+        y_nhwc = self.norm1(self.conv1(x_nhwc), train=train, activation="relu")
         y_nhwc = self.norm2(self.conv2(y_nhwc), train=train)
         if self.shortcut is not None and self.norm3 is not None:
             x_nhwc = self.norm3(self.shortcut(x_nhwc), train=train)
@@ -67,7 +69,7 @@ class ResNetEncoder(nnx.Module):
     def __init__(
         self, in_channels: int, widths: tuple[int, ...], norm: str, *, dtype: DTypeLike | None = None, rngs: nnx.Rngs
     ) -> None:
-        self.stem = Conv(in_channels, widths[0], 3, use_bias=False, dtype=dtype, rngs=rngs)
+        self.stem = Conv(in_channels, widths[0], 3, use_bias=False, rounded=True, dtype=dtype, rngs=rngs)
         self.norm = Norm(widths[0], norm, rngs=rngs)
         self.count = 2 * len(widths)
         for stage, (narrow, wide) in enumerate(zip((widths[0], *widths), widths, strict=False)):
@@ -81,7 +83,7 @@ class ResNetEncoder(nnx.Module):
         Keys say that this is a training pass: batch norm takes the statistics of the batch. Nothing is dropped.
         """
         train = dropout_keys is not None
-        x_nhwc = self.norm(self.stem(x_nhwc), train=train, rectify=True)
+        x_nhwc = self.norm(self.stem(x_nhwc), train=train, activation="relu")
         for index in range(self.count):
             x_nhwc = getattr(self, f"block{index}")(x_nhwc, train=train)
-        return x_nhwc.mean(axis=(1, 2))
+        return raised(x_nhwc).mean(axis=(1, 2))

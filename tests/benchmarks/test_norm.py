@@ -43,7 +43,7 @@ def test_a_third_of_the_time_of_flax(kind, shape):
         return layer(x)
 
     def ours(x, scale, bias):
-        return normalise(x, scale, bias, groups, True, 1e-5)[0]
+        return normalise(x, scale, bias, groups, "relu", 1e-5)[0]
 
     rivals = {"ours": both_ways(ours), "flax": both_ways(of_flax)}
     with jax.numpy_rank_promotion("allow"):

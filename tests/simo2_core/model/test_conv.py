@@ -103,3 +103,16 @@ def test_the_module_computes_in_the_precision_it_is_told():
     exact, near = jit(lambda x: (whole(x), half(x)))(x)
     assert exact.dtype == near.dtype == jnp.float32
     assert 0 < np.abs(np.subtract(exact, near)).max() < 0.05
+
+
+@pytest.mark.parametrize("size", [(6, 6), (2, 2)])
+@pytest.mark.parametrize("kernel", [3, 1])
+def test_the_sum_is_rounded_once_where_a_norm_follows(size, kernel):
+    x, _ = operands(size, (3, 3))
+    wide, short = (
+        Conv(2, 4, kernel, use_bias=False, rounded=rounded, dtype=jnp.bfloat16, rngs=nnx.Rngs(0))
+        for rounded in (False, True)
+    )
+    exact, rounded = jit(lambda x: (wide(x), short(x)))(x)
+    assert (exact.dtype, rounded.dtype) == (jnp.float32, jnp.bfloat16)
+    np.testing.assert_array_equal(exact.astype(jnp.bfloat16), rounded)

@@ -10,12 +10,14 @@ from flax import nnx
 
 from simo2_core.compiling import jit
 from simo2_core.model import norm
-from simo2_core.model.norm import normalise, normalised_by
+from simo2_core.model.norm import ACTIVATIONS, normalise, normalised_by
 
 pytestmark = pytest.mark.optimised
 
 SHAPES = [(7, 5, 3, 8), (1, 4, 2, 8)]
 EPSILON = 1e-5
+ROUNDED = 2**-7
+"""bfloat16's last place, as a share of the largest: of a result, and of the activation's slope that goes into it."""
 
 
 def operands(shape, seed=0):
@@ -25,14 +27,14 @@ def operands(shape, seed=0):
     return [np.float32(a) for a in (x, draw.normal(1, 0.2, c), draw.normal(0, 0.2, c), given)]
 
 
-def by_definition(x, scale, bias, groups, rectify):
+def by_definition(x, scale, bias, groups, activation):
     n, h, w, c = x.shape
     parts = x.reshape(n, h, w, c, 1) if groups is None else x.reshape(n, h, w, groups, -1)
     axes = (0, 1, 2) if groups is None else (1, 2, 4)
     mean, variance = parts.mean(axes, keepdims=True), parts.var(axes, keepdims=True)
     y = ((parts - mean) / jnp.sqrt(variance + EPSILON)).reshape(x.shape)
     y = y * scale[None, None, None] + bias[None, None, None]
-    return jnp.maximum(y, 0) if rectify else y
+    return y if activation is None else ACTIVATIONS[activation](y)
 
 
 def with_gradients(layer, x, scale, bias, given):
@@ -40,13 +42,15 @@ def with_gradients(layer, x, scale, bias, given):
     return y, *transpose(given)
 
 
-@pytest.mark.parametrize(("groups", "rectify"), [(None, False), (None, True), (1, True), (4, False)])
-def test_values_and_gradients_are_right_to_float64(groups, rectify, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(
+    ("groups", "activation"), [(None, None), (None, "relu"), (1, "relu"), (4, None), (None, "gelu"), (2, "silu")]
+)
+def test_values_and_gradients_are_right_to_float64(groups, activation, monkeypatch: pytest.MonkeyPatch):
     """On one processor and, in the same program, as on several devices."""
     every = [operands(shape) for shape in SHAPES] * 2
 
     def ours(*three):
-        return normalise(*three, groups, rectify, EPSILON)[0]
+        return normalise(*three, groups, activation, EPSILON)[0]
 
     def both_ways(every):
         for turn, each in enumerate(every):
@@ -54,7 +58,7 @@ def test_values_and_gradients_are_right_to_float64(groups, rectify, monkeypatch:
             yield with_gradients(ours, *each)
 
     def definition(*three):
-        return by_definition(*three, groups, rectify)
+        return by_definition(*three, groups, activation)
 
     found = jit(lambda every: list(both_ways(every)))(every)
     with jax.enable_x64(True):
@@ -64,6 +68,22 @@ def test_values_and_gradients_are_right_to_float64(groups, rectify, monkeypatch:
         for one, other in zip(each, right, strict=True):
             assert other.dtype == np.float64
             np.testing.assert_allclose(one, other, atol=1e-5 * max(1, np.abs(other).max()))
+
+
+@pytest.mark.parametrize(("groups", "activation"), [(None, "relu"), (None, "gelu"), (4, None), (1, "silu")])
+def test_of_bfloat16_only_what_goes_in_and_out_is_rounded(groups, activation):
+    """The bits that go in are those of float64: a mean over many images must not lose digits to its terms."""
+    x, scale, bias, given = operands((64, 5, 4, 8))
+    x, given = (jnp.asarray(a, jnp.bfloat16) for a in (x, given))
+    found = jit(lambda *a: with_gradients(lambda *b: normalise(*b, groups, activation, EPSILON)[0], *a))(
+        x, scale, bias, given
+    )
+    assert [a.dtype for a in found] == ["bfloat16", "bfloat16", "float32", "float32"]
+    with jax.enable_x64(True):
+        wide = [np.asarray(a, np.float64) for a in (x, scale, bias, given)]
+        expected = jit(lambda *a: with_gradients(lambda *b: by_definition(*b, groups, activation), *a))(*wide)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(np.asarray(one, np.float64), other, atol=ROUNDED * np.abs(other).max())
 
 
 @pytest.mark.parametrize("scaled", [True, False])
@@ -81,8 +101,8 @@ def test_a_layer_does_what_that_of_flax_does(kind, scaled):
         of_flax = partial(theirs, use_running_average=False) if batch else theirs
         trained = [(normalised_by(ours, x, train=True), of_flax(x)) for _ in range(2)]
         y = theirs(x, use_running_average=True) if batch else theirs(x)
-        for rectify, right in ((False, y), (True, jax.nn.relu(y))):
-            trained.append((normalised_by(ours, x, train=False, rectify=rectify), right))
+        for activation, right in ((None, y), ("relu", jax.nn.relu(y)), ("gelu", jax.nn.gelu(y))):
+            trained.append((normalised_by(ours, x, train=False, activation=activation), right))
         return trained, [nnx.state(layer) for layer in (ours, theirs)]
 
     values, after = passes(states, x)
@@ -96,7 +116,7 @@ def test_a_layer_does_what_that_of_flax_does(kind, scaled):
 
 def test_an_image_is_normalised_in_groups_by_itself():
     x, scale, bias, _ = operands((5, 4, 4, 8))
-    alone = jit(lambda x: normalise(x, scale, bias, 2, True, EPSILON)[0])
+    alone = jit(lambda x: normalise(x, scale, bias, 2, "relu", EPSILON)[0])
     np.testing.assert_array_equal(alone(x)[2:3], alone(x[2:3]))
 
 
@@ -105,7 +125,7 @@ def test_no_sum_goes_through_a_window():
     x, scale, bias, given = operands((64, 16, 16, 8))
 
     def ours(*three):
-        return normalise(*three, None, True, EPSILON)[0]
+        return normalise(*three, None, "relu", EPSILON)[0]
 
     program = jit(lambda *a: with_gradients(ours, *a)).lower(x, scale, bias, given).compile().as_text()
     windows = [line for line in program.splitlines() if " reduce-window(" in line]
