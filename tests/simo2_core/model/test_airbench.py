@@ -61,6 +61,22 @@ def test_pooling_takes_the_largest_of_whole_windows(shape: tuple[int, int]) -> N
     np.testing.assert_array_equal(jit(max_pool)(x), np.moveaxis(np.array(expected), 2, 0))
 
 
+@pytest.mark.parametrize("shape", [(4, 6), (5, 4), (1, 3)])
+def test_the_gradient_of_pooling_goes_to_the_largest_and_is_shared_by_equals(shape: tuple[int, int]) -> None:
+    x = np.random.default_rng(2).integers(0, 3, (2, *shape, 3)).astype(np.float32)
+    rows, columns = (max(1, side // 2) for side in shape)
+    given = np.random.default_rng(3).normal(size=(2, rows, columns, 3)).astype(np.float32)
+    expected = np.zeros_like(x)
+    for n, i, j, c in np.ndindex(given.shape):
+        window = x[n, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2, c]
+        largest = window == window.max()
+        expected[n, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2, c] = largest * given[n, i, j, c] / largest.sum()
+    for dtype, bound in ((jnp.float32, 1e-6), (jnp.bfloat16, 2**-7)):
+        found = jit(lambda x, given: jax.vjp(max_pool, x)[1](given))(x.astype(dtype), given.astype(dtype))[0]
+        assert found.dtype == dtype
+        np.testing.assert_allclose(np.asarray(found, np.float32), expected, rtol=bound)
+
+
 @pytest.mark.parametrize("encoder", [Airbench, YatAirbench])
 @pytest.mark.parametrize("norm", ["batch", "group"])
 def test_whitening_is_fitted_and_frozen_and_only_batch_norm_follows_batches(encoder: Any, norm: str) -> None:
