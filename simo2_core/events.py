@@ -84,6 +84,11 @@ class RunStarted(Event):
     seconds_left: float | None = None
     """Of the time that it trains for, `--minutes`; None where it trains for its steps."""
 
+    @property
+    def planned_steps(self) -> int | None:
+        """`steps`, or None of a run that trains for a time and has not taken one: `Planned` says them."""
+        return None if self.seconds_left is not None and not self.step else self.steps
+
 
 @dataclass(frozen=True, kw_only=True)
 class Compiled(Event):

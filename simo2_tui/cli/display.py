@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from abc import ABC, abstractmethod
-from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -45,6 +44,8 @@ class Display(ABC):
     def __init__(self, config: Config) -> None:
         self.config = config
         self.started: RunStarted | None = None
+        self.planned_steps = None if config.minutes else config.steps
+        """The step at which the run will be finished, once known."""
         self.steps: StepsLogged | None = None
         self.validation: Evaluated | None = None
         self.test: Evaluated | None = None
@@ -65,8 +66,9 @@ class Display(ABC):
         match event:
             case RunStarted():
                 self.started = event
-            case Planned() if self.started is not None:
-                self.started = replace(self.started, steps=event.steps)
+                self.planned_steps = event.planned_steps
+            case Planned():
+                self.planned_steps = event.steps
             case StepsLogged():
                 self.steps = event
             case Evaluated(split="test"):
@@ -168,9 +170,9 @@ class PlainDisplay(Display):
     def _line(self, event: StepsLogged, step: int) -> None:
         i = step - event.step
         losses = " ".join(f"{name} {event.series(name)[i]:.4f}" for name in ("total", *event.terms))
-        steps = self.started.steps if self.started else self.config.steps
+        of = f"/{self.planned_steps}" if self.planned_steps else ""
         print_visible(
-            f"step {step}/{steps} loss {losses} grad-norm {event.grad_norm[i]:.3g} "
+            f"step {step}{of} loss {losses} grad-norm {event.grad_norm[i]:.3g} "
             f"lr {event.learning_rate[i]:.2e} "
             f"{event.steps_per_second:.1f} steps/s {event.images_per_second:,.0f} images/s"
             + ("" if self.time_left.seconds is None else f" {in_words(self.time_left.seconds)} left"),
@@ -199,7 +201,7 @@ class RichDisplay(Display):
             console=self._console,
             expand=True,
         )
-        self._task = self._progress.add_task(data_name(config), total=config.steps, rate="compiling", eta="")
+        self._task = self._progress.add_task(data_name(config), total=self.planned_steps, rate="compiling", eta="")
         self._live = Live(self._render(), console=self._console, auto_refresh=False, transient=True)
 
     def __enter__(self) -> Self:
@@ -220,7 +222,7 @@ class RichDisplay(Display):
             case Planned():
                 self._progress.update(self._task, total=event.steps)
             case RunStarted():
-                self._progress.update(self._task, completed=event.step)
+                self._progress.update(self._task, completed=event.step, total=event.planned_steps)
                 self._live.console.print(describe(event))
             case RolledBack():
                 self._progress.update(self._task, completed=event.step)

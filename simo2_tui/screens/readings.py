@@ -157,6 +157,8 @@ def status_spans(session: Session, width: int, glyphs: Glyphs, *, link: str = ""
         spans += bar(step / total, max(6, min(24, width // 8)), glyphs)
         if span_width(spans) + 5 <= width:
             spans.append((f" {step * 100 // total}%", MUTED))
+    elif step:  # of a run that trains for a time, before its first plan
+        spans.append((f"  step {step:,}", TEXT))
     elif session.run is not None:
         spans.append((f"  {session.run.name}", MUTED))
     codes = list(dict.fromkeys(warning.code for warning in list(history.warnings)))

@@ -81,6 +81,8 @@ class History:
     """What the objective reports beside `total`: columns of `steps`, once there are any."""
     calls: ColumnTable = field(default_factory=lambda: ColumnTable(CALL_COLUMNS))
     starts: list[RunStarted] = field(default_factory=list)
+    total_steps: int | None = None
+    """The step at which the run will be finished, once known."""
     compiled: list[Compiled] = field(default_factory=list)
     evaluations: list[Evaluated] = field(default_factory=list)
     snapshots: list[EmbeddingSnapshot] = field(default_factory=list)
@@ -135,6 +137,7 @@ class History:
             case RunStarted():
                 self.finished = self.test = None
                 self.starts.append(event)
+                self.total_steps = event.planned_steps
             case Evaluated(split="test"):
                 self.test = event
             case RunFinished():
@@ -143,6 +146,7 @@ class History:
                 self._go_back(event.step)
             case Planned() if self.starts:
                 self.starts[-1] = dataclasses.replace(self.starts[-1], steps=event.steps)
+                self.total_steps = event.steps
             case EmbeddingSnapshot() if self.snapshots and self.snapshots[-1].path == event.path:
                 self.snapshots[-1] = event  # asked for twice at one step: one picture, in one file
             case WeightsLoaded():
@@ -198,11 +202,6 @@ class History:
         if len(newest):
             return int(newest[-1])
         return self.starts[-1].step if self.starts else 0
-
-    @property
-    def total_steps(self) -> int | None:
-        """The step at which the run will be finished, once known."""
-        return self.starts[-1].steps if self.starts else None
 
     @property
     def compiling(self) -> bool:

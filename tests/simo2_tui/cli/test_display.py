@@ -39,6 +39,11 @@ def test_minutes_left_stand_behind_the_steps_of_a_run_for_a_time(capsys: pytest.
     display = PlainDisplay(config)
     for event in (plan, logged(1, 10, 400)):
         display.show(event)
-    assert capsys.readouterr().out.endswith("images/s 10.0 minutes left\n")
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert line.startswith("step 10/400 ")
+    assert line.endswith("images/s 10.0 minutes left")
     PlainDisplay(Config().replace({"log_rate": 10})).show(logged(1, 10, 400))
     assert "minutes left" not in capsys.readouterr().out, "it trains for its steps"
+    fresh = PlainDisplay(config)
+    fresh.show(logged(1, 10, 1 << 17))
+    assert capsys.readouterr().out.startswith("step 10 loss "), "no plan is made yet"

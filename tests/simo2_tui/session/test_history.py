@@ -104,10 +104,14 @@ def test_the_time_left_of_a_run_for_minutes_is_that_of_its_plan_less_what_went_s
     begun = dataclasses.replace(filled(tmp_path).start, seconds_left=1190.0)
     history.add(begun)
     history.add(logged(1, 4, 400))
+    assert history.total_steps is None, "no plan is made yet"
     spent = 4 / history.speed()[0]
     assert history.seconds_left() == pytest.approx(1190 - spent)
     history.add(events.Planned(step=4, steps=300, seconds_left=1100.0))
     history.add(dataclasses.replace(evaluated(4, 0.5), seconds=30.0))
     assert history.seconds_left() == 1070, "at the newest speed it would be a moment"
+    assert history.total_steps == 300
+    history.add(dataclasses.replace(begun, step=4))
+    assert history.total_steps == begun.steps, "planned before it was stopped"
     history.add(dataclasses.replace(begun, step=4, seconds_left=None))
     assert history.seconds_left() == pytest.approx((400 - 4) / history.speed()[0]), "gone on with for its steps"
