@@ -34,10 +34,11 @@ def adopt(config: Config, run: RunDirectory, dataset: Dataset | None = None) -> 
     saver = Saver(run, config.keep, Watch(run.path))
     try:
         write_settings(run, config, training.data)
+        saved = list(saver.save_last(0, training.arrays, training.meta()))  # first: a run that cannot be is not begun
         yield started(training, math.nan)
         if training.weights is not None:
             yield training.weights
-        yield from saver.save_last(0, training.arrays, training.meta())
+        yield from saved
         yield write_snapshot(run, run.checkpoints / "0", training.data)
         yield RunFinished(
             step=0,

@@ -2,14 +2,15 @@
 
 import os
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from simo2_core.analysis.snapshot import read_snapshot, read_thumbnails
-from simo2_core.checkpoints.checkpoint import list_steps
-from simo2_core.errors import RunError
+from simo2_core.checkpoints.checkpoint import Checkpoints, list_steps
+from simo2_core.errors import CheckpointError, RunError
 from simo2_core.evaluation.restore import load_encoder
 from simo2_core.events import WeightsLoaded
 from simo2_core.report.collect import collect
@@ -73,6 +74,17 @@ def test_weights_are_a_run_whose_encoder_gives_the_features_of_the_library(made:
     os.utime(folder / "model.safetensors")  # others by now
     again = run_of_weights(str(folder), "digits", run.path.parent, image_size=12)
     assert again.name == "vit_small-digits-2"
+
+
+def test_where_the_disk_refuses_no_run_is_left(
+    made: tuple[Path, RunDirectory], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, run = made
+    before = sorted(run.path.parent.iterdir())
+    monkeypatch.setattr(Checkpoints, "save", Mock(side_effect=CheckpointError("no space left on device")))
+    with pytest.raises(CheckpointError, match="no space"):
+        run_of_weights(str(folder), "digits", run.path.parent, image_size=16)
+    assert sorted(run.path.parent.iterdir()) == before
 
 
 def test_a_run_is_no_weights(tmp_path: Path) -> None:
