@@ -24,9 +24,10 @@ from jax import Array
 from jax.typing import DTypeLike
 from numpy.typing import NDArray
 
+from simo2_core.dtypes import raised
 from simo2_core.model.conv import Conv, convolve
 from simo2_core.model.fitted import Fitted
-from simo2_core.model.norm import ACTIVATIONS, normalised_by, raised
+from simo2_core.model.norm import ACTIVATIONS, normalised_by
 from simo2_core.model.resnet import GROUP
 from simo2_core.model.yat import YatConv
 

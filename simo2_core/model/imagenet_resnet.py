@@ -13,9 +13,9 @@ from flax import nnx
 from jax import Array
 from jax.typing import DTypeLike
 
+from simo2_core.dtypes import raised
 from simo2_core.model.conv import Conv
 from simo2_core.model.layers import EvenConv, max_pool
-from simo2_core.model.norm import raised
 from simo2_core.model.resnet import Norm
 
 EXPANSION = 4

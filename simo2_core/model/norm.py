@@ -21,14 +21,10 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
+from simo2_core.dtypes import raised
 from simo2_core.processor import has_one_cpu
 
 _Sums = tuple[Array, Array]
-
-
-def raised(x: Array) -> Array:
-    """`x` in float32 where it has less, for sums."""
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {"gelu": jax.nn.gelu, "silu": jax.nn.silu, "relu": jax.nn.relu}

@@ -15,8 +15,9 @@ from flax import nnx
 from jax import Array
 from jax.typing import DTypeLike
 
+from simo2_core.dtypes import raised
 from simo2_core.model.conv import Conv
-from simo2_core.model.norm import normalised_by, raised
+from simo2_core.model.norm import normalised_by
 
 GROUP = 16
 """Channels that group norm takes together: Wu & He, "Group Normalization", arXiv 1803.08494, table 3."""

@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from simo2_core.objectives.objective import Loss, Objective, Seen, Task, Term, raised
+from simo2_core.dtypes import raised
+from simo2_core.objectives.objective import Loss, Objective, Seen, Task, Term
 from simo2_core.objectives.prototypes import PROTOTYPES, drawn_prototypes, unit
 from simo2_core.settings import setting
 

@@ -98,13 +98,6 @@ class Term:
     """The least that the reported number can be; None where no bound is known."""
 
 
-def raised(array: Array) -> Array:
-    """`array` in float32 where it has less, for sums and exponentials."""
-    import jax.numpy as jnp
-
-    return array.astype(jnp.promote_types(array.dtype, jnp.float32))
-
-
 class Objective(Part):
     """The base of all objectives. What is below is what one that looks at the embedding alone may leave as it is."""
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from simo2_core.dtypes import raised
 from simo2_core.objectives.cross_entropy import LinearClassifier
-from simo2_core.objectives.objective import Loss, Seen, Task, Term, raised
+from simo2_core.objectives.objective import Loss, Seen, Task, Term
 from simo2_core.settings import setting
 
 if TYPE_CHECKING:

@@ -21,9 +21,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from simo2_core.dtypes import raised
 from simo2_core.errors import ConfigError
 from simo2_core.findings import Finding
-from simo2_core.objectives.objective import Batch, Loss, Objective, Seen, Task, Term, raised
+from simo2_core.objectives.objective import Batch, Loss, Objective, Seen, Task, Term
 from simo2_core.settings import setting
 
 if TYPE_CHECKING:

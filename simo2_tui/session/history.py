@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 import time
 from dataclasses import dataclass, field
@@ -144,8 +143,7 @@ class History:
                 self.finished = event
             case RolledBack():
                 self._go_back(event.step)
-            case Planned() if self.starts:
-                self.starts[-1] = dataclasses.replace(self.starts[-1], steps=event.steps)
+            case Planned():
                 self.total_steps = event.steps
             case EmbeddingSnapshot() if self.snapshots and self.snapshots[-1].path == event.path:
                 self.snapshots[-1] = event  # asked for twice at one step: one picture, in one file
