@@ -28,7 +28,8 @@ WORTHWHILE = 0.9
 _LEAST_OPERATIONS = 4e9
 """Of all convolutions, forward, of a batch: below that a run is over sooner than it is worth to ask."""
 _IMAGES = 32
-_TURNS = 3
+_TURNS = 8
+"""Of each precision: one that is disturbed, or the slow first ones, then count for nothing."""
 _HEAVIEST = 4
 """Shapes of convolution that are tried, those of most operations: to compile one takes a second."""
 

@@ -123,8 +123,8 @@ def test_only_a_new_run_decides(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_trial_takes_each_convolution_as_often_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     few = Convolution((4, 6, 6, 2), (3, 3, 2, 2), (2, 2), "SAME")
-    first = [9.0, 9.0]
-    seconds = iter(first + [1.0, 3.0, 2.0, 2.0, 4.0, 5.0] + first + [10.0, 1.0] * 3)
+    first, slow = [9.0, 9.0], [4.0, 5.0]
+    seconds = iter(first + slow * 6 + [1.0, 3.0, 2.0, 2.0] + first + [10.0, 1.0] * 8)
     monkeypatch.setattr(deciding, "_time", lambda program, operands: next(seconds))
     other = few._replace(strides=(1, 1))
     assert share_of_float32(((few, 1), (other, 3))) == pytest.approx((2 + 3) / (1 + 30))
