@@ -1,7 +1,8 @@
 """Commands to a running trainer: from the keyboard, from signals, and through files from another process.
 
-The trainer asks between two calls, so a command takes effect within about a quarter of a second. A command from
-another process is a small JSON file in the run's `control/` folder, whole or absent, read once and removed.
+The trainer asks between two calls, so a command takes effect within about a quarter of a second, and within two or one
+step where steps are slow. A command from another process is a small JSON file in the run's `control/` folder, whole or
+absent, read once and removed.
 """
 
 from __future__ import annotations
