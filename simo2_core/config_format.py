@@ -17,8 +17,10 @@ def of_today(data: Mapping[str, Any], format: int) -> dict[str, Any]:
         if "min_size" not in images and not images.get("image_size"):
             then["min_size"] = 1  # no encoder had a say in the size that was chosen
         after["data"] = {**images, **then}
-    if format < 3 and isinstance(objective := after.get("objective"), Mapping) and objective.get("part") == "simo2":
-        after["objective"] = {"pull": 1.0, "epsilon_start": None, **objective}  # what there was then
+    if isinstance(objective := after.get("objective"), Mapping) and objective.get("part") == "simo2":
+        loss: dict[str, Any] = {"pull": 1.0, "epsilon_start": None} if format < 3 else {}
+        loss |= {"negatives": "slots"} if format < 4 else {}
+        after["objective"] = {**loss, **objective}  # what there was then
     return after
 
 

@@ -11,7 +11,9 @@ summed, not averaged. Source: Bouhsine, El Aaroussi, Faysal, Huaxia, "SimO Loss"
 More can be chosen than what was published. The line distance, ‖a‖²+‖b‖²−2·abs(a·b), takes the place of ‖a−b‖²
 between different classes: there, opposite is then as costly as equal, and only orthogonal is cheap. A bias b makes the
 kernel r = (a·b + b)² / (ε + ‖a−b‖²), the author's later form. Pairs of one class can have an ε and a b of their own,
-and a weight: total = pull·same + mean + diff. The mean over the pairs takes the place of the sum.
+and a weight: total = pull·same + mean + diff. The mean over the pairs takes the place of the sum. All pairs of images
+of different classes, k times as many, each weighed 1/k, take the place of those inside a slot: where the images of a
+class stand in no order, that is the same on average, and differs less from batch to batch.
 
 Shape letters: C classes, k samples per class, D dimensions; g groups of n points whose pairs are summed.
 """
@@ -26,7 +28,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from simo2_core.loss_floor import DISTANCES, REDUCTIONS, pair_counts
+from simo2_core.loss_floor import DISTANCES, NEGATIVES, REDUCTIONS, pair_counts
 
 T = TypeVar("T")
 
@@ -37,6 +39,8 @@ _ELEMENTS_AT_ONCE = 2**20
 
 _BLOCK = 256
 """Rows of a Gram matrix done at once, from the diagonal on: the matrix is symmetric, so half of it is skipped."""
+_MOST_BLOCKS = 16
+"""Blocks that a program writes out, each with half of the work skipped; more are done in a loop, with all of it."""
 
 
 class Kernel(NamedTuple):
@@ -66,6 +70,7 @@ def simo2_loss(
     same_epsilon: float | Array | None = None,
     same_bias: float | None = None,
     pull: float = 1.0,
+    negatives: str = "slots",
 ) -> Simo2Loss:
     """The SIMO2 loss of a batch.
 
@@ -85,15 +90,20 @@ def simo2_loss(
         same_epsilon: ε of pairs of one class; `epsilon` by default.
         same_bias: b of pairs of one class; `bias` by default.
         pull: the weight of `same`.
+        negatives: which pairs of images of different classes `diff` sums: those inside `slots`, as published, or `all`
+            of them, each weighed 1/k.
 
     Raises:
-        ValueError: `embeddings` has not three dimensions, or `distance` or `reduction` is unknown.
+        ValueError: `embeddings` has not three dimensions, or `distance`, `reduction` or `negatives` is unknown.
     """
-    if distance not in DISTANCES or reduction not in REDUCTIONS:
-        raise ValueError(
-            f"distance is {distance!r} and reduction {reduction!r}; they must be one of {', '.join(DISTANCES)}, and of "
-            f"{', '.join(REDUCTIONS)}"
-        )
+    named = {
+        "distance": (distance, DISTANCES),
+        "reduction": (reduction, REDUCTIONS),
+        "negatives": (negatives, NEGATIVES),
+    }
+    for name, (given, allowed) in named.items():
+        if given not in allowed:
+            raise ValueError(f"{name} is {given!r}; it must be one of {', '.join(allowed)}")
     if embeddings.ndim != 3:
         raise ValueError(
             f"embeddings have shape {embeddings.shape}; they must be (classes, samples per class, dimensions)"
@@ -106,7 +116,11 @@ def simo2_loss(
     orthogonal = 1 - 2 * float(orth_lean)
     same = _sum_pairs(z_ckd, within_epsilon, -1.0, within)
     mean = _sum_pairs(z_ckd.mean(axis=1)[None], between_epsilon, orthogonal, between)
-    diff = _sum_pairs(z_ckd.swapaxes(0, 1), between_epsilon, orthogonal, between)
+    if negatives == "all":
+        classes, k, dims = z_ckd.shape
+        diff = _sum_pairs(z_ckd.reshape(1, classes * k, dims), between_epsilon, orthogonal, between, k) / k
+    else:
+        diff = _sum_pairs(z_ckd.swapaxes(0, 1), between_epsilon, orthogonal, between)
     if reduction == "mean":
         pairs = pair_counts(*z_ckd.shape[:2])
         same, mean, diff = same / max(pairs.same, 1), mean / max(pairs.mean, 1), diff / max(pairs.diff, 1)
@@ -114,19 +128,25 @@ def simo2_loss(
     return Simo2Loss(same + mean + diff, same, mean, diff)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _sum_pairs(x_gnd: Array, epsilon: Array, power: float, kernel: Kernel) -> Array:
-    """The sum of (1 + r)^power over the pairs of points inside each group."""
-    return _over_groups(partial(_group_cost, epsilon=epsilon, power=power, kernel=kernel), x_gnd).sum()
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def _sum_pairs(x_gnd: Array, epsilon: Array, power: float, kernel: Kernel, kin: int = 1) -> Array:
+    """The sum of (1 + r)^power over the pairs of points inside each group.
+
+    Args:
+        kin: how many points, one after another, are of one kind: pairs of one kind are left out.
+    """
+    return _over_groups(partial(_group_cost, epsilon=epsilon, power=power, kernel=kernel, kin=kin), x_gnd).sum()
 
 
-def _forward(x_gnd: Array, epsilon: Array, power: float, kernel: Kernel) -> tuple[Array, tuple[Array, Array]]:
-    one = partial(_group_gradient, epsilon=epsilon, power=power, kernel=kernel)
+def _forward(x_gnd: Array, epsilon: Array, power: float, kernel: Kernel, kin: int) -> tuple[Array, tuple[Array, Array]]:
+    one = partial(_group_gradient, epsilon=epsilon, power=power, kernel=kernel, kin=kin)
     cost_g, gradient_gnd = _over_groups(one, x_gnd)
     return cost_g.sum(), (gradient_gnd, jnp.zeros_like(epsilon))
 
 
-def _backward(power: float, kernel: Kernel, kept: tuple[Array, Array], cotangent: Array) -> tuple[Array, Array]:
+def _backward(
+    power: float, kernel: Kernel, kin: int, kept: tuple[Array, Array], cotangent: Array
+) -> tuple[Array, Array]:
     gradient_gnd, nothing = kept
     return gradient_gnd * cotangent, nothing
 
@@ -143,39 +163,67 @@ def _over_groups(one: Callable[[Array], T], x_gnd: Array) -> T:
     return every
 
 
-def _group_cost(x_nd: Array, *, epsilon: Array, power: float, kernel: Kernel) -> Array:
+def _group_cost(x_nd: Array, *, epsilon: Array, power: float, kernel: Kernel, kin: int) -> Array:
+    if x_nd.shape[0] > _MOST_BLOCKS * _BLOCK:
+        return _group_gradient(x_nd, epsilon=epsilon, power=power, kernel=kernel, kin=kin)[0]
     cost, (y_nd, lift_n) = jnp.zeros((), x_nd.dtype), _centre(x_nd)
     for m, n in _blocks(x_nd.shape[0]):
-        cost += _pair_terms(y_nd[m], y_nd[n], lift_n[m], lift_n[n], epsilon, power, kernel)[0].sum()
+        apart_mn = _apart(jnp.arange(m.start, m.stop), jnp.arange(n.start, n.stop), kin)
+        cost += _pair_terms(y_nd[m], y_nd[n], lift_n[m], lift_n[n], apart_mn, epsilon, power, kernel)[0].sum()
     return cost
 
 
-def _group_gradient(x_nd: Array, *, epsilon: Array, power: float, kernel: Kernel) -> tuple[Array, Array]:
+def _group_gradient(x_nd: Array, *, epsilon: Array, power: float, kernel: Kernel, kin: int) -> tuple[Array, Array]:
     """The cost and its gradient.
 
     With c = (1+r)^p, q = 1/(ε+d) and s = ∂c/∂r, a pair adds `2 s q (a·b + bias) b − 2 s r q (a − σb)` to the gradient
     of a, and the same with a and b exchanged to that of b: two matrix products with the pair terms. σ is the sign of
     the distance's product: 1, or that of a·b between lines.
     """
-    cost, gradient_nd = jnp.zeros((), x_nd.dtype), jnp.zeros_like(x_nd)
+    points = x_nd.shape[0]
     y_nd, lift_n = _centre(x_nd)
-    for m, n in _blocks(x_nd.shape[0]):
-        a_md, b_nd = x_nd[m], x_nd[n]
-        terms = _pair_terms(y_nd[m], y_nd[n], lift_n[m], lift_n[n], epsilon, power, kernel)
+
+    def block(x_md: Array, y_md: Array, lift_m: Array, index_m: Array, n: slice) -> tuple[Array, Array, Array]:
+        apart_mn = _apart(index_m, jnp.arange(n.start, n.stop), kin)
+        terms = _pair_terms(y_md, y_nd[n], lift_m, lift_n[n], apart_mn, epsilon, power, kernel)
         cost_mn, slope_mn, closeness_mn, r_mn, dot_mn = terms
         pull_mn = 2 * slope_mn * closeness_mn * r_mn
         toward_mn = jnp.where(dot_mn < 0, -pull_mn, pull_mn) if kernel.line else pull_mn
         mixed_mn = 2 * slope_mn * closeness_mn * (dot_mn + kernel.bias) + toward_mn
-        a_gradient = jnp.matmul(mixed_mn, b_nd, precision=_HIGHEST) - pull_mn.sum(1, keepdims=True) * a_md
-        b_gradient = jnp.matmul(mixed_mn.T, a_md, precision=_HIGHEST) - pull_mn.sum(0)[:, None] * b_nd
-        cost += cost_mn.sum()
-        gradient_nd = gradient_nd.at[m].add(a_gradient).at[n].add(b_gradient)
-    return cost, gradient_nd
+        a_gradient = jnp.matmul(mixed_mn, x_nd[n], precision=_HIGHEST) - pull_mn.sum(1, keepdims=True) * x_md
+        b_gradient = jnp.matmul(mixed_mn.T, x_md, precision=_HIGHEST) - pull_mn.sum(0)[:, None] * x_nd[n]
+        return cost_mn.sum(), a_gradient, b_gradient
+
+    cost, gradient_nd = jnp.zeros((), x_nd.dtype), jnp.zeros_like(x_nd)
+    if points <= _MOST_BLOCKS * _BLOCK:
+        for m, n in _blocks(points):
+            added, a_gradient, b_gradient = block(x_nd[m], y_nd[m], lift_n[m], jnp.arange(m.start, m.stop), n)
+            cost += added
+            gradient_nd = gradient_nd.at[m].add(a_gradient).at[n].add(b_gradient)
+        return cost, gradient_nd
+
+    def step(done: tuple[Array, Array], start: Array) -> tuple[tuple[Array, Array], None]:
+        cost, gradient_nd = done
+        first = jnp.minimum(start, points - _BLOCK)  # the last block begins earlier, and leaves out what was done
+        x_md, y_md, lift_m = (jax.lax.dynamic_slice_in_dim(rows, first, _BLOCK) for rows in (x_nd, y_nd, lift_n))
+        index_m = first + jnp.arange(_BLOCK)
+        index_m = jnp.where(index_m < start, points * kin, index_m)
+        added, a_gradient, b_gradient = block(x_md, y_md, lift_m, index_m, slice(0, points))
+        gradient_nd = gradient_nd + b_gradient
+        own = jax.lax.dynamic_slice_in_dim(gradient_nd, first, _BLOCK) + a_gradient
+        return (cost + added, jax.lax.dynamic_update_slice_in_dim(gradient_nd, own, first, 0)), None
+
+    return jax.lax.scan(step, (cost, gradient_nd), jnp.arange(0, points, _BLOCK))[0]
 
 
 def _blocks(points: int) -> list[tuple[slice, slice]]:
     """Rows, and the columns from the diagonal on, of a symmetric matrix."""
     return [(slice(start, min(start + _BLOCK, points)), slice(start, points)) for start in range(0, points, _BLOCK)]
+
+
+def _apart(index_m: Array, index_n: Array, kin: int) -> Array:
+    """(m, n) whether a pair counts: once, and not inside a row of `kin` points."""
+    return (index_m // kin)[:, None] < (index_n // kin)[None, :]
 
 
 def _centre(x_nd: Array) -> tuple[Array, Array]:
@@ -189,9 +237,16 @@ def _centre(x_nd: Array) -> tuple[Array, Array]:
 
 
 def _pair_terms(
-    a_md: Array, b_nd: Array, a_lift_m: Array, b_lift_n: Array, epsilon: Array, power: float, kernel: Kernel
+    a_md: Array,
+    b_nd: Array,
+    a_lift_m: Array,
+    b_lift_n: Array,
+    pair_mn: Array,
+    epsilon: Array,
+    power: float,
+    kernel: Kernel,
 ) -> tuple[Array, Array, Array, Array, Array]:
-    """For the pairs i < j of centred rows of `a_md`, which are the first rows of `b_nd`, and these: zero elsewhere.
+    """For those pairs of centred rows of `a_md` and `b_nd` that `pair_mn` says: cost and slope are zero elsewhere.
 
     Returns: (m, n) each: cost, ∂cost/∂r, 1/(ε+d), r, a·b.
     """
@@ -206,5 +261,4 @@ def _pair_terms(
     r_mn = jnp.square(dot_mn + kernel.bias) * closeness_mn
     cost_mn = 1 / (1 + r_mn) if power == -1 else 1 + r_mn if power == 1 else jnp.exp(power * jnp.log1p(r_mn))
     slope_mn = power * cost_mn / (1 + r_mn)
-    pair_mn = jnp.arange(a_md.shape[0])[:, None] < jnp.arange(b_nd.shape[0])[None, :]
     return jnp.where(pair_mn, cost_mn, 0), jnp.where(pair_mn, slope_mn, 0), closeness_mn, r_mn, dot_mn

@@ -8,6 +8,8 @@ DISTANCES = ("euclidean", "line")
 """How far apart two different classes are said to be."""
 REDUCTIONS = ("sum", "mean")
 """How pairs are put together."""
+NEGATIVES = ("slots", "all")
+"""Which pairs of images of different classes are summed."""
 
 
 class Components(NamedTuple):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from simo2_core.findings import Finding
-from simo2_core.loss_floor import DISTANCES, REDUCTIONS, balanced_pull, loss_floor, pair_counts
+from simo2_core.loss_floor import DISTANCES, NEGATIVES, REDUCTIONS, balanced_pull, loss_floor, pair_counts
 from simo2_core.objectives.objective import DECIDED, Batch, Loss, Objective, Seen, Task, Term
 from simo2_core.settings import as_typed, read_switch, require, setting
 
@@ -30,7 +30,8 @@ _TIMES_BALANCED = 2.0
 
 PUBLISHED: Mapping[str, Any] = {
     "orth_lean": 1 / 137, "epsilon": 1 / 137, "same_epsilon": None, "epsilon_start": None, "epsilon_until": 1.0,
-    "distance": "euclidean", "bias": 0.0, "same_bias": None, "pull": 1.0, "reduction": "sum",
+    "distance": "euclidean", "bias": 0.0, "same_bias": None, "pull": 1.0, "negatives": "slots",
+    "reduction": "sum",
 }  # fmt: skip
 """The settings of the paper, arXiv 2410.05233."""
 
@@ -48,6 +49,7 @@ class Simo2(Objective):
         "simo2-balanced": {"epsilon": 1.0, "pull": BALANCED},
         "simo2-course": {"epsilon_start": 1.0, "pull": BALANCED},
         "simo2-line": {"distance": "line"},
+        "simo2-slots": {"negatives": "slots"},
         "simo2-views": {"labels": "none"},
         "simo2-line-views": {"distance": "line", "labels": "none"},
     }
@@ -85,6 +87,13 @@ class Simo2(Objective):
         "twice that in batches of more classes than images of each, else 1",
         choices=(AUTO, BALANCED),
         above=0,
+    )
+    negatives: str = setting(
+        AUTO,
+        "which pairs of images of different classes count: all, each weighed 1/k; slots, the first of each class with "
+        "one another, then the second …, as published: the same on average, and less steady; auto for all, with "
+        "--published for slots",
+        choices=(AUTO, *NEGATIVES),
     )
     reduction: str = setting("sum", "how pairs are put together", choices=REDUCTIONS)
     published: bool = setting(False, "all settings of the loss as in the paper, whatever the preset says")
@@ -172,6 +181,7 @@ class Simo2(Objective):
             bias=self.bias,
             same_bias=self.same_bias,
             pull=self.pull_of(*seen.embedding.shape[:2]),
+            negatives="all" if self.negatives == AUTO else self.negatives,
             reduction=self.reduction,
         )
         return Loss(total, {"same": same, "mean": mean, "diff": diff})

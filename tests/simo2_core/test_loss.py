@@ -1,3 +1,4 @@
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -191,9 +192,39 @@ def test_between_lines_opposite_costs_as_much_as_equal() -> None:
     assert diff(90, "line") == pytest.approx(1, abs=1e-6)
 
 
-def test_unknown_words_are_refused() -> None:
-    with pytest.raises(ValueError, match="euclidean, line"):
-        simo2_loss(jnp.zeros((2, 2, 2)), distance="cosine")
+@pytest.mark.parametrize("distance", ["euclidean", "line"])
+@pytest.mark.parametrize(("block", "blocks"), [(256, 16), (4, 16), (5, 1)])
+def test_all_pairs_of_classes_are_the_mean_of_the_slots_in_every_order(
+    monkeypatch: pytest.MonkeyPatch, distance: str, block: int, blocks: int
+) -> None:
+    monkeypatch.setattr(loss_module, "_BLOCK", block)
+    monkeypatch.setattr(loss_module, "_MOST_BLOCKS", blocks)
+    z = _embeddings(3, (3, 4, 5), spread=2)
+    loss = partial(simo2_loss, orth_lean=0.1, epsilon=0.05, bias=0.2, distance=distance)
+    orders = itertools.product(range(4), repeat=2)
+    turned = np.stack([np.stack([z[0], np.roll(z[1], i, 0), np.roll(z[2], j, 0)]) for i, j in orders])
+    with float64_allowed(True):
+        expected = jit(lambda rows: jax.vmap(loss)(rows).diff.mean())(jnp.asarray(turned))
+        every = partial(loss, negatives="all")
+        found = jit(every)(jnp.asarray(z))
+        np.testing.assert_allclose(found.diff, expected, rtol=1e-10)
+        np.testing.assert_allclose(found.total, sum(map(float, found[1:])), rtol=1e-12)
+        gradient = jit(jax.grad(lambda rows: every(rows).diff))(jnp.asarray(z))
+        for at in [(0, 0, 0), (1, 3, 1), (2, 2, 4)]:
+            up, down = z.copy(), z.copy()
+            up[at] += 1e-6
+            down[at] -= 1e-6
+            slope = (jit(every)(jnp.asarray(up)).diff - jit(every)(jnp.asarray(down)).diff) / 2e-6
+            np.testing.assert_allclose(gradient[at], slope, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("word", "allowed"),
+    [({"distance": "cosine"}, "euclidean, line"), ({"reduction": "max"}, "sum, mean"), ({"negatives": "few"}, "slots")],
+)
+def test_unknown_words_are_refused(word: dict[str, Any], allowed: str) -> None:
+    with pytest.raises(ValueError, match=allowed):
+        simo2_loss(jnp.zeros((2, 2, 2)), **word)
 
 
 def test_half_precision_is_raised() -> None:
@@ -203,23 +234,25 @@ def test_half_precision_is_raised() -> None:
     assert gradient.dtype == jnp.bfloat16
 
 
-@pytest.mark.parametrize(("elements", "block"), [(2**20, 6), (1, 256), (100, 8)])
+@pytest.mark.parametrize(("elements", "block", "blocks"), [(2**20, 6, 16), (1, 256, 16), (100, 8, 16), (100, 2, 1)])
 def test_blocks_and_groups_change_nothing(
-    published: Any, monkeypatch: pytest.MonkeyPatch, elements: int, block: int
+    published: Any, monkeypatch: pytest.MonkeyPatch, elements: int, block: int, blocks: int
 ) -> None:
     z = _embeddings(1, (11, 5, 7))
     whole, whole_gradient = value_and_gradient(z, jnp.float32, 1 / 137, 1 / 137, published)
     monkeypatch.setattr(loss_module, "_ELEMENTS_AT_ONCE", elements)
     monkeypatch.setattr(loss_module, "_BLOCK", block)
+    monkeypatch.setattr(loss_module, "_MOST_BLOCKS", blocks)
     cut, cut_gradient = value_and_gradient(z, jnp.float32, 1 / 137, 1 / 137)
     np.testing.assert_allclose([*map(float, cut)], [*map(float, whole)], rtol=1e-5)
     np.testing.assert_allclose(cut_gradient, whole_gradient, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.optimised
-def test_nothing_of_the_size_of_a_gram_matrix_is_kept() -> None:
+@pytest.mark.parametrize("negatives", ["slots", "all"])
+def test_nothing_of_the_size_of_a_gram_matrix_is_kept(negatives: str) -> None:
     z = jax.ShapeDtypeStruct((1000, 32, 64), jnp.float32)
-    total: Callable[[jax.Array], jax.Array] = lambda rows: simo2_loss(rows).total  # noqa: E731
+    total: Callable[[jax.Array], jax.Array] = lambda rows: simo2_loss(rows, negatives=negatives).total  # noqa: E731
     memory = jit(jax.value_and_grad(total)).lower(z).compile().memory_analysis()
     if memory is None:
         pytest.skip("this backend does not tell how much memory a program takes")

@@ -3,6 +3,7 @@
 import pytest
 
 from simo2_core.config import Config, all_settings
+from simo2_core.objectives.simo2 import PUBLISHED
 from simo2_core.presets import PRESETS
 from simo2_core.recipes import RECIPES, added
 
@@ -30,6 +31,11 @@ def test_what_is_given_beside_a_recipe_holds_then_and_later() -> None:
     assert (later.optim.learning_rate, later.optim.momentum) == (0.1, 0.9), "the same recipe again changes nothing"
     assert CIFAR.replace({"recipe": "none"}) == CIFAR
     assert "alternate_flip" not in added("fast", {"sampling": "replacement"})
+
+
+def test_the_published_loss_is_that_of_the_paper_in_a_recipe_too() -> None:
+    config = CIFAR.replace({"recipe": "fast", "published": True})
+    assert {name: config.get(name) for name in PUBLISHED} == dict(PUBLISHED)
 
 
 def test_runs_of_before_there_were_recipes_have_none() -> None:

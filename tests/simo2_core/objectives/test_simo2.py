@@ -33,7 +33,8 @@ def test_epsilon_falls_as_a_geometric_series(progress, until, share):
     assert float(objective.epsilon_at(progress, 100.0, same=False)) == pytest.approx(between, rel=1e-5)
     assert float(objective.epsilon_at(progress, 100.0, same=True)) == pytest.approx(same, rel=1e-5)
     found = jit(lambda progress: objective.loss({}, seen_at(progress), TASK))(jnp.float32(progress))
-    expected = jit(partial(simo2_loss, epsilon=between, same_epsilon=same))(seen_at(0).embedding)
+    given = partial(simo2_loss, epsilon=between, same_epsilon=same, negatives="all")
+    expected = jit(given)(seen_at(0).embedding)
     assert float(found.total) == pytest.approx(float(expected.total), rel=1e-5)
 
 
@@ -71,6 +72,24 @@ def test_auto_is_what_it_stands_for():
     typed = Simo2(pull=2 * 4 / 2, epsilon_start=1.0).loss({}, seen_at(0.3), TASK)
     paper = Simo2(published=True).loss({}, seen_at(0.3), TASK)
     assert float(auto.total) == float(typed.total) != float(paper.total)
+
+
+@pytest.mark.parametrize(
+    ("changes", "negatives"),
+    [({}, "all"), ({"published": True}, "slots"), ({"negatives": "slots"}, "slots"), ({"negatives": "all"}, "all")],
+)
+def test_all_pairs_of_classes_count_unless_the_papers_are_asked_for(changes, negatives):
+    found = Simo2(pull=1, epsilon_start=None, **changes).loss({}, seen_at(0.3), TASK)
+    expected = simo2_loss(seen_at(0.3).embedding, negatives=negatives)
+    assert float(found.terms["diff"]) == float(expected.diff)
+
+
+def test_a_run_of_format_3_keeps_the_pairs_that_it_had():
+    today = Config().to_json()
+    assert today["objective"]["negatives"] == "auto"
+    left = {name: value for name, value in today["objective"].items() if name != "negatives"}
+    of_then = Config.from_json({**today, "format": 3, "objective": left}).objective
+    assert (of_then.negatives, of_then.pull) == ("slots", "auto")
 
 
 def test_a_run_of_before_keeps_the_settings_that_it_had():
