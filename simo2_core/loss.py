@@ -96,14 +96,7 @@ def simo2_loss(
     Raises:
         ValueError: `embeddings` has not three dimensions, or `distance`, `reduction` or `negatives` is unknown.
     """
-    named = {
-        "distance": (distance, DISTANCES),
-        "reduction": (reduction, REDUCTIONS),
-        "negatives": (negatives, NEGATIVES),
-    }
-    for name, (given, allowed) in named.items():
-        if given not in allowed:
-            raise ValueError(f"{name} is {given!r}; it must be one of {', '.join(allowed)}")
+    _require_known(distance=(distance, DISTANCES), reduction=(reduction, REDUCTIONS), negatives=(negatives, NEGATIVES))
     if embeddings.ndim != 3:
         raise ValueError(
             f"embeddings have shape {embeddings.shape}; they must be (classes, samples per class, dimensions)"
@@ -126,6 +119,12 @@ def simo2_loss(
         same, mean, diff = same / max(pairs.same, 1), mean / max(pairs.mean, 1), diff / max(pairs.diff, 1)
     same = same if pull == 1 else pull * same
     return Simo2Loss(same + mean + diff, same, mean, diff)
+
+
+def _require_known(**words: tuple[str, tuple[str, ...]]) -> None:
+    for name, (given, allowed) in words.items():
+        if given not in allowed:
+            raise ValueError(f"{name} is {given!r}; it must be one of {', '.join(allowed)}")
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))

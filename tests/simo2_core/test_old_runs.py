@@ -41,7 +41,9 @@ def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_settings_and_results_are_read(old: Path) -> None:
     line, resnet = (RunDirectory.open(old / name) for name in ("simo2-line", "resnet"))
-    assert line.config.objective == Simo2(distance="line", epsilon=0.01, pull=1.0, epsilon_start=None)
+    assert line.config.objective == Simo2(
+        distance="line", epsilon=0.01, pull=1.0, epsilon_start=None, negatives="slots"
+    )
     assert line.config.get("widths") == (4, 6)
     assert resnet.config.objective == SupCon(temperature=0.2)
     assert resnet.config.model.encoder == ResNet18(widths=(16, 16), norm="batch")

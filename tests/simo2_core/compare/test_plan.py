@@ -60,7 +60,7 @@ def test_runs_of_one_seed_differ_in_the_arm_alone():
     runs = plan.runs({"simo2": 0.1, "supcon": 0.2})
     assert [(job.arm, job.config.seed) for job in runs[:3]] == [("simo2", 0), ("supcon", 0), ("simo2", 1)]
     assert len({job.name for job in runs}) == 6
-    back = runs[1].config.replace({"objective": "simo2", "learning_rate": 0.1})
+    back = runs[1].config.replace({"objective": "simo2", "negatives": "slots", "learning_rate": 0.1})
     assert back == runs[0].config
 
 
