@@ -62,7 +62,10 @@ def neighbours(representation: NDArray[np.float32]) -> tuple[NDArray[np.int64], 
 
 
 def opening(path: Path, images: int) -> str:
-    """The command that opens a table of so many images. It names the columns: embedding-atlas takes none by itself."""
+    """The command that opens a table of so many images by these columns.
+
+    Where none is named, embedding-atlas asks which to embed, and finds places and neighbours of its own.
+    """
     near = " --neighbors neighbors" if 1 < images <= _MOST_SEARCHED else ""
     return f"embedding-atlas {shlex.quote(str(path))} --x x --y y{near} --image image"
 
