@@ -30,7 +30,8 @@ _LEAST_OPERATIONS = 4e9
 _IMAGES = 32
 _DRAWS, _TURNS = 3, 4
 """Of operands, and of each precision with them: turns that are disturbed, and the slow first ones, count for nothing.
-With one draw two starts of eight found 1.01 and 1.04 where the others had 0.78, and chose float32; why is not known.
+It still chooses float32 on a first start, just after these programs are compiled: 67 and 67 ms there, 42 and 54 on
+later ones (2026-11-29). Why is not known.
 """
 _HEAVIEST = 4
 """Shapes of convolution that are tried, those of most operations: to compile one takes a second."""
