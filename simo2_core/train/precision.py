@@ -28,11 +28,17 @@ WORTHWHILE = 0.9
 _LEAST_OPERATIONS = 4e9
 """Of all convolutions, forward, of a batch: below that a run is over sooner than it is worth to ask."""
 _IMAGES = 32
-_DRAWS, _TURNS = 3, 4
-"""Of operands, and of each precision with them: turns that are disturbed, and the slow first ones, count for nothing.
-It still chooses float32 on a first start, just after these programs are compiled: 67 and 67 ms there, 42 and 54 on
-later ones (2026-11-29). Why is not known.
+_PRECISIONS = ("float32", "bfloat16")
+_TURNS = 6
+"""Of each precision, by turns: those that something disturbed count for nothing."""
+_CLOSE = 1.2
+"""Of float32's time: where bfloat16 took less than that and was not worthwhile, it is asked again.
+
+Who shares the processor's memory or its cores disturbs every turn of some seconds, and bfloat16 more: on a rented
+machine one start in eight found 1.02 where the others found 0.78 (67 and 66 ms for 42 and 54; 2026-11-29).
 """
+_ROUNDS, _PAUSE = 4, 3.0
+"""At most, and seconds between two."""
 _HEAVIEST = 4
 """Shapes of convolution that are tried, those of most operations: to compile one takes a second."""
 
@@ -78,19 +84,33 @@ def time_of_convolutions(shapes: tuple[tuple[Convolution, int], ...]) -> dict[st
 
     The runs of a comparison that have one network have one answer.
     """
-    spent = {"float32": 0.0, "bfloat16": 0.0}
-    for shape, times in shapes:
-        operands = _operands(shape)
-        programs = {dtype: jit(_both_ways(shape, dtype)).lower(*operands).compile() for dtype in spent}
-        turns: list[dict[str, float]] = []
-        for _ in range(_DRAWS):
-            operands = _operands(shape)
-            for program in programs.values():
-                _time(program, operands)  # the first call is slower than those that count
-            turns += [{dtype: _time(program, operands) for dtype, program in programs.items()} for _ in range(_TURNS)]
-        for dtype in spent:
-            spent[dtype] += times * min(turn[dtype] for turn in turns)
+    trials = [_Trial(shape, times) for shape, times in shapes]
+    for left in reversed(range(_ROUNDS)):
+        for trial in trials:
+            trial.take_turns()
+        spent = {dtype: sum(trial.times * trial.best[dtype] for trial in trials) for dtype in _PRECISIONS}
+        if not WORTHWHILE <= spent["bfloat16"] / spent["float32"] < _CLOSE:
+            break
+        if left:
+            time.sleep(_PAUSE)
     return spent
+
+
+class _Trial:
+    """Of one convolution that a batch takes some times: its programs, and the best seconds of one call so far."""
+
+    def __init__(self, shape: Convolution, times: int) -> None:
+        self.times = times
+        self.operands = _operands(shape)
+        self.programs = {dtype: jit(_both_ways(shape, dtype)).lower(*self.operands).compile() for dtype in _PRECISIONS}
+        self.best = dict.fromkeys(_PRECISIONS, math.inf)
+
+    def take_turns(self) -> None:
+        for program in self.programs.values():
+            _time(program, self.operands)  # the first call is slower than those that count
+        for _ in range(_TURNS):
+            for dtype, program in self.programs.items():
+                self.best[dtype] = min(self.best[dtype], _time(program, self.operands))
 
 
 def _operands(shape: Convolution) -> tuple[Any, Any]:

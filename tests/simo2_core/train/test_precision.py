@@ -1,5 +1,6 @@
 """Half precision changes what a step costs, not what it learns."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -121,13 +122,49 @@ def test_only_a_new_run_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ready.precision == "(8, 8, 1) 160"
 
 
-def test_a_trial_takes_each_convolution_as_often_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    few = Convolution((4, 6, 6, 2), (3, 3, 2, 2), (2, 2), "SAME")
-    first, slow = [9.0, 9.0], [4.0, 5.0]
-    disturbed, good = first + slow * 4, first + slow * 2 + [1.0, 3.0, 2.0, 2.0]
-    seconds = iter(disturbed + good + disturbed + (first + [10.0, 1.0] * 4) * 3)
-    monkeypatch.setattr(deciding, "_time", lambda program, operands: next(seconds))
-    other = few._replace(strides=(1, 1))
-    spent = time_of_convolutions(((few, 1), (other, 3)))
-    assert spent == {"float32": pytest.approx(1 + 30), "bfloat16": pytest.approx(2 + 3)}
-    assert next(seconds, None) is None, "every turn was asked for"
+CONVOLUTION = Convolution((4, 6, 6, 2), (3, 3, 2, 2), (2, 2), "SAME")
+
+
+def in_turns(float32: list[float], bfloat16: list[float]) -> list[float]:
+    """What the clock says of a round of one convolution: a first call of each that is slow, then six turns."""
+    assert len(float32) == len(bfloat16) == 6
+    return [99.0, 98.0, *(seconds for turn in zip(float32, bfloat16, strict=True) for seconds in turn)]
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    asked: list[float] = []
+    monkeypatch.setattr(deciding.time, "sleep", asked.append)
+    time_of_convolutions.cache_clear()
+    return asked
+
+
+def say(seconds: list[float], monkeypatch: pytest.MonkeyPatch) -> Iterator[float]:
+    clock = iter(seconds)
+    monkeypatch.setattr(deciding, "_time", lambda program, operands: next(clock))
+    return clock
+
+
+def test_a_trial_takes_each_convolution_as_often_as_it_comes(pauses, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = say(in_turns([9, 1, 3, 2, 2, 9], [4, 9, 5, 2, 3, 9]) + in_turns([10] * 6, [1] * 6), monkeypatch)
+    spent = time_of_convolutions(((CONVOLUTION, 1), (CONVOLUTION._replace(strides=(1, 1)), 3)))
+    assert spent == {"float32": 1 + 3 * 10, "bfloat16": 2 + 3 * 1}
+    assert next(clock, None) is None, "every turn was asked for"
+    assert pauses == []
+
+
+def test_a_close_answer_is_asked_again_for_the_machine_may_be_disturbed(pauses, monkeypatch) -> None:
+    clock = say(in_turns([10] * 6, [11] * 6) + in_turns([12] * 6, [10] * 6) + in_turns([12] * 6, [7] * 6), monkeypatch)
+    assert time_of_convolutions(((CONVOLUTION, 1),)) == {"float32": 10, "bfloat16": 7}
+    assert next(clock, None) is None
+    assert pauses == [3.0, 3.0]
+
+
+def test_a_close_answer_stands_in_the_end_and_a_clear_one_at_once(pauses, monkeypatch) -> None:
+    clock = say(in_turns([10] * 6, [9.5] * 6) * 4, monkeypatch)
+    assert time_of_convolutions(((CONVOLUTION, 1),)) == {"float32": 10, "bfloat16": 9.5}
+    assert next(clock, None) is None
+    assert len(pauses) == 3
+    say(in_turns([10] * 6, [12] * 6), monkeypatch)
+    assert time_of_convolutions(((CONVOLUTION, 2),)) == {"float32": 20, "bfloat16": 24}
+    assert len(pauses) == 3
