@@ -24,6 +24,7 @@ LETTERS = (
 )
 """Those arms that do not say which pairs of classes count have the published ones, as the preset digits has."""
 BATCHES = LETTERS.replace("800", "400").replace("0.002", "0.004")
+GATHER = BATCHES.replace(" --negatives slots", "") + " --eval-every 400"
 FAIR = (
     BATCHES.replace("--schedule cosine", "--schedule warmup_cosine").replace("class 16", "class 8")
     + " --eval-every 400"
@@ -100,15 +101,18 @@ STUDIES = {
     "letters-gathering": Study(
         "letters",
         (
-            *_in_shapes(("simo2-published", "supcon"), (4, 8, 10, 12, 16, 32, 80)),
-            *_in_shapes(("simo2", "simo2-course"), (4, 8, 10, 12)),
-            *_in_shapes(("simo2-course", "simo2:pull=1:epsilon_start=1"), (16,)),
+            *_in_shapes(("simo2-published", "simo2"), (4, 8, 10, 12, 16, 32, 80)),
+            *_in_shapes(("simo2-course",), (4, 8, 10, 12)),
+            *_in_shapes(("simo2:pull=1:epsilon_start=1",), (16, 32, 80)),
         ),
-        f"{BATCHES} --eval-every 400", 3,
+        GATHER, 5,
+    ),
+    "letters-others": Study(
+        "letters", _in_shapes(("supcon", "cross_entropy"), (4, 8, 10, 12, 16, 32, 80)), GATHER, 5
     ),
     "letters-negatives": Study(
         "letters",
-        [f"simo2:samples_per_class={k}:negatives=all" for k in (4, 8, 12, 16, 32, 80)]
+        [f"simo2:samples_per_class={k}:negatives={which}" for k in (4, 8, 12, 16, 32, 80) for which in ("slots", "all")]
         + [f"{PAPER}:samples_per_class={k}:negatives=all" for k in (4, 8)],
         f"{BATCHES} --eval-every 400", 3,
     ),

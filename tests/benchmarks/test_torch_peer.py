@@ -38,16 +38,19 @@ AIMS = {
 """Network, widths, batch and precision, and the share of PyTorch's time that is asked for."""
 
 
-def make_ours(network, widths, batch, precision):
-    preset = PRESETS["cifar10"]
+def make_config(network, widths, batch, precision):
     always = {"batch_size": batch, "samples_per_class": batch // 10, "precision": precision, "steps": 10_000}
     if network == "resnet18":
         given = {**always, "encoder": "resnet18", "norm": "batch", "widths": widths}
     else:  # whole images from the first step on, which is what the other takes
         given = {**always, "objective": "cross_entropy", "groups": widths, "grow_from": 0}
         given = {**recipes.added("fast", given), **given}
-    config = preset.config.replace(given)
-    dataset = synthetic_dataset(preset, config)
+    return PRESETS["cifar10"].config.replace(given)
+
+
+def make_ours(network, widths, batch, precision):
+    config = make_config(network, widths, batch, precision)
+    dataset = synthetic_dataset(PRESETS["cifar10"], config)
     step, state = make_training(config, len(dataset.class_names), dataset.image_shape)
     data = place(dataset)
     run = whole_step(compile_call(step, state, data), state, data)

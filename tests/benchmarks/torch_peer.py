@@ -1,10 +1,13 @@
 """A step of a network as PyTorch takes it, for `test_torch_peer.py`; needs torch, and nothing of ours.
 
-For each line that it reads it takes a step, and writes the seconds. Channels last, `autocast` for bfloat16; Adam for
+For each line that it reads it takes a step, and writes the seconds; asked for a profile, in the end a line of JSON with
+the milliseconds of each operation of all steps. Channels last, `autocast` for bfloat16; Adam for
 ResNet-18, and SGD with momentum for airbench, whose Muon would cost more; a fixed batch of noise, without augmentation,
 which would only make it slower.
 """
 
+import contextlib
+import json
 import sys
 import time
 
@@ -61,7 +64,7 @@ class Airbench(nn.Module):
         return self.head(self.groups(F.gelu(self.whitening(x), approximate="tanh")).amax((2, 3)))
 
 
-def main(network, widths, batch, precision, threads):
+def main(network, widths, batch, precision, threads, profile):
     torch.set_num_threads(threads)
     model = (ResNet18 if network == "resnet18" else Airbench)(widths).to(memory_format=torch.channels_last)
     trained = [weight for weight in model.parameters() if weight.requires_grad]
@@ -81,12 +84,15 @@ def main(network, widths, batch, precision, threads):
 
     step()
     print(f"torch {torch.__version__}", flush=True)
-    for _ in sys.stdin:
-        start = time.perf_counter()
-        step()
-        print(time.perf_counter() - start, flush=True)
+    with torch.profiler.profile() if profile else contextlib.nullcontext() as profiler:
+        for _ in sys.stdin:
+            start = time.perf_counter()
+            step()
+            print(time.perf_counter() - start, flush=True)
+    if profile:
+        print(json.dumps({row.key: row.self_cpu_time_total / 1e3 for row in profiler.key_averages()}))
 
 
 if __name__ == "__main__":
-    network, widths, batch, precision, threads = sys.argv[1:]
-    main(network, tuple(map(int, widths.split(","))), int(batch), precision, int(threads))
+    network, widths, batch, precision, threads, *rest = sys.argv[1:]
+    main(network, tuple(map(int, widths.split(","))), int(batch), precision, int(threads), rest == ["profile"])
