@@ -131,10 +131,9 @@ STUDIES = {
     "letters-mean": Study("letters", _in_shapes(MEANS[1:], (8,)), f"{BATCHES} --eval-every 400"),
     "letters-rates": Study("letters", ("supcon", "cross_entropy"), FAIR, 2, RATES),
     "letters-course": Study(
-        "letters", _in_shapes(("simo2-published", "simo2:pull=1:epsilon_start=1"), (13, 20)),
-        f"{BATCHES} --eval-every 400",
+        "letters", _in_shapes(("simo2-published", "simo2:pull=1:epsilon_start=1"), (13, 20)), GATHER
     ),
-    "letters-frontier": Study("letters", FRONTIER, f"{BATCHES} --eval-every 100 --samples-per-class 8"),
+    "letters-frontier": Study("letters", FRONTIER, f"{GATHER} --samples-per-class 8", 3),
     **{
         f"{data}-rare-{every}": Study(
             f"{data}-rare-{every}", ("simo2", "supcon", "cross_entropy", "cross_entropy:sampling=proportional"),
