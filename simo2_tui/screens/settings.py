@@ -124,6 +124,13 @@ def _usual(name: str, base: Config, config: Config) -> Any:
     return getattr(type(owner)(), name)
 
 
+def _with_its_own(config: Config, before: Config, base: Config) -> Config:
+    """Settings that have come back with a part of the preset's have the preset's values again, not the part's own."""
+    names = [item.name for item in config.settings()]
+    back = {name: base.get(name) for name in names if base.has(name) and not before.has(name)}
+    return config.replace(back) if back else config
+
+
 def _changes(base: Config, now: Config) -> dict[str, Any]:
     """The settings of `now` by name that are not those of `base`."""
     names = [item.name for item in now.settings()]
@@ -205,7 +212,7 @@ class SettingsEditor(Vertical):
         if config.recipe != self._config.recipe:
             self.post_message(self.RecipeChosen(config.recipe, _changes(self._base, self._config)))
             return
-        self._config = config
+        self._config = config = _with_its_own(config, self._config, self._base)
         self._list()
         self.post_message(self.Changed(_changes(self._base, config)))
 

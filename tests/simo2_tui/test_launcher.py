@@ -68,6 +68,23 @@ async def test_a_setting_of_a_part_that_the_preset_lacks_goes_back_to_what_the_p
         assert editor.config.objective == type(editor.config.objective)()
 
 
+async def test_a_part_of_the_preset_that_is_chosen_again_has_the_presets_settings(tmp_path):
+    app = Console(tmp_path, preset="digits")
+    async with app.run_test(size=(120, 40)) as pilot:
+        editor = app.screen.query_one(SettingsEditor)
+        shown = editor.query_one("#setting-list", OptionList)
+        shown.focus()
+        for objective in ("supcon", "simo2"):
+            shown.highlighted = shown.get_option_index("objective")
+            await pilot.press("enter")
+            editor.query_one("#value", Input).value = objective
+            await pilot.press("enter")
+            await pilot.pause()
+            assert editor.config.get("objective") == objective
+        assert editor.config.get("negatives") == "slots", "of simo2 by itself it is auto"
+        assert editor.config == PRESETS["digits"].config
+
+
 async def test_settings_are_found_by_name(tmp_path):
     app = Console(tmp_path)
     async with app.run_test(size=(120, 40)) as pilot:
