@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from simo2_core import parts
 from simo2_core.config import Config
-from simo2_core.data.sources.given import give
+from simo2_core.data.sources.given import give, shape_given
 from simo2_core.encoders.encoder import Encoder, encoder_of
 from simo2_core.errors import ConfigError
 from simo2_core.events import Evaluated, Event
@@ -43,10 +43,10 @@ Loss = Callable[[Any], Any]
 
 
 def fit(
-    images: ArrayLike | None = None,
+    images: ArrayLike | Callable[[int], ArrayLike] | None = None,
     labels: ArrayLike | None = None,
     *,
-    test: tuple[ArrayLike, ArrayLike] | None = None,
+    test: tuple[ArrayLike | Callable[[int], ArrayLike], ArrayLike] | None = None,
     config: Config | str | None = None,
     objective: str | Objective | type[Objective] | Loss | None = None,
     encoder: str | Encoder | type[Encoder] | type[nnx.Module] | None = None,
@@ -58,8 +58,9 @@ def fit(
     """A run that trains as it is iterated over.
 
     Args:
-        images: (N, H, W) or (N, H, W, ch) uint8; None to train on the data set of `config`.
-        labels: (N,) numbers or names of classes.
+        images: (N, H, W) or (N, H, W, ch) uint8; or a function that gives each image by its number; None to train on
+            the data set of `config`.
+        labels: (N,) whole numbers, or names of classes.
         test: images and labels that are read once, at the end; by default a fifth of the others is held out.
         config: settings to begin with. A preset's name means what `simo2 train --preset NAME` trains, its recipe among
             it, unless something is given that the recipe decides; `recipe="none"` means those of the original. Or a
@@ -90,8 +91,8 @@ def fit(
     own: dict[str, Any] = {"dataset": give(name or "arrays", images, cast(Any, labels), test)}
     own |= {"image_size": 0, "channels": 0, "preset": ""}
     if config is None:
-        side, colour = np.asarray(images).shape[1], np.asarray(images).shape[-1] == 3 and np.ndim(images) == 4
-        config = config_for("arrays").replace(_fitting(side, colour=colour))
+        _, side, channels = shape_given(own["dataset"])
+        config = config_for("arrays").replace(_fitting(side, colour=channels == 3))
     chosen, why = _chosen(config, given)
     own = {setting: value for setting, value in own.items() if setting not in given}
     return Fit(chosen.replace(own), Path(run_dir), name, pictures=pictures, why=why)

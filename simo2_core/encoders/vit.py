@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from jax.typing import DTypeLike
 
 POSITIONS = ("learned", "rotary")
+POOLINGS = ("token", "patches")
 MOST_TOKENS = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
 class ViTSmall(Encoder):
-    """A class token, registers, and a token for each patch; the representation is the class token."""
+    """A class token, registers, and a token for each patch; the representation is one of the tokens, or their mean."""
 
     name = "vit_small"
     summary = "ViT-S of DINOv2 (learned positions) or DINOv3 (rotary)"
@@ -31,6 +32,9 @@ class ViTSmall(Encoder):
     heads: int = setting(6, "heads of attention", at_least=1, at_most=MOST_TOKENS)
     registers: int = setting(0, "tokens beside class and patches", at_least=0, at_most=MOST_TOKENS)
     positions: str = setting("learned", "how a patch knows its place", choices=POSITIONS)
+    pooling: str = setting(
+        "token", "the representation: the class token, or the mean of the patches' tokens", choices=POOLINGS
+    )
     position_grid: int = setting(
         16,
         "learned positions on a side, resized for images with more or fewer patches; rotary ones need none",
@@ -70,6 +74,6 @@ class ViTSmall(Encoder):
 
         grid = self.position_grid if self.positions == "learned" else 0
         return ViTEncoder(
-            channels, self.patch_size, self.token_width, self.layers, self.heads, self.registers, grid, dtype=dtype,
-            rngs=rngs,
+            channels, self.patch_size, self.token_width, self.layers, self.heads, self.registers, grid,
+            pool_patches=self.pooling == "patches", dtype=dtype, rngs=rngs,
         )  # fmt: skip

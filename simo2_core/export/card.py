@@ -50,7 +50,7 @@ def card_of(format: str, checkpoint: Path, meta: Mapping[str, Any]) -> str:
         headless=headless,
     )  # fmt: skip
     numbers = "\n".join(_results(run, int(checkpoint.name)))
-    listed = [", ".join(f"{value:.4f}" for value in meta[key]) for key in ("mean", "std")]
+    listed = [", ".join(f"{value:.7g}" for value in meta[key]) for key in ("mean", "std")]
     inside = "The graph does this itself." if format == "onnx" else "Do this before."
     return f"""---
 library_name: {_LIBRARY[format]}

@@ -168,9 +168,9 @@ def _parquet(embeddings: Embeddings) -> bytes:
     labels = np.array([row.label for row in embeddings.rows], np.int32)
     columns = {
         "id": pa.array([row.id for row in embeddings.rows]),
-        "part": pa.array([row.part for row in embeddings.rows]).dictionary_encode(),
+        "part": pa.array([row.part for row in embeddings.rows]),  # plain, for embedding-atlas colours by no dictionary
         "label": pa.array(labels),
-        "class": pa.DictionaryArray.from_arrays(pa.array(labels), pa.array(embeddings.class_names)),
+        "class": pa.array([embeddings.class_names[row.label] for row in embeddings.rows]),
     }
     for name, matrix in (("representation", embeddings.representation), ("projection", embeddings.projection)):
         columns[name] = pa.FixedSizeListArray.from_arrays(pa.array(matrix.ravel()), matrix.shape[1])

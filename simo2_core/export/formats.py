@@ -105,18 +105,17 @@ def _is_of_encoder(name: str) -> bool:
 def _timm_config(named: str, encoder: Encoder, meta: Mapping[str, Any]) -> dict[str, Any]:
     """What timm's loader of a model on the Hub, or of a local folder, reads."""
     height, width, channels = meta["image_shape"]
-    of_vit = isinstance(encoder, ViTSmall)
+    pooled = "token" if isinstance(encoder, ViTSmall) and encoder.pooling == "token" else "avg"
     arguments: dict[str, Any] = {}
     if isinstance(encoder, ViTSmall):
-        # said here, for timm's DINOv3 would pool the mean of the patches
-        arguments |= {"dynamic_img_size": True, "global_pool": "token"}
+        arguments |= {"dynamic_img_size": True, "global_pool": pooled}
         if encoder.positions == "learned":  # the size that the positions are for, not that of the images
             arguments["img_size"] = encoder.position_grid * encoder.patch_size
     return {
         "architecture": named,
         "num_classes": 0,
         "num_features": encoder.features,
-        "global_pool": "token" if of_vit else "avg",
+        "global_pool": pooled,
         "model_args": {**arguments, **({"in_chans": channels} if channels != 3 else {})},
         "pretrained_cfg": {
             "input_size": [channels, height, width],

@@ -76,7 +76,7 @@ class TransformerBlock(nnx.Module):
 
 
 class ViTEncoder(nnx.Module):
-    """A class token, registers and one token for each patch; the representation is the class token, normalised."""
+    """A class token, registers and one token for each patch; one of them, or a mean of them, is the representation."""
 
     def __init__(
         self,
@@ -88,15 +88,17 @@ class ViTEncoder(nnx.Module):
         registers: int,
         grid: int,
         *,
+        pool_patches: bool = False,
         dtype: DTypeLike | None = None,
         rngs: nnx.Rngs,
     ) -> None:
         """`grid` is the side of the grid of learned positions; 0 for rotary positions.
 
-        What a class token's own position would add is in the token itself.
+        What a class token's own position would add is in the token itself. Patches are normalised, then pooled.
         """
         epsilon = 1e-6 if grid else 1e-5
         self.patch, self.count, self.heads = patch, layers, heads
+        self.pool_patches = pool_patches
         self.stem = Conv(in_channels, features, patch, strides=patch, padding="VALID", dtype=dtype, rngs=rngs)
         self.token = nnx.Param(_small(rngs, (1, features)))
         self.registers = nnx.Param(_small(rngs, (registers, features))) if registers else None
@@ -128,6 +130,8 @@ class ViTEncoder(nnx.Module):
         rotation = rotations(h, w, c // self.heads) if self.positions is None else None
         for index in range(self.count):
             x_ntc = getattr(self, f"block{index}")(x_ntc, rotation)
+        if self.pool_patches:
+            return self.final_norm(x_ntc[:, -h * w :]).mean(axis=1)
         return self.final_norm(x_ntc[:, 0])
 
 

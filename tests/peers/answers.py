@@ -75,6 +75,9 @@ def tiny() -> Cases:
         "timm dinov3": (
             timm.create_model("vit_small_patch16_dinov3", global_pool="token", **timm_vit), 12, heads,
         ),
+        "timm dinov3 as it pools by itself": (
+            timm.create_model("vit_small_patch16_dinov3", **timm_vit), 12, heads | {"global_pool": "avg"},
+        ),
         "timm dinov3 with biases": (
             timm.create_model("vit_small_patch16_dinov3_qkvb", global_pool="token", **timm_vit), 12, heads,
         ),
@@ -109,6 +112,9 @@ def full() -> Cases:
         "timm dinov2 registers": (timm.create_model("vit_small_patch14_reg4_dinov2", num_classes=0), 518, {}),
         "timm dinov3": (
             timm.create_model("vit_small_patch16_dinov3", num_classes=0, global_pool="token"), 224, {},
+        ),
+        "timm dinov3 as it pools by itself": (
+            timm.create_model("vit_small_patch16_dinov3", num_classes=0), 224, {"global_pool": "avg"},
         ),
         "transformers dinov2": (
             hugging.Dinov2Model(

@@ -44,8 +44,8 @@ def features_here(folder: Path, images: Any) -> Any:
     graph, state = nnx.split(network)
     packing, expected = Packing.of(state)
     arrays = read_encoder(found, {path: value.shape for path, value in expected.items()})
-    module = nnx.merge(graph, packing.state({path: jnp.asarray(value) for path, value in arrays.items()}))
-    return np.asarray(jit(lambda images: module(images))(images))
+    state = packing.state({path: jnp.asarray(value) for path, value in arrays.items()})
+    return np.asarray(jit(lambda state, images: nnx.merge(graph, state)(images))(state, images))
 
 
 def difference(folder: Path, name: str, answer: Mapping[str, Any]) -> float:

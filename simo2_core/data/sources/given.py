@@ -33,7 +33,7 @@ def give(
         name: what it is called; a data set of the same name is replaced.
         images: (N, H, W) or (N, H, W, ch) uint8, ch 1 or 3; or a function that gives each (H, W) or (H, W, ch) by its
             number, asked once for each label.
-        labels: (N,) of anything that can be sorted: numbers, or names of classes.
+        labels: (N,) whole numbers, or names of classes.
         test: images and labels that are only tested on; by default a part of the others is held out.
 
     Returns: what to give as `dataset`.
@@ -41,7 +41,12 @@ def give(
     Raises:
         DataError: shapes, dtype or labels that do not fit.
     """
-    names = tuple(str(item) for item in np.unique(np.asarray(labels)))
+    each = np.asarray(labels)
+    if not _are_classes(each):
+        raise DataError(
+            f"train labels are {each.dtype}; they must be whole numbers or names. Whole ones fit as labels.astype(int)."
+        )
+    names = tuple(str(item) for item in np.unique(each))
     splits = {"train": _split("train", images, labels, names)}
     if test is not None:
         splits["test"] = _split("test", *test, names)
@@ -51,9 +56,22 @@ def give(
     return PREFIX + name
 
 
+def shape_given(dataset: str) -> tuple[int, int, int]:
+    """Height, width and channels of the images that `give` has returned `dataset` for."""
+    height, width, channels = _given[dataset.removeprefix(PREFIX)].split("train").own_shape
+    assert height is not None
+    assert width is not None
+    assert channels is not None
+    return height, width, channels
+
+
+def _are_classes(labels: NDArray[Any]) -> bool:
+    return labels.dtype.kind in "iubUS" or all(isinstance(label, (str, int, np.integer)) for label in labels.flat)
+
+
 def _split(name: str, images: ArrayLike | Callable[[int], ArrayLike], labels: Any, names: tuple[str, ...]) -> Split:
     each = np.asarray(labels)
-    pixels = _stacked(name, images, len(labels)) if callable(images) else np.asarray(images)
+    pixels = _stacked(name, images, each.size) if callable(images) else np.asarray(images)
     if pixels.ndim == 3:
         pixels = pixels[..., None]
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[-1] not in (1, 3) or not pixels.size:

@@ -258,17 +258,21 @@ def fault(labels: Sequence[object], names: Sequence[str] | None) -> str:
         return f"{count:,} of {len(labels):,} images have several labels (such as {short(several)})"
     if kinds[type(None)]:
         return f"{kinds[type(None)]:,} of {len(labels):,} images have no label"
-    odd = next((label for label in labels if type(label) not in (str, int)), None)
-    if odd is not None:
-        return f"a label is {short(odd)}, and must be a name or a whole number from 0,"
+    odd = [label for label in labels if type(label) not in (str, int)]
+    if odd:
+        such = f"(such as {short(odd[0])})"
+        return f"{len(odd):,} of {len(labels):,} labels are neither names nor whole numbers from 0 {such}"
     if kinds[str] and kinds[int]:
         return f"{kinds[int]:,} labels are numbers and {kinds[str]:,} are names"
     if kinds[int]:
-        low, high = min(map(_whole, labels)), max(map(_whole, labels))
-        if low < 0:
-            return f"a label is {low}, and must be a whole number from 0,"
-        if names is not None and high >= len(names):
-            return f"a label is {high}, and there are names for {len(names)} classes"
+        numbers = [_whole(label) for label in labels]
+        if below := [number for number in numbers if number < 0]:
+            return f"{len(below):,} of {len(labels):,} labels are below 0 (such as {below[0]})"
+        if names is not None and (beyond := [number for number in numbers if number >= len(names)]):
+            return (
+                f"{len(beyond):,} of {len(labels):,} labels have no name among those of {len(names)} classes "
+                f"(such as {beyond[0]})"
+            )
         return ""
     try:
         "".join(map(str, labels)).encode()

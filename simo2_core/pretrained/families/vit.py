@@ -49,13 +49,13 @@ def recognise(shapes: Mapping[str, tuple[int, ...]], facts: Mapping[str, Any]) -
 
 
 def _of_timm(shapes: Mapping[str, tuple[int, ...]], facts: Mapping[str, Any]) -> Encoder:
+    """Its DINOv3 pools the mean of the patches, by what its config.json says."""
     patch = shapes["patch_embed.proj.weight"]
     layers = _count(shapes, "blocks.{}.norm1.weight")
     registers = shapes.get("reg_token", (1, 0))[1]
-    if "pos_embed" not in shapes:
-        return _made(patch, layers, registers, 0, facts)
-    tokens = shapes["pos_embed"][1]
-    return _made(patch, layers, registers, tokens - (not registers), facts)
+    positions = shapes["pos_embed"][1] - (not registers) if "pos_embed" in shapes else 0
+    pooling = "patches" if facts.get("global_pool") == "avg" else "token"
+    return _made(patch, layers, registers, positions, facts, pooling)
 
 
 def _of_transformers(shapes: Mapping[str, tuple[int, ...]], facts: Mapping[str, Any]) -> Encoder:
@@ -66,7 +66,14 @@ def _of_transformers(shapes: Mapping[str, tuple[int, ...]], facts: Mapping[str, 
     return _made(patch, layers, registers, learned[1] - 1 if learned else 0, facts)
 
 
-def _made(patch: tuple[int, ...], layers: int, registers: int, positions: int, facts: Mapping[str, Any]) -> ViTSmall:
+def _made(
+    patch: tuple[int, ...],
+    layers: int,
+    registers: int,
+    positions: int,
+    facts: Mapping[str, Any],
+    pooling: str = "token",
+) -> ViTSmall:
     """The encoder; `positions` are those learned, 0 for rotary ones."""
     heads = facts.get("num_attention_heads", max(1, patch[0] // FEATURES_OF_HEAD))
     learned = {"positions": "learned", "position_grid": round(positions**0.5)}
@@ -76,6 +83,7 @@ def _made(patch: tuple[int, ...], layers: int, registers: int, positions: int, f
         layers=layers,
         heads=heads,
         registers=registers,
+        pooling=pooling,
         **(learned if positions else {"positions": "rotary"}),
     )
 

@@ -184,16 +184,19 @@ def _with_header(shape: tuple[int, ...]) -> bytes:
 
 IMAGES, LABELS = np.zeros((6, 4, 4, 3), np.uint8), np.arange(6) % 2
 UNFIT: dict[str, tuple[dict[str, Any], str]] = {
-    "labels that are floats": ({"y": LABELS / 2}, "a label is 0.0, and must be a name or a whole number from 0"),
-    "labels that are no numbers": ({"y": np.full(6, np.nan)}, "a label is nan"),
-    "negative labels": ({"y": LABELS - 1}, "a label is -1, and must be a whole number from 0"),
+    "labels that are floats": ({"y": LABELS / 2}, "6 of 6 labels are neither names nor whole numbers from 0"),
+    "labels that are no numbers": ({"y": np.full(6, np.nan)}, r"6 of 6 labels are neither .*such as nan"),
+    "negative labels": ({"y": LABELS - 1}, r"3 of 6 labels are below 0 \(such as -1\)"),
     "several labels": (
         {"y": np.eye(6, dtype=int)},
         r"6 of 6 images have several labels \(such as \[1, 0.*--label-key, "
         "or train without labels: --labels none",
     ),
     "too few labels": ({"y": LABELS[:5]}, "there must be one for each of 6"),
-    "too few names": ({"y": LABELS, "class_names": np.array(["a"])}, "a label is 1, and there are names for 1 classes"),
+    "too few names": (
+        {"y": LABELS, "class_names": np.array(["a"])},
+        "3 of 6 labels have no name among those of 1",
+    ),
     "names of numbers": ({"y": LABELS, "class_names": np.arange(2)}, "names of classes must be a list of texts"),
     "objects": ({"y": np.array([{}] * 6, object)}, "an array of Python objects, which only code could read"),
     "images that are floats": ({"x": IMAGES / 255, "y": LABELS}, r"is float64 \(6, 4, 4, 3\); images must be uint8"),

@@ -97,12 +97,15 @@ def test_bytes_that_are_missing_are_looked_for_beside_the_file(tmp_path: Path) -
 
 
 UNFIT: dict[str, tuple[dict[str, Any], str]] = {
-    "floats": ({"label": [0.5, 1.0]}, "a label is 0.5, and must be a name or a whole number from 0"),
-    "nan": ({"label": [float("nan"), 1.0]}, "a label is nan"),
-    "negative": ({"label": [-1, 1]}, "a label is -1, and must be a whole number"),
+    "floats": ({"label": [0.5, 1.0]}, "2 of 2 labels are neither names nor whole numbers from 0"),
+    "nan": ({"label": [float("nan"), 1.0]}, "labels are neither names nor whole numbers"),
+    "negative": ({"label": [-1, 1]}, "1 of 2 labels are below 0"),
     "several": ({"label": [[0, 1], [1]]}, r"1 of 2 images have several labels \(such as \[0, 1\]\)"),
     "none": ({"label": [None, 1]}, "1 of 2 images have no label"),
-    "beyond its names": ({"label": [0, 5], "features": written.HF_FEATURES}, "a label is 5, and there are names for 3"),
+    "beyond its names": (
+        {"label": [0, 5], "features": written.HF_FEATURES},
+        "1 of 2 labels have no name",
+    ),
     "no rows": ({"label": []}, "holds no image"),
     "no images": ({"label": [0, 1], "image": None}, "has the columns label; none is called path"),
     "damaged metadata": ({"label": [0, 1], "features": [1]}, "the metadata of .* is damaged"),

@@ -123,8 +123,11 @@ UNFIT = {
     "climbs out": ([("../x.png", PNG)], "holds ../x.png, a path that leads out of it"),
     "is absolute": ([("/x.png", PNG)], "holds /x.png, a path that leads out of it"),
     "two places": ([("a.png", PNG), ("b.png", PNG), ("a.cls", b"1")], "has the key 'a' in two places"),
-    "floats": ([("a.png", PNG), ("a.cls", b"0.5"), ("b.png", PNG), ("b.cls", b"1")], "a label is 0.5"),
-    "negative": ([("a.png", PNG), ("a.cls", b"-1"), ("b.png", PNG), ("b.cls", b"1")], "a label is -1"),
+    "floats": (
+        [("a.png", PNG), ("a.cls", b"0.5"), ("b.png", PNG), ("b.cls", b"1")],
+        "labels are neither names nor",
+    ),
+    "negative": ([("a.png", PNG), ("a.cls", b"-1"), ("b.png", PNG), ("b.cls", b"1")], "1 of 2 labels are below 0"),
     "several": ([("a.png", PNG), ("a.cls", b"1 2"), ("b.png", PNG), ("b.cls", b"1")], "1 of 2 images have several"),
     "no label": ([("a.png", PNG), ("b.png", PNG), ("b.cls", b"1")], "1 of 2 images have no label"),
     "no text": ([("a.png", PNG), ("a.cls", b"\xff")], "a label that is no text in UTF-8"),
