@@ -22,8 +22,8 @@ BALANCED = "balanced"
 
 AUTO = "auto"
 """As a pull, and as the first ε: as the batch needs it. One of no more classes than images of each gathers with the
-paper's settings; one of more classes does with twice the balanced pull and an ε that falls from 1, and not without (the
-guide's page of the loss has the measurements)."""
+paper's settings; one of more classes does with twice the balanced pull and an ε that falls from 1 in half of the run,
+and not without (the guide's page of the loss has the measurements)."""
 
 _FIRST_EPSILON = 1.0
 _TIMES_BALANCED = 2.0
@@ -71,7 +71,7 @@ class Simo2(Objective):
         above=0,
     )
     epsilon_until: float = setting(
-        1.0, "share of the run after which ε has fallen from --epsilon-start to the end", above=0, at_most=1
+        0.5, "share of the run after which ε has fallen from --epsilon-start to the end", above=0, at_most=1
     )
     distance: str = setting(
         "euclidean",
@@ -107,7 +107,7 @@ class Simo2(Objective):
             "The mean counts each kind of pairs alike already: use --pull 1, or --reduction sum.",
         )
         for name, value in PUBLISHED.items() if self.published else ():
-            if getattr(self, name) == AUTO:
+            if getattr(self, name) == getattr(type(self), name):  # nobody asked for it
                 object.__setattr__(self, name, value)
             require(
                 getattr(self, name) == value,

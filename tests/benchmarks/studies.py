@@ -20,11 +20,14 @@ from tests.benchmarks import letters, rare
 
 LETTERS = (
     "--image-size 16 --stem-width 16 --widths 16,32,64 --embedding-size 32 --samples-per-class 16 --batch-size 160 "
-    "--steps 800 --learning-rate 0.002 --schedule cosine --saturation 0 --eval-every 200 --negatives slots"
+    "--steps 800 --learning-rate 0.002 --schedule cosine --saturation 0 --eval-every 200 --negatives slots "
+    "--epsilon-until 1"
 )
-"""Those arms that do not say which pairs of classes count have the published ones, as the preset digits has."""
+"""Those arms that do not say which pairs of classes count have the published ones, as the preset digits has; and
+where ε falls, it falls over the whole run.
+"""
 BATCHES = LETTERS.replace("800", "400").replace("0.002", "0.004")
-GATHER = BATCHES.replace(" --negatives slots", "") + " --eval-every 400"
+GATHER = BATCHES.replace(" --negatives slots --epsilon-until 1", "") + " --eval-every 400"
 FAIR = (
     BATCHES.replace("--schedule cosine", "--schedule warmup_cosine").replace("class 16", "class 8")
     + " --eval-every 400"
@@ -102,13 +105,23 @@ STUDIES = {
         "letters",
         (
             *_in_shapes(("simo2-published", "simo2"), (4, 8, 10, 12, 16, 32, 80)),
-            *_in_shapes(("simo2-course",), (4, 8, 10, 12)),
-            *_in_shapes(("simo2:pull=1:epsilon_start=1",), (16, 32, 80)),
         ),
         GATHER, 5,
     ),
+    "letters-falling": Study(
+        "letters",
+        (
+            *_in_shapes(("simo2", "simo2-line", "simo2-course"), (4, 8, 10, 12)),
+            *_in_shapes(("simo2:pull=1:epsilon_start=1",), (16, 32, 80)),
+        ),
+        f"{GATHER} --epsilon-until 1", 5,
+    ),
     "letters-others": Study(
         "letters", _in_shapes(("supcon", "cross_entropy"), (4, 8, 10, 12, 16, 32, 80)), GATHER, 5
+    ),
+    "digits-until": Study(
+        "digits", [f"simo2:samples_per_class=4:negatives=all:epsilon_until={until}" for until in ("1", "0.5")],
+        "--eval-every 400", 5,
     ),
     "letters-negatives": Study(
         "letters",
@@ -127,13 +140,14 @@ STUDIES = {
         ],
         f"{BATCHES} --eval-every 400",
     ),
-    "digits-mean": Study("digits", _in_shapes(MEANS, (4, 16)), "--eval-every 400"),
+    "digits-mean": Study("digits", _in_shapes(MEANS, (4, 16)), "--eval-every 400 --epsilon-until 1"),
     "letters-mean": Study("letters", _in_shapes(MEANS[1:], (8,)), f"{BATCHES} --eval-every 400"),
     "letters-rates": Study("letters", ("supcon", "cross_entropy"), FAIR, 2, RATES),
     "letters-course": Study(
-        "letters", _in_shapes(("simo2-published", "simo2:pull=1:epsilon_start=1"), (13, 20)), GATHER
+        "letters", _in_shapes(("simo2-published", "simo2:pull=1:epsilon_start=1"), (13, 20)),
+        f"{GATHER} --epsilon-until 1",
     ),
-    "letters-frontier": Study("letters", FRONTIER, f"{GATHER} --samples-per-class 8", 3),
+    "letters-frontier": Study("letters", FRONTIER, f"{GATHER} --samples-per-class 8 --epsilon-until 1", 3),
     **{
         f"{data}-rare-{every}": Study(
             f"{data}-rare-{every}", ("simo2", "supcon", "cross_entropy", "cross_entropy:sampling=proportional"),
@@ -143,9 +157,12 @@ STUDIES = {
         for every in (10, 100)
     },
     "digits-course": Study(
-        "digits", _in_shapes(("simo2-published", "simo2:pull=1:epsilon_start=1"), (16, 32)), "--eval-every 400", 3
+        "digits", _in_shapes(("simo2-published", "simo2:pull=1:epsilon_start=1"), (16, 32)),
+        "--eval-every 400 --epsilon-until 1", 3,
     ),
-    "digits-gathering": Study("digits", _in_shapes(("simo2-published", "simo2"), (4,)), "--eval-every 400", 5),
+    "digits-gathering": Study(
+        "digits", _in_shapes(("simo2-published", "simo2"), (4,)), "--eval-every 400 --epsilon-until 1", 5
+    ),
     "letters-unseen": Study(
         "letters", _in_shapes(("simo2-published", "simo2", "supcon", "cross_entropy"), (8,)),
         f"{BATCHES} --eval-every 400 --hold-out-classes 0.5", 3,
@@ -153,7 +170,7 @@ STUDIES = {
     "digits-negatives": Study(
         "digits",
         [f"simo2:samples_per_class={k}:negatives={which}" for k in (4, 16, 32) for which in ("slots", "all")],
-        "--eval-every 400", 5,
+        "--eval-every 400 --epsilon-until 1", 5,
     ),
     "digits-thresholds": Study(
         "digits", [f"simo2:bias={b}:epsilon={e}" for e in ("1/137", "0.1", "1", "10") for b in BIASES],
@@ -163,7 +180,7 @@ STUDIES = {
         "digits",
         [f"{arm}:labels=none:samples_per_class={k}" for k in (2, 4, 16) for arm in ("simo2", "simo2-published")]
         + ["simclr"],
-        "--embedding-size 64 --steps 1000 --eval-every 1000", 3,
+        "--embedding-size 64 --steps 1000 --eval-every 1000 --epsilon-until 1", 3,
     ),
     "photographs": Study(
         "cifar10", ("simo2", "simo2-line", "supcon", "cross_entropy"), PHOTOGRAPHS, 2,

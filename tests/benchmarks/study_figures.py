@@ -117,20 +117,23 @@ def draw_thresholds(path: Path, folder: Path) -> Path:
     return save(figure, path, dpi=110)
 
 
-GATHERING = {"simo2-published": "as published", "simo2": "simo2", "supcon": "SupCon"}
+GATHERING = {
+    "simo2-published": "as published",
+    "simo2": "simo2",
+    "supcon": "SupCon",
+    "cross_entropy": "cross-entropy",
+}
 
 
 @own_look
-def draw_gathering(path: Path, folder: Path, raw_pixels: float) -> Path:
+def draw_gathering(path: Path, folders: Sequence[Path], raw_pixels: float) -> Path:
     """Test kNN against the shape of the batch, a line for each loss."""
     found: dict[str, dict[int, list[float]]] = {name: {} for name in GATHERING}
-    for outcome in outcomes(folder):
+    for outcome in (outcome for folder in folders for outcome in outcomes(folder)):
         name, _, size = outcome.arm.partition(":samples_per_class=")
         if name in found and size.isdigit():
             found[name].setdefault(int(size), []).append(outcome.scores["representation"]["knn_20"])
     sizes = sorted({k for points in found.values() for k in points})
-    for k, seeds in found["simo2-published"].items():  # with images enough of a class they are one loss
-        found["simo2"].setdefault(k, seeds)
     figure = new_figure(
         7.5,
         4.0,
@@ -146,16 +149,13 @@ def draw_gathering(path: Path, folder: Path, raw_pixels: float) -> Path:
         for x, k in enumerate(sizes):
             axes.plot([x] * len(points[k]), points[k], "o", color=colour, alpha=0.4, markersize=3, markeredgewidth=0)
         means = [float(np.mean(points[k])) for k in sizes]
-        line = "-" if name != "simo2" else (0, (6, 2))
-        axes.plot(
-            means, color=colour, marker=marker, markersize=4.5, linewidth=1.6, linestyle=line, label=GATHERING[name]
-        )
+        axes.plot(means, color=colour, marker=marker, markersize=4.5, linewidth=1.6, label=GATHERING[name])
     axes.axhline(raw_pixels, color=LIGHT.muted, linewidth=0.9, linestyle="--")
     axes.set_xticks(range(len(sizes)), [f"{min(26, 160 // k)} × {k}" for k in sizes], fontsize=8)
     axes.set_xlabel("classes × images of each in a batch")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:.4g}%"))
     axes.set_ylim(top=1.0)
-    axes.legend(fontsize=8, frameon=False, labelcolor=LIGHT.ink, ncol=3, loc="upper right")
+    axes.legend(fontsize=8, frameon=False, labelcolor=LIGHT.ink, ncol=4, loc="upper right")
     return save(figure, path, dpi=110)
 
 
@@ -163,17 +163,14 @@ FRONTIER = {
     "simo2-published": "as published",
     "simo2": "simo2",
     "supcon": "SupCon",
-    "simo2-course": "half the pull of simo2",
-    "simo2-line": "line distance",
-    "simo2:same_bias=1": "b of one class 1",
+    "simo2-course": "half the pull, ε falls all along",
+    "simo2-line": "line distance, ε falls all along",
     "simo2:steps=1200": "1,200 steps",
     "simo2-course:steps=1200": "1,200 steps, half the pull",
     "simo2-line:steps=1200": "1,200 steps, line",
-    "simo2:epsilon=0.1": "ε ends at 0.1",
-    "simo2:epsilon_until=0.5": "ε at its end by half",
-    "simo2:learning_rate=0.002": "rate 0.002",
+    "cross_entropy": "cross-entropy",
 }
-"""Arms of `letters-gathering`, without the shape of batches, and of `letters-frontier`, as the picture has them.
+"""Arms of `letters-gathering` and `letters-others`, without their shape of batches, and of `letters-frontier`.
 
 An arm has the colour of its place here, in the other pictures of letters too."""
 
@@ -182,10 +179,11 @@ An arm has the colour of its place here, in the other pictures of letters too.""
 def draw_frontier(path: Path, folder: Path) -> Path:
     """Test kNN against the largest |cos| of class means, and against the effective rank: a point for each run."""
     found: dict[str, list[tuple[float, float, float]]] = {}
-    for study in ("letters-gathering", "letters-frontier"):
+    for study in ("letters-gathering", "letters-others", "letters-falling", "letters-frontier"):
         for outcome in outcomes(folder / study) if (folder / study).is_dir() else ():
-            name = FRONTIER.get(re.sub(r":samples_per_class=(4|8|10|12)$", "", outcome.arm))
-            if name is not None:
+            arm = re.sub(r":samples_per_class=(4|8|10|12)$", "", outcome.arm)
+            name = FRONTIER.get(arm)
+            if name is not None and (arm != "simo2" or study == "letters-gathering"):
                 lies = outcome.scores["projection"]
                 at = (lies["class_max_abs_cosine"], lies["effective_rank"], outcome.scores["representation"]["knn_20"])
                 found.setdefault(name, []).append(at)
@@ -195,7 +193,8 @@ def draw_frontier(path: Path, folder: Path) -> Path:
         LIGHT,
         "What gathers, and what ends orthogonal",
         "26 letters · batches of more classes than images of each · 400 steps, where nothing else is said",
-        "Test kNN@20 of the representation, and the geometry of the projection on test. A point is a run.",
+        "Test kNN@20 of the representation, and the geometry of the projection on test. A point is a run. "
+        "At 1,200 steps ε falls all along.",
     )
     panels = figure.subplots(1, 2, sharey=True)
     titles = ("largest |cos| of two class means", "effective rank, of 26 classes")
@@ -215,7 +214,7 @@ def draw_frontier(path: Path, folder: Path) -> Path:
 @own_look
 def draw_stuck(path: Path, folder: Path, raw_pixels: float) -> Path:
     """Test kNN against the share of same-class pairs at a right angle at the end, and where simo2 begins to warn."""
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in FRONTIER if name != "supcon"}
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in FRONTIER if name.startswith("simo2")}
     for outcome in outcomes(folder):
         name, _, size = outcome.arm.partition(":samples_per_class=")
         if name in found and size != "80":
@@ -273,7 +272,7 @@ def draw(path: Path, title: str, caption: str, note: str, rows: Sequence[Row]) -
 def main(folder: Path, out: Path) -> None:
     digits = folder / "digits-dimensions"
     if (gathering := folder / "letters-gathering").is_dir():
-        draw_gathering(out / "study-gathering.png", gathering, LETTERS_RAW_PIXELS)
+        draw_gathering(out / "study-gathering.png", (gathering, folder / "letters-others"), LETTERS_RAW_PIXELS)
         draw_stuck(out / "study-stuck.png", gathering, LETTERS_RAW_PIXELS)
         draw_frontier(out / "study-frontier.png", folder)
     if (thresholds := folder / "digits-thresholds").is_dir():
