@@ -134,7 +134,7 @@ def in_turns(float32: list[float], bfloat16: list[float]) -> list[float]:
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     asked: list[float] = []
-    monkeypatch.setattr(deciding.time, "sleep", asked.append)
+    monkeypatch.setattr("simo2_core.train.precision.time.sleep", asked.append)
     time_of_convolutions.cache_clear()
     return asked
 
