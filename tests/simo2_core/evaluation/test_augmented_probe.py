@@ -16,7 +16,7 @@ from simo2_core.run.log import record
 from simo2_core.train.trainer import train
 from tests.tiny import DIGITS, QUIET
 
-TINY = DIGITS.replace(QUIET | {"steps": 8, "learning_rate": 1e-2})
+TINY = DIGITS.replace(QUIET | {"steps": 40, "learning_rate": 1e-2})
 
 
 @pytest.fixture(scope="module")
