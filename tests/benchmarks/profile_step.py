@@ -42,7 +42,7 @@ COMPUTATION = re.compile(r"(?:ENTRY )?%?([\w.-]+) \(.*\{$")
 
 
 def names(program: str) -> dict[str, str]:
-    """Of each instruction of a compiled program, what it was in ours; of a call, all that is in it."""
+    """Of each instruction of a compiled program, what it was in ours; of a call, the last of what is in it."""
     found: dict[str, str] = {}
     bodies: dict[str, list[str]] = {}
     calls: dict[str, str] = {}
