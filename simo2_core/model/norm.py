@@ -6,14 +6,15 @@ Forward reads x twice and writes y once; backward reads x and y' twice and write
 the activation saw is computed again, and a slope that takes longer to compute than to read is written down once. x, y
 and their gradients are of one dtype, which bfloat16 makes half as large; all that is computed between is float32. Both
 sums of a pass are taken together, in a loop that adds up what a sum runs over, slice by slice: XLA's own sums on a CPU
-go through a window, one sum at a time, and take eleven times as long (`tests/benchmarks/test_norm.py`).
+go through a window, one sum at a time, and take eleven times as long (`tests/benchmarks/test_norm.py`). What is summed
+is kept apart from what reads it, else XLA sums it again for each reader, and looks up a group for every pixel.
 
 Shape letters: n images, h×w map of c channels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import jax
@@ -25,6 +26,9 @@ from simo2_core.dtypes import raised
 from simo2_core.processor import has_one_cpu
 
 _Sums = tuple[Array, Array]
+
+_NARROW = 64
+"""Channels that keep the units of a processor busy: of fewer, neighbouring pixels are summed side by side."""
 
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {"gelu": jax.nn.gelu, "silu": jax.nn.silu, "relu": jax.nn.relu}
@@ -97,16 +101,16 @@ def _backward(
         of_y = transpose(raised(given))[0].astype(x_nhwc.dtype)
         given = jax.lax.optimization_barrier(of_y)  # type: ignore[no-untyped-call]
 
-    def passed(gradient: Array, x: Array, mean: Array, inverse: Array) -> Array:
+    def passed(gradient: Array, x: Array, mean: Array, inverse: Array, scale: Array, bias: Array) -> Array:
         return jnp.where(_shifted(x, mean, inverse * scale, bias) > 0, gradient, 0) if rectify else gradient
 
-    def each(gradient: Array, x: Array, mean: Array, inverse: Array) -> _Sums:
-        of_y = passed(gradient, x, mean, inverse)
+    def each(gradient: Array, x: Array, mean: Array, inverse: Array, scale: Array, bias: Array) -> _Sums:
+        of_y = passed(gradient, x, mean, inverse, scale, bias)
         return of_y, of_y * ((x - mean) * inverse)
 
-    of_bias, of_scale = _sums(each, groups, given, x_nhwc, mean, inverse)
+    of_bias, of_scale = _sums(each, groups, given, x_nhwc, mean, inverse, scale, bias)
     shift, slope = (_average(total * scale, x_nhwc, groups) for total in (of_bias, of_scale))
-    of_y = passed(raised(given), x, mean, inverse)
+    of_y = passed(raised(given), x, mean, inverse, scale, bias)
     of_x = inverse * (scale * of_y - shift - (x - mean) * inverse * slope)
     return of_x.astype(x_nhwc.dtype), of_scale.sum(axis=(0, 1, 2)), of_bias.sum(axis=(0, 1, 2))
 
@@ -132,10 +136,24 @@ def _sums(each: Callable[..., _Sums], groups: int | None, *arrays: Array) -> _Su
     Args:
         arrays: (n, h, w, c), or with sides of one that are spread out.
     """
-    axis, over = (0, (1, 2)) if groups is None else (1, (2,))
-    count = arrays[0].shape[axis]
+    _, _, w, c = arrays[0].shape
     if not has_one_cpu():  # several would gather the images; an accelerator sums well
-        return tuple(y.sum(axis=(axis, *over), keepdims=True) for y in each(*map(raised, arrays)))  # type: ignore[return-value]
+        axes = (0, 1, 2) if groups is None else (1, 2)
+        return tuple(y.sum(axis=axes, keepdims=True) for y in each(*map(raised, arrays)))  # type: ignore[return-value]
+
+    pixels = _NARROW // c if c < _NARROW and w % (_NARROW // c) == 0 else 1
+    wide = [_side_by_side(a, pixels, w) for a in arrays]
+    if groups is None:
+        sums = tuple(total.sum(axis=(1, 2), keepdims=True) for total in _added_up(each, 0, wide))
+    else:
+        sums = _added_up(lambda *both: both, 2, _added_up(each, 1, wide))
+    first, second = (total.reshape(-1, 1, pixels, c).sum(axis=2, keepdims=True) for total in sums)
+    return jax.lax.optimization_barrier((first, second))  # type: ignore[no-untyped-call,no-any-return]
+
+
+def _added_up(each: Callable[..., _Sums], axis: int, arrays: Sequence[Array]) -> _Sums:
+    """Both results of `each` in float32, added up slice by slice over an axis, which stays with length one."""
+    count = arrays[0].shape[axis]
 
     def add(total: _Sums, i: Array) -> tuple[_Sums, None]:
         at_i = (jax.lax.dynamic_slice_in_dim(a, i, 1, axis) if a.shape[axis] == count else a for a in arrays)
@@ -143,8 +161,14 @@ def _sums(each: Callable[..., _Sums], groups: int | None, *arrays: Array) -> _Su
         return (total[0] + first, total[1] + second), None
 
     of_a_slice = raised(jnp.zeros_like(jax.lax.slice_in_dim(arrays[0], 0, 1, axis=axis)))
-    (first, second), _ = jax.lax.scan(add, (of_a_slice, of_a_slice), jnp.arange(count))
-    return first.sum(axis=over, keepdims=True), second.sum(axis=over, keepdims=True)
+    return jax.lax.scan(add, (of_a_slice, of_a_slice), jnp.arange(count))[0]
+
+
+def _side_by_side(x: Array, pixels: int, w: int) -> Array:
+    """Neighbouring pixels as the channels of one; what is spread out over pixels, once for each."""
+    if x.shape[2] == w:
+        return x.reshape(*x.shape[:2], w // pixels, -1)
+    return jnp.tile(x, (1, 1, 1, pixels))
 
 
 def _average(total: Array, x_nhwc: Array, groups: int | None) -> Array:
@@ -153,4 +177,7 @@ def _average(total: Array, x_nhwc: Array, groups: int | None) -> Array:
     if groups is None:
         return total / (x_nhwc.shape[0] * h * w)
     by_group = total.reshape(*total.shape[:3], groups, -1).mean(axis=-1, keepdims=True)
-    return jnp.broadcast_to(by_group, (*by_group.shape[:-1], c // groups)).reshape(total.shape) / (h * w)
+    spread = jnp.broadcast_to(by_group, (*by_group.shape[:-1], c // groups)).reshape(total.shape) / (h * w)
+    if not has_one_cpu():
+        return spread
+    return jax.lax.optimization_barrier(spread)  # type: ignore[no-untyped-call,no-any-return]

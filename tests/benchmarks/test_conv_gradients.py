@@ -1,12 +1,9 @@
 """Which form a convolution and its gradients are fastest in: pytest tests/benchmarks/test_conv_gradients.py -s.
 
 The table in `simo2_core.model.conv_forms` comes from these figures: for each shape, what it goes by (the bytes of a
-map in float32, the images at a time in bfloat16), and the time of each form. They are seconds of the processors, which
-other processes disturb least; every form is spread over the cores alike. The forms for small maps and 1×1 kernels
-are held to those of XLA by `test_conv.py`.
+map in float32, the images at a time in bfloat16), and the best of its turns in each form. To be taken on a quiet
+machine. The forms for small maps and 1×1 kernels are held to those of XLA by `test_conv.py`.
 """
-
-import time
 
 import jax
 import jax.numpy as jnp
@@ -48,7 +45,7 @@ def test_the_table_takes_the_fastest_form(shape):
 
         return both
 
-    best = best_of_each({name: rival(form) for name, form in FORMS.items()}, x, kernel, given, clock=time.process_time)
+    best = best_of_each({name: rival(form) for name, form in FORMS.items()}, x, kernel, given)
     chosen = form_of(x.shape, kernel.shape, given.shape[1:3], x.dtype)
     name = next(name for name, form in FORMS.items() if form == chosen)
     large = 4e-6 * batch * side**2 * max(narrow, wide)
@@ -84,6 +81,6 @@ def test_patches_of_bfloat16_are_no_slower_than_float32(shape, monkeypatch):
 
     rivals = {"float32": rival(jnp.float32, 0)}
     rivals |= {f"by {n}": rival(jnp.bfloat16, n) for n in sorted({1, chosen.images, 4 * chosen.images})}
-    best = best_of_each(rivals, x, kernel, given, clock=time.process_time)
+    best = best_of_each(rivals, x, kernel, given)
     print(f"\n{shape}: table by {chosen.images};", ", ".join(f"{form} {ms:.1f} ms" for form, ms in best.items()))
     assert best[f"by {chosen.images}"] < 1.25 * min(best.values())

@@ -14,7 +14,8 @@ from simo2_core.model.norm import ACTIVATIONS, normalise, normalised_by
 
 pytestmark = pytest.mark.optimised
 
-SHAPES = [(7, 5, 3, 8), (1, 4, 2, 8)]
+SHAPES = [(7, 5, 3, 8), (1, 4, 2, 8), (3, 2, 16, 8)]
+"""The last one is summed with eight pixels side by side."""
 EPSILON = 1e-5
 ROUNDED = 2**-7
 """bfloat16's last place, as a share of the largest: of a result, and of the activation's slope that goes into it."""
