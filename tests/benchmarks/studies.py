@@ -51,6 +51,9 @@ FRONTIER = (
 """What might end more orthogonal than the default."""
 MEANS = ("simo2", "simo2:reduction=mean", "simo2:reduction=mean:pull=2:epsilon_start=1")
 """Sums over pairs, means over them, and means with a pull and an ε that falls."""
+FREE = [f"{loss}:labels=none:samples_per_class={k}" for loss in ("simo2", "mcr2") for k in (2, 16)]
+"""Without labels: the rate of all views against that of the views of an image is the idea of EMP-SSL."""
+FREE_DIGITS = "--embedding-size 64 --epsilon-until 0.5"
 WIDE = "simo2:embedding_size=64"
 GATHERING = (
     "simo2", "simo2:pull=0.37", "simo2:pull=3", "simo2:pull=10", WIDE, f"{WIDE}:pull=3", f"{WIDE}:pull=3:epsilon=0.1",
@@ -182,12 +185,23 @@ STUDIES = {
         + ["simclr"],
         "--embedding-size 64 --steps 1000 --eval-every 1000 --epsilon-until 1", 3,
     ),
+    **{
+        f"{data}-free-{name}": Study(data, arms, f"{settings} --steps 1000 --eval-every 1000", 3, sweep)
+        for data, settings in (("digits", FREE_DIGITS), ("letters", GATHER.replace("-size 32", "-size 64")))
+        for name, arms, sweep in (
+            ("tuned", FREE, "lr=0.002,0.006"), ("simclr", ("simclr",), "lr=0.002,0.006:temperature=0.1,0.2,0.5"),
+        )
+    },
     "photographs": Study(
         "cifar10", ("simo2", "simo2-line", "supcon", "cross_entropy"), PHOTOGRAPHS, 2,
         "lr=0.0007,0.002,0.006",
     ),
     "photographs-gathering": Study(
         "cifar10", GATHERING, "--recipe fast --steps 342 --eval-every 171 --no-test-views --negatives slots", 1
+    ),
+    "photographs-seeds": Study(
+        "cifar10", ("supcon", "cross_entropy", "simo2", "simo2:negatives=slots"),
+        "--recipe fast --steps 342 --eval-every 171 --no-test-views --precision bfloat16", 3
     ),
     "digits-dimensions": Study("digits", _varied("embedding_size", ("2", "4", "6", "10", "16"))),
     "letters-settings": Study(
