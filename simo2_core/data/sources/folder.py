@@ -190,6 +190,12 @@ class FolderSource(Source):
         return self._scans[split]
 
     @property
+    def taken(self) -> str:
+        """Which folder gives an image its label."""
+        folders = (self.root.name if folder == self.root else folder.name for folder in self._folders.values())
+        return f"images, labels by the folder below {' and '.join(map(printable, folders))}"
+
+    @property
     def notes(self) -> tuple[Note, ...]:
         """What lies in the folder and is not used, and why there are no two classes where there are not."""
         splits = {split: (folder, self._scans[split]) for split, folder in self._folders.items()}

@@ -95,6 +95,7 @@ def test_info_of_one_that_is_here_says_where_and_in_which_format(tmp_path: Path)
 def test_info_of_a_folder_and_of_digits(folder: Path) -> None:
     text = run("info", str(folder))
     assert "2 classes: cat, dog" in text
+    assert f"read: images, labels by the folder below {folder.name}" in text
     assert "smallest class of train 'cat' with 5 images" in text
     assert "built in" in run("info", "digits")
 
