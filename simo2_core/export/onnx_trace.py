@@ -18,7 +18,7 @@ from simo2_core.errors import RunError
 from simo2_core.export import onnx_file
 from simo2_core.export.onnx_graph import BATCH, Graph, Operator, Value, known
 from simo2_core.export.onnx_operators import OPERATORS
-from simo2_core.model.conv import as_written
+from simo2_core.model.tracing import as_written
 
 _INNER = ("jaxpr", "call_jaxpr", "fun_jaxpr")
 """Where a primitive that calls a function has it."""

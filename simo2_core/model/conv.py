@@ -36,23 +36,7 @@ from simo2_core.model import conv_patches
 from simo2_core.model.conv_forms import LAYOUT, form_of
 from simo2_core.model.conv_gradients import gradients
 from simo2_core.model.initial import lecun_normal
-
-_AS_WRITTEN: ContextVar[bool] = ContextVar("as_written", default=False)
-
-
-@contextmanager
-def as_written() -> Iterator[None]:
-    """Inside, what is traced has each convolution as one operation, for who writes the graph down."""
-    token = _AS_WRITTEN.set(True)
-    try:
-        yield
-    finally:
-        _AS_WRITTEN.reset(token)
-
-
-def suits_cpu() -> bool:
-    """Whether what is traced now is to take the forms that a CPU is fast at."""
-    return bool(jax.default_backend() == "cpu" and not _AS_WRITTEN.get())
+from simo2_core.model.tracing import is_as_written, suits_cpu
 
 
 class Convolution(NamedTuple):
@@ -99,7 +83,7 @@ def convolve(x_nhwc: Array, kernel: Array, strides: tuple[int, int], padding: st
     rows, columns, _, _ = kernel.shape
     if (shapes := _heard.get()) is not None:
         shapes.append(Convolution(x_nhwc.shape, kernel.shape, strides, padding))
-    if _AS_WRITTEN.get():
+    if is_as_written():
         return jax.lax.conv_general_dilated(
             x_nhwc, kernel, strides, padding, dimension_numbers=LAYOUT, preferred_element_type=result
         )

@@ -13,9 +13,10 @@ from jax import Array
 from jax.typing import DTypeLike
 from numpy.typing import NDArray
 
-from simo2_core.model.conv import Conv, convolve, suits_cpu
+from simo2_core.model.conv import Conv, convolve
 from simo2_core.model.conv_forms import LAYOUT
 from simo2_core.model.initial import lecun_normal
+from simo2_core.model.tracing import suits_cpu
 
 
 class EvenConv(Conv):

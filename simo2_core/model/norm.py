@@ -23,7 +23,7 @@ from flax import nnx
 from jax import Array
 
 from simo2_core.dtypes import raised
-from simo2_core.processor import has_one_cpu
+from simo2_core.model.tracing import suits_one_cpu
 
 _Sums = tuple[Array, Array]
 
@@ -137,7 +137,7 @@ def _sums(each: Callable[..., _Sums], groups: int | None, *arrays: Array) -> _Su
         arrays: (n, h, w, c), or with sides of one that are spread out.
     """
     _, _, w, c = arrays[0].shape
-    if not has_one_cpu():  # several would gather the images; an accelerator sums well
+    if not suits_one_cpu():  # several CPUs would gather the images; an accelerator sums well
         axes = (0, 1, 2) if groups is None else (1, 2)
         return tuple(y.sum(axis=axes, keepdims=True) for y in each(*map(raised, arrays)))  # type: ignore[return-value]
 
@@ -178,6 +178,6 @@ def _average(total: Array, x_nhwc: Array, groups: int | None) -> Array:
         return total / (x_nhwc.shape[0] * h * w)
     by_group = total.reshape(*total.shape[:3], groups, -1).mean(axis=-1, keepdims=True)
     spread = jnp.broadcast_to(by_group, (*by_group.shape[:-1], c // groups)).reshape(total.shape) / (h * w)
-    if not has_one_cpu():
+    if not suits_one_cpu():
         return spread
     return jax.lax.optimization_barrier(spread)  # type: ignore[no-untyped-call,no-any-return]

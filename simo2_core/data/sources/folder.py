@@ -97,6 +97,8 @@ class FolderSource(Source):
         if not self._scans["train"].paths:
             folder = self._folders["train"]
             raise DataError(f"{printable(str(folder))} has no class with images. {what_is_there(folder)}")
+        names = (self.root.name if folder == self.root else folder.name for folder in self._folders.values())
+        self._taken = f"images, labels by the folder below {' and '.join(map(printable, names))}"
 
     @property
     def name(self) -> str:
@@ -188,12 +190,6 @@ class FolderSource(Source):
             self._folders = {**self._folders, split: other}
             self._scans[split] = scan(other, self._order)
         return self._scans[split]
-
-    @property
-    def taken(self) -> str:
-        """Which folder gives an image its label."""
-        folders = (self.root.name if folder == self.root else folder.name for folder in self._folders.values())
-        return f"images, labels by the folder below {' and '.join(map(printable, folders))}"
 
     @property
     def notes(self) -> tuple[Note, ...]:

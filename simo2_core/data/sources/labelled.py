@@ -159,11 +159,6 @@ class LabelledSource(Source):
         return self._title or printable(str(self.place))
 
     @property
-    def taken(self) -> str:
-        """What of the files was taken as image and as label."""
-        return self._taken
-
-    @property
     def splits(self) -> tuple[str, ...]:
         """`train`, `validation` and `test` where a file or row is named so, whatever the spelling; others by name."""
         return tuple(self._splits)

@@ -111,6 +111,8 @@ def split_of_pixels(
 class Source(ABC):
     """A data set on disk. A source of one's own overrides what is abstract, and what it knows better."""
 
+    _taken: str = ""
+
     @property
     def in_memory(self) -> bool:
         """Whether every split has `pixels`: nothing is then read, decoded or cached."""
@@ -149,7 +151,7 @@ class Source(ABC):
     @property
     def taken(self) -> str:
         """What of its files was taken as image and as label, for people; empty where that goes without saying."""
-        return ""
+        return self._taken
 
     @abstractmethod
     def identity(self, split: str) -> str:

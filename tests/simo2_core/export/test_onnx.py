@@ -19,6 +19,7 @@ ENCODERS: dict[str, tuple[int, dict[str, Any]]] = {
     "yatcnn": (9, {"encoder": "yatcnn", "widths": "4,6", "stem_width": 4}),
     "cnn": (9, {"encoder": "cnn", "widths": "4,6"}),
     "resnet18": (9, {"encoder": "resnet18", "widths": "4,6", "norm": "batch"}),
+    "resnet18, groups": (9, {"encoder": "resnet18", "widths": "4,6"}),
     "airbench": (9, {"encoder": "airbench", "groups": "4,6"}),
     "yat_airbench": (9, {"encoder": "yat_airbench", "groups": "4,6"}),
     "resnet50_imagenet": (33, {"encoder": "resnet50_imagenet", "stage_widths": "4,6", "stage_depths": "1,1"}),

@@ -55,7 +55,7 @@ def test_values_and_gradients_are_right_to_float64(groups, activation, monkeypat
 
     def both_ways(every):
         for turn, each in enumerate(every):
-            monkeypatch.setattr(norm, "has_one_cpu", lambda turn=turn: turn < len(SHAPES))
+            monkeypatch.setattr(norm, "suits_one_cpu", lambda turn=turn: turn < len(SHAPES))
             yield with_gradients(ours, *each)
 
     def definition(*three):
