@@ -52,7 +52,9 @@ FRONTIER = (
 MEANS = ("simo2", "simo2:reduction=mean", "simo2:reduction=mean:pull=2:epsilon_start=1")
 """Sums over pairs, means over them, and means with a pull and an ε that falls."""
 FREE = [f"{loss}:labels=none:samples_per_class={k}" for loss in ("simo2", "mcr2") for k in (2, 16)]
-"""Without labels: the rate of all views against that of the views of an image is the idea of EMP-SSL."""
+"""Without labels; MCR² is the rate of all views against that of the views of an image."""
+EMP = [f"{Path(__file__).with_name('emp_ssl.py')}:EmpSsl:labels=none:samples_per_class={k}" for k in (4, 16)]
+FREE_RATES = "lr=0.001,0.002,0.004,0.008"
 FREE_DIGITS = "--embedding-size 64 --epsilon-until 0.5"
 WIDE = "simo2:embedding_size=64"
 GATHERING = (
@@ -126,6 +128,15 @@ STUDIES = {
         "digits", [f"simo2:samples_per_class=4:negatives=all:epsilon_until={until}" for until in ("1", "0.5")],
         "--eval-every 400", 5,
     ),
+    "letters-borders": Study(
+        "letters",
+        (
+            "simo2-line:samples_per_class=4", "simo2:pull=1:epsilon_start=1:samples_per_class=16",
+            "simo2:epsilon_until=0.25:samples_per_class=4", "simo2:epsilon_until=0.25:samples_per_class=8",
+            "simo2-line:samples_per_class=8", "simo2:epsilon_until=0.75:samples_per_class=4",
+        ),
+        GATHER, 5,
+    ),
     "letters-negatives": Study(
         "letters",
         [f"simo2:samples_per_class={k}:negatives={which}" for k in (4, 8, 12, 16, 32, 80) for which in ("slots", "all")]
@@ -189,7 +200,9 @@ STUDIES = {
         f"{data}-free-{name}": Study(data, arms, f"{settings} --steps 1000 --eval-every 1000", 3, sweep)
         for data, settings in (("digits", FREE_DIGITS), ("letters", GATHER.replace("-size 32", "-size 64")))
         for name, arms, sweep in (
-            ("tuned", FREE, "lr=0.002,0.006"), ("simclr", ("simclr",), "lr=0.002,0.006:temperature=0.1,0.2,0.5"),
+            ("tuned", FREE, FREE_RATES),
+            ("emp", EMP, f"{FREE_RATES}:invariance=10,200"),
+            ("simclr", ("simclr",), f"{FREE_RATES}:temperature=0.1,0.2,0.5"),
         )
     },
     "photographs": Study(
