@@ -238,22 +238,23 @@ def allow(reference: str) -> None:
 
 def references() -> dict[str, str]:
     """What may be imported here: the name of a part to the whole reference. `/home/me/mine.py:X` is `mine.py:X`."""
-    return {_short(line): line for line in os.environ.get(VARIABLE, "").splitlines() if is_reference(line)}
+    return {short_reference(line): line for line in os.environ.get(VARIABLE, "").splitlines() if is_reference(line)}
 
 
-def _short(reference: str) -> str:
+def short_reference(reference: str) -> str:
+    """How a part is called: `/home/me/mine.py:X` is `mine.py:X`."""
     where, _, what = reference.partition(":")
     return f"{Path(where).name}:{what}" if where.endswith(".py") else reference
 
 
 def _load_reference(kind: str, name: str) -> type[Part]:
-    whole = references().get(_short(name))
+    whole = references().get(short_reference(name))
     if whole is None:
         raise MissingPartError(
             f"the {kind} {name!r} is code that is neither installed nor named on this command line, so it is not "
             f"imported. Add --with {name} if you trust it."
         )
-    return _as_part(kind, _import(whole), _short(name))
+    return _as_part(kind, _import(whole), short_reference(name))
 
 
 def find_object(reference: str, *, trusted: str) -> Any:
@@ -266,7 +267,7 @@ def find_object(reference: str, *, trusted: str) -> Any:
         ConfigError: it does not import, or nobody has named it here.
     """
     inside = reference.partition(":")[0].split(".")[0] == trusted
-    whole = reference if inside else references().get(_short(reference))
+    whole = reference if inside else references().get(short_reference(reference))
     if whole is None:
         raise MissingPartError(
             f"{reference!r} is code that is not named on this command line, so it is not imported. "

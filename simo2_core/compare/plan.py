@@ -49,7 +49,7 @@ class Arm:
         word, *pairs = text.strip().split(":")
         stands_for = arms()
         if pairs and word not in stands_for:  # mine.py:Triplet:margin=0.3
-            word = f"{word}:{pairs.pop(0)}"
+            word = parts.short_reference(f"{word}:{pairs.pop(0)}")
         if word not in stands_for:
             near = did_you_mean(word, stands_for)
             raise ConfigError(f"there is no arm {word!r}; choose from {', '.join(stands_for)}.{near}")
@@ -64,7 +64,7 @@ class Arm:
                     "Write an arm as simo2:epsilon=0.1."
                 )
             settings[name] = known[name].parse(value)
-        return cls(text.strip(), settings)
+        return cls(":".join((word, *pairs)), settings)
 
     def config(self, base: Config) -> Config:
         """The settings of the arm, in place of those of `base`."""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from simo2_core import parts
 from simo2_core.compare.carry_out import open_comparison
 from simo2_core.compare.plan import Arm, Plan, arms, make_plan
 from simo2_core.config import Config
@@ -33,6 +34,16 @@ def test_a_comparison_is_called_what_a_folder_can_be_called(tmp_path):
         with pytest.raises(ConfigError, match="name is "):
             open_comparison(tmp_path, name, plan)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_objective_of_ones_own_is_an_arm_wherever_its_file_lies(tmp_path, monkeypatch):
+    monkeypatch.setenv(parts.VARIABLE, "")
+    file = tmp_path / "own_arm.py"
+    file.write_text("def gather(embedding):\n    return 1 - (embedding @ embedding.swapaxes(1, 2)).mean()\n")
+    parts.allow(f"{file}:gather")
+    arm = Arm.parse(f"{file}:gather:samples_per_class=4")
+    assert arm.name == "own_arm.py:gather:samples_per_class=4"
+    assert arm.config(DIGITS).objective.name == "own_arm.py:gather"
 
 
 def test_an_arm_takes_more_settings():
