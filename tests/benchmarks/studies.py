@@ -51,6 +51,8 @@ FRONTIER = (
 """What might end more orthogonal than the default."""
 MEANS = ("simo2", "simo2:reduction=mean", "simo2:reduction=mean:pull=2:epsilon_start=1")
 """Sums over pairs, means over them, and means with a pull and an ε that falls."""
+FALLING = ((16, 1.2), (13, 1.83), (20, 1))
+"""Images of a class and the pull, twice the balanced one or 1, where the default lets no ε fall."""
 FREE = [f"{loss}:labels=none:samples_per_class={k}" for loss in ("simo2", "mcr2") for k in (2, 16)]
 """Without labels; MCR² is the rate of all views against that of the views of an image."""
 EMP = [f"{Path(__file__).with_name('emp_ssl.py')}:EmpSsl:labels=none:samples_per_class={k}" for k in (4, 16)]
@@ -136,6 +138,17 @@ STUDIES = {
             "simo2-line:samples_per_class=8", "simo2:epsilon_until=0.75:samples_per_class=4",
         ),
         GATHER, 5,
+    ),
+    "letters-rule": Study(
+        "letters", [f"simo2:pull={pull}:epsilon_start=1:samples_per_class={k}" for k, pull in FALLING], GATHER, 5,
+    ),
+    "digits-rule": Study(
+        "digits",
+        (
+            "simo2:pull=1.2:epsilon_start=1:samples_per_class=16", "simo2:pull=1:epsilon_start=1:samples_per_class=32",
+            "simo2:pull=1.2:epsilon_start=1:samples_per_class=16:negatives=all",
+        ),
+        "--eval-every 400 --epsilon-until 0.5", 5,
     ),
     "letters-negatives": Study(
         "letters",
