@@ -140,7 +140,10 @@ STUDIES = {
         GATHER, 5,
     ),
     "letters-rule": Study(
-        "letters", [f"simo2:pull={pull}:epsilon_start=1:samples_per_class={k}" for k, pull in FALLING], GATHER, 5,
+        "letters",
+        [f"simo2:pull={pull}:epsilon_start=1:samples_per_class={k}" for k, pull in FALLING]
+        + _in_shapes(("simo2",), (13, 20)),
+        GATHER, 5,
     ),
     "digits-rule": Study(
         "digits",
