@@ -141,7 +141,9 @@ def _sums(each: Callable[..., _Sums], groups: int | None, *arrays: Array) -> _Su
         axes = (0, 1, 2) if groups is None else (1, 2)
         return tuple(y.sum(axis=axes, keepdims=True) for y in each(*map(raised, arrays)))  # type: ignore[return-value]
 
-    pixels = _NARROW // c if c < _NARROW and w % (_NARROW // c) == 0 else 1
+    pixels = max(1, _NARROW // c)
+    if w % pixels != 0:
+        pixels = 1
     wide = [_side_by_side(a, pixels, w) for a in arrays]
     if groups is None:
         sums = tuple(total.sum(axis=(1, 2), keepdims=True) for total in _added_up(each, 0, wide))

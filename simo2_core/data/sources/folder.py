@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from simo2_core.data.dataset import Note
 from simo2_core.data.progress import Report
 from simo2_core.data.sources.folder_layout import lay_out, what_is_there
-from simo2_core.data.sources.folder_notes import few_classes, is_labelled, left_out
+from simo2_core.data.sources.folder_notes import few_classes, is_labelled, labels_of, left_out
 from simo2_core.data.sources.folder_scan import Scan, alphabetical, collect, natural, printable, scan
 from simo2_core.data.sources.place import is_place
 from simo2_core.data.sources.source import OF_RECORDS, Source, SourcePart, Split, without_labels
@@ -97,8 +97,7 @@ class FolderSource(Source):
         if not self._scans["train"].paths:
             folder = self._folders["train"]
             raise DataError(f"{printable(str(folder))} has no class with images. {what_is_there(folder)}")
-        names = (self.root.name if folder == self.root else folder.name for folder in self._folders.values())
-        self._taken = f"images, labels by the folder below {' and '.join(map(printable, names))}"
+        self._taken = labels_of(self.root, [(self._folders[name], found) for name, found in self._scans.items()])
 
     @property
     def name(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from simo2_core.data.dataset import FEW_CLASSES, Note
@@ -14,6 +14,18 @@ from simo2_core.data.sources.folder_scan import Scan, printable
 def is_labelled(found: Scan, train: Scan) -> bool:
     """Whether the images of a split are in classes, as those of train."""
     return train.heap or (bool(found.paths) and not found.heap)
+
+
+def labels_of(root: Path, splits: Iterable[tuple[Path, Scan]]) -> str:
+    """What gives the images of a folder their labels.
+
+    Args:
+        splits: the folder of each and what is in it.
+    """
+    named = [root.name if folder == root else folder.name for folder, found in splits if found.classes]
+    if not named:
+        return "images without labels"
+    return f"images, labels by the folder below {' and '.join(map(printable, named))}"
 
 
 def few_classes(folder: Path, train: Scan) -> Iterator[Note]:

@@ -21,6 +21,7 @@ ENCODERS: dict[str, tuple[int, dict[str, Any]]] = {
     "resnet18": (9, {"encoder": "resnet18", "widths": "4,6", "norm": "batch"}),
     "resnet18, groups": (9, {"encoder": "resnet18", "widths": "4,6"}),
     "airbench": (9, {"encoder": "airbench", "groups": "4,6"}),
+    "airbench, groups": (9, {"encoder": "airbench", "groups": "4,6", "group_norm": "group"}),
     "yat_airbench": (9, {"encoder": "yat_airbench", "groups": "4,6"}),
     "resnet50_imagenet": (33, {"encoder": "resnet50_imagenet", "stage_widths": "4,6", "stage_depths": "1,1"}),
     "convnext_tiny": (16, {"encoder": "convnext_tiny", "stage_widths": "4,6", "stage_depths": "1,1"}),

@@ -97,6 +97,7 @@ def test_info_of_a_folder_and_of_digits(folder: Path) -> None:
     assert "2 classes: cat, dog" in text
     assert f"read: images, labels by the folder below {folder.name}" in text
     assert "smallest class of train 'cat' with 5 images" in text
+    assert "read: images without labels" in run("info", str(folder / "cat"))
     assert "built in" in run("info", "digits")
 
 
