@@ -28,7 +28,7 @@ from simo2_core.recipes import NONE, RECIPES, added
 from simo2_core.sections import changed, names_in, part, plain, read_section, settings_in, several, value_of
 from simo2_core.settings import Cadence, Section, Setting, require, setting
 
-FORMAT = 4
+FORMAT = 5
 """Version of the JSON written by `Config.to_json`."""
 
 LARGEST_BATCH = 1_000_000

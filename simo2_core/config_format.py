@@ -21,7 +21,25 @@ def of_today(data: Mapping[str, Any], format: int) -> dict[str, Any]:
         loss: dict[str, Any] = {"pull": 1.0, "epsilon_start": None} if format < 3 else {}
         loss |= {"negatives": "slots"} if format < 4 else {}
         after["objective"] = {**loss, **objective}  # what there was then
+        if format < 5:
+            after["objective"] = _of_format_4(
+                after["objective"], after.get("batch_size"), after.get("samples_per_class")
+            )
     return after
+
+
+def _of_format_4(simo2: Mapping[str, Any], batch_size: object, samples: object) -> dict[str, Any]:
+    """The settings of a loss whose `auto` stood for the paper's from as many images of a class as classes on.
+
+    Of batches that had fewer only because the data have fewer classes nothing is known here.
+    """
+    if not isinstance(batch_size, int) or not isinstance(samples, int) or samples < 1:
+        return dict(simo2)  # for the reader to refuse
+    changed = batch_size // samples <= samples < 1.5 * (batch_size // samples)
+    paper = {"pull": 1.0, "epsilon_start": None}
+    return {
+        name: paper[name] if changed and name in paper and value == "auto" else value for name, value in simo2.items()
+    }
 
 
 def from_format_1(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,8 +4,8 @@ Sizes, splits and class counts are those of the TFDS builders (4.9.10), which sh
 row against its builder. `cifar10`, `stl10` and `cifar100` keep D, k and learning rate of the original demo.
 
 How the others were chosen: D is at least the number of classes, so that they can be orthogonal; k is at most the
-images that the smallest class has left for training; and a batch draws no more classes than k, where the published
-loss gathers (the guide's page of the loss: 20 classes of 8 letters stay apart, 10 of 16 do not).
+images that the smallest class has left for training; and a batch draws no more classes than k, so that the published
+loss gathers too (the guide's page of the loss: 20 classes of 8 letters stay apart, 10 of 16 do not).
 """
 
 from __future__ import annotations

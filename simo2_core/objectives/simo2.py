@@ -21,12 +21,14 @@ BALANCED = "balanced"
 """As a pull: `balanced_pull` of the batch."""
 
 AUTO = "auto"
-"""As a pull, and as the first ε: as the batch needs it. One of no more classes than images of each gathers with the
-paper's settings; one of more classes does with twice the balanced pull and an ε that falls from 1 in half of the run,
-and not without (the guide's page of the loss has the measurements)."""
+"""As a pull, and as the first ε: as the batch needs it. With 1.5 times as many images of each class as classes it
+gathers with the paper's settings. With fewer it does so late or not at all: there it is twice the balanced pull, and an
+ε that falls from 1 in half of the run (the guide's page of the loss has the measurements)."""
 
 _FIRST_EPSILON = 1.0
 _TIMES_BALANCED = 2.0
+_ENOUGH = 1.5
+"""So many images of each class as classes, in a batch, are enough for the paper's settings."""
 
 PUBLISHED: Mapping[str, Any] = {
     "orth_lean": 1 / 137, "epsilon": 1 / 137, "same_epsilon": None, "epsilon_start": None, "epsilon_until": 1.0,
@@ -66,7 +68,7 @@ class Simo2(Objective):
     epsilon_start: float | str | None = setting(
         AUTO,
         "ε of all pairs at the first step, from where it falls to the others as a geometric series; none for no fall; "
-        "auto for 1 in batches of more classes than images of each, else none",
+        "auto for 1 in batches of fewer than 1.5 times as many images of each class as classes, else none",
         choices=(AUTO,),
         above=0,
     )
@@ -84,7 +86,7 @@ class Simo2(Objective):
     pull: float | str = setting(
         AUTO,
         "weight of pairs of one class: a number; balanced, (C−1)/(k−1), which evens out the pairs of an image; auto, "
-        "twice that in batches of more classes than images of each, else 1",
+        "twice that in batches of fewer than 1.5 times as many images of each class as classes, else 1",
         choices=(AUTO, BALANCED),
         above=0,
     )
@@ -243,7 +245,7 @@ class Simo2(Objective):
             yield Finding(
                 "info",
                 DECIDED,
-                f"{batch.classes} classes x {k} samples are more classes than samples: pairs of one class weigh "
+                f"{batch.classes} classes x {k} samples are few of each class: pairs of one class weigh "
                 f"{self.pull_of(batch.classes, k):.3g}, and ε begins at "
                 f"{self.first_epsilon(batch.classes, k) or self.epsilon:.3g}",
                 "--published is the paper's loss.",
@@ -294,7 +296,7 @@ class Simo2(Objective):
 
 def _gathers_late(objective: Simo2, classes: int, samples_per_class: int) -> bool:
     """Whether the paper's settings part images of one class in batches of C classes of k samples."""
-    return classes > samples_per_class > 1 and objective.reduction == "sum"
+    return 1 < samples_per_class < _ENOUGH * classes and objective.reduction == "sum"
 
 
 def _to_auto(objective: Simo2) -> str:

@@ -51,8 +51,10 @@ FRONTIER = (
 """What might end more orthogonal than the default."""
 MEANS = ("simo2", "simo2:reduction=mean", "simo2:reduction=mean:pull=2:epsilon_start=1")
 """Sums over pairs, means over them, and means with a pull and an ε that falls."""
-FALLING = ((16, 1.2), (13, 1.83), (20, 1))
-"""Images of a class and the pull, twice the balanced one or 1, where the default lets no ε fall."""
+FALLING = ((16, 1.2), (13, 1.83), (20, 1), (13, 1))
+"""Images of a class and the pull, twice the balanced one or 1, where the default let no ε fall."""
+FRESH = ((13, 160, 1.8333), (16, 160, 1.2), (16, 256, 2), (20, 160, 1))
+"""Images of a class and of a batch, and a pull, around the border of what `auto` decides."""
 FREE = [f"{loss}:labels=none:samples_per_class={k}" for loss in ("simo2", "mcr2") for k in (2, 16)]
 """Without labels; MCR² is the rate of all views against that of the views of an image."""
 EMP = [f"{Path(__file__).with_name('emp_ssl.py')}:EmpSsl:labels=none:samples_per_class={k}" for k in (4, 16)]
@@ -85,6 +87,11 @@ class Study:
 
 def _in_shapes(arms: Sequence[str], shapes: Sequence[int]) -> list[str]:
     return [f"{arm}:samples_per_class={k}" for k in shapes for arm in arms]
+
+
+def _falling(pull: float) -> tuple[str, ...]:
+    """The paper's pull and ε, and an ε that falls with `pull` and with the paper's."""
+    return (PAPER, *(f"simo2:pull={weight}:epsilon_start=1" for weight in dict.fromkeys((pull, 1))))
 
 
 def _varied(setting: str, values: Sequence[str]) -> list[str]:
@@ -142,9 +149,15 @@ STUDIES = {
     "letters-rule": Study(
         "letters",
         [f"simo2:pull={pull}:epsilon_start=1:samples_per_class={k}" for k, pull in FALLING]
-        + _in_shapes(("simo2",), (13, 20)),
+        + _in_shapes((PAPER,), (13, 20)),
         GATHER, 5,
     ),
+    "letters-fresh": Study(
+        "letters",
+        [f"{arm}:samples_per_class={k}:batch_size={size}" for k, size, pull in FRESH for arm in _falling(pull)],
+        f"{GATHER} --seed 5", 5,
+    ),
+    "digits-fresh": Study("digits", (*_falling(1.2), "simo2:negatives=all"), "--eval-every 400 --seed 5", 5),
     "digits-rule": Study(
         "digits",
         (

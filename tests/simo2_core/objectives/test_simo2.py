@@ -47,7 +47,13 @@ def test_without_a_course_epsilon_is_a_constant_of_the_program():
     [
         ((26, 4), {}, 50 / 3, 1.0),
         ((13, 12), {}, 24 / 11, 1.0),
-        ((16, 16), {}, 1.0, None),
+        ((12, 13), {}, 22 / 12, 1.0),
+        ((16, 16), {}, 2.0, 1.0),
+        ((10, 14), {}, 18 / 13, 1.0),
+        ((10, 15), {}, 1.0, None),
+        ((2, 2), {}, 2.0, 1.0),
+        ((2, 3), {}, 1.0, None),
+        ((1, 4), {}, 1.0, None),
         ((5, 32), {}, 1.0, None),
         ((5, 1), {}, 1.0, None),
         ((26, 4), {"published": True}, 1.0, None),
@@ -90,6 +96,24 @@ def test_a_run_of_format_3_keeps_the_pairs_that_it_had():
     left = {name: value for name, value in today["objective"].items() if name != "negatives"}
     of_then = Config.from_json({**today, "format": 3, "objective": left}).objective
     assert (of_then.negatives, of_then.pull) == ("slots", "auto")
+
+
+@pytest.mark.parametrize(
+    ("size", "samples", "pull", "start"),
+    [
+        (256, 16, 1.0, None),
+        (160, 13, 1.0, None),
+        (160, 8, "auto", "auto"),
+        (160, 16, "auto", "auto"),
+    ],
+)
+def test_a_run_of_format_4_keeps_what_auto_stood_for_then(size, samples, pull, start):
+    config = Config().replace({"batch_size": size, "samples_per_class": samples})
+    of_then = Config.from_json({**config.to_json(), "format": 4})
+    assert (of_then.objective.pull, of_then.objective.epsilon_start) == (pull, start)
+    typed = config.replace({"pull": 3})
+    assert Config.from_json({**typed.to_json(), "format": 4}).objective.pull == 3.0
+    assert Config.from_json(config.to_json()) == config
 
 
 def test_a_run_of_before_keeps_the_settings_that_it_had():

@@ -130,9 +130,7 @@ def test_a_run_tells_everything_in_order(whole: tuple[RunDirectory, list[Event]]
     run, events = whole
     assert isinstance(events[0], RunStarted)
     assert str(events[0].placement).startswith("on the device: 115 kB of decoded images fit")
-    assert str(events[0].decided).startswith("10 classes x 3 samples are more classes than samples"), (
-        "so that it is quick"
-    )
+    assert str(events[0].decided).startswith("10 classes x 3 samples are few of each class"), "so that it is quick"
     assert isinstance(events[1], Compiled)
     assert isinstance(events[-1], RunFinished)
     assert events[-1].reason == "completed"
