@@ -20,8 +20,7 @@ def unit_float32(rows: Floats) -> NDArray[np.float32]:
     """(n, f) rows of length 1; one of zeros stays so."""
     rows_nf = np.asarray(rows, np.float32)
     lengths = np.linalg.norm(rows_nf, axis=1, keepdims=True)
-    unit: NDArray[np.float32] = rows_nf / np.maximum(lengths, 1e-12)
-    return unit
+    return np.asarray(rows_nf / np.maximum(lengths, 1e-12), np.float32)
 
 
 def nearest_others(unit: NDArray[np.float32], count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

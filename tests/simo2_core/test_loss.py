@@ -44,7 +44,7 @@ def simo2_by_pairs(z_ckd: Rows, orth_lean: float, epsilon: float) -> tuple[float
 
 
 def value_and_gradient(
-    z: Rows, dtype: type, orth_lean: float, epsilon: float, program: Any = None
+    z: Rows, dtype: Any, orth_lean: float, epsilon: float, program: Any = None
 ) -> tuple[Simo2Loss, Rows]:
     """Compiled anew, unless it is a `program` of these settings already."""
     program = program or with_gradient(orth_lean, epsilon)
