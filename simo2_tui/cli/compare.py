@@ -149,7 +149,7 @@ def _names(text: str) -> list[str]:
 
 @contextmanager
 def _progress(plan: Plan, total: int, as_json: bool) -> Iterator[tuple[Progress, Callable[[Outcome, bool], None]]]:
-    """What is trained, with a bar on a terminal; one line for each finished run."""
+    """What is trained: a bar on a terminal, elsewhere a line as it comes; one line for each finished run."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
     from simo2_core.events import StepsLogged
@@ -161,9 +161,17 @@ def _progress(plan: Plan, total: int, as_json: bool) -> Iterator[tuple[Progress,
         all_runs = bars.add_task("runs", total=total)
         one = bars.add_task("", total=1, visible=False)
 
+        def called(arm: str, value: Any, seed: int) -> str:
+            what = f" with {plan.sweep.told(value)}" if value is not None and plan.sweep else ""
+            return f"{arm}{what}, seed {seed}"
+
         def tell(job: PlannedRun, event: Event) -> None:
             if isinstance(event, StepsLogged):
                 bars.update(one, description=job.name, total=job.config.steps, completed=event.last_step, visible=True)
+            if not as_json and not console.is_terminal and (news := _news(job, event)):
+                console.print(
+                    f"{called(job.arm, job.value if job.trial else None, job.config.seed)}: {news}", soft_wrap=True
+                )
 
         def done(outcome: Outcome, trial: bool) -> None:
             bars.advance(all_runs)
@@ -172,11 +180,25 @@ def _progress(plan: Plan, total: int, as_json: bool) -> Iterator[tuple[Progress,
                 body |= {"value": outcome.value, "validation": outcome.validation, "diverged": outcome.diverged}
                 print(json.dumps(body), flush=True)
                 return
-            what = f" with {plan.sweep.told(outcome.value)}" if trial and plan.sweep else ""
             came = "diverged" if outcome.diverged else f"validation kNN@20 {outcome.validation:.2%}"
-            bars.console.print(f"{outcome.arm}{what}, seed {outcome.seed}: {came}")
+            name = called(outcome.arm, outcome.value if trial else None, outcome.seed)
+            bars.console.print(f"{name}: {came}", soft_wrap=True)
 
         yield tell, done
+
+
+def _news(job: PlannedRun, event: Event) -> str | None:
+    """What a run of a comparison has come to, for a log; None for what a line is not worth."""
+    from simo2_core.events import Evaluated, RunFinished, RunStarted
+
+    if isinstance(event, RunStarted):
+        begun = f"from step {event.step:,} of {event.steps:,}" if event.step else f"{event.steps:,} steps"
+        return f"trains, {begun}"
+    if isinstance(event, Evaluated) and event.split == "validation" and event.step < job.config.steps:
+        return f"step {event.step:,}: validation kNN@20 {event.knn_representation:.2%}"
+    if isinstance(event, RunFinished) and event.reason.done and job.assessed:
+        return "trained; is measured on test"
+    return None
 
 
 def _table(plan: Plan, found: _Found) -> None:

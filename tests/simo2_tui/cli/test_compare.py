@@ -2,6 +2,7 @@ import json
 import signal
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,11 @@ from simo2_core.compare.plan import make_plan
 from simo2_core.compare.results import cells
 from simo2_core.config import Config
 from simo2_core.errors import RunError
-from simo2_core.events import CheckpointSaved, Event, RunFinished
+from simo2_core.events import CheckpointSaved, Evaluated, Event, RunFinished, RunStarted
 from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
-from simo2_tui.cli.compare import _HEADS, table_lines
+from simo2_tui.cli.compare import _HEADS, _progress, table_lines
 from simo2_tui.cli.main import app
 from tests import tiny
 from tests.tiny import options
@@ -76,6 +77,34 @@ def test_a_stop_says_what_is_done_and_how_to_go_on(tmp_path: Path, monkeypatch: 
     assert (code, lines) == (130, [])
     assert "0 of 2 runs are done, and what the others have is saved. The same command with --name two goes on." in said
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_log_is_told_what_comes_and_its_lines_are_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    plan = make_plan(PRESETS["digits"].config, ["simo2:pull=balanced:epsilon_start=1:same_bias=0.25"], [], 2, "lr=0.01")
+    [trial], [job, _] = plan.trials(), plan.runs({plan.arms[0].name: 0.01})
+    start = RunStarted(
+        step=0, run="r", steps=400, parameters=1, class_names=("0",), classes_per_batch=10, samples_per_class=16,
+        embedding_size=16, train_images=1, validation_images=1, test_images=1, device="cpu", raw_pixels_knn=0.5,
+    )  # fmt: skip
+    seen = Evaluated(
+        step=50, split="validation", images=1, bank=1, knn_representation=0.5, knn_projection=0.5, knn_raw_pixels=0.5,
+        effective_rank=1.0, same_class_cosine=1.0, different_class_cosine=0.0, largest_class_cosine=0.0, seconds=0.1,
+    )  # fmt: skip
+    with _progress(plan, 3, as_json=False) as (tell, done):
+        tell(trial, start)
+        tell(job, replace(start, step=200))
+        tell(job, seen)
+        tell(job, replace(seen, step=400))  # told by the line of the finished run
+        tell(job, RunFinished(step=400, reason=Reason.COMPLETED, message="", checkpoint="", seconds={}))
+        done(Outcome(job.arm, 0, 0.01, 400, False, 0.75, 1.0, (), {}), False)
+    name = plan.arms[0].name
+    assert capsys.readouterr().err.splitlines() == [
+        f"{name} with learning_rate 0.01, seed 1000: trains, 400 steps",
+        f"{name}, seed 0: trains, from step 200 of 400",
+        f"{name}, seed 0: step 50: validation kNN@20 50.00%",
+        f"{name}, seed 0: trained; is measured on test",
+        f"{name}, seed 0: validation kNN@20 75.00%",
+    ]
 
 
 @pytest.mark.parametrize("reason", ["interrupted", "stopped"])
