@@ -39,12 +39,12 @@ class Mcr2(Objective):
     def loss(self, params: Arrays, seen: Seen, task: Task) -> Loss:
 
         z_ckd = raised(seen.embedding)
-        whole = _twice_rate(z_ckd.reshape(1, -1, z_ckd.shape[-1]), self.distortion)
-        pull, push = _twice_rate(z_ckd, self.distortion).mean() / 2, -whole[0] / 2
+        whole = twice_rate(z_ckd.reshape(1, -1, z_ckd.shape[-1]), self.distortion)
+        pull, push = twice_rate(z_ckd, self.distortion).mean() / 2, -whole[0] / 2
         return Loss(pull + push, {"pull": pull, "push": push})
 
 
-def _twice_rate(z_gnd: Array, distortion: float) -> Array:
+def twice_rate(z_gnd: Array, distortion: float) -> Array:
     """(g,) logdet(I + D/(n ε²) ZᵀZ) of each group of n rows, by the smaller of the two Gram matrices."""
     import jax
     import jax.numpy as jnp

@@ -57,7 +57,7 @@ FRESH = ((13, 160, 1.8333), (16, 160, 1.2), (16, 256, 2), (20, 160, 1))
 """Images of a class and of a batch, and a pull, around the border of what `auto` decides."""
 FREE = [f"{loss}:labels=none:samples_per_class={k}" for loss in ("simo2", "mcr2") for k in (2, 16)]
 """Without labels; MCR² is the rate of all views against that of the views of an image."""
-EMP = [f"{Path(__file__).with_name('emp_ssl.py')}:EmpSsl:labels=none:samples_per_class={k}" for k in (4, 16)]
+EMP = [f"emp_ssl:labels=none:samples_per_class={k}" for k in (4, 16)]
 FREE_RATES = "lr=0.001,0.002,0.004,0.008"
 FREE_DIGITS = "--embedding-size 64 --epsilon-until 0.5"
 WIDE = "simo2:embedding_size=64"

@@ -116,6 +116,7 @@ SHAPES = {
     "autoencoder": (5, 60, 8),
     "fixed_prototypes": (3, 10_981, 3),
     "mcr2": (8193, 4, 8),
+    "emp_ssl": (8193, 4, 8),
 }
 """(C, k, D): some compare each row with every other, the autoencoder decodes each. The rest cross 32,768 rows.
 

@@ -11,6 +11,7 @@ from simo2_core.compiling import jit
 from simo2_core.config import Config
 from simo2_core.errors import ConfigError
 from simo2_core.objectives.arcface import ArcFace, with_margin
+from simo2_core.objectives.emp_ssl import EmpSsl
 from simo2_core.objectives.mcr2 import Mcr2
 from simo2_core.objectives.objective import Batch, Seen, Task
 from simo2_core.objectives.opl import OrthogonalProjection
@@ -52,6 +53,18 @@ def mcr2(objective, own, z, h):
 
     pull = sum(K / N * rate(z[c == LABELS]) for c in CLASSES)
     return {"total": pull - rate(z), "pull": pull, "push": -rate(z)}
+
+
+def emp_ssl(objective, own, z, h):
+    views = z.reshape(C, K, D)
+    rates = []
+    for v in range(K):
+        rows = views[:, v]
+        gram = np.eye(D) + D / (C * objective.code_error) * rows.T @ rows
+        rates.append(np.log(np.linalg.det(gram)) / 2)
+    cosines = [views[c, v] @ unit(views[c].mean(axis=0)) for c in range(C) for v in range(K)]
+    pull, push = -objective.invariance * np.mean(cosines), -np.mean(rates)
+    return {"total": pull + push, "pull": pull, "push": push}
 
 
 def ntce(objective, own, z, h):
@@ -106,6 +119,8 @@ CASES = [
     (OrthogonalProjection(opl_weight=2.0, opl_push=0.7), opl),
     (Mcr2(), mcr2),
     (Mcr2(distortion=0.1), mcr2),
+    (EmpSsl(), emp_ssl),
+    (EmpSsl(invariance=2.0, code_error=1.5), emp_ssl),
     (Ntce(temperature=0.2), ntce),
     (Nonl(temperature=0.2), ntce),
     (FixedPrototypes(), fixed_prototypes),
