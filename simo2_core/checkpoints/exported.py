@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from simo2_core.checkpoints.checkpoint import evaluated, load, require_same
 from simo2_core.config import Config, ModelConfig
-from simo2_core.errors import CheckpointError
+from simo2_core.errors import CheckpointError, ConfigError
 from simo2_core.model.network import Network
 from simo2_core.objectives.objective import PREFIX
-from simo2_core.pretrained.own import FACTS, FORMAT, METADATA, WEIGHTS, read_facts
+from simo2_core.pretrained.own import CARD, FACTS, FORMAT, METADATA, WEIGHTS, read_facts
 from simo2_core.run.files import write_into
 from simo2_core.sections import plain
 
@@ -25,6 +25,7 @@ def export_encoder(checkpoint: Path, folder: Path) -> dict[str, Any]:
     """Writes the encoder and projection head of a checkpoint into `folder`; returns what `encoder.json` holds.
 
     Raises:
+        ConfigError: the folder has a file of such a name that no export wrote.
         RunError: the checkpoint is damaged, or the disk refuses.
     """
     from safetensors.numpy import save
@@ -61,10 +62,31 @@ def export_encoder(checkpoint: Path, folder: Path) -> dict[str, Any]:
     weights = save(kept, metadata={METADATA: json.dumps(facts)})  # a file without the other says what it is as well
     facts["arrays"] = {name: list(value.shape) for name, value in kept.items()}
     facts["sha256"] = hashlib.sha256(weights).hexdigest()
-    contents = {WEIGHTS: weights, FACTS: json.dumps(facts, indent=1).encode()}
+    contents = {FACTS: json.dumps(facts, indent=1).encode(), WEIGHTS: weights}
+    require_exports(folder, contents)
     for name, content in contents.items():
         write_into(folder / name, content, option="--out")
     return facts
+
+
+def require_exports(folder: Path, names: Iterable[str]) -> None:
+    """Raises ConfigError where a file of one of these names is in `folder` and no export wrote it.
+
+    What tells an export, its facts or its card, is written before the rest.
+    """
+    described, carded = _has(folder / FACTS, b'"sha256"'), _has(folder / CARD, b"\n- simo2\n")
+    for name in names:
+        if (folder / name).exists() and not (described if name in (WEIGHTS, FACTS) else carded):
+            raise ConfigError(
+                f"--out is {folder}, which has a {name} that no export wrote. Name another folder, there or to be made."
+            )
+
+
+def _has(path: Path, mark: bytes) -> bool:
+    try:
+        return mark in path.read_bytes()[:1_000_000]
+    except OSError:
+        return False
 
 
 def image_rule(meta: Mapping[str, Any]) -> dict[str, Any]:

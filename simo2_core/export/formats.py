@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simo2_core.checkpoints.checkpoint import evaluated, load
+from simo2_core.checkpoints.exported import require_exports
 from simo2_core.config import Config
 from simo2_core.data.augment import normalise
 from simo2_core.encoders.encoder import Encoder
@@ -29,6 +30,7 @@ from simo2_core.export.card import card_of
 from simo2_core.export.onnx_trace import graph_of
 from simo2_core.model.network import Network
 from simo2_core.parts import own
+from simo2_core.pretrained.own import CARD
 from simo2_core.pretrained.recognise import family_of
 from simo2_core.run.files import write_into
 
@@ -52,15 +54,16 @@ def export_as(format: str, checkpoint: Path, folder: Path) -> list[Path]:
         format: `timm`, `torch` or `onnx`.
 
     Raises:
-        ConfigError: the library has no such encoder.
+        ConfigError: the library has no such encoder, or the folder has a file of such a name that no export wrote.
         RunError: the checkpoint is damaged, or the disk refuses.
     """
     if format == ONNX:
         contents, meta = _as_onnx(checkpoint)
     else:
         contents, meta = _as_library(_LIBRARIES[format], checkpoint)
-    contents["README.md"] = card_of(format, checkpoint, meta).encode()
-    for name, content in contents.items():
+    contents[CARD] = card_of(format, checkpoint, meta).encode()
+    require_exports(folder, contents)
+    for name, content in reversed(contents.items()):  # the card first
         write_into(folder / name, content, option="--out")
     return [folder / name for name in contents]
 

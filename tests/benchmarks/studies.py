@@ -241,6 +241,12 @@ STUDIES = {
     "photographs-gathering": Study(
         "cifar10", GATHERING, "--recipe fast --steps 342 --eval-every 171 --no-test-views --negatives slots", 1
     ),
+    "photographs-few": Study(
+        "cifar10",
+        [f"{arm}:samples_per_class=8:batch_size=80" for arm in ("simo2-published", "simo2", "supcon", "cross_entropy")]
+        + [PAPER, "simo2:pull=1.2:epsilon_start=1"],
+        PHOTOGRAPHS.replace("--eval-every 200 --negatives slots", "--eval-every 800"), 3,
+    ),
     "photographs-seeds": Study(
         "cifar10", ("supcon", "cross_entropy", "simo2", "simo2:negatives=slots"),
         "--recipe fast --steps 342 --eval-every 171 --no-test-views --precision bfloat16", 3

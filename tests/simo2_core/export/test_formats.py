@@ -1,6 +1,7 @@
 """Encoders written for timm, torchvision and ONNX, from a run of no step."""
 
 import json
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +12,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from simo2_core.checkpoints.checkpoint import find_checkpoint, load
+from simo2_core.checkpoints.exported import export_encoder
 from simo2_core.encoders.convnext import ConvNeXtTiny
 from simo2_core.encoders.resnet18 import ResNet18
 from simo2_core.encoders.resnet_imagenet import ResNet18ImageNet
@@ -105,6 +107,34 @@ def test_a_card_says_results_data_and_command(made: tuple[Path, RunDirectory], t
     card = (tmp_path / "README.md").read_text()
     assert "on 359 test images" in card
     assert "| linear probe | 25.00% |" in card
+
+
+@pytest.mark.parametrize(("format", "name"), [
+    ("onnx", "README.md"), ("onnx", "encoder.onnx"), ("simo2", "encoder.safetensors"),
+    ("simo2", "encoder.json"),
+])  # fmt: skip
+def test_an_export_replaces_an_export_and_nothing_else(
+    made: tuple[Path, RunDirectory], tmp_path: Path, format: str, name: str
+) -> None:
+    checkpoint = find_checkpoint(made[1].checkpoints)
+
+    def export(folder: Path) -> None:
+        if format == "simo2":
+            export_encoder(checkpoint, folder)
+        else:
+            export_as(format, checkpoint, folder)
+
+    own = tmp_path / name
+    own.write_text("mine")
+    with pytest.raises(ConfigError, match=rf"which has a {re.escape(name)} that no export wrote\. Name another folder"):
+        export(tmp_path)
+    assert [*tmp_path.iterdir()] == [own]
+    assert own.read_text() == "mine"
+    own.unlink()
+    export(tmp_path)
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes() + b" ")
+    export(tmp_path)
+    assert not (tmp_path / name).read_bytes().endswith(b" "), "written anew"
 
 
 def test_pushing_needs_the_client_and_says_what_it_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
