@@ -181,8 +181,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--kinds", nargs="+", metavar="KIND", help=", ".join((*KINDS, *ON_REQUEST)))
     parser.add_argument("--out", type=Path)
     parser.add_argument("--dark", action="store_true")
+    parser.add_argument("--awaited", action="store_true", help="at the priority of whoever waits for it")
     given = parser.parse_args(arguments)
-    os.nice(10)  # training comes first
+    if not given.awaited:
+        os.nice(10)  # training comes first
     from threadpoolctl import threadpool_limits
 
     try:

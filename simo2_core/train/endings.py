@@ -42,7 +42,7 @@ class Endings:
         training = self._training
         yield from self._save_or_fail()
         yield from self._saver.give_score(training.taken, training.score)
-        self._plotter.request(training.taken)
+        self._plotter.request(training.taken, last=True)
         if training.config.patience:
             yield from training.evaluate_saved(find_checkpoint(training.run.checkpoints, "best"), "test")
         else:

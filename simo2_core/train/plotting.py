@@ -1,6 +1,7 @@
 """Pictures while training, drawn by a child process from what is already in the run's folder.
 
-matplotlib holds the interpreter lock for seconds; in a process of its own, at low priority, it cannot stall a step.
+matplotlib holds the interpreter lock for seconds; in a process of its own, at low priority, it cannot stall a step. The
+last pictures stall none, and the run waits for them: they are drawn at the run's own priority.
 """
 
 from __future__ import annotations
@@ -27,11 +28,12 @@ class Plotter:
         self._said: IO[bytes] | None = None
         self._waiting: int | None = None
         self._step = 0
+        self._last = False
 
-    def request(self, step: int) -> None:
-        """Asks for the pictures as of `step`; returns at once."""
+    def request(self, step: int, *, last: bool = False) -> None:
+        """Asks for the pictures as of `step`, the `last` one or not; returns at once."""
         if self._enabled:
-            self._waiting = step
+            self._waiting, self._last = step, last
             self._start()
 
     def _start(self) -> None:
@@ -41,7 +43,9 @@ class Plotter:
         with contextlib.suppress(OSError), open_to_append(self._run.log_path) as log:
             self._said = scratch_file()
             self._child = subprocess.Popen(
-                module_command("simo2_core.analysis.render", str(self._run.path)),
+                module_command(
+                    "simo2_core.analysis.render", str(self._run.path), *(["--awaited"] if self._last else [])
+                ),
                 stdin=subprocess.DEVNULL,
                 stdout=self._said,
                 stderr=log,

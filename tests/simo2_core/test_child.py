@@ -71,7 +71,9 @@ def test_pictures_of_a_child_that_answers_nonsense_are_none(tmp_path: Path, chil
     run = RunDirectory.create(tmp_path, "one", CONFIG)
     child("\n".join([*NONSENSE, json.dumps({"plot": "pca", "path": str(run.plots / "pca.png"), "step": 3})]))
     plotter = Plotter(run)
-    plotter.request(3)
+    plotter.request(3, last=True)
+    assert plotter._child is not None
+    assert "--awaited" in str(plotter._child.args)
     assert [(event.step, event.path) for event in plotter.finish(10)] == [(3, "plots/pca.png")]
     assert all(isinstance(event, PlotSaved) for event in plotter.finish(10))
 

@@ -190,3 +190,12 @@ def test_the_child_ends_with_one_line_and_the_code_of_the_error(run, capsys, mon
     out, err = capsys.readouterr()
     assert out == ""
     assert len(err.splitlines()) == 2
+
+
+def test_pictures_that_a_run_waits_for_are_drawn_at_its_priority(run, monkeypatch):
+    lowered = []
+    monkeypatch.setattr("os.nice", lowered.append)
+    assert main([str(run.path), "--kinds", "nothing"]) == 2
+    assert lowered == [10]
+    assert main([str(run.path), "--kinds", "nothing", "--awaited"]) == 2
+    assert lowered == [10]
