@@ -215,7 +215,7 @@ def beside_a_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             written.FORMATS[format](folder / "pets" / name)
         written.mnist(folder / "data")
         patch.setenv("COLUMNS", "80")
-        patch.setattr("simo2_core.train.plotting.Plotter.request", lambda self, step: None)
+        patch.setattr("simo2_core.train.plotting.Plotter.request", lambda self, step, *, last=False: None)
         command = next(one for fence in RUNNING for one in commands_of(fence) if one.arguments[0] == "train")
         yield run((*command.arguments, *SMALL))
 

@@ -4,7 +4,7 @@ from simo2_core.train.plotting import Plotter
 from simo2_tui.start import main
 
 
-def _leave_out(self: Plotter, step: int) -> None:
+def _leave_out(self: Plotter, step: int, *, last: bool = False) -> None:
     """In place of `Plotter.request`."""
 
 

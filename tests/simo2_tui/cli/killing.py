@@ -44,7 +44,7 @@ def slow_sync(file):
 
 os.pwrite, os.fsync = slow_write, slow_sync
 from simo2_core.train.plotting import Plotter
-Plotter.request = lambda self, step: None  # seconds of pictures at the end of a run, and not what is looked at
+Plotter.request = lambda self, step, *, last=False: None  # seconds at the end of a run, and not what is looked at
 from simo2_tui.start import main
 main()
 """
