@@ -154,7 +154,8 @@ STUDIES = {
     ),
     "letters-fresh": Study(
         "letters",
-        [f"{arm}:samples_per_class={k}:batch_size={size}" for k, size, pull in FRESH for arm in _falling(pull)],
+        [f"{arm}:samples_per_class={k}:batch_size={size}" for k, size, pull in FRESH for arm in _falling(pull)]
+        + ["simo2:samples_per_class=10:batch_size=260"],
         f"{GATHER} --seed 5", 5,
     ),
     "digits-fresh": Study("digits", (*_falling(1.2), "simo2:negatives=all"), "--eval-every 400 --seed 5", 5),
