@@ -16,9 +16,12 @@ from simo2_core.config import Config, ModelConfig
 from simo2_core.errors import CheckpointError, ConfigError
 from simo2_core.model.network import Network
 from simo2_core.objectives.objective import PREFIX
-from simo2_core.pretrained.own import CARD, FACTS, FORMAT, METADATA, WEIGHTS, read_facts
+from simo2_core.pretrained.own import FACTS, FORMAT, METADATA, WEIGHTS, read_facts
 from simo2_core.run.files import write_into
 from simo2_core.sections import plain
+
+CARD = "README.md"
+"""What an export for another library says of itself, for people and for the Hub."""
 
 
 def export_encoder(checkpoint: Path, folder: Path) -> dict[str, Any]:
@@ -74,7 +77,7 @@ def require_exports(folder: Path, names: Iterable[str]) -> None:
 
     What tells an export, its facts or its card, is written before the rest.
     """
-    described, carded = _has(folder / FACTS, b'"sha256"'), _has(folder / CARD, b"\n- simo2\n")
+    described, carded = _has(folder / FACTS, b'"image_shape"'), _has(folder / CARD, b"\n- simo2\n")
     for name in names:
         if (folder / name).exists() and not (described if name in (WEIGHTS, FACTS) else carded):
             raise ConfigError(
@@ -84,7 +87,8 @@ def require_exports(folder: Path, names: Iterable[str]) -> None:
 
 def _has(path: Path, mark: bytes) -> bool:
     try:
-        return mark in path.read_bytes()[:1_000_000]
+        with path.open("rb") as file:
+            return mark in file.read(100_000)  # both stand near the beginning
     except OSError:
         return False
 

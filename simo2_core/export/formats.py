@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simo2_core.checkpoints.checkpoint import evaluated, load
-from simo2_core.checkpoints.exported import require_exports
+from simo2_core.checkpoints.exported import CARD, require_exports
 from simo2_core.config import Config
 from simo2_core.data.augment import normalise
 from simo2_core.encoders.encoder import Encoder
@@ -30,7 +30,6 @@ from simo2_core.export.card import card_of
 from simo2_core.export.onnx_trace import graph_of
 from simo2_core.model.network import Network
 from simo2_core.parts import own
-from simo2_core.pretrained.own import CARD
 from simo2_core.pretrained.recognise import family_of
 from simo2_core.run.files import write_into
 

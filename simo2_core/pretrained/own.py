@@ -28,9 +28,6 @@ FORMAT = 1
 
 WEIGHTS, FACTS = "encoder.safetensors", "encoder.json"
 
-CARD = "README.md"
-"""What an export for another library says of itself, for people and for the Hub."""
-
 METADATA = "simo2"
 """Under which key the file of the arrays has the same facts, but for those of the file itself."""
 
