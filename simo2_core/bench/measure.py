@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -20,15 +21,17 @@ from simo2_core.bench.machine import (
 )
 from simo2_core.bench.products import largest_errors, products_in_force, require_right_products
 from simo2_core.bench.stages import Run, make_stages, split, time_in_turn, whole_step
+from simo2_core.compiling import jit
 from simo2_core.config import Config
 from simo2_core.data.dataset import Dataset
 from simo2_core.events import Compiled, StepsLogged
 from simo2_core.model.build import compute_dtype
+from simo2_core.model.tracing import as_written
 from simo2_core.session import RunSession
 from simo2_core.train.feed import place
 from simo2_core.train.memory import program_bytes
 from simo2_core.train.preparation import prepare
-from simo2_core.train.step import MAX_STEPS, compile_call
+from simo2_core.train.step import MAX_STEPS, Data, Step, TrainState, compile_call
 
 SECONDS = 16.0
 """About how long everything is timed, compiling apart, unless a single step is longer than its share."""
@@ -56,7 +59,7 @@ class Bench:
     """Seconds of each part of a step; they add up to `step`."""
     step: float
     flops: float
-    """Floating-point operations of a step, as XLA counts them."""
+    """Floating-point operations of a step as it is written, each convolution as one, as XLA counts them."""
     bytes_moved: float
     """Bytes that the kernels of a step read and write, as XLA counts them."""
     peak_flops: float
@@ -95,7 +98,7 @@ class Bench:
 
 
 def measure(config: Config, dataset: Dataset, report: Callable[[str], None], seconds: float = SECONDS) -> Bench:
-    """Measures training with `config` on `dataset`.
+    """Measures training with `config` on `dataset`, on images of full size where they grow over a run.
 
     Args:
         report: gets a few words before each thing that takes long.
@@ -107,7 +110,8 @@ def measure(config: Config, dataset: Dataset, report: Callable[[str], None], sec
     errors = largest_errors()
     require_right_products(errors)
     config = config.replace(
-        {"steps": 10**5, **dict.fromkeys(("eval_every", "plot_every", "checkpoint_every"), "never")}
+        {"steps": 10**5, "minutes": 0.0, "max_passes": 0, "grow_from": 0}
+        | dict.fromkeys(("eval_every", "plot_every", "checkpoint_every"), "never")
     )
     with empty_compilation_cache():
         ready = prepare(config, dataset, new=True)
@@ -125,7 +129,6 @@ def measure(config: Config, dataset: Dataset, report: Callable[[str], None], sec
         spent = time_in_turn({**stages, "step": bare, "product": product}, seconds / 2, MAX_STEPS)
         report("timing the loop")
         turns = _time_loop(config, dataset, bare, spent["step"], seconds / 2)
-        costs = call.program.cost_analysis()
         return Bench(
             preset=config.preset,
             device=f"{jax.device_count()} x {jax.devices()[0].device_kind}",
@@ -137,8 +140,8 @@ def measure(config: Config, dataset: Dataset, report: Callable[[str], None], sec
             parameters=sum(array.size for array in state.params.values()),
             parts=split(spent),
             step=spent["step"],
-            flops=float(costs["flops"]),
-            bytes_moved=float(costs["bytes accessed"]),
+            flops=count_operations(step, state, data),
+            bytes_moved=float(call.program.cost_analysis()["bytes accessed"]),
             peak_flops=product_flops / spent["product"],
             program_bytes=program_bytes(call.program),
             device_peak_bytes=device_peak_bytes(),
@@ -146,6 +149,19 @@ def measure(config: Config, dataset: Dataset, report: Callable[[str], None], sec
             compile_warm=warm,
             turns=turns,
         )
+
+
+def count_operations(step: Step, state: TrainState, data: Data) -> float:
+    """Floating-point operations of a step: of what it is to compute, not of what a compiler makes of that.
+
+    In a compiled program XLA does not see those of a GPU's library calls, nor how often a loop on a CPU goes round.
+    """
+
+    def one(state: TrainState, data: Data) -> Any:
+        return step(state, data, step.course)
+
+    with as_written():
+        return float(jit(one).lower(state, data).cost_analysis()["flops"])
 
 
 def _time_loop(

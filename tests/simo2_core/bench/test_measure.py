@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 
 from simo2_core.bench.machine import compile_twice, empty_compilation_cache
-from simo2_core.bench.measure import Bench, measure
+from simo2_core.bench.measure import Bench, count_operations, measure
 from simo2_core.bench.stages import PARTS, split, time_in_turn
 from simo2_core.bench.synthetic import synthetic_dataset
 from simo2_core.compiling import jit
 from simo2_core.presets import PRESETS, find_preset
+from simo2_core.train.feed import place
 from simo2_core.train.memory import program_bytes
+from simo2_core.train.step import make_training
 
 pytestmark = pytest.mark.optimised
 
@@ -48,6 +50,23 @@ def test_facts_of_the_step_are_those_of_the_settings(bench: Bench) -> None:
     assert 2.0 * convolutions < bench.flops < 6.0 * convolutions
     assert bench.bytes_moved > 4 * bench.parameters
     assert bench.program_bytes > 3 * 4 * bench.parameters, "weights and both moments of Adam"
+
+
+def test_operations_are_those_of_the_plain_convolutions_at_full_size() -> None:
+    # 16 images in four batches of patches: a compiled loop over them would count one
+    config = PRESETS["cifar10"].config.replace(
+        {"recipe": "fast", "groups": "4,4,4", "samples_per_class": 2, "batch_size": 20, "objective": "cross_entropy"}
+    )
+    assert config.grow_from
+    counted = []
+    for images in (20, 40):
+        of = config.replace({"grow_from": 0, "batch_size": images, "samples_per_class": images // 10})
+        dataset = synthetic_dataset(find_preset("cifar10"), of)
+        step, state = make_training(of, len(dataset.class_names), dataset.image_shape)
+        counted.append(count_operations(step, state, place(dataset)))
+    pixels = 31 * 31 * 4 * 3 * 24 + 9 * (31 * 31 * 24 * 4 + 15 * 15 * (4 * 4 + 4 * 4) + 7 * 7 * 32 + 3 * 3 * 16)
+    per_image = (counted[1] - counted[0]) / 20
+    assert 2.5 * 2 * pixels < per_image < 4.5 * 2 * pixels
 
 
 def test_ratios_are_of_what_was_measured(bench: Bench) -> None:
