@@ -13,8 +13,9 @@ Convolutions stay out of that library as well, which runs each on one thread (0.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -50,6 +51,16 @@ def require_device() -> None:
             f"JAX_PLATFORMS is {wanted!r}, and jax finds no such device on this machine{why}. Unset JAX_PLATFORMS to "
             "take what there is; a GPU needs pip install 'simo2[cuda]' as well."
         ) from error
+
+
+@contextlib.contextmanager
+def exact_products() -> Iterator[None]:
+    """Inside, what is traced multiplies in all of float32, which a GPU left to itself rounds to 10 bits (TF32).
+
+    For what is small and sensitive: a loss, a classifier, the projection. Convolutions are as `--precision` has them.
+    """
+    with contextlib.nullcontext() if jax.default_backend() == "cpu" else jax.default_matmul_precision("highest"):
+        yield
 
 
 def jit(function: Callable[..., Any], *, platform: str | None = None, **settings: Any) -> Any:

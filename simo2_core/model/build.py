@@ -12,6 +12,7 @@ from jax import Array
 from jax.typing import DTypeLike
 from numpy.typing import NDArray
 
+from simo2_core.compiling import exact_products
 from simo2_core.errors import PartError
 from simo2_core.faults import called, shape_of
 from simo2_core.model.initial import lecun_normal
@@ -62,7 +63,9 @@ class SimO2Model(nnx.Module):
         With `dropout_keys`, (n,) typed keys, features of each image are dropped as decided by its own key alone.
         """
         representation = self.represent(images, dropout_keys=dropout_keys)
-        return representation, to_unit_rows(self.head(representation))
+        with exact_products():
+            projection = self.head(representation)
+        return representation, to_unit_rows(projection)
 
 
 class WithoutKeys(nnx.Module):

@@ -22,7 +22,7 @@ from jax.sharding import Mesh
 from numpy.typing import NDArray
 
 from simo2_core.augmentations.augmentation import Drawn
-from simo2_core.compiling import jit
+from simo2_core.compiling import exact_products, jit
 from simo2_core.config import Config, task_of
 from simo2_core.data.augment import augment
 from simo2_core.data.sampler import Draw, draw_batch
@@ -188,7 +188,8 @@ class Step:
 
     def loss(self, params: Arrays, seen: Seen) -> Loss:
         """The loss of the batch."""
-        return require_loss(self.objective, self.objective.loss(self.own(params), seen, self.task))
+        with exact_products():
+            return require_loss(self.objective, self.objective.loss(self.own(params), seen, self.task))
 
     def own(self, params: Arrays) -> Arrays:
         """The objective's own parameters, by the names that it knows them by."""

@@ -18,6 +18,7 @@ from simo2_core.analysis.embed import TrainedEncoder, compile_embed
 from simo2_core.background import wait_or_leave
 from simo2_core.checkpoints.checkpoint import evaluated, load, name_leaves, read_meta
 from simo2_core.checkpoints.recovery import Recovery
+from simo2_core.compiling import exact_products
 from simo2_core.config import TRAINING_LOSS, Config
 from simo2_core.data.dataset import DataPart, Dataset
 from simo2_core.errors import DivergedError
@@ -318,7 +319,12 @@ def _classifier(step: Step, state: TrainState) -> Classify | None:
     if not objective.classifies:
         return None
     own = step.own(state.evaluated[0])
-    return lambda h_nf: np.asarray(objective.classify(own, jnp.asarray(h_nf)).argmax(axis=1), np.int32)
+
+    def classify(h_nf: NDArray[np.float32]) -> NDArray[np.int32]:
+        with exact_products():
+            return np.asarray(objective.classify(own, jnp.asarray(h_nf)).argmax(axis=1), np.int32)
+
+    return classify
 
 
 def steps_of_a_call(seconds_per_step: float) -> int:

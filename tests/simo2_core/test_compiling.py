@@ -9,7 +9,7 @@ from simo2_core import compiling, parts
 from simo2_core.analysis.geometry import class_gram, class_means, cosine_distributions
 from simo2_core.analysis.metrics import knn_predict
 from simo2_core.bench.products import products_with_spread_values, squares_of_products
-from simo2_core.compiling import compiler_options, jit, require_device
+from simo2_core.compiling import compiler_options, exact_products, jit, require_device
 from simo2_core.errors import ConfigError
 from simo2_core.model.conv import convolve
 from simo2_core.objectives.objective import Seen, Task, objective_of
@@ -228,3 +228,13 @@ def test_geometry_of_many_rows_is_right():
     few = cosine_distributions(np.float32(z), labels, at_most=300)
     assert few.images == 300
     assert few.same.sum() + few.different.sum() == 300 * 299 // 2
+
+
+def test_small_products_are_exact_where_a_gpu_would_round_them(monkeypatch):
+    def text():
+        with exact_products():
+            return str(jax.make_jaxpr(lambda x: jnp.matmul(x, x))(jnp.ones((2, 2))))
+
+    assert "HIGHEST" not in text()
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert "HIGHEST" in text()
