@@ -121,6 +121,13 @@ class Config(Section):
         at_least=0,
         at_most=10**6,
     )
+    max_passes: int = setting(
+        0,
+        "of a run for --minutes, the most passes over the training images: on a fast machine it ends before its time; "
+        "0 for as many as the time has room for",
+        at_least=0,
+        at_most=LARGEST_COUNT,
+    )
     seed: int = setting(0, "decides weights, draws, augmentation and dropout", at_least=0, at_most=LARGEST_SEED)
     batch_size: int = setting(
         320,
@@ -225,6 +232,13 @@ class Config(Section):
             True,
             f"false with --sampling {WITH_REPLACEMENT}, which does not count how often an image came",
             f"Use --sampling {BALANCED}.",
+        )
+        require(
+            not self.max_passes or self.minutes > 0,
+            "max_passes",
+            self.max_passes,
+            "0 without --minutes",
+            "Give --minutes as well, or the length of the run as --steps.",
         )
         require(
             self.optim.schedule != "warmup_cosine" or self.optim.warmup_steps < self.steps,

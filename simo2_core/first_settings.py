@@ -13,7 +13,7 @@ from simo2_core.config import Config, all_settings
 from simo2_core.presets import PRESETS, Preset, config_for, find_preset, with_views
 from simo2_core.recipes import NONE, RECIPES
 
-_LEFT_OPEN = {"minutes", "eval_every", "plot_every", "test_views", "label_smoothing"}
+_LEFT_OPEN = {"minutes", "max_passes", "eval_every", "plot_every", "test_views", "label_smoothing"}
 """What a recipe sets, and may be given beside it without another recipe being meant."""
 _OF_ITS_OWN = {"recipe", "init", "image_size"}
 """What makes a run another: weights have an encoder of their own, and images of another size another recipe."""

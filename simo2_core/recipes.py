@@ -35,6 +35,7 @@ _FAST: Mapping[str, Any] = {
     "label_smoothing": 0.2,
     "test_views": True,
     "minutes": 20.0,
+    "max_passes": 60,
     "eval_every": "5m",
     "plot_every": "never",
 }
@@ -54,6 +55,8 @@ def added(recipe: str, given: Mapping[str, Any]) -> dict[str, Any]:
     settings = {name: value for name, value in RECIPES[recipe].items() if name not in given}
     if "steps" in given:
         settings.pop("minutes", None)
+    if "steps" in given or "minutes" in given:
+        settings.pop("max_passes", None)
     if given.get("flip") is False:
         settings.pop("alternate_flip", None)
     if given.get("sampling") == "replacement":

@@ -49,10 +49,17 @@ class Budget:
     Steps and evaluations are told apart: one evaluation may take as long as a hundred steps.
     """
 
-    def __init__(self, minutes: float, clock: Clock, batches: float) -> None:
-        """Of the `minutes`, what the clock says is spent. An evaluation embeds so many `batches` of images."""
-        self._seconds, self._clock, self._batches = 60 * minutes, clock, batches
-        self._last = clock.spent
+    def __init__(self, minutes: float, clock: Clock, batches: float, most: int | None = None, taken: int = 0) -> None:
+        """Of the `minutes`, what the clock says is spent. An evaluation embeds so many `batches` of images.
+
+        Args:
+            most: steps that the run may take, whatever time is left; None for any number.
+            taken: before this start.
+        """
+        self._seconds, self._clock, self._batches, self._most = 60 * minutes, clock, batches, most
+        self._last = self._done(taken)
+        self._needed = self._told = self.left
+        self._told_at = clock.spent
         self._planned = False
         self._work, self._measured, self._calls = 0.0, 0.0, 0
         self._looks, self._looking = 0, 0.0
@@ -63,6 +70,22 @@ class Budget:
     def left(self) -> float:
         """Seconds of the time that are left."""
         return max(0.0, self._seconds - self._clock.spent)
+
+    def _done(self, taken: int) -> float:
+        """The share of the run that is over: of its time, or of the most steps where that is more."""
+        time = self._clock.spent / self._seconds if self._seconds else 0.0
+        return max(time, taken / self._most if self._most else 0.0)
+
+    @property
+    def misled(self) -> bool:
+        """Whether who counts down what was told last sees a tenth more or less than the last plan needs."""
+        counted = self._told - (self._clock.spent - self._told_at)
+        return abs(counted - self._needed) > 0.1 * self._needed
+
+    def tell(self) -> float:
+        """Seconds that the last plan needs, to its end."""
+        self._told, self._told_at = self._needed, self._clock.spent
+        return self._needed
 
     @property
     def look_seconds(self) -> float:
@@ -94,22 +117,22 @@ class Budget:
         self._looks += 1
         self._looking += seconds
 
-    def due(self) -> bool:
-        """Whether to plan again."""
+    def due(self, taken: int) -> bool:
+        """Whether to plan again, with so many steps taken."""
         if not self._seconds or self._calls <= LEAST_CALLS:
             return False
-        begin, now = self._last / self._seconds, self._clock.spent / self._seconds
+        begin, now = self._last, self._done(taken)
         if not self._planned and now - begin >= PLANNED_AT[0]:  # whatever was planned on another machine
             return True
         return any(begin < share <= now for share in PLANNED_AT) or now >= 1
 
     def plan(self, taken: int, sides: Sequence[int], looks: Looks) -> int:
-        """The steps of the run, with which it ends when its time does; at least those that are `taken`.
+        """The steps of the run, with which it ends when its time does; at least those `taken`, else at most `most`.
 
         Kept back is the time of the evaluations on the way and of the one after the last step.
         """
         speed, each, left = self._measured / self._work, self.look_seconds, self.left
-        self._last, self._planned = self._clock.spent, True
+        self._last, self._planned = self._done(taken), True
         self._work, self._measured = self._work / 2, self._measured / 2  # what is newer counts for more
 
         def on_the_way(steps: int) -> int:
@@ -120,7 +143,12 @@ class Budget:
 
         kept = each * (on_the_way(_most(taken, cost, left)) + 1)
         # where one more would just not fit it is not made, see `has_room`, and its time is trained
-        return steps_that_fit(taken, (left - kept) / speed, sides)
+        steps = steps_that_fit(taken, (left - kept) / speed, sides)
+        self._needed = left
+        if self._most is not None and steps > max(self._most, taken):
+            steps = max(self._most, taken)
+            self._needed = min(left, cost(steps))
+        return steps
 
 
 def work_between(first: int, last: int, planned: int, sides: Sequence[int]) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -67,6 +68,12 @@ class Preparation:
         return self.config.classes_per_batch(self.groups) * self.config.samples_per_class
 
     @property
+    def most_steps(self) -> int | None:
+        """Steps that a run for a time may take, however fast the machine is; None for any number."""
+        passes = self.config.max_passes if self.config.minutes else 0
+        return math.ceil(passes * len(self.drawn.train) / self.batch_size) if passes else None
+
+    @property
     def needs(self) -> Needs:
         """What it needs of memory at the least."""
         return needs_of(self.config, DatasetFacts.of(self.data))
@@ -78,10 +85,13 @@ class Preparation:
             taken: steps taken so far. A run that has taken all it planned goes on where it is given more minutes.
             spent: seconds of its time that are gone.
         """
+        if self.most_steps is not None and taken >= self.most_steps:
+            return self
         config, over = self.config, spent > NEARLY_OVER * 60 * self.config.minutes
         if not config.minutes or (taken and (taken < config.steps or over)):
             return self
-        return replace(self, config=config.replace({"steps": max(config.steps, 2 * taken, FIRST_STEPS)}))
+        room = max(config.steps, 2 * taken, FIRST_STEPS)
+        return replace(self, config=config.replace({"steps": min(room, self.most_steps or room)}))
 
     def begin(self, config: Config, *, fit: bool = True) -> tuple[Step, TrainState]:
         """The step of `config`, which is `self.config` but for the learning rate, and the state before the first one.

@@ -75,7 +75,7 @@ class Training:
         self.clock = Clock(steps_and_seconds(recovery)[1])
         self.go_to(recovery, ready.config)
         batches = sum(map(len, looked_at(self.data, "validation"))) / ready.batch_size
-        self.budget = Budget(ready.config.minutes, self.clock, batches)
+        self.budget = Budget(ready.config.minutes, self.clock, batches, ready.most_steps, self.taken)
         """Of a run that trains for a time: what is left of it."""
         self.feed = ready.feed(self.state)
         """The images of the next steps; to be closed at the end."""
@@ -177,18 +177,19 @@ class Training:
 
     def plan(self, looks: Looks) -> Iterator[Event]:
         """Plans the steps of a run that trains for a time, where that is due, with so many `looks` on the way."""
-        if not self.budget.due():
+        if not self.budget.due(self.taken):
             return
         steps = self.budget.plan(self.taken, _sides(self.config, self.data), looks)
         warm = self.config.optim.warmup_steps + 1 if self.config.optim.schedule == "warmup_cosine" else 1
         steps = max(steps, self.taken, warm)
-        if steps == self.config.steps:
+        if steps != self.config.steps:
+            processes.lead(processes.Word.PLAN, steps)
+            self._step = self._step.with_steps(steps)
+            self.config = self._step.config
+            self._call = planned(self._step, self._call, self.state, self.feed.data(self.taken), self.feed.chunk)
+        elif not self.budget.misled:
             return
-        processes.lead(processes.Word.PLAN, steps)
-        self._step = self._step.with_steps(steps)
-        self.config = self._step.config
-        self._call = planned(self._step, self._call, self.state, self.feed.data(self.taken), self.feed.chunk)
-        yield Planned(step=self.taken, steps=steps, seconds_left=self.budget.left)
+        yield Planned(step=self.taken, steps=steps, seconds_left=self.budget.tell())
 
     # -- evaluation
 

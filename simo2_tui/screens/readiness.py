@@ -111,7 +111,9 @@ def data_state(preset: Preset, config: Config) -> Row:
 def _time(config: Config, paces: Sequence[Pace]) -> Row:
     """How long it would take, and where that is known from."""
     if config.minutes:
-        return ("time", f"{duration(60 * config.minutes)}, whatever the speed: steps are planned as it trains")
+        most = f" or {config.max_passes} passes over the images, whichever is first" if config.max_passes else ""
+        how = f"at most{most}" if most else "whatever the speed: steps are planned as it trains"
+        return ("time", f"{duration(60 * config.minutes)}{'' if most else ','} {how}")
     found = estimate(config, paces, gpu=gpu())
     if found is None:
         return ("time", "not known, no earlier run here is like it: t takes some steps and measures")

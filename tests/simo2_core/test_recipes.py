@@ -19,7 +19,7 @@ def test_every_setting_of_a_recipe_is_one(name: str) -> None:
 def test_fast_fits_every_objective_and_survives_a_file(objective: str) -> None:
     config = CIFAR.replace({"recipe": "fast", "objective": objective})
     assert (config.model.encoder.name, config.optim.optimizer, config.sampling) == ("airbench", "muon", "balanced")
-    assert config.minutes == 20
+    assert (config.minutes, config.max_passes) == (20, 60)
     assert config.has("label_smoothing") == (objective == "cross_entropy")
     assert Config.from_json(config.to_json()) == config
 
@@ -27,6 +27,7 @@ def test_fast_fits_every_objective_and_survives_a_file(objective: str) -> None:
 def test_what_is_given_beside_a_recipe_holds_then_and_later() -> None:
     config = CIFAR.replace({"recipe": "fast", "learning_rate": 0.1, "flip": False, "steps": 300})
     assert (config.optim.learning_rate, config.get("alternate_flip"), config.minutes) == (0.1, False, 0)
+    assert CIFAR.replace({"recipe": "fast", "minutes": 60.0}).max_passes == 0, "an hour is asked for"
     later = config.replace({"recipe": "fast", "momentum": 0.9})
     assert (later.optim.learning_rate, later.optim.momentum) == (0.1, 0.9), "the same recipe again changes nothing"
     assert CIFAR.replace({"recipe": "none"}) == CIFAR

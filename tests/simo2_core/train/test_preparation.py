@@ -106,8 +106,21 @@ def test_a_device_that_is_not_there_is_one_line_and_leaves_no_run(
         ({"steps": 300, "minutes": 10.0}, 300, 300.0, FIRST_STEPS),
         ({"steps": 300, "minutes": 10.0}, 300, 598.0, 300),
         ({"steps": 200_000, "minutes": 10.0}, 200_000, 30.0, 400_000),
+        ({"steps": 300, "minutes": 10.0, "max_passes": 3}, 0, 0.0, 25),
+        ({"steps": 25, "minutes": 10.0, "max_passes": 3}, 25, 1.0, 25),
+        ({"steps": 25, "minutes": 10.0, "max_passes": 6}, 25, 1.0, 49),
     ],
-    ids=["by steps", "new", "planned", "more minutes", "complete", "more minutes of many steps"],
+    ids=[
+        "by-steps",
+        "new",
+        "planned",
+        "more-minutes",
+        "complete",
+        "more-minutes-of-many-steps",
+        "most-passes",
+        "all-passes",
+        "more-passes",
+    ],
 )
 def test_a_run_for_a_time_begins_with_room_where_nobody_has_planned_and_all_processes_know(
     said: list[bytes], changes: dict[str, Any], taken: int, spent: float, steps: int
