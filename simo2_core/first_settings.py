@@ -46,6 +46,8 @@ def first_settings(preset: str | None, given: Mapping[str, Any], *, look: bool =
     original, row = _original(preset, given)
     recipe, why = recipe_for(preset, given, look=look)
     more: dict[str, Any] = {"recipe": recipe}
+    if row is not None and recipe != NONE:
+        more |= row.beside_recipe
     if row is not None and not original.get("flip"):
         more["flip"] = False  # digits and letters are never mirrored, whatever a recipe says
     return FirstSettings(original, original.replace(more), original.replace({**more, **given}), why)

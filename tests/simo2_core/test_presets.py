@@ -7,6 +7,7 @@ import pytest
 
 from simo2_core.config import Config
 from simo2_core.errors import ConfigError
+from simo2_core.first_settings import first_settings
 from simo2_core.presets import PRESETS, Preset, config_for, data_name, find_preset
 
 TFDS_PRESETS = [name for name in PRESETS if name != "digits"]
@@ -62,9 +63,21 @@ def test_letters_and_digits_are_never_mirrored() -> None:
     assert {name for name, preset in PRESETS.items() if not preset.config.get("flip")} == written
 
 
-def test_a_batch_has_no_more_classes_than_samples_of_each_but_where_the_original_had() -> None:
-    drawn = {name: preset.config.classes_per_batch(preset.classes) for name, preset in PRESETS.items()}
-    assert [name for name, classes in drawn.items() if classes > PRESETS[name].config.samples_per_class] == ["cifar100"]
+@pytest.mark.parametrize("name", PRESETS)
+def test_of_many_classes_a_batch_draws_more_than_images_of_each(name: str) -> None:
+    for config in (first_settings(name, {}).config, first_settings(name, {"recipe": "none"}).config):
+        drawn, k = config.batch_shape(PRESETS[name].classes)
+        assert drawn * k == config.batch_size, "a batch is what the settings say"
+        assert (drawn > k) == (PRESETS[name].classes > 10)
+
+
+@pytest.mark.parametrize("recipe", ["fast", None])
+def test_what_a_preset_wants_beside_its_recipe_gives_way_to_what_is_given(recipe: str | None) -> None:
+    named = {} if recipe is None else {"recipe": recipe}
+    assert first_settings("cifar100", named).config.batch_shape(100) == (50, 10)
+    given = {"recipe": "fast", "samples_per_class": 25}
+    assert first_settings("cifar100", {**named, **given}).config.batch_shape(100) == (20, 25)
+    assert first_settings("cifar100", {"recipe": "none"}).config.batch_shape(100) == (20, 16)
 
 
 def test_classes_outnumber_dimensions_only_where_the_original_did() -> None:
