@@ -9,7 +9,8 @@ from simo2_core.events import Evaluated, Event, Planned, RunStarted, StepsLogged
 
 def in_words(seconds: float) -> str:
     """`12.3 minutes`, or below one `42 seconds`."""
-    return f"{seconds / 60:.1f} minutes" if seconds >= 60 else f"{seconds:.0f} seconds"
+    whole = round(seconds)
+    return f"{seconds / 60:.1f} minutes" if seconds >= 60 else f"{whole} second{'s' * (whole != 1)}"
 
 
 @dataclass

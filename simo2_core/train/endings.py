@@ -30,7 +30,9 @@ class Endings:
             return
         steps, minutes = training.config.steps, training.config.minutes
         time = f" in {training.clock.spent / 60:.1f} of {minutes:g} minutes" if minutes else ""
-        yield from self._conclude(Reason.COMPLETED, f"{steps} steps done{time}")
+        ended = steps == training.ready.most_steps
+        passes = f", as --max-passes {training.config.max_passes} has it" if ended else ""
+        yield from self._conclude(Reason.COMPLETED, f"{steps} steps done{time}{passes}")
 
     def settle(self) -> Iterator[Event]:
         """What `complete` does, before the last step: nothing came further for as long as the settings wait."""

@@ -126,6 +126,24 @@ def test_a_run_for_a_time_plans_its_steps_and_goes_on_within_it(tmp_path: Path) 
     assert summarise(run).steps == finished.step
 
 
+def test_a_fast_run_for_a_time_ends_with_its_passes(tmp_path: Path) -> None:
+    config = TINY.replace({"minutes": 60.0, "max_passes": 20, "schedule": "linear"})
+    run, _, events = _run(tmp_path, "passes", config)
+    seen = list(events)
+    finished, steps = seen[-1], -(-20 * 1295 // 30)
+    assert isinstance(finished, RunFinished)
+    assert (finished.step, finished.reason, run.config.steps) == (steps, "completed", steps)
+    assert finished.message.endswith("of 60 minutes, as --max-passes 20 has it")
+    plans = [event for event in seen if isinstance(event, Planned)]
+    assert plans, "an hour was said to be left"
+    assert {plan.steps for plan in plans} == {steps}
+    assert max(plan.seconds_left for plan in plans) < 300
+    [last] = [event for event in seen if isinstance(event, StepsLogged)][-1:]
+    assert last.learning_rate[-1] < 0.05 * config.optim.learning_rate
+    again = list(record(train(run.config.replace({"minutes": 90.0}), run, Control(run.control), pictures=False), run))
+    assert not [event for event in again if isinstance(event, StepsLogged)], "the time was not what ended it"
+
+
 def test_a_run_tells_everything_in_order(whole: tuple[RunDirectory, list[Event]]) -> None:
     run, events = whole
     assert isinstance(events[0], RunStarted)
