@@ -26,8 +26,8 @@ def settings_changed(config: Config) -> dict[str, str]:
     if config.recipe == NONE:
         by_itself, _ = recipe_for(preset, changed if preset else {"dataset": config.data.dataset} | changed)
         return changed if by_itself == NONE else {"recipe": NONE, **changed}
-    if "steps" in changed:  # given alone they stand in for the time of a recipe
-        changed["minutes"] = as_typed(config.minutes)
+    if "steps" in changed or "minutes" in changed:  # given alone they stand in for the rest of a recipe's time
+        changed |= {name: as_typed(config.get(name)) for name in ("minutes", "max_passes")}
     return {"recipe": config.recipe, **changed}
 
 

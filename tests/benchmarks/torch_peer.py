@@ -1,9 +1,9 @@
-"""A step of a network as PyTorch takes it, for `test_torch_peer.py`; needs torch, and nothing of ours.
+"""A step of a network as PyTorch takes it; needs torch, and nothing of ours.
 
-For each line that it reads it takes a step, and writes the seconds; asked for a profile, in the end a line of JSON with
-the milliseconds of each operation of all steps. Channels last, `autocast` for bfloat16; Adam for
-ResNet-18, and SGD with momentum for airbench, whose Muon would cost more; a fixed batch of noise, without augmentation,
-which would only make it slower.
+For each line that it reads it takes so many steps, and writes the seconds; asked for a profile, in the end a line of
+JSON with the milliseconds of each operation of all steps. With 0 threads it takes them on a GPU. Channels last,
+`autocast` for bfloat16; Adam for ResNet-18, and SGD with momentum for airbench, whose Muon would cost more; a fixed
+batch of noise, without augmentation, which would only make it slower.
 """
 
 import contextlib
@@ -65,19 +65,22 @@ class Airbench(nn.Module):
 
 
 def main(network, widths, batch, precision, threads, profile):
-    torch.set_num_threads(threads)
-    model = (ResNet18 if network == "resnet18" else Airbench)(widths).to(memory_format=torch.channels_last)
+    device = "cpu" if threads else "cuda"
+    if threads:
+        torch.set_num_threads(threads)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.benchmark = True
+    model = (ResNet18 if network == "resnet18" else Airbench)(widths).to(device, memory_format=torch.channels_last)
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     if network == "resnet18":
-        optimizer = torch.optim.Adam(trained, 1e-3)
+        optimizer = torch.optim.Adam(trained, 1e-3, fused=device == "cuda")
     else:
         optimizer = torch.optim.SGD(trained, 1e-3, momentum=0.6, nesterov=True)
-    x = torch.randn(batch, 3, 32, 32).contiguous(memory_format=torch.channels_last)
-    y = torch.randint(0, 10, (batch,))
+    x = torch.randn(batch, 3, 32, 32, device=device).contiguous(memory_format=torch.channels_last)
+    y = torch.randint(0, 10, (batch,), device=device)
 
     def step():
         optimizer.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+        with torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"):
             loss = F.cross_entropy(model(x), y)
         loss.backward()
         optimizer.step()
@@ -85,9 +88,12 @@ def main(network, widths, batch, precision, threads, profile):
     step()
     print(f"torch {torch.__version__}", flush=True)
     with torch.profiler.profile() if profile else contextlib.nullcontext() as profiler:
-        for _ in sys.stdin:
+        for line in sys.stdin:
             start = time.perf_counter()
-            step()
+            for _ in range(int(line)):
+                step()
+            if device == "cuda":
+                torch.cuda.synchronize()
             print(time.perf_counter() - start, flush=True)
     if profile:
         print(json.dumps({row.key: row.self_cpu_time_total / 1e3 for row in profiler.key_averages()}))
