@@ -71,7 +71,8 @@ class Preparation:
     def most_steps(self) -> int | None:
         """Steps that a run for a time may take, however fast the machine is; None for any number."""
         passes = self.config.max_passes if self.config.minutes else 0
-        return math.ceil(passes * len(self.drawn.train) / self.batch_size) if passes else None
+        views = self.config.samples_per_class if self.config.data.labels == "none" else 1  # of one image, in a batch
+        return math.ceil(passes * len(self.drawn.train) * views / self.batch_size) if passes else None
 
     @property
     def needs(self) -> Needs:

@@ -98,6 +98,14 @@ def test_no_gpu_is_minded_where_it_matters(monkeypatch):
     assert not any("no GPU" in text for text in warnings("cifar10"))
 
 
+def test_the_time_of_a_run_for_minutes_is_what_they_say_or_its_passes():
+    times = [text for kind, text in told("cifar10", recipe="fast") + told("digits", minutes=5.0) if kind == "time"]
+    assert times == [
+        "20:00 at most or 60 passes over the images, whichever is first",
+        "5:00, whatever the speed: steps are planned as it trains",
+    ]
+
+
 def test_the_time_comes_from_an_earlier_run_or_from_nowhere(tmp_path):
     pace = read_pace(write_run(tmp_path, "demo"))
     config = PRESETS["digits"].config

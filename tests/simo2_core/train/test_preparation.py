@@ -109,6 +109,7 @@ def test_a_device_that_is_not_there_is_one_line_and_leaves_no_run(
         ({"steps": 300, "minutes": 10.0, "max_passes": 3}, 0, 0.0, 25),
         ({"steps": 25, "minutes": 10.0, "max_passes": 3}, 25, 1.0, 25),
         ({"steps": 25, "minutes": 10.0, "max_passes": 6}, 25, 1.0, 49),
+        ({"labels": "none", "steps": 300, "minutes": 10.0, "max_passes": 3}, 0, 0.0, 389),
     ],
     ids=[
         "by-steps",
@@ -120,6 +121,7 @@ def test_a_device_that_is_not_there_is_one_line_and_leaves_no_run(
         "most-passes",
         "all-passes",
         "more-passes",
+        "passes of images without labels, each of which is in a batch three times",
     ],
 )
 def test_a_run_for_a_time_begins_with_room_where_nobody_has_planned_and_all_processes_know(
