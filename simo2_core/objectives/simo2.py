@@ -247,7 +247,7 @@ class Simo2(Objective):
                 DECIDED,
                 f"{batch.classes} classes x {k} samples are few of each class: pairs of one class weigh "
                 f"{self.pull_of(batch.classes, k):.3g}, and ε begins at "
-                f"{self.first_epsilon(batch.classes, k) or self.epsilon:.3g}",
+                f"{self.first_epsilon(batch.classes, k) or self.epsilon:.3g}.",
                 "--published is the paper's loss.",
             )
         if self.reduction == "mean":

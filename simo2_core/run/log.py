@@ -130,7 +130,7 @@ def _describe(event: Event) -> str:
                 f"{event.train_images:,} training, {event.validation_images:,} validation, "
                 f"{event.test_images:,} test images, on {event.device}"
                 + (f"; images {event.placement.removesuffix('.')}" if event.placement else "")
-                + "".join(f"; {why}" for why in (event.precision, event.decided) if why)
+                + "".join(f"; {why.removesuffix('.')}" for why in (event.precision, event.decided) if why)
             )
         case WeightsLoaded():
             counted = f"{len(event.loaded)} arrays of the encoder, {len(event.fresh)} fresh, {len(event.unused)} unused"
