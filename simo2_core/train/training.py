@@ -217,7 +217,7 @@ class Training:
                 split,
                 self.taken,
                 known,
-                _classifier(self._step, self.state),
+                classifier_of(self._step, self.state),
                 views=views_of(self.config, encoder, split),
                 gathers=self.config.objective.trains_projection and self.config.data.labels == "classes",
             )
@@ -315,7 +315,7 @@ def views_of(config: Config, encoder: TrainedEncoder, split: str) -> Callable[[D
     return partial(encoder.represent_views, mirror=bool(config.get("flip")))
 
 
-def _classifier(step: Step, state: TrainState) -> Classify | None:
+def classifier_of(step: Step, state: TrainState) -> Classify | None:
     objective = step.objective
     if not objective.classifies:
         return None
