@@ -119,7 +119,7 @@ class Budget:
 
     def due(self, taken: int) -> bool:
         """Whether to plan again, with so many steps taken."""
-        if not self._seconds or self._calls <= LEAST_CALLS:
+        if not self._seconds or self._calls <= LEAST_CALLS or taken == self._most:
             return False
         begin, now = self._last, self._done(taken)
         if not self._planned and now - begin >= PLANNED_AT[0]:  # whatever was planned on another machine
