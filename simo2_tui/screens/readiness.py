@@ -111,9 +111,10 @@ def data_state(preset: Preset, config: Config) -> Row:
 def _time(config: Config, paces: Sequence[Pace]) -> Row:
     """How long it would take, and where that is known from."""
     if config.minutes:
-        most = f" or {config.max_passes} passes over the images, whichever is first" if config.max_passes else ""
-        how = f"at most{most}" if most else "whatever the speed: steps are planned as it trains"
-        return ("time", f"{duration(60 * config.minutes)}{'' if most else ','} {how}")
+        time = duration(60 * config.minutes)
+        if config.max_passes:
+            return ("time", f"{time} at most or {config.max_passes} passes over the images, whichever is first")
+        return ("time", f"{time}, whatever the speed: steps are planned as it trains")
     found = estimate(config, paces, gpu=gpu())
     if found is None:
         return ("time", "not known, no earlier run here is like it: t takes some steps and measures")
