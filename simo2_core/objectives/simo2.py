@@ -210,88 +210,92 @@ class Simo2(Objective):
 
     def advice(self, batch: Batch) -> Iterable[Finding]:
         if batch.labels != "none":
-            yield from self._about_dimensions(batch)
-        yield from self._about_balance(batch)
+            yield from _about_dimensions(self, batch)
+        yield from _about_balance(self, batch)
 
-    def _about_dimensions(self, batch: Batch) -> Iterable[Finding]:
-        classes, dims = batch.all_classes, batch.dimensions
-        if self.distance == "line" and classes > dims:
-            yield Finding(
-                "warning",
-                "line-crowded",
-                f"the distance between lines lets no classes be opposite, and {classes} classes in {dims} dimensions "
-                "need that.",
-                f"Use --distance euclidean, or --embedding-size {classes} or more.",
-            )
-        if self.distance != "line" and classes <= dims:
-            yield Finding(
-                "info",
-                "line-advised",
-                f"{classes} classes can be orthogonal in {dims} dimensions, and the published loss also lets pairs of "
-                "them settle opposite.",
-                "For orthogonal class means use --distance line.",
-            )
 
-    def _about_balance(self, batch: Batch) -> Iterable[Finding]:
-        """Whether pulling keeps up with pushing: at right angles a pair of one class has no gradient to return by.
+def _about_dimensions(objective: Simo2, batch: Batch) -> Iterable[Finding]:
+    classes, dims = batch.all_classes, batch.dimensions
+    if objective.distance == "line" and classes > dims:
+        yield Finding(
+            "warning",
+            "line-crowded",
+            f"the distance between lines lets no classes be opposite, and {classes} classes in {dims} dimensions "
+            "need that.",
+            f"Use --distance euclidean, or --embedding-size {classes} or more.",
+        )
+    if objective.distance != "line" and classes <= dims:
+        yield Finding(
+            "info",
+            "line-advised",
+            f"{classes} classes can be orthogonal in {dims} dimensions, and the published loss also lets pairs of "
+            "them settle opposite.",
+            "For orthogonal class means use --distance line.",
+        )
 
-        An image has k − 1 pairs of its own class and C − 1 of others in its slot. What comes of too few was measured
-        (26 letters, batch 160: kNN 23% for 20 classes of 8, 73% for 10 of 16, 80% for 5 of 32).
-        """
-        k = batch.samples
-        if batch.classes < 2:
-            return
-        if AUTO in (self.pull, self.epsilon_start) and _gathers_late(self, batch.classes, k):
-            yield Finding(
-                "info",
-                DECIDED,
-                f"{batch.classes} classes x {k} samples are few of each class: pairs of one class weigh "
-                f"{self.pull_of(batch.classes, k):.3g}, and ε begins at "
-                f"{self.first_epsilon(batch.classes, k) or self.epsilon:.3g}.",
-                "--published is the paper's loss.",
-            )
-        if self.reduction == "mean":
-            yield Finding(
-                "warning",
-                "few-pairs",
-                "--reduction mean counts pairs of one class no more than those of classes and of their means, which "
-                "parts classes before it gathers them.",
-                "Use --reduction sum, which counts more of them the more --samples-per-class there are.",
-            )
-        elif not self._is_even(batch.classes, k):
-            yield Finding(
-                "warning",
-                "few-pairs",
-                f"a batch of {batch.classes} classes x {k} samples has more pairs of classes than of one class, and "
-                "the loss may part all images before it gathers any.",
-                "; or ".join((_to_auto(self), *self._other_batches(batch))) + ".",
-            )
 
-        if self.pull == BALANCED and self.pull_of(batch.classes, k) < 1:
-            yield Finding(
-                "info",
-                "weak-pull",
-                f"--pull {BALANCED} is {self.pull_of(batch.classes, k):.2f} in a batch of {batch.classes} classes x "
-                f"{k} samples, less than the paper's 1, with which such batches gathered better on letters.",
-                "Leave out --pull and --epsilon-start, or use fewer --samples-per-class.",
-            )
+def _about_balance(objective: Simo2, batch: Batch) -> Iterable[Finding]:
+    """Whether pulling keeps up with pushing: at right angles a pair of one class has no gradient to return by.
 
-    def _other_batches(self, batch: Batch) -> Iterable[str]:
-        """Batches that need no other pull, of no more classes and images than there are."""
-        most = batch.size // 2 if batch.most_samples is None else min(batch.size // 2, batch.most_samples)
-        for k in range(batch.samples + 1, most + 1):
-            classes = min(batch.size // k, batch.all_classes)
-            if self._is_even(classes, k):
-                yield f"--samples-per-class {k}, which draws {classes} classes"
-                break
-        fewer = next(c for c in range(batch.classes - 1, 0, -1) if self._is_even(c, batch.samples))
-        if fewer >= 2:
-            yield f"fewer classes with --batch-size {fewer * batch.samples}"
+    An image has k − 1 pairs of its own class and C − 1 of others in its slot. What comes of too few was measured
+    (26 letters, batch 160: kNN 23% for 20 classes of 8, 73% for 10 of 16, 80% for 5 of 32).
+    """
+    k = batch.samples
+    if batch.classes < 2:
+        return
+    if AUTO in (objective.pull, objective.epsilon_start) and _gathers_late(objective, batch.classes, k):
+        yield Finding(
+            "info",
+            DECIDED,
+            f"{batch.classes} classes x {k} samples are few of each class: pairs of one class weigh "
+            f"{objective.pull_of(batch.classes, k):.3g}, and ε begins at "
+            f"{objective.first_epsilon(batch.classes, k) or objective.epsilon:.3g}.",
+            "--published is the paper's loss.",
+        )
+    if objective.reduction == "mean":
+        yield Finding(
+            "warning",
+            "few-pairs",
+            "--reduction mean counts pairs of one class no more than those of classes and of their means, which "
+            "parts classes before it gathers them.",
+            "Use --reduction sum, which counts more of them the more --samples-per-class there are.",
+        )
+    elif not _is_even(objective, batch.classes, k):
+        yield Finding(
+            "warning",
+            "few-pairs",
+            f"a batch of {batch.classes} classes x {k} samples has more pairs of classes than of one class, and "
+            "the loss may part all images before it gathers any.",
+            "; or ".join((_to_auto(objective), *_other_batches(objective, batch))) + ".",
+        )
 
-    def _is_even(self, classes: int, samples: int) -> bool:
-        """Whether an image has as much to pull it, in pairs of C classes of k samples, as to push it."""
-        nearly = 1.01  # a pull of 25/3 may be typed as 8.33
-        return classes - 1 <= nearly * self.pull_of(classes, samples) * (samples - 1)
+    if objective.pull == BALANCED and objective.pull_of(batch.classes, k) < 1:
+        yield Finding(
+            "info",
+            "weak-pull",
+            f"--pull {BALANCED} is {objective.pull_of(batch.classes, k):.2f} in a batch of {batch.classes} classes x "
+            f"{k} samples, less than the paper's 1, with which such batches gathered better on letters.",
+            "Leave out --pull and --epsilon-start, or use fewer --samples-per-class.",
+        )
+
+
+def _other_batches(objective: Simo2, batch: Batch) -> Iterable[str]:
+    """Batches that need no other pull, of no more classes and images than there are."""
+    most = batch.size // 2 if batch.most_samples is None else min(batch.size // 2, batch.most_samples)
+    for k in range(batch.samples + 1, most + 1):
+        classes = min(batch.size // k, batch.all_classes)
+        if _is_even(objective, classes, k):
+            yield f"--samples-per-class {k}, which draws {classes} classes"
+            break
+    fewer = next(c for c in range(batch.classes - 1, 0, -1) if _is_even(objective, c, batch.samples))
+    if fewer >= 2:
+        yield f"fewer classes with --batch-size {fewer * batch.samples}"
+
+
+def _is_even(objective: Simo2, classes: int, samples: int) -> bool:
+    """Whether an image has as much to pull it, in pairs of C classes of k samples, as to push it."""
+    nearly = 1.01  # a pull of 25/3 may be typed as 8.33
+    return classes - 1 <= nearly * objective.pull_of(classes, samples) * (samples - 1)
 
 
 def _gathers_late(objective: Simo2, classes: int, samples_per_class: int) -> bool:
