@@ -21,7 +21,8 @@ BALANCED = "balanced"
 """As a pull: `balanced_pull` of the batch."""
 
 AUTO = "auto"
-"""As a pull, and as the first ε: as the batch needs it. With 1.5 times as many images of each class as classes it
+"""As a distance: between lines where all classes fit at right angles, D ≥ C.
+As a pull, and as the first ε: as the batch needs it. With 1.5 times as many images of each class as classes it
 gathers with the paper's settings. With fewer it does so late or not at all: there it is twice the balanced pull, and an
 ε that falls from 1 in half of the run (the guide's page of the loss has the measurements)."""
 
@@ -46,11 +47,11 @@ class Simo2(Objective):
     summary = "one class together, different classes and class means orthogonal"
     softened_by = "epsilon"
     arms: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "simo2": {"distance": "euclidean"},
         "simo2-published": {"published": True},
         "simo2-balanced": {"epsilon": 1.0, "pull": BALANCED},
         "simo2-course": {"epsilon_start": 1.0, "pull": BALANCED},
         "simo2-line": {"distance": "line"},
+        "simo2-euclidean": {"distance": "euclidean"},
         "simo2-slots": {"negatives": "slots"},
         "simo2-views": {"labels": "none"},
         "simo2-line-views": {"distance": "line", "labels": "none"},
@@ -76,10 +77,10 @@ class Simo2(Objective):
         0.5, "share of the run after which ε has fallen from --epsilon-start to the end", above=0, at_most=1
     )
     distance: str = setting(
-        "euclidean",
-        "distance of different-class pairs: euclidean as published; line makes opposite as costly as equal, "
-        "where D is at least the number of classes",
-        choices=DISTANCES,
+        AUTO,
+        "distance of different-class pairs: line makes opposite as costly as equal; euclidean as published; auto for "
+        "line where D is at least the number of classes, else euclidean",
+        choices=(AUTO, *DISTANCES),
     )
     bias: float = setting(0.0, "b of the kernel (a·b + b)²/(ε + ‖a−b‖²)", at_least=0, at_most=1)
     same_bias: float | None = setting(None, "b of pairs of one class; none for that of --bias", at_least=0, at_most=10)
@@ -123,6 +124,12 @@ class Simo2(Objective):
         if read_switch(str(values.get("published", False))):
             return type(self)(**{**PUBLISHED, **values})
         return super().with_values(values)
+
+    def distance_of(self, classes: int, dimensions: int) -> str:
+        """The distance of different-class pairs, for C classes of the data set in D dimensions."""
+        if self.distance == AUTO:
+            return "line" if classes <= dimensions else "euclidean"
+        return self.distance
 
     def pull_of(self, classes: int, samples_per_class: int) -> float:
         """The weight of same-class pairs in batches of C classes of k samples."""
@@ -179,7 +186,7 @@ class Simo2(Objective):
             orth_lean=self.orth_lean,
             epsilon=self.epsilon_at(seen.progress, first, same=False),
             same_epsilon=self.epsilon_at(seen.progress, first, same=True),
-            distance=self.distance,
+            distance=self.distance_of(task.classes, task.embedding_size),
             bias=self.bias,
             same_bias=self.same_bias,
             pull=self.pull_of(*seen.embedding.shape[:2]),
@@ -189,11 +196,11 @@ class Simo2(Objective):
         return Loss(total, {"same": same, "mean": mean, "diff": diff})
 
     def about_opposite_classes(self) -> tuple[str, str]:
-        if self.distance == "line":
+        if self.distance != "euclidean":
             return "", ""
         return (
             "The published loss allows it (a pair costs 1.25 there, against 1 when orthogonal).",
-            "Nearest neighbours still work; --distance line makes opposite as costly as equal.",
+            f"Nearest neighbours still work; {_to_lines(self)} makes opposite as costly as equal.",
         )
 
     def about_parted_classes(self) -> tuple[str, str]:
@@ -209,9 +216,9 @@ class Simo2(Objective):
         return "the loss has parted them, and hardly moves them there", cure
 
     def advice(self, batch: Batch) -> Iterable[Finding]:
+        yield from _about_balance(self, batch)
         if batch.labels != "none":
             yield from _about_dimensions(self, batch)
-        yield from _about_balance(self, batch)
 
 
 def _about_dimensions(objective: Simo2, batch: Batch) -> Iterable[Finding]:
@@ -222,15 +229,23 @@ def _about_dimensions(objective: Simo2, batch: Batch) -> Iterable[Finding]:
             "line-crowded",
             f"the distance between lines lets no classes be opposite, and {classes} classes in {dims} dimensions "
             "need that.",
-            f"Use --distance euclidean, or --embedding-size {classes} or more.",
+            f"Leave out --distance, or use --embedding-size {classes} or more.",
         )
-    if objective.distance != "line" and classes <= dims:
+    if objective.distance == AUTO and classes <= dims:
+        yield Finding(
+            "info",
+            DECIDED,
+            f"{classes} classes can be orthogonal in {dims} dimensions, so opposite costs as much as equal "
+            "(--distance line).",
+            "--distance euclidean is the paper's.",
+        )
+    if objective.distance == "euclidean" and classes <= dims:
         yield Finding(
             "info",
             "line-advised",
             f"{classes} classes can be orthogonal in {dims} dimensions, and the published loss also lets pairs of "
             "them settle opposite.",
-            "For orthogonal class means use --distance line.",
+            f"For orthogonal class means use {_to_lines(objective)}.",
         )
 
 
@@ -305,3 +320,7 @@ def _gathers_late(objective: Simo2, classes: int, samples_per_class: int) -> boo
 
 def _to_auto(objective: Simo2) -> str:
     return "Leave out --published" if objective.published else f"Use --pull {AUTO} --epsilon-start {AUTO}"
+
+
+def _to_lines(objective: Simo2) -> str:
+    return "--distance line without --published" if objective.published else "--distance line"

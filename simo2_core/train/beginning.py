@@ -40,7 +40,7 @@ def started(training: Training, raw_pixels_knn: float) -> RunStarted:
         raw_pixels_knn=raw_pixels_knn,
         placement=ready.placement.why,
         precision=ready.precision,
-        decided=next((finding.message for finding in ready.findings if finding.code == DECIDED), None),
+        decided="; ".join(each.message.removesuffix(".") for each in ready.findings if each.code == DECIDED) or None,
         seconds_left=training.budget.left if config.minutes else None,
     )
 

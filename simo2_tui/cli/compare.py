@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Progress = Callable[[PlannedRun, Event], None]
 
-_DEFAULT_ARMS = "simo2,simo2-line,supcon,cross_entropy,autoencoder"
+_DEFAULT_ARMS = "simo2,simo2-published,supcon,cross_entropy,autoencoder"
 
 
 def _compare(
@@ -38,9 +38,9 @@ def _compare(
         str,
         typer.Option(
             metavar="ARMS",
-            help="What to compare, comma separated, the first against all others: simo2, simo2-line, supcon, "
-            "cross_entropy, autoencoder, simclr, simo2-views, simo2-line-views, or another objective by name; with "
-            "more settings as simo2:epsilon=1:pull=balanced.",
+            help="What to compare, comma separated, the first against all others: simo2, simo2-published, "
+            "supcon, cross_entropy, autoencoder, simclr, simo2-views, or another objective by name; with more "
+            "settings as simo2:epsilon=1:pull=balanced.",
         ),
     ] = _DEFAULT_ARMS,
     encoders: Annotated[

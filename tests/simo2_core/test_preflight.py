@@ -21,7 +21,7 @@ from simo2_core.settings import setting
 ROOMY = Machine(device="test", device_free=10**12, disk_free=10**12)
 FACTS = DatasetFacts(classes=10, image_shape=(32, 32, 3), images=1000, train_counts=np.full(10, 100))
 
-EXPLAINED = {"placement": "info", "line-advised": "info"}
+EXPLAINED = {"placement": "info", "loss-decided": "info"}
 
 
 def codes(config: Config, facts: DatasetFacts = FACTS, machine: Machine = ROOMY) -> dict[str, str]:
@@ -43,7 +43,7 @@ def test_a_missing_split_is_an_error_that_names_the_others() -> None:
     assert "train, validation" in finding.message
     assert codes(config.replace({"test_split": "validation[:50%]"}), facts) == {
         "placement": "info",
-        "line-advised": "info",
+        "loss-decided": "info",
     }
 
 

@@ -127,7 +127,7 @@ def test_a_run_of_before_keeps_the_settings_that_it_had():
 
 
 def test_what_auto_chooses_is_said_and_only_where_it_changes_something():
-    few = Batch(classes=26, samples=4, size=104, all_classes=26, dimensions=32, labels="classes")
+    few = Batch(classes=26, samples=4, size=104, all_classes=26, dimensions=16, labels="classes")
     (told,) = (finding for finding in Simo2().advice(few) if finding.code == DECIDED)
     assert "pairs of one class weigh 16.7, and ε begins at 1" in told.message
     assert "few-pairs" not in [finding.code for finding in Simo2().advice(few)]
@@ -178,6 +178,33 @@ def test_a_pull_is_read_from_text_and_from_json():
     config = Config().replace({"pull": "balanced"})
     assert Config.from_json(config.to_json()) == config
     assert Arm.parse("simo2:pull=balanced:epsilon=1").settings["pull"] == "balanced"
+
+
+@pytest.mark.parametrize(
+    ("given", "classes", "used"),
+    [("auto", 8, "line"), ("auto", 9, "euclidean"), ("euclidean", 8, "euclidean"), ("line", 9, "line")],
+)
+def test_classes_are_compared_as_lines_where_all_of_the_data_set_fit_at_right_angles(given, classes, used):
+    """The embedding has eight dimensions; how many of the classes a batch draws, five here, says nothing."""
+    objective = Simo2(distance=given, pull=1, epsilon_start=None)
+    found = jit(lambda seen: objective.loss({}, seen, dataclasses.replace(TASK, classes=classes)))(seen_at(1))
+    expected = jit(partial(simo2_loss, distance=used, negatives="all"))(seen_at(1).embedding)
+    assert float(found.total) == pytest.approx(float(expected.total), rel=1e-6)
+    batch = Batch(classes=5, samples=16, size=80, all_classes=classes, dimensions=8, labels="classes")
+    decided = [finding.message for finding in objective.advice(batch) if finding.code == DECIDED]
+    assert [("--distance line" in message) for message in decided] == [True] * (given == "auto" and used == "line")
+
+
+def test_the_cure_of_opposite_classes_is_one_that_can_be_typed():
+    batch = Batch(classes=5, samples=16, size=80, all_classes=8, dimensions=8, labels="classes")
+    for objective, cure in (
+        (Simo2(distance="euclidean"), "--distance line"),
+        (Simo2(published=True), "--distance line without --published"),
+    ):
+        assert cure in objective.about_opposite_classes()[1]
+        (told,) = (finding for finding in objective.advice(batch) if finding.code == "line-advised")
+        assert told.cure == f"For orthogonal class means use {cure}."
+    assert Simo2().about_opposite_classes() == Simo2(distance="line").about_opposite_classes() == ("", "")
 
 
 def test_the_arms_of_a_comparison_are_what_they_are_called():

@@ -95,7 +95,7 @@ def test_pairs_that_are_stuck_at_a_right_angle_are_told_once_with_a_cure_that_is
 
 def test_the_cure_is_an_option_that_exists_and_fits_the_objective() -> None:
     bad = dataclasses.replace(SOUND, same_class_cosine=-0.1, largest_class_cosine=-0.95)
-    cures = {alarm.code: alarm.cure for alarm in alarms(bad, set(), SIMO2)}
+    cures = {alarm.code: alarm.cure for alarm in alarms(bad, set(), Simo2(distance="euclidean"))}
     assert "--distance line" in cures["classes_opposite"]
     assert "--bias" in cures["same_class_opposite"]
     lines = {alarm.code: alarm.cure for alarm in alarms(bad, set(), Simo2(distance="line"))}

@@ -148,7 +148,9 @@ def test_a_run_tells_everything_in_order(whole: tuple[RunDirectory, list[Event]]
     run, events = whole
     assert isinstance(events[0], RunStarted)
     assert str(events[0].placement).startswith("on the device: 115 kB of decoded images fit")
-    assert str(events[0].decided).startswith("10 classes x 3 samples are few of each class"), "so that it is quick"
+    decided = str(events[0].decided).split("; ")
+    assert decided[0].startswith("10 classes x 3 samples are few of each class"), "so that it is quick"
+    assert decided[1].endswith("(--distance line)")
     assert isinstance(events[1], Compiled)
     assert isinstance(events[-1], RunFinished)
     assert events[-1].reason == "completed"
