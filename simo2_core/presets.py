@@ -67,8 +67,10 @@ _DIGITS = Config(
     eval_every=Cadence(steps=50),
     plot_every=Cadence(seconds=20),
     checkpoint_every=Cadence(seconds=20),
-).replace({"stem_width": 16, "widths": (16, 32, 64, 128), "saturation": 0.0, "negatives": "slots"})
-"""Its loss is the paper's, pair for pair: `digits-negatives` of the benchmarks found nothing to gain from all pairs."""
+).replace({"stem_width": 16, "widths": (16, 32, 64, 128), "dropout": 0.1, "saturation": 0.0, "negatives": "slots"})
+"""It counts the pairs of the paper, and drops half of what the original does. In the benchmarks `digits-negatives`
+found nothing to gain from all pairs. In `digits-dropout` classes end orthogonal at 0.1, with a largest |cos| of 0.06;
+at 0.2 it is 0.26, and at 0 a linear probe loses a point (ten seeds)."""
 
 _SMALL = (32, 64, 128, 256)
 """Widths for 28-pixel images: three halvings leave 3×3, and a quarter of the width is enough for strokes."""

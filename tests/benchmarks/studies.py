@@ -21,13 +21,16 @@ from tests.benchmarks import letters, rare
 LETTERS = (
     "--image-size 16 --stem-width 16 --widths 16,32,64 --embedding-size 32 --samples-per-class 16 --batch-size 160 "
     "--steps 800 --learning-rate 0.002 --schedule cosine --saturation 0 --eval-every 200 --negatives slots "
-    "--epsilon-until 1"
+    "--epsilon-until 1 --distance euclidean"
 )
-"""Those arms that do not say which pairs of classes count have the published ones, as the preset digits has; and
+"""Those arms that do not say which pairs of classes count have the published ones, and the published distance; and
 where ε falls, it falls over the whole run.
 """
 BATCHES = LETTERS.replace("800", "400").replace("0.002", "0.004")
-GATHER = BATCHES.replace(" --negatives slots --epsilon-until 1", "") + " --eval-every 400"
+OF_NOW = BATCHES.replace(" --negatives slots --epsilon-until 1 --distance euclidean", "") + " --eval-every 400"
+"""What simo2 takes by itself."""
+GATHER = f"{OF_NOW} --distance euclidean"
+DIGITS = "--eval-every 400 --distance euclidean --dropout 0.2"
 FAIR = (
     BATCHES.replace("--schedule cosine", "--schedule warmup_cosine").replace("class 16", "class 8")
     + " --eval-every 400"
@@ -35,7 +38,8 @@ FAIR = (
 """A warm-up of a tenth of the steps, for losses that a large rate collapses without one; batches of 20 × 8."""
 PHOTOGRAPHS = (
     "--image-size 16 --stem-width 16 --widths 32,64,128 --embedding-size 16 --samples-per-class 16 --batch-size 160 "
-    "--steps 800 --learning-rate 0.002 --schedule cosine --flip --label-fraction 0.2 --eval-every 200 --negatives slots"
+    "--steps 800 --learning-rate 0.002 --schedule cosine --flip --label-fraction 0.2 --eval-every 200 "
+    "--negatives slots --distance euclidean"
 )
 DISTANCES = ("simo2", "simo2-line")
 PAPER = "simo2:pull=1:epsilon_start=none"
@@ -55,11 +59,13 @@ FALLING = ((16, 1.2), (13, 1.83), (20, 1), (13, 1))
 """Images of a class and the pull, twice the balanced one or 1, where the default let no ε fall."""
 FRESH = ((13, 160, 1.8333), (16, 160, 1.2), (16, 256, 2), (20, 160, 1))
 """Images of a class and of a batch, and a pull, around the border of what `auto` decides."""
+BORDERS = ((10, 260), (13, 160), (16, 256), (20, 160))
+"""Images of a class and of a batch, around that border."""
 FREE = [f"{loss}:labels=none:samples_per_class={k}" for loss in ("simo2", "mcr2") for k in (2, 16)]
 """Without labels; MCR² is the rate of all views against that of the views of an image."""
 EMP = [f"emp_ssl:labels=none:samples_per_class={k}" for k in (4, 16)]
 FREE_RATES = "lr=0.001,0.002,0.004,0.008"
-FREE_DIGITS = "--embedding-size 64 --epsilon-until 0.5"
+FREE_DIGITS = "--embedding-size 64 --epsilon-until 0.5 --dropout 0.2"
 WIDE = "simo2:embedding_size=64"
 GATHERING = (
     "simo2", "simo2:pull=0.37", "simo2:pull=3", "simo2:pull=10", WIDE, f"{WIDE}:pull=3", f"{WIDE}:pull=3:epsilon=0.1",
@@ -120,7 +126,28 @@ STUDIES = {
         (
             *_in_shapes(("simo2-published", "simo2"), (4, 8, 10, 12, 16, 32, 80)),
         ),
-        GATHER, 5,
+        OF_NOW, 5,
+    ),
+    "letters-distance": Study("letters", _in_shapes(("simo2",), (4, 8, 10, 12, 16, 32, 80)), GATHER, 5),
+    "letters-distance-fresh": Study(
+        "letters",
+        [f"simo2-line:samples_per_class={k}:batch_size={size}" for k, size in BORDERS],
+        f"{GATHER} --seed 5", 5,
+    ),
+    "digits-distance": Study(
+        "digits",
+        [*_in_shapes(("simo2", "simo2-line"), (4, 16, 32)), "simo2-line:samples_per_class=16:negatives=all"],
+        f"{DIGITS} --epsilon-until 0.5", 5,
+    ),
+    "digits-dropout": Study(
+        "digits", [f"simo2-line:dropout={share}:samples_per_class={k}" for k in (16, 4) for share in (0, 0.1)],
+        f"{DIGITS} --epsilon-until 0.5", 5,
+    ),
+    "letters-dropout": Study("letters", _in_shapes(("simo2:dropout=0",), (8, 4, 16, 32, 10, 12)), OF_NOW, 5),
+    "letters-dropout-others": Study(
+        "letters",
+        _in_shapes([f"{arm}:dropout=0" for arm in ("cross_entropy", "supcon", "simo2-published")], (8, 4, 16)),
+        OF_NOW, 3,
     ),
     "letters-falling": Study(
         "letters",
@@ -135,7 +162,7 @@ STUDIES = {
     ),
     "digits-until": Study(
         "digits", [f"simo2:samples_per_class=4:negatives=all:epsilon_until={until}" for until in ("1", "0.5")],
-        "--eval-every 400", 5,
+        DIGITS, 5,
     ),
     "letters-borders": Study(
         "letters",
@@ -158,14 +185,14 @@ STUDIES = {
         + ["simo2:samples_per_class=10:batch_size=260"],
         f"{GATHER} --seed 5", 5,
     ),
-    "digits-fresh": Study("digits", (*_falling(1.2), "simo2:negatives=all"), "--eval-every 400 --seed 5", 5),
+    "digits-fresh": Study("digits", (*_falling(1.2), "simo2:negatives=all"), f"{DIGITS} --seed 5", 5),
     "digits-rule": Study(
         "digits",
         (
             "simo2:pull=1.2:epsilon_start=1:samples_per_class=16", "simo2:pull=1:epsilon_start=1:samples_per_class=32",
             "simo2:pull=1.2:epsilon_start=1:samples_per_class=16:negatives=all",
         ),
-        "--eval-every 400 --epsilon-until 0.5", 5,
+        f"{DIGITS} --epsilon-until 0.5", 5,
     ),
     "letters-negatives": Study(
         "letters",
@@ -184,7 +211,7 @@ STUDIES = {
         ],
         f"{BATCHES} --eval-every 400",
     ),
-    "digits-mean": Study("digits", _in_shapes(MEANS, (4, 16)), "--eval-every 400 --epsilon-until 1"),
+    "digits-mean": Study("digits", _in_shapes(MEANS, (4, 16)), f"{DIGITS} --epsilon-until 1"),
     "letters-mean": Study("letters", _in_shapes(MEANS[1:], (8,)), f"{BATCHES} --eval-every 400"),
     "letters-rates": Study("letters", ("supcon", "cross_entropy"), FAIR, 2, RATES),
     "letters-course": Study(
@@ -197,15 +224,15 @@ STUDIES = {
             f"{data}-rare-{every}", ("simo2", "supcon", "cross_entropy", "cross_entropy:sampling=proportional"),
             settings, 3,
         )
-        for data, settings in (("digits", "--schedule warmup_cosine --eval-every 400"), ("letters", FAIR))
+        for data, settings in (("digits", f"--schedule warmup_cosine {DIGITS}"), ("letters", FAIR))
         for every in (10, 100)
     },
     "digits-course": Study(
         "digits", _in_shapes(("simo2-published", "simo2:pull=1:epsilon_start=1"), (16, 32)),
-        "--eval-every 400 --epsilon-until 1", 3,
+        f"{DIGITS} --epsilon-until 1", 3,
     ),
     "digits-gathering": Study(
-        "digits", _in_shapes(("simo2-published", "simo2"), (4,)), "--eval-every 400 --epsilon-until 1", 5
+        "digits", _in_shapes(("simo2-published", "simo2"), (4,)), f"{DIGITS} --epsilon-until 1", 5
     ),
     "letters-unseen": Study(
         "letters", _in_shapes(("simo2-published", "simo2", "supcon", "cross_entropy"), (8,)),
@@ -214,17 +241,17 @@ STUDIES = {
     "digits-negatives": Study(
         "digits",
         [f"simo2:samples_per_class={k}:negatives={which}" for k in (4, 16, 32) for which in ("slots", "all")],
-        "--eval-every 400 --epsilon-until 1", 5,
+        f"{DIGITS} --epsilon-until 1", 5,
     ),
     "digits-thresholds": Study(
         "digits", [f"simo2:bias={b}:epsilon={e}" for e in ("1/137", "0.1", "1", "10") for b in BIASES],
-        "--eval-every 400",
+        DIGITS,
     ),
     "digits-free": Study(
         "digits",
         [f"{arm}:labels=none:samples_per_class={k}" for k in (2, 4, 16) for arm in ("simo2", "simo2-published")]
         + ["simclr"],
-        "--embedding-size 64 --steps 1000 --eval-every 1000 --epsilon-until 1", 3,
+        "--embedding-size 64 --steps 1000 --eval-every 1000 --epsilon-until 1 --dropout 0.2", 3,
     ),
     **{
         f"{data}-free-{name}": Study(data, arms, f"{settings} --steps 1000 --eval-every 1000", 3, sweep)
@@ -240,7 +267,8 @@ STUDIES = {
         "lr=0.0007,0.002,0.006",
     ),
     "photographs-gathering": Study(
-        "cifar10", GATHERING, "--recipe fast --steps 342 --eval-every 171 --no-test-views --negatives slots", 1
+        "cifar10", GATHERING,
+        "--recipe fast --steps 342 --eval-every 171 --no-test-views --negatives slots --distance euclidean", 1,
     ),
     "photographs-few": Study(
         "cifar10",
@@ -250,15 +278,17 @@ STUDIES = {
     ),
     "photographs-seeds": Study(
         "cifar10", ("supcon", "cross_entropy", "simo2", "simo2:negatives=slots"),
-        "--recipe fast --steps 342 --eval-every 171 --no-test-views --precision bfloat16", 3
+        "--recipe fast --steps 342 --eval-every 171 --no-test-views --precision bfloat16 --distance euclidean", 3
     ),
-    "digits-dimensions": Study("digits", _varied("embedding_size", ("2", "4", "6", "10", "16"))),
+    "digits-dimensions": Study(
+        "digits", _varied("embedding_size", ("2", "4", "6", "10", "16")), "--distance euclidean --dropout 0.2"
+    ),
     "letters-settings": Study(
         "letters", ("simo2", *(f"simo2:{name}={value}" for name, values in VARIED.items() for value in values)), LETTERS
     ),
     "digits-views": Study(
         "digits", ("simclr", "simo2-views:samples_per_class=16", "simo2-line-views:samples_per_class=16"),
-        "--embedding-size 64 --steps 1000 --eval-every 250", 3,
+        "--embedding-size 64 --steps 1000 --eval-every 250 --dropout 0.2", 3,
     ),
 }  # fmt: skip
 
