@@ -223,7 +223,8 @@ class Simo2(Objective):
 
 def _about_dimensions(objective: Simo2, batch: Batch) -> Iterable[Finding]:
     classes, dims = batch.all_classes, batch.dimensions
-    if objective.distance == "line" and classes > dims:
+    distance = objective.distance_of(classes, dims)
+    if distance == "line" and classes > dims:
         yield Finding(
             "warning",
             "line-crowded",
@@ -231,7 +232,7 @@ def _about_dimensions(objective: Simo2, batch: Batch) -> Iterable[Finding]:
             "need that.",
             f"Leave out --distance, or use --embedding-size {classes} or more.",
         )
-    if objective.distance == AUTO and classes <= dims:
+    if distance == "line" and objective.distance == AUTO:
         yield Finding(
             "info",
             DECIDED,
@@ -239,7 +240,7 @@ def _about_dimensions(objective: Simo2, batch: Batch) -> Iterable[Finding]:
             "(--distance line).",
             "--distance euclidean is the paper's.",
         )
-    if objective.distance == "euclidean" and classes <= dims:
+    if distance == "euclidean" and classes <= dims:
         yield Finding(
             "info",
             "line-advised",

@@ -59,8 +59,6 @@ FALLING = ((16, 1.2), (13, 1.83), (20, 1), (13, 1))
 """Images of a class and the pull, twice the balanced one or 1, where the default let no ε fall."""
 FRESH = ((13, 160, 1.8333), (16, 160, 1.2), (16, 256, 2), (20, 160, 1))
 """Images of a class and of a batch, and a pull, around the border of what `auto` decides."""
-BORDERS = ((10, 260), (13, 160), (16, 256), (20, 160))
-"""Images of a class and of a batch, around that border."""
 FREE = [f"{loss}:labels=none:samples_per_class={k}" for loss in ("simo2", "mcr2") for k in (2, 16)]
 """Without labels; MCR² is the rate of all views against that of the views of an image."""
 EMP = [f"emp_ssl:labels=none:samples_per_class={k}" for k in (4, 16)]
@@ -129,11 +127,6 @@ STUDIES = {
         OF_NOW, 5,
     ),
     "letters-distance": Study("letters", _in_shapes(("simo2",), (4, 8, 10, 12, 16, 32, 80)), GATHER, 5),
-    "letters-distance-fresh": Study(
-        "letters",
-        [f"simo2-line:samples_per_class={k}:batch_size={size}" for k, size in BORDERS],
-        f"{GATHER} --seed 5", 5,
-    ),
     "digits-distance": Study(
         "digits",
         [*_in_shapes(("simo2", "simo2-line"), (4, 16, 32)), "simo2-line:samples_per_class=16:negatives=all"],
