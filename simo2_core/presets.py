@@ -1,7 +1,8 @@
 """The table of presets: a data set with the settings that suit it.
 
 Sizes, splits and class counts are those of the TFDS builders (4.9.10), which ship none of them; a test holds each
-row against its builder. `cifar10`, `stl10` and `cifar100` keep D, k and learning rate of the original demo.
+row against its builder. `cifar10`, `stl10` and `cifar100` keep D, k and learning rate of the original demo, not its
+dropout.
 
 How the others were chosen: D is at least the number of classes, so that they can be orthogonal; k is at most the
 images that the smallest class has left for training. Of many classes a batch draws many, with 10 images of each: so

@@ -21,15 +21,16 @@ from tests.benchmarks import letters, rare
 LETTERS = (
     "--image-size 16 --stem-width 16 --widths 16,32,64 --embedding-size 32 --samples-per-class 16 --batch-size 160 "
     "--steps 800 --learning-rate 0.002 --schedule cosine --saturation 0 --eval-every 200 --negatives slots "
-    "--epsilon-until 1 --distance euclidean"
+    "--epsilon-until 1 --distance euclidean --dropout 0.2"
 )
-"""Those arms that do not say which pairs of classes count have the published ones, and the published distance; and
-where ε falls, it falls over the whole run.
+"""Those arms that do not say which pairs of classes count have the published ones, and the published distance; where
+ε falls, it falls over the whole run; and the encoder drops what the original does.
 """
 BATCHES = LETTERS.replace("800", "400").replace("0.002", "0.004")
-OF_NOW = BATCHES.replace(" --negatives slots --epsilon-until 1 --distance euclidean", "") + " --eval-every 400"
+THEN = " --negatives slots --epsilon-until 1 --distance euclidean --dropout 0.2"
+OF_NOW = BATCHES.replace(THEN, "") + " --eval-every 400"
 """What simo2 takes by itself."""
-GATHER = f"{OF_NOW} --distance euclidean"
+GATHER = f"{OF_NOW} --distance euclidean --dropout 0.2"
 DIGITS = "--eval-every 400 --distance euclidean --dropout 0.2"
 FAIR = (
     BATCHES.replace("--schedule cosine", "--schedule warmup_cosine").replace("class 16", "class 8")
@@ -39,11 +40,17 @@ FAIR = (
 PHOTOGRAPHS = (
     "--image-size 16 --stem-width 16 --widths 32,64,128 --embedding-size 16 --samples-per-class 16 --batch-size 160 "
     "--steps 800 --learning-rate 0.002 --schedule cosine --flip --label-fraction 0.2 --eval-every 200 "
-    "--negatives slots --distance euclidean"
+    "--negatives slots --distance euclidean --dropout 0.2"
 )
+FEW = (
+    PHOTOGRAPHS.replace(f"--eval-every 200{THEN.replace(' --epsilon-until 1', '')}", "--eval-every 800")
+    .replace("class 16", "class 8").replace("size 160", "size 80")
+)  # fmt: skip
+"""Batches of 10 × 8, and what simo2 takes by itself."""
 DISTANCES = ("simo2", "simo2-line")
 PAPER = "simo2:pull=1:epsilon_start=none"
 """The published settings, as an arm that takes more of them."""
+DROPOUTS = [f"simo2:dropout={share}" for share in (0, 0.1, 0.2)]
 BIASES = ("0", "1/36", "1/18", "1/9", "5/18")
 """0, ½, 1, 2 and 5 times the threshold that the author gives, 1/(2(C − 1)), for ten classes."""
 RATES = "lr=0.001,0.004"
@@ -120,11 +127,7 @@ STUDIES = {
         BATCHES,
     ),
     "letters-gathering": Study(
-        "letters",
-        (
-            *_in_shapes(("simo2-published", "simo2"), (4, 8, 10, 12, 16, 32, 80)),
-        ),
-        OF_NOW, 5,
+        "letters", _in_shapes(("simo2-published", "simo2"), (4, 8, 10, 12, 16, 32, 80)), OF_NOW, 5
     ),
     "letters-distance": Study("letters", _in_shapes(("simo2",), (4, 8, 10, 12, 16, 32, 80)), GATHER, 5),
     "digits-distance": Study(
@@ -136,11 +139,15 @@ STUDIES = {
         "digits", [f"simo2-line:dropout={share}:samples_per_class={k}" for k in (16, 4) for share in (0, 0.1)],
         f"{DIGITS} --epsilon-until 0.5", 5,
     ),
-    "letters-dropout": Study("letters", _in_shapes(("simo2:dropout=0",), (8, 4, 16, 32, 10, 12)), OF_NOW, 5),
+    "letters-dropout": Study(
+        "letters", _in_shapes(("simo2:dropout=0.1", "simo2:dropout=0.2"), (4, 8, 10, 12, 16, 32, 80)), OF_NOW, 5
+    ),
     "letters-dropout-others": Study(
         "letters",
-        _in_shapes([f"{arm}:dropout=0" for arm in ("cross_entropy", "supcon", "simo2-published")], (8, 4, 16)),
-        OF_NOW, 3,
+        _in_shapes(
+            [f"{arm}:dropout=0.2" for arm in ("cross_entropy", "supcon", "simo2-published")], (4, 8, 10, 12, 16, 32, 80)
+        ),
+        OF_NOW, 5,
     ),
     "letters-falling": Study(
         "letters",
@@ -151,7 +158,14 @@ STUDIES = {
         f"{GATHER} --epsilon-until 1", 5,
     ),
     "letters-others": Study(
-        "letters", _in_shapes(("supcon", "cross_entropy"), (4, 8, 10, 12, 16, 32, 80)), GATHER, 5
+        "letters", _in_shapes(("supcon", "cross_entropy"), (4, 8, 10, 12, 16, 32, 80)), OF_NOW, 5
+    ),
+    "letters-border": Study(
+        "letters", [*_in_shapes((PAPER,), (8, 10, 12)), "simo2:pull=1.2:epsilon_start=1:samples_per_class=16"],
+        OF_NOW, 5,
+    ),
+    "letters-long": Study(
+        "letters", ("simo2:steps=1200",), f"{OF_NOW} --samples-per-class 8", 3
     ),
     "digits-until": Study(
         "digits", [f"simo2:samples_per_class=4:negatives=all:epsilon_until={until}" for until in ("1", "0.5")],
@@ -229,7 +243,7 @@ STUDIES = {
     ),
     "letters-unseen": Study(
         "letters", _in_shapes(("simo2-published", "simo2", "supcon", "cross_entropy"), (8,)),
-        f"{BATCHES} --eval-every 400 --hold-out-classes 0.5", 3,
+        f"{OF_NOW} --hold-out-classes 0.5", 3,
     ),
     "digits-negatives": Study(
         "digits",
@@ -265,10 +279,12 @@ STUDIES = {
     ),
     "photographs-few": Study(
         "cifar10",
-        [f"{arm}:samples_per_class=8:batch_size=80" for arm in ("simo2-published", "simo2", "supcon", "cross_entropy")]
-        + [PAPER, "simo2:pull=1.2:epsilon_start=1"],
-        PHOTOGRAPHS.replace("--eval-every 200 --negatives slots", "--eval-every 800"), 3,
+        ("simo2-published", "simo2", "supcon", "cross_entropy", "simo2:samples_per_class=16:batch_size=160"), FEW, 3,
     ),
+    **{
+        f"photographs-dropout-{name}": Study("cifar10", DROPOUTS, FEW.replace("fraction 0.2", f"fraction {share}"), 3)
+        for name, share in (("few", 0.2), ("fewer", 0.02))
+    },
     "photographs-seeds": Study(
         "cifar10", ("supcon", "cross_entropy", "simo2", "simo2:negatives=slots"),
         "--recipe fast --steps 342 --eval-every 171 --no-test-views --precision bfloat16 --distance euclidean", 3

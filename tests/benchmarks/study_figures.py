@@ -163,14 +163,11 @@ FRONTIER = {
     "simo2-published": "as published",
     "simo2": "simo2",
     "supcon": "SupCon",
-    "simo2-course": "half the pull, ε falls all along",
-    "simo2-line": "line distance, ε falls all along",
-    "simo2:steps=1200": "1,200 steps",
-    "simo2-course:steps=1200": "1,200 steps, half the pull",
-    "simo2-line:steps=1200": "1,200 steps, line",
     "cross_entropy": "cross-entropy",
+    "simo2:pull=1:epsilon_start=none": "the paper's pull and ε",
+    "simo2:steps=1200": "simo2, 1,200 steps",
 }
-"""Arms of `letters-gathering` and `letters-others`, without their shape of batches, and of `letters-frontier`.
+"""Arms of letters, most of them without their shape of batches.
 
 An arm has the colour of its place here, in the other pictures of letters too."""
 
@@ -179,11 +176,11 @@ An arm has the colour of its place here, in the other pictures of letters too.""
 def draw_frontier(path: Path, folder: Path) -> Path:
     """Test kNN against the largest |cos| of class means, and against the effective rank: a point for each run."""
     found: dict[str, list[tuple[float, float, float]]] = {}
-    for study in ("letters-gathering", "letters-others", "letters-falling", "letters-frontier"):
+    for study in ("letters-gathering", "letters-others", "letters-border", "letters-long"):
         for outcome in outcomes(folder / study) if (folder / study).is_dir() else ():
             arm = re.sub(r":samples_per_class=(4|8|10|12)$", "", outcome.arm)
             name = FRONTIER.get(arm)
-            if name is not None and (arm != "simo2" or study == "letters-gathering"):
+            if name is not None:
                 lies = outcome.scores["projection"]
                 at = (lies["class_max_abs_cosine"], lies["effective_rank"], outcome.scores["representation"]["knn_20"])
                 found.setdefault(name, []).append(at)
@@ -193,8 +190,7 @@ def draw_frontier(path: Path, folder: Path) -> Path:
         LIGHT,
         "What gathers, and what ends orthogonal",
         "26 letters · batches of more classes than images of each · 400 steps, where nothing else is said",
-        "Test kNN@20 of the representation, and the geometry of the projection on test. A point is a run. "
-        "At 1,200 steps ε falls all along.",
+        "Test kNN@20 of the representation, and the geometry of the projection on test. A point is a run.",
     )
     panels = figure.subplots(1, 2, sharey=True)
     titles = ("largest |cos| of two class means", "effective rank, of 26 classes")
