@@ -220,6 +220,7 @@ STUDIES = {
     ),
     "digits-mean": Study("digits", _in_shapes(MEANS, (4, 16)), f"{DIGITS} --epsilon-until 1"),
     "letters-mean": Study("letters", _in_shapes(MEANS[1:], (8,)), f"{BATCHES} --eval-every 400"),
+    "letters-mean-now": Study("letters", _in_shapes(("simo2:reduction=mean",), (8, 16)), OF_NOW),
     "letters-rates": Study("letters", ("supcon", "cross_entropy"), FAIR, 2, RATES),
     "letters-course": Study(
         "letters", _in_shapes(("simo2-published", "simo2:pull=1:epsilon_start=1"), (13, 20)),
