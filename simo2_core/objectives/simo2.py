@@ -255,7 +255,7 @@ def _about_balance(objective: Simo2, batch: Batch) -> Iterable[Finding]:
 
     An image has k − 1 pairs of its own class and C − 1 of others in its slot. What comes of too few was measured with
     the paper's settings: letters in batches of 160 reach a kNN of 53% in 26 classes of 4 and 84% in 20 of 8 (with a
-    dropout of 0.2 19 and 22%), photographs in 10 of 8 36%, where `auto` has 86, 89 and 46%.
+    dropout of 0.2 19 and 22%), photographs in 10 of 8 37%, where `auto` has 86, 89 and 46%.
     """
     k = batch.samples
     if batch.classes < 2:

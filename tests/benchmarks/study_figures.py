@@ -176,7 +176,7 @@ An arm has the colour of its place here, in the other pictures of letters too.""
 def draw_frontier(path: Path, folder: Path) -> Path:
     """Test kNN against the largest |cos| of class means, and against the effective rank: a point for each run."""
     found: dict[str, list[tuple[float, float, float]]] = {}
-    for study in ("letters-gathering", "letters-others", "letters-border", "letters-long"):
+    for study in ("letters-gathering", "letters-others", "letters-paper", "letters-long"):
         for outcome in outcomes(folder / study) if (folder / study).is_dir() else ():
             arm = re.sub(r":samples_per_class=(4|8|10|12)$", "", outcome.arm)
             name = FRONTIER.get(arm)
