@@ -221,6 +221,8 @@ def _diverged(outcomes: Sequence[Outcome]) -> dict[str, int]:
     return counted
 
 
+_WIDTH = 80
+"""Of the narrowest terminal, and of what an output that is none is read on."""
 _HEADS = {
     "knn_20": "kNN@20", "nearest_class_mean": "class means", "linear_probe": "probe", "shot_5": "5 labels",
     "map_at_r": "mAP@R", "nearest_mean_by_r": "by r", "class_max_abs_cosine": "max|cos|",
@@ -241,30 +243,61 @@ def table_lines(
     from simo2_core.evaluation.measures import rows_of
 
     shares = {row.key for row in rows_of() if row.share}
-    wide = max(12, *(len(arm.name) for arm in plan.arms))
     first = plan.arms[0].name
     lines = [
-        f"Test, mean ± 95% interval of the mean over {len(plan.seeds)} seeds; p: of the projection, else of the",
-        f"representation. * differs from {first} by a paired t-test over seeds, two-sided p < 0.05.",
+        f"Test, mean ± 95% interval of the mean over {len(plan.seeds)} seeds; p: of the projection,",
+        f"else of the representation. * differs from {first} by a paired t-test over",
+        "seeds, two-sided p < 0.05.",
     ]
     for columns in (WORTH, GEOMETRY):
         prefixed = columns is WORTH  # geometry is of the projection throughout
-        head = [("p:" if features == "projection" and prefixed else "") + _HEADS[key] for features, key in columns]
-        lines.append(("" if prefixed else "geometry, p:").ljust(wide) + "".join(f"{text:>12}" for text in head))
-        for arm in plan.arms:
-            row = f"{arm.name:<{wide}}"
-            for features, key in columns:
-                row += f"{_cell(tables[features][arm.name].get(key), key in shares):>12}"
-            lines.append(row + (f"  {diverged[arm.name]} diverged" if diverged.get(arm.name) else ""))
+        heads = [("p:" if features == "projection" and prefixed else "") + _HEADS[key] for features, key in columns]
+        rows = {
+            arm.name: [_cell(tables[features][arm.name].get(key), key in shares) for features, key in columns]
+            for arm in plan.arms
+        }
         if raw and prefixed:
-            cells = [raw.get(key) if features == "representation" else None for features, key in columns]
-            shown = ["" if value is None else f"{100 * value:.1f}     " for value in cells]
-            lines.append((f"{'raw pixels':<{wide}}" + "".join(f"{text:>12}" for text in shown)).rstrip())
+            known = [raw.get(key) if features == "representation" else None for features, key in columns]
+            rows["raw pixels"] = ["" if value is None else f"{100 * value:.1f}     " for value in known]
+        lines += _in_pieces("" if prefixed else "geometry, p:", heads, rows)
+    lines += ["", *(f"{arm}: {count} of {len(plan.seeds)} runs diverged." for arm, count in diverged.items() if count)]
     if plan.sweep is not None:
         sweep = plan.sweep
         picked = "; ".join(f"{arm}: {sweep.told(choice)}" for arm, choice in chosen.items())
         lines.append(f"Chosen on validation by one trial each: {picked}.")
     return lines
+
+
+def _in_pieces(corner: str, heads: Sequence[str], rows: Mapping[str, Sequence[str]]) -> list[str]:
+    """A table in as few pieces as fit 80 columns, about as wide as each other, each with a blank line and all names."""
+    named = max(map(len, (corner, *rows)))
+    sizes = [2 + max(map(len, cells)) for cells in zip(heads, *rows.values(), strict=True)]
+    pieces = _cut(sizes, _WIDTH - 1 - named)
+    for room in range(_WIDTH - 1 - named, 0, -1):
+        narrower = _cut(sizes, room)
+        if len(narrower) > len(pieces):
+            break
+        pieces = narrower
+    lines: list[str] = []
+    for piece in pieces:
+        lines.append("")
+        for name, cells in ((corner, heads), *rows.items()):
+            shown = zip(cells[piece], sizes[piece], strict=True)
+            lines.append((f"{name:<{named}}" + "".join(f"{cell:>{size}}" for cell, size in shown)).rstrip())
+    return lines
+
+
+def _cut(sizes: Sequence[int], room: int) -> list[slice]:
+    """Columns of these sizes by what fits into `room`, at least one at a time."""
+    pieces: list[slice] = []
+    begin = 0
+    while begin < len(sizes):
+        end = begin + 1
+        while end < len(sizes) and sum(sizes[begin : end + 1]) <= room:
+            end += 1
+        pieces.append(slice(begin, end))
+        begin = end
+    return pieces
 
 
 def grid_lines(plan: Plan, trials: Sequence[Outcome]) -> list[str]:

@@ -36,6 +36,8 @@ FAIR = (
     + " --eval-every 400"
 )
 """A warm-up of a tenth of the steps, for losses that a large rate collapses without one; batches of 20 × 8."""
+WARMED = OF_NOW.replace("--schedule cosine", "--schedule warmup_cosine").replace("class 16", "class 8")
+"""The same of what simo2 takes by itself."""
 OF_PHOTOGRAPHS = (
     "--image-size 16 --stem-width 16 --widths 32,64,128 --embedding-size 16 --steps 800 --learning-rate 0.002 "
     "--schedule cosine --flip --label-fraction 0.2"
@@ -65,11 +67,11 @@ FALLING = ((16, 1.2), (13, 1.83), (20, 1), (13, 1))
 """Images of a class and the pull, twice the balanced one or 1, where the default let no ε fall."""
 FRESH = ((13, 160, 1.8333), (16, 160, 1.2), (16, 256, 2), (20, 160, 1))
 """Images of a class and of a batch, and a pull, around the border of what `auto` decides."""
-FREE = [f"{loss}:labels=none:samples_per_class={k}" for loss in ("simo2", "mcr2") for k in (2, 16)]
+FREE = {loss: [f"{loss}:labels=none:samples_per_class={k}" for k in (2, 16)] for loss in ("simo2", "mcr2")}
 """Without labels; MCR² is the rate of all views against that of the views of an image."""
 EMP = [f"emp_ssl:labels=none:samples_per_class={k}" for k in (4, 16)]
 FREE_RATES = "lr=0.001,0.002,0.004,0.008"
-FREE_DIGITS = "--embedding-size 64 --epsilon-until 0.5 --dropout 0.2"
+FREE_DIGITS = "--embedding-size 64 --steps 1000 --eval-every 1000"
 WIDE = "simo2:embedding_size=64"
 GATHERING = (
     "simo2", "simo2:pull=0.37", "simo2:pull=3", "simo2:pull=10", WIDE, f"{WIDE}:pull=3", f"{WIDE}:pull=3:epsilon=0.1",
@@ -231,7 +233,7 @@ STUDIES = {
             f"{data}-rare-{every}", ("simo2", "supcon", "cross_entropy", "cross_entropy:sampling=proportional"),
             settings, 3,
         )
-        for data, settings in (("digits", f"--schedule warmup_cosine {DIGITS}"), ("letters", FAIR))
+        for data, settings in (("digits", "--schedule warmup_cosine --eval-every 400"), ("letters", WARMED))
         for every in (10, 100)
     },
     "digits-course": Study(
@@ -252,19 +254,24 @@ STUDIES = {
     ),
     "digits-thresholds": Study(
         "digits", [f"simo2:bias={b}:epsilon={e}" for e in ("1/137", "0.1", "1", "10") for b in BIASES],
-        DIGITS,
+        "--eval-every 400 --distance euclidean",
     ),
+    "digits-thresholds-line": Study("digits", [f"simo2:bias={b}" for b in BIASES], "--eval-every 400"),
     "digits-free": Study(
         "digits",
         [f"{arm}:labels=none:samples_per_class={k}" for k in (2, 4, 16) for arm in ("simo2", "simo2-published")]
         + ["simclr"],
-        "--embedding-size 64 --steps 1000 --eval-every 1000 --epsilon-until 1 --dropout 0.2", 3,
+        FREE_DIGITS, 3,
     ),
     **{
-        f"{data}-free-{name}": Study(data, arms, f"{settings} --steps 1000 --eval-every 1000", 3, sweep)
-        for data, settings in (("digits", FREE_DIGITS), ("letters", GATHER.replace("-size 32", "-size 64")))
+        f"{data}-free-{name}": Study(data, arms, settings, 3, sweep)
+        for data, settings in (
+            ("digits", FREE_DIGITS),
+            ("letters", f"{OF_NOW.replace('-size 32', '-size 64')} --steps 1000 --eval-every 1000"),
+        )
         for name, arms, sweep in (
-            ("tuned", FREE, FREE_RATES),
+            ("tuned", FREE["simo2"], FREE_RATES),
+            ("mcr2", FREE["mcr2"], FREE_RATES),
             ("emp", EMP, f"{FREE_RATES}:invariance=10,200"),
             ("simclr", ("simclr",), f"{FREE_RATES}:temperature=0.1,0.2,0.5"),
         )
