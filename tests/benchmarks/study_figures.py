@@ -76,16 +76,22 @@ def draw_panel(
 
 
 @own_look
-def draw_thresholds(path: Path, folder: Path) -> Path:
-    """The mean and the least signed cosine of class means against b, a line for each ε, beside what is claimed."""
-    found: dict[float, dict[float, list[tuple[float, float]]]] = {}
+def draw_thresholds(path: Path, folder: Path, lines: Path) -> Path:
+    """The mean and the least signed cosine of class means against b, beside what is claimed: a line for each ε of the
+    published distance, and one of the distance of lines."""
+    found: dict[str, dict[float, list[tuple[float, float]]]] = {}
     classes = 0
-    for outcome in outcomes(folder):
+    for outcome in (
+        *outcomes(lines),
+        *sorted(outcomes(folder), key=lambda one: Arm.parse(one.arm).settings["epsilon"]),
+    ):
         gram = np.array(outcome.class_gram, float)
         classes = len(gram)
         settings = Arm.parse(outcome.arm).settings
+        epsilon = settings.get("epsilon")
+        of = {None: "lines, ε 1/137", 1 / 137: "ε 1/137"}.get(epsilon, f"ε {epsilon:g}" if epsilon else "")
         between = gram[~np.eye(classes, dtype=bool)]
-        at = found.setdefault(settings["epsilon"], {}).setdefault(settings["bias"], [])
+        at = found.setdefault(of, {}).setdefault(settings["bias"], [])
         at.append((float(between.mean()), float(between.min())))
     figure = new_figure(
         10.5,
@@ -93,7 +99,8 @@ def draw_thresholds(path: Path, folder: Path) -> Path:
         LIGHT,
         "Class means against the bias b",
         f"digits · {classes} classes × 16 images · 400 steps",
-        "Signed cosines of the class means of test, projection. Line: mean of seeds. Dots: seeds.",
+        "Signed cosines of the class means of test, projection. Line: mean of seeds. Dots: seeds. The published "
+        "distance where no other is named.",
     )
     simplex = -1 / (classes - 1)
     positions = sorted({b for points in found.values() for b in points})
@@ -102,15 +109,16 @@ def draw_thresholds(path: Path, folder: Path) -> Path:
     for which, (axes, title) in enumerate(zip(panels, ("mean of all pairs", "most opposite pair"), strict=True)):
         dress(axes, LIGHT)
         heading(axes, title, LIGHT)
-        for index, (epsilon, points) in enumerate(sorted(found.items())):
+        for index, (label, points) in enumerate(found.items()):
             colour, marker = look(index, LIGHT)
             for x, b in enumerate(positions):
                 seeds = [pair[which] for pair in points[b]]
                 axes.plot([x] * len(seeds), seeds, "o", color=colour, alpha=0.4, markersize=3, markeredgewidth=0)
             means = [float(np.mean([pair[which] for pair in points[b]])) for b in positions]
-            label = f"ε {'1/137' if abs(epsilon - 1 / 137) < 1e-9 else f'{epsilon:g}'}"
             axes.plot(means, color=colour, marker=marker, markersize=4.5, linewidth=1.5, label=label)
         axes.plot(claimed, "_", color=LIGHT.ink, markersize=22, label="claimed")
+        least = [max(-b, simplex) for b in positions]
+        axes.plot(least, color=LIGHT.ink, linestyle=(0, (4, 3)), linewidth=1, label="−b, down to the simplex")
         axes.set_xticks(range(len(positions)), [f"{b * 2 * (classes - 1):g} b_c" for b in positions], fontsize=8)
         axes.set_xlabel("b, in multiples of b_c = 1/(2(C − 1))")
     panels[0].legend(fontsize=8, frameon=False, labelcolor=LIGHT.ink)
@@ -272,7 +280,7 @@ def main(folder: Path, out: Path) -> None:
         draw_stuck(out / "study-stuck.png", gathering, LETTERS_RAW_PIXELS)
         draw_frontier(out / "study-frontier.png", folder)
     if (thresholds := folder / "digits-thresholds").is_dir():
-        draw_thresholds(out / "study-thresholds.png", thresholds)
+        draw_thresholds(out / "study-thresholds.png", thresholds, folder / "digits-thresholds-line")
     if digits.is_dir():
         draw_dimensions(out, digits)
     if (settings := folder / "letters-settings").is_dir():
