@@ -116,7 +116,8 @@ def draw_stuck(path: Path, runs: Sequence[RunDirectory]) -> Path:
         colour = look(index, LIGHT)[0]
         seen = [e for e in run.events() if isinstance(e, Evaluated) and e.split == "validation"]
         steps = [event.step for event in seen]
-        name = "published" if run.config.get("pull") == 1 else "--pull balanced --epsilon-start 1"
+        name = "published" if run.config.get("pull") == 1 else "simo2"
+        name += f", dropout {run.config.get('dropout')}"
         panels[0].plot(steps, [event.stuck_pairs for event in seen], color=colour, label=name, linewidth=1.6)
         panels[1].plot(steps, [event.knn_representation for event in seen], color=colour, linewidth=1.6)
     panels[1].axhline(seen[0].knn_raw_pixels, color=LIGHT.muted, linewidth=0.9, linestyle="--")

@@ -241,7 +241,7 @@ STUDIES = {
         f"{DIGITS} --epsilon-until 1", 3,
     ),
     "digits-gathering": Study(
-        "digits", _in_shapes(("simo2-published", "simo2"), (4,)), f"{DIGITS} --epsilon-until 1", 5
+        "digits", _in_shapes(("simo2-published", "simo2"), (4,)), "--eval-every 400", 5
     ),
     "letters-unseen": Study(
         "letters", _in_shapes(("simo2-published", "simo2", "supcon", "cross_entropy"), (8,)),
