@@ -37,6 +37,7 @@ from tests.documents import (
     links,
     simo2_in,
     tables,
+    tokens,
 )
 from tests.documents import shown_in as commands_of
 from tests.simo2_core.data.sources import written
@@ -69,6 +70,20 @@ def test_links_and_pictures_lead_to_what_is_there(document: Path) -> None:
         assert goal.is_relative_to(ROOT), f"{target} leads out of the repository"
         assert goal.exists(), target
         assert not anchor or anchor in headings(goal), target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
+def test_no_line_of_a_paragraph_begins_like_a_list(document: Path) -> None:
+    """A sentence that is wrapped before "1." is drawn as a list of one item."""
+    items: list[int] = []
+    for token in tokens(document):
+        if token.type == "ordered_list_open":
+            items.append(0)
+            begin = token.map
+        elif token.type == "list_item_open" and token.info:  # which only those of numbered lists have
+            items[-1] += 1
+        elif token.type == "ordered_list_close":
+            assert items.pop() > 1, begin
 
 
 def test_every_picture_is_shown_somewhere() -> None:
