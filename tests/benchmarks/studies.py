@@ -161,6 +161,9 @@ STUDIES = {
     "letters-others": Study(
         "letters", _in_shapes(("supcon", "cross_entropy"), (4, 8, 10, 12, 16, 32, 80)), OF_NOW, 5
     ),
+    "letters-warm-up": Study(
+        "letters", _in_shapes(("simo2",), (4, 8, 16)), WARMED, 5
+    ),
     "letters-paper": Study(
         "letters", [*_in_shapes((PAPER,), (8, 10, 12)), "simo2:pull=1.2:epsilon_start=1:samples_per_class=16"],
         OF_NOW, 5,
