@@ -25,7 +25,7 @@ from simo2_core.run.contained import open_to_append
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.event_file import DAMAGED, EventLog, drop_after
 from simo2_core.run.files import disk_error
-from simo2_core.run.time_left import in_words
+from simo2_core.run.time_left import in_words, is_left
 from simo2_core.visible import visible
 
 
@@ -121,9 +121,8 @@ def _describe(event: Event) -> str:
         case RunStarted():
             at = f"resumed at step {event.step} of {event.steps}" if event.step else f"{event.steps} steps"
             if event.seconds_left is not None:
-                time_left = in_words(event.seconds_left)
-                resumed = f"resumed at step {event.step}, {time_left} are left"
-                at = resumed if event.step else f"{time_left}, whose steps are planned"
+                resumed = f"resumed at step {event.step}, {is_left(event.seconds_left)}"
+                at = resumed if event.step else f"{in_words(event.seconds_left)}, whose steps are planned"
             return (
                 f"run {event.run}: {at}, {event.parameters:,} parameters, "
                 f"{event.classes_per_batch} classes x {event.samples_per_class} samples, D {event.embedding_size}, "
@@ -141,7 +140,7 @@ def _describe(event: Event) -> str:
             ]
             return f"weights of {event.path}: {counted}{' (' + '; '.join(names) + ')' if names else ''}"
         case Planned():
-            return f"step {event.step} plans {event.steps:,} steps: {in_words(event.seconds_left)} are left"
+            return f"step {event.step} plans {event.steps:,} steps: {is_left(event.seconds_left)}"
         case Compiled():
             return f"compiled in {event.seconds:.1f} s"
         case Evaluated():

@@ -13,6 +13,12 @@ def in_words(seconds: float) -> str:
     return f"{seconds / 60:.1f} minutes" if seconds >= 60 else f"{whole} second{'s' * (whole != 1)}"
 
 
+def is_left(seconds: float) -> str:
+    """`12.3 minutes are left`, or `1 second is left`."""
+    words = in_words(seconds)
+    return f"{words} {'is' if words == '1 second' else 'are'} left"
+
+
 @dataclass
 class TimeLeft:
     """Takes the events of a run, in their order."""

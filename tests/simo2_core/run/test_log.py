@@ -10,6 +10,7 @@ from simo2_core.errors import NewerFormatError
 from simo2_core.events import (
     CheckpointSaved,
     Event,
+    Planned,
     PlotSaved,
     RunFinished,
     RunStarted,
@@ -96,6 +97,8 @@ def test_the_beginning_says_where_the_images_live_where_that_is_known() -> None:
     timed = dataclasses.replace(known, seconds_left=1200.0)
     assert describe(timed).startswith("run r: 20.0 minutes, whose steps are planned, 1 parameters")
     assert "resumed at step 3, 20.0 minutes are left, 1 parameters" in describe(dataclasses.replace(timed, step=3))
+    last = [describe(Planned(step=3, steps=4, seconds_left=left)) for left in (0.9, 2.0)]
+    assert last == ["step 3 plans 4 steps: 1 second is left", "step 3 plans 4 steps: 2 seconds are left"]
     older = {name: value for name, value in known.to_json().items() if name != "placement"}
     assert describe(from_json(older)).endswith("2 test images, on 1 x cpu")
 
