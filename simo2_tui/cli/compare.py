@@ -259,7 +259,7 @@ def table_lines(
         if raw and prefixed:
             known = [raw.get(key) if features == "representation" else None for features, key in columns]
             rows["raw pixels"] = ["" if value is None else f"{100 * value:.1f}     " for value in known]
-        lines += _in_pieces("" if prefixed else "geometry, p:", heads, rows)
+        lines += ["", *_in_pieces("" if prefixed else "geometry, p:", heads, rows)]
     lines += ["", *(f"{arm}: {count} of {len(plan.seeds)} runs diverged." for arm, count in diverged.items() if count)]
     if plan.sweep is not None:
         sweep = plan.sweep
@@ -269,18 +269,15 @@ def table_lines(
 
 
 def _in_pieces(corner: str, heads: Sequence[str], rows: Mapping[str, Sequence[str]]) -> list[str]:
-    """A table in as few pieces as fit 80 columns, about as wide as each other, each with a blank line and all names."""
+    """A table in as few pieces as fit 80 columns, about as wide as each other, with a blank line between them."""
     named = max(map(len, (corner, *rows)))
     sizes = [2 + max(map(len, cells)) for cells in zip(heads, *rows.values(), strict=True)]
-    pieces = _cut(sizes, _WIDTH - 1 - named)
-    for room in range(_WIDTH - 1 - named, 0, -1):
-        narrower = _cut(sizes, room)
-        if len(narrower) > len(pieces):
-            break
-        pieces = narrower
+    room = max(1, _WIDTH - 1 - named)
+    fewest = len(_cut(sizes, room))
+    narrowest = next(width for width in range(1, room + 1) if len(_cut(sizes, width)) == fewest)
     lines: list[str] = []
-    for piece in pieces:
-        lines.append("")
+    for piece in _cut(sizes, narrowest):
+        lines += [""] if lines else []
         for name, cells in ((corner, heads), *rows.items()):
             shown = zip(cells[piece], sizes[piece], strict=True)
             lines.append((f"{name:<{named}}" + "".join(f"{cell:>{size}}" for cell, size in shown)).rstrip())
@@ -308,16 +305,17 @@ def grid_lines(plan: Plan, trials: Sequence[Outcome]) -> list[str]:
     if plan.sweep is None or not plan.sweep.grid:
         return []
     down, across = plan.sweep.axes
-    rows, heads = [as_typed(value) for value in down.values], [as_typed(value) for value in across.values]
+    heads = [as_typed(value) for value in across.values]
     corner = f"{down.setting} \\ {across.setting}"
-    first, wide = max(map(len, (corner, *rows))), max(8, *(len(head) + 2 for head in heads))
     lines = []
     for arm in dict.fromkeys(trial.arm for trial in trials):
         lines.append(f"{arm}: validation kNN@20 of each trial, %")
-        lines.append(f"{corner:<{first}}" + "".join(f"{head:>{wide}}" for head in heads))
-        for row, values in zip(rows, trial_map(plan, trials, arm, "validation"), strict=True):
-            cells = ("-" if math.isnan(value) else f"{100 * value:.1f}" for value in values)
-            lines.append(f"{row:<{first}}" + "".join(f"{cell:>{wide}}" for cell in cells))
+        tried = trial_map(plan, trials, arm, "validation")
+        rows = {
+            as_typed(value): ["-" if math.isnan(share) else f"{100 * share:.1f}" for share in shares]
+            for value, shares in zip(down.values, tried, strict=True)
+        }
+        lines += _in_pieces(corner, heads, rows)
     return lines
 
 

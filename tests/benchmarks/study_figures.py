@@ -20,6 +20,8 @@ from simo2_core.compare.outcome import Outcome
 from simo2_core.compare.plan import Arm
 from simo2_core.evaluation.evaluate import STUCK_AT_END
 
+PUBLISHED = 1 / 137
+"""ε and α of the paper."""
 METRICS = (
     ("projection", "knn_20", "kNN@20, projection"),
     ("representation", "knn_20", "kNN@20, representation"),
@@ -68,7 +70,7 @@ def draw_panel(
         axes.plot(at, means, color=colour, marker=marker, markersize=4.5, linewidth=1.5, label=DISTANCES[name])
     beside = float(np.interp(mark, positions, range(len(positions))))
     axes.axvline(beside, color=LIGHT.muted, linewidth=0.8, linestyle=(0, (4, 3)))
-    labels = ["1/137" if abs(value - 1 / 137) < 1e-9 else f"{value:g}" for value in positions]
+    labels = ["1/137" if abs(value - PUBLISHED) < 1e-9 else f"{value:g}" for value in positions]
     axes.set_xticks(range(len(positions)), labels, fontsize=8)
     axes.yaxis.set_major_locator(MaxNLocator(4))
     if share:
@@ -88,9 +90,10 @@ def draw_thresholds(path: Path, folder: Path, lines: Path) -> Path:
         gram = np.array(outcome.class_gram, float)
         classes = len(gram)
         settings = Arm.parse(outcome.arm).settings
-        epsilon = settings.get("epsilon")
-        of = {None: "lines, ε 1/137", 1 / 137: "ε 1/137"}.get(epsilon, f"ε {epsilon:g}" if epsilon else "")
+        epsilon = settings.get("epsilon", PUBLISHED)
+        told = "ε 1/137" if epsilon == PUBLISHED else f"ε {epsilon:g}"
         between = gram[~np.eye(classes, dtype=bool)]
+        of = told if "epsilon" in settings else f"lines, {told}"
         at = found.setdefault(of, {}).setdefault(settings["bias"], [])
         at.append((float(between.mean()), float(between.min())))
     figure = new_figure(
@@ -279,8 +282,9 @@ def main(folder: Path, out: Path) -> None:
         draw_gathering(out / "study-gathering.png", (gathering, folder / "letters-others"), LETTERS_RAW_PIXELS)
         draw_stuck(out / "study-stuck.png", gathering, LETTERS_RAW_PIXELS)
         draw_frontier(out / "study-frontier.png", folder)
-    if (thresholds := folder / "digits-thresholds").is_dir():
-        draw_thresholds(out / "study-thresholds.png", thresholds, folder / "digits-thresholds-line")
+    thresholds, of_lines = folder / "digits-thresholds", folder / "digits-thresholds-line"
+    if thresholds.is_dir() and of_lines.is_dir():
+        draw_thresholds(out / "study-thresholds.png", thresholds, of_lines)
     if digits.is_dir():
         draw_dimensions(out, digits)
     if (settings := folder / "letters-settings").is_dir():
@@ -306,8 +310,8 @@ def draw_settings(out: Path, settings: Path) -> None:
         "letters · 26 classes · D 32 · 800 steps",
         "Dashed: the default.",
         [
-            ("", settings, "epsilon", "ε", 1 / 137, 1 / 137),
-            ("", settings, "orth_lean", "α", 1 / 137, 1 / 137),
+            ("", settings, "epsilon", "ε", PUBLISHED, PUBLISHED),
+            ("", settings, "orth_lean", "α", PUBLISHED, PUBLISHED),
             ("", settings, "bias", "b", 0, 0),
         ],
     )
