@@ -30,6 +30,8 @@ _FIRST_EPSILON = 1.0
 _TIMES_BALANCED = 2.0
 _ENOUGH = 1.5
 """So many images of each class as classes, in a batch, are enough for the paper's settings."""
+_MANY = 10
+"""With so many images of each class in a batch the paper's settings gathered letters, of however many classes."""
 
 PUBLISHED: Mapping[str, Any] = {
     "orth_lean": 1 / 137, "epsilon": 1 / 137, "same_epsilon": None, "epsilon_start": None, "epsilon_until": 1.0,
@@ -254,8 +256,9 @@ def _about_balance(objective: Simo2, batch: Batch) -> Iterable[Finding]:
     """Whether pulling keeps up with pushing: at right angles a pair of one class has no gradient to return by.
 
     An image has k − 1 pairs of its own class and C − 1 of others in its slot. What comes of too few was measured with
-    the paper's settings: letters in batches of 160 reach a kNN of 53% in 26 classes of 4 and 84% in 20 of 8 (with a
-    dropout of 0.2 19 and 22%), photographs in 10 of 8 37%, where `auto` has 86, 89 and 46%.
+    the paper's settings: letters reach a kNN of 53% in 26 classes of 4 and 84% in 20 of 8 (with a dropout of 0.2 19 and
+    22%), photographs in 10 of 8 37%, where `auto` has 86, 89 and 46%. From 10 images of a class on letters gather: 86%
+    in 16 of 10, 90% in 26 of 10.
     """
     k = batch.samples
     if batch.classes < 2:
@@ -277,12 +280,12 @@ def _about_balance(objective: Simo2, batch: Batch) -> Iterable[Finding]:
             "parts classes before it gathers them.",
             "Use --reduction sum, which counts more of them the more --samples-per-class there are.",
         )
-    elif not _is_even(objective, batch.classes, k):
+    elif not _gathers(objective, batch.classes, k):
         yield Finding(
             "warning",
             "few-pairs",
-            f"a batch of {batch.classes} classes x {k} samples has more pairs of classes than of one class, and "
-            "the loss may part all images before it gathers any.",
+            f"a batch of {batch.classes} classes x {k} samples has few of each class, and more pairs of classes than "
+            "of one class: the loss may part all images before it gathers any.",
             "; or ".join((_to_auto(objective), *_other_batches(objective, batch))) + ".",
         )
 
@@ -301,18 +304,18 @@ def _other_batches(objective: Simo2, batch: Batch) -> Iterable[str]:
     most = batch.size // 2 if batch.most_samples is None else min(batch.size // 2, batch.most_samples)
     for k in range(batch.samples + 1, most + 1):
         classes = min(batch.size // k, batch.all_classes)
-        if _is_even(objective, classes, k):
+        if _gathers(objective, classes, k):
             yield f"--samples-per-class {k}, which draws {classes} classes"
             break
-    fewer = next(c for c in range(batch.classes - 1, 0, -1) if _is_even(objective, c, batch.samples))
+    fewer = next(c for c in range(batch.classes - 1, 0, -1) if _gathers(objective, c, batch.samples))
     if fewer >= 2:
         yield f"fewer classes with --batch-size {fewer * batch.samples}"
 
 
-def _is_even(objective: Simo2, classes: int, samples: int) -> bool:
-    """Whether an image has as much to pull it, in pairs of C classes of k samples, as to push it."""
+def _gathers(objective: Simo2, classes: int, samples: int) -> bool:
+    """Whether an image has enough to pull it, in pairs of C classes of k samples: as much as to push it, or many."""
     nearly = 1.01  # a pull of 25/3 may be typed as 8.33
-    return classes - 1 <= nearly * objective.pull_of(classes, samples) * (samples - 1)
+    return samples >= _MANY or classes - 1 <= nearly * objective.pull_of(classes, samples) * (samples - 1)
 
 
 def _gathers_late(objective: Simo2, classes: int, samples_per_class: int) -> bool:

@@ -51,15 +51,15 @@ FEW = f"{OF_PHOTOGRAPHS} --samples-per-class 8 --batch-size 80 --eval-every 800"
 DISTANCES = ("simo2", "simo2-line")
 PAPER = "simo2:pull=1:epsilon_start=none"
 """The published settings, as an arm that takes more of them."""
+PARTS = ("simo2:epsilon_start=none", "simo2:pull=1", f"{PAPER}:same_bias=1")
+"""The pull alone, the ε that falls alone, and in place of both a b of pairs of one class."""
 DROPOUTS = [f"simo2:dropout={share}" for share in (0, 0.1, 0.2)]
 BIASES = ("0", "1/36", "1/18", "1/9", "5/18")
 """0, ½, 1, 2 and 5 times the threshold that the author gives, 1/(2(C − 1)), for ten classes."""
 RATES = "lr=0.001,0.004"
-FRONTIER = (
-    "simo2-line", "simo2:same_bias=1", "simo2:steps=1200",
-    "simo2-course:steps=1200", "simo2-line:steps=1200", "simo2:epsilon=0.1", "simo2:epsilon_until=0.5",
-    "simo2:learning_rate=0.002",
-)  # fmt: skip
+HALF_PULL = "simo2:pull=2.714"
+"""Half of what simo2 takes by itself in batches of 20 × 8."""
+FRONTIER = ("simo2:same_bias=1", "simo2:epsilon=0.1", HALF_PULL)
 """What might end more orthogonal than the default."""
 MEANS = ("simo2", "simo2:reduction=mean", "simo2:reduction=mean:pull=2:epsilon_start=1")
 """Sums over pairs, means over them, and means with a pull and an ε that falls."""
@@ -72,13 +72,16 @@ FREE = {loss: [f"{loss}:labels=none:samples_per_class={k}" for k in (2, 16)] for
 EMP = [f"emp_ssl:labels=none:samples_per_class={k}" for k in (4, 16)]
 FREE_RATES = "lr=0.001,0.002,0.004,0.008"
 FREE_DIGITS = "--embedding-size 64 --steps 1000 --eval-every 1000"
-WIDE = "simo2:embedding_size=64"
-GATHERING = (
-    "simo2", "simo2:pull=0.37", "simo2:pull=3", "simo2:pull=10", WIDE, f"{WIDE}:pull=3", f"{WIDE}:pull=3:epsilon=0.1",
-    f"{WIDE}:pull=3:epsilon=0.001", f"{WIDE}:pull=3:same_bias=1", f"{WIDE}:reduction=mean", "supcon",
-    "supcon:embedding_size=64", "simo2:negatives=all", "simo2:negatives=all:pull=3", f"{WIDE}:negatives=all:pull=3",
+FEW_VARIANTS = (
+    "simo2:negatives=slots", "simo2:distance=euclidean", f"{PAPER}:epsilon=1", "simo2:epsilon_start=none",
+    "simo2:pull=1", "simo2:epsilon_until=1", f"{PAPER}:same_bias=1", PAPER,
 )  # fmt: skip
-"""What might gather photographs better than the default, at a quarter of 20 minutes."""
+"""What simo2 is made of where images of a class are few: one part changed, and each of its cures by itself."""
+MANY_VARIANTS = (
+    "simo2", "simo2-published", "simo2:distance=euclidean", "simo2:epsilon=0.1", "simo2:epsilon_start=1",
+    "simo2:pull=3", "simo2:same_bias=1", "simo2:embedding_size=64:pull=3:same_bias=1",
+)  # fmt: skip
+"""What might gather photographs in batches of many images of each class."""
 VARIED = {
     "epsilon": ("0.0005", "0.1", "1"),
     "orth_lean": ("0", "0.1"),
@@ -168,6 +171,10 @@ STUDIES = {
         "letters", [*_in_shapes((PAPER,), (8, 10, 12)), "simo2:pull=1.2:epsilon_start=1:samples_per_class=16"],
         OF_NOW, 5,
     ),
+    "letters-few": Study(
+        "letters", ("simo2-published", "simo2"), f"{OF_NOW} --samples-per-class 10 --batch-size 260", 3
+    ),
+    "letters-parts": Study("letters", _in_shapes(PARTS, (4, 8, 12)), OF_NOW, 3),
     "letters-long": Study(
         "letters", ("simo2:steps=1200",), f"{OF_NOW} --samples-per-class 8", 3
     ),
@@ -207,9 +214,8 @@ STUDIES = {
     ),
     "letters-negatives": Study(
         "letters",
-        [f"simo2:samples_per_class={k}:negatives={which}" for k in (4, 8, 12, 16, 32, 80) for which in ("slots", "all")]
-        + [f"{PAPER}:samples_per_class={k}:negatives=all" for k in (4, 8)],
-        f"{BATCHES} --eval-every 400", 3,
+        [*_in_shapes(("simo2:negatives=slots",), (4, 8, 10, 12, 16, 32, 80)), f"{PAPER}:samples_per_class=4"],
+        OF_NOW, 3,
     ),
     "letters-tried": Study(
         "letters",
@@ -222,7 +228,7 @@ STUDIES = {
         ],
         f"{BATCHES} --eval-every 400",
     ),
-    "digits-mean": Study("digits", _in_shapes(MEANS, (4, 16)), f"{DIGITS} --epsilon-until 1"),
+    "digits-mean": Study("digits", _in_shapes(MEANS, (4, 16)), "--eval-every 400", 3),
     "letters-mean": Study("letters", _in_shapes(MEANS[1:], (8,)), f"{BATCHES} --eval-every 400"),
     "letters-mean-now": Study("letters", _in_shapes(("simo2:reduction=mean",), (8, 16)), OF_NOW),
     "letters-rates": Study("letters", ("supcon", "cross_entropy"), FAIR, 2, RATES),
@@ -230,7 +236,7 @@ STUDIES = {
         "letters", _in_shapes(("simo2-published", "simo2:pull=1:epsilon_start=1"), (13, 20)),
         f"{GATHER} --epsilon-until 1",
     ),
-    "letters-frontier": Study("letters", FRONTIER, f"{GATHER} --samples-per-class 8 --epsilon-until 1", 3),
+    "letters-frontier": Study("letters", FRONTIER, f"{OF_NOW} --samples-per-class 8", 3),
     **{
         f"{data}-rare-{every}": Study(
             f"{data}-rare-{every}", ("simo2", "supcon", "cross_entropy", "cross_entropy:sampling=proportional"),
@@ -253,7 +259,7 @@ STUDIES = {
     "digits-negatives": Study(
         "digits",
         [f"simo2:samples_per_class={k}:negatives={which}" for k in (4, 16, 32) for which in ("slots", "all")],
-        f"{DIGITS} --epsilon-until 1", 5,
+        "--eval-every 400", 3,
     ),
     "digits-thresholds": Study(
         "digits", [f"simo2:bias={b}:epsilon={e}" for e in ("1/137", "0.1", "1", "10") for b in BIASES],
@@ -284,9 +290,9 @@ STUDIES = {
         "lr=0.0007,0.002,0.006",
     ),
     "photographs-gathering": Study(
-        "cifar10", GATHERING,
-        "--recipe fast --steps 342 --eval-every 171 --no-test-views --negatives slots --distance euclidean", 1,
+        "cifar10", MANY_VARIANTS, "--recipe fast --groups 32,128,128 --steps 200 --eval-every 200 --no-test-views", 3
     ),
+    "photographs-few-gathering": Study("cifar10", FEW_VARIANTS, FEW, 3),
     "photographs-few": Study(
         "cifar10",
         ("simo2-published", "simo2", "supcon", "cross_entropy", "simo2:samples_per_class=16:batch_size=160"), FEW, 3,

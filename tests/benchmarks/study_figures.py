@@ -19,6 +19,8 @@ from simo2_core.analysis.plots.style import LIGHT, dress, heading, new_figure, o
 from simo2_core.compare.outcome import Outcome
 from simo2_core.compare.plan import Arm
 from simo2_core.evaluation.evaluate import STUCK_AT_END
+from simo2_core.events import Evaluated
+from simo2_core.run.directory import RunDirectory
 
 PUBLISHED = 1 / 137
 """ε and α of the paper."""
@@ -256,6 +258,69 @@ def draw_stuck(path: Path, folder: Path, raw_pixels: float) -> Path:
     return save(figure, path, dpi=110)
 
 
+FEW = {
+    "simo2-published": "as published",
+    "simo2_pull_1_epsilon_start_none": "all pairs, lines",
+    "simo2_pull_1_epsilon_start_none_same_bias_1": "the same, b of one class 1",
+    "simo2_pull_1_epsilon_start_none_epsilon_1": "the same, ε 1 to the end",
+    "simo2_epsilon_start_none": "the same, pull",
+    "simo2_pull_1": "the same, ε falls",
+    "simo2_epsilon_until_1": "pull, ε falls to the end",
+    "simo2_negatives_slots": "simo2, slots",
+    "simo2_distance_euclidean": "simo2, euclidean",
+    "simo2": "simo2",
+    "supcon": "SupCon",
+    "cross_entropy": "cross-entropy",
+}
+"""What a run is called in batches of few images of each class, from the name of its folder without the seed."""
+MANY = {
+    "simo2-published": "as published",
+    "simo2_distance_euclidean": "simo2, euclidean",
+    "simo2_same_bias_1": "simo2, b of one class 1",
+    "simo2_epsilon_0.1": "simo2, ε 0.1",
+    "simo2_epsilon_start_1": "simo2, ε falls",
+    "simo2_pull_3": "simo2, pull 3",
+    "simo2_embedding_size_64_pull_3_same_bias_1": "simo2, D 64, pull 3, b 1",
+    "simo2": "simo2",
+}
+"""The same, of many images of each class."""
+
+
+@own_look
+def draw_photographs(path: Path, few: Sequence[Path], many: Path) -> Path:
+    """Validation kNN of each variant on CIFAR-10, in batches of few and of many images of each class."""
+    figure = new_figure(
+        10.5,
+        4.4,
+        LIGHT,
+        "What gathers photographs",
+        "CIFAR-10 · YatCNN at 16 pixels, a fifth of the labels, 800 steps · airbench of half the channels, 200 steps",
+        "Validation kNN@20 of the representation. Line: mean. Dots: seeds.",
+    )
+    panels = figure.subplots(1, 2)
+    shown = (
+        ("10 classes × 8 images", few, FEW),
+        ("10 classes × 50 images", (many,), MANY),
+    )
+    for axes, (title, folders, labels) in zip(panels, shown, strict=True):
+        dress(axes, LIGHT)
+        heading(axes, title, LIGHT)
+        for y, name in enumerate(reversed(labels)):
+            seeds = [_validation(place) for folder in folders for place in sorted(folder.glob(f"runs/{name}-s?"))]
+            colour, _ = look(list(FRONTIER).index(name) if name in FRONTIER else 0, LIGHT)
+            axes.plot(seeds, [y] * len(seeds), "o", color=colour, alpha=0.5, markersize=4.5, markeredgewidth=0)
+            axes.plot([np.mean(seeds)] * 2, [y - 0.3, y + 0.3], color=colour, linewidth=1.8)
+        axes.set_yticks(range(len(labels)), list(reversed(labels.values())), fontsize=8)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:.4g}%"))
+    return save(figure, path, dpi=110)
+
+
+def _validation(place: Path) -> float:
+    """kNN@20 of the representation at the last look of a run at its validation images."""
+    looks = [event for event in RunDirectory.open(place).events() if isinstance(event, Evaluated)]
+    return [look.knn_representation for look in looks if look.split == "validation"][-1]
+
+
 Row = tuple[str, Path, str, str, float, float | None]
 """Title, folder of the study, setting, its symbol, where the dashed line goes, where an arm without settings stands."""
 
@@ -285,6 +350,9 @@ def main(folder: Path, out: Path) -> None:
     thresholds, of_lines = folder / "digits-thresholds", folder / "digits-thresholds-line"
     if thresholds.is_dir() and of_lines.is_dir():
         draw_thresholds(out / "study-thresholds.png", thresholds, of_lines)
+    few = [folder / name for name in ("photographs-few", "photographs-few-gathering")]
+    if all(place.is_dir() for place in (*few, folder / "photographs-gathering")):
+        draw_photographs(out / "study-photographs.png", few, folder / "photographs-gathering")
     if digits.is_dir():
         draw_dimensions(out, digits)
     if (settings := folder / "letters-settings").is_dir():

@@ -97,7 +97,7 @@ def test_a_single_class_is_an_error() -> None:
 @pytest.mark.parametrize(
     ("changes", "cure"),
     [
-        ({"samples_per_class": 8, "batch_size": 160}, "--samples-per-class 13, which draws 12 classes"),
+        ({"samples_per_class": 8, "batch_size": 160}, "--samples-per-class 10, which draws 16 classes"),
         ({"samples_per_class": 8, "batch_size": 160, "labels": "none", "crop": 0.2}, "--batch-size 64"),
         ({"reduction": "mean"}, "--reduction sum"),
     ],

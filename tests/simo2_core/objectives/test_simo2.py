@@ -246,6 +246,15 @@ def test_a_pull_that_evens_out_the_pairs_is_no_reason_to_warn():
         assert ("few-pairs" in [finding.code for finding in Simo2(pull=pull).advice(batch)]) == warned
 
 
+@pytest.mark.parametrize(
+    ("classes", "samples", "warned"), [(26, 4, True), (17, 9, True), (16, 10, False), (26, 10, False)]
+)
+def test_many_images_of_a_class_are_no_reason_to_warn_of_the_published_loss(classes, samples, warned):
+    size = classes * samples
+    batch = Batch(classes=classes, samples=samples, size=size, all_classes=26, dimensions=32, labels="classes")
+    assert ("few-pairs" in [finding.code for finding in Simo2(published=True).advice(batch)]) == warned
+
+
 def test_a_balanced_pull_that_is_weaker_than_the_papers_is_said():
     batch = Batch(classes=5, samples=32, size=160, all_classes=26, dimensions=32, labels="classes")
     told = {pull: [finding.code for finding in Simo2(pull=pull).advice(batch)] for pull in ("balanced", 1.0, "auto")}
@@ -256,10 +265,10 @@ def test_a_balanced_pull_that_is_weaker_than_the_papers_is_said():
 @pytest.mark.parametrize(
     ("classes", "samples", "size", "all_classes", "most", "pull", "cures"),
     [
-        (20, 8, 160, 26, None, 1.0, ["--samples-per-class 13, which draws 12 classes", "--batch-size 64"]),
+        (20, 8, 160, 26, None, 1.0, ["--samples-per-class 10, which draws 16 classes", "--batch-size 64"]),
         (10, 4, 400, 10, None, 1.0, ["--samples-per-class 10, which draws 10 classes", "--batch-size 16"]),
-        (20, 8, 160, 26, 12, 1.0, ["--batch-size 64"]),
-        (20, 8, 160, 26, 13, 1.0, ["--samples-per-class 13, which draws 12 classes", "--batch-size 64"]),
+        (20, 8, 160, 26, 9, 1.0, ["--batch-size 64"]),
+        (20, 8, 160, 26, 10, 1.0, ["--samples-per-class 10, which draws 16 classes", "--batch-size 64"]),
         (20, 8, 160, 26, None, 2.0, ["--samples-per-class 9, which draws 17 classes", "--batch-size 120"]),
         (3, 2, 6, 3, 2, 1.0, ["--batch-size 4"]),
         (2, 2, 4, 2, 2, 0.5, []),
