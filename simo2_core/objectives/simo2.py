@@ -22,9 +22,10 @@ BALANCED = "balanced"
 
 AUTO = "auto"
 """As a distance: between lines where all classes fit at right angles, D ≥ C.
-As a pull, and as the first ε: as the batch needs it. With 1.5 times as many images of each class as classes it
-gathers with the paper's settings. With fewer it does so late or not at all: there it is twice the balanced pull, and an
-ε that falls from 1 in half of the run (the guide's page of the loss has the measurements)."""
+As a pull: as the batch needs it. With 1.5 times as many images of each class as classes it gathers with the paper's
+pull. With fewer it does so late or not at all: there it is twice the balanced one (the guide's page of the loss has the
+measurements).
+As the first ε: 1 in such batches, which was so by default until an encoder without dropout needed it no more."""
 
 _FIRST_EPSILON = 1.0
 _TIMES_BALANCED = 2.0
@@ -69,7 +70,7 @@ class Simo2(Objective):
     epsilon: float = setting(1 / 137, "ε, added to the squared distance of a pair", above=0)
     same_epsilon: float | None = setting(None, "ε of pairs of one class; none for that of --epsilon", above=0)
     epsilon_start: float | str | None = setting(
-        AUTO,
+        None,
         "ε of all pairs at the first step, from where it falls to the others as a geometric series; none for no fall; "
         "auto for 1 in batches of fewer than 1.5 times as many images of each class as classes, else none",
         choices=(AUTO,),
@@ -209,10 +210,8 @@ class Simo2(Objective):
         return "the loss is blind to sign", "--bias 0.5, which sees it"
 
     def about_stuck_pairs(self) -> tuple[str, str]:
-        if self.pull == 1:
+        if self.pull in (1, BALANCED):
             cure = f"{_to_auto(self)}, and start again."
-        elif self.pull == BALANCED and self.epsilon_start is None and self.epsilon < 1:
-            cure = "Start again with --epsilon-start 1, or --epsilon 1."
         else:
             cure = "Start again with more --samples-per-class, or a smaller --learning-rate."
         return "the loss has parted them, and hardly moves them there", cure
@@ -263,13 +262,13 @@ def _about_balance(objective: Simo2, batch: Batch) -> Iterable[Finding]:
     k = batch.samples
     if batch.classes < 2:
         return
+    first = objective.first_epsilon(batch.classes, k)
     if AUTO in (objective.pull, objective.epsilon_start) and _gathers_late(objective, batch.classes, k):
         yield Finding(
             "info",
             DECIDED,
             f"{batch.classes} classes x {k} samples are few of each class: pairs of one class weigh "
-            f"{objective.pull_of(batch.classes, k):.3g}, and ε begins at "
-            f"{objective.first_epsilon(batch.classes, k) or objective.epsilon:.3g}.",
+            f"{objective.pull_of(batch.classes, k):.3g}{'' if first is None else f', and ε begins at {first:.3g}'}.",
             "--published is the paper's loss.",
         )
     if objective.reduction == "mean":
@@ -295,7 +294,7 @@ def _about_balance(objective: Simo2, batch: Batch) -> Iterable[Finding]:
             "weak-pull",
             f"--pull {BALANCED} is {objective.pull_of(batch.classes, k):.2f} in a batch of {batch.classes} classes x "
             f"{k} samples, less than the paper's 1, with which such batches gathered better on letters.",
-            "Leave out --pull and --epsilon-start, or use fewer --samples-per-class.",
+            "Leave out --pull, or use fewer --samples-per-class.",
         )
 
 
@@ -324,7 +323,7 @@ def _gathers_late(objective: Simo2, classes: int, samples_per_class: int) -> boo
 
 
 def _to_auto(objective: Simo2) -> str:
-    return "Leave out --published" if objective.published else f"Use --pull {AUTO} --epsilon-start {AUTO}"
+    return "Leave out --published" if objective.published else f"Use --pull {AUTO}"
 
 
 def _to_lines(objective: Simo2) -> str:

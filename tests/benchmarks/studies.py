@@ -18,9 +18,11 @@ from pathlib import Path
 
 from tests.benchmarks import letters, rare
 
-THEN = "--negatives slots --epsilon-until 1 --distance euclidean --dropout 0.2"
-"""What the older studies were made with: arms that do not say otherwise have the published pairs and distance, where ε
-falls it falls over the whole run, and the encoder drops what the original does."""
+OF_THEN = "--epsilon-start auto --distance euclidean --dropout 0.2"
+"""What the older studies were made with: arms that do not say otherwise have the published distance and an ε that falls
+where images of a class are few, and the encoder drops what the original does."""
+THEN = f"--negatives slots --epsilon-until 1 {OF_THEN}"
+"""Older still: the published pairs, and where ε falls it falls over the whole run."""
 OF_LETTERS = (
     "--image-size 16 --stem-width 16 --widths 16,32,64 --embedding-size 32 --samples-per-class 16 --batch-size 160 "
     "--schedule cosine --saturation 0"
@@ -29,8 +31,8 @@ OF_NOW = f"{OF_LETTERS} --steps 400 --learning-rate 0.004 --eval-every 400"
 """What simo2 takes by itself."""
 LETTERS = f"{OF_LETTERS} --steps 800 --learning-rate 0.002 --eval-every 200 {THEN}"
 BATCHES = f"{OF_LETTERS} --steps 400 --learning-rate 0.004 --eval-every 200 {THEN}"
-GATHER = f"{OF_NOW} --distance euclidean --dropout 0.2"
-DIGITS = "--eval-every 400 --distance euclidean --dropout 0.2"
+GATHER = f"{OF_NOW} {OF_THEN}"
+DIGITS = f"--eval-every 400 {OF_THEN}"
 FAIR = (
     BATCHES.replace("--schedule cosine", "--schedule warmup_cosine").replace("class 16", "class 8")
     + " --eval-every 400"
@@ -51,15 +53,17 @@ FEW = f"{OF_PHOTOGRAPHS} --samples-per-class 8 --batch-size 80 --eval-every 800"
 DISTANCES = ("simo2", "simo2-line")
 PAPER = "simo2:pull=1:epsilon_start=none"
 """The published settings, as an arm that takes more of them."""
-PARTS = ("simo2:epsilon_start=none", "simo2:pull=1", f"{PAPER}:same_bias=1")
-"""The pull alone, the ε that falls alone, and in place of both a b of pairs of one class."""
+PARTS = ("simo2:epsilon_start=1", "simo2:pull=1:epsilon_start=1", f"{PAPER}:same_bias=1")
+"""The pull with an ε that falls, that ε alone, and in place of both a b of pairs of one class."""
 DROPOUTS = [f"simo2:dropout={share}" for share in (0, 0.1, 0.2)]
 BIASES = ("0", "1/36", "1/18", "1/9", "5/18")
 """0, ½, 1, 2 and 5 times the threshold that the author gives, 1/(2(C − 1)), for ten classes."""
 RATES = "lr=0.001,0.004"
-HALF_PULL = "simo2:pull=2.714"
-"""Half of what simo2 takes by itself in batches of 20 × 8."""
-FRONTIER = ("simo2:same_bias=1", "simo2:epsilon=0.1", HALF_PULL)
+FRONTIER = (
+    "simo2-line", "simo2:same_bias=1", "simo2:steps=1200",
+    "simo2-course:steps=1200", "simo2-line:steps=1200", "simo2:epsilon=0.1", "simo2:epsilon_until=0.5",
+    "simo2:learning_rate=0.002",
+)  # fmt: skip
 """What might end more orthogonal than the default."""
 MEANS = ("simo2", "simo2:reduction=mean", "simo2:reduction=mean:pull=2:epsilon_start=1")
 """Sums over pairs, means over them, and means with a pull and an ε that falls."""
@@ -73,10 +77,11 @@ EMP = [f"emp_ssl:labels=none:samples_per_class={k}" for k in (4, 16)]
 FREE_RATES = "lr=0.001,0.002,0.004,0.008"
 FREE_DIGITS = "--embedding-size 64 --steps 1000 --eval-every 1000"
 FEW_VARIANTS = (
-    "simo2:negatives=slots", "simo2:distance=euclidean", f"{PAPER}:epsilon=1", "simo2:epsilon_start=none",
-    "simo2:pull=1", "simo2:epsilon_until=1", f"{PAPER}:same_bias=1", PAPER,
+    PAPER, f"{PAPER}:same_bias=1", f"{PAPER}:epsilon=1", "simo2:pull=1:epsilon_start=1", "simo2:epsilon_start=1",
+    "simo2:epsilon_start=1:epsilon_until=1", "simo2:epsilon_start=1:negatives=slots",
+    "simo2:epsilon_start=1:distance=euclidean",
 )  # fmt: skip
-"""What simo2 is made of where images of a class are few: one part changed, and each of its cures by itself."""
+"""What might gather images where those of a class are few: each cure by itself, and beside an ε that falls."""
 MANY_VARIANTS = (
     "simo2", "simo2-published", "simo2:distance=euclidean", "simo2:epsilon=0.1", "simo2:epsilon_start=1",
     "simo2:pull=3", "simo2:same_bias=1", "simo2:embedding_size=64:pull=3:same_bias=1",
@@ -168,7 +173,8 @@ STUDIES = {
         "letters", _in_shapes(("simo2",), (4, 8, 16)), WARMED, 5
     ),
     "letters-paper": Study(
-        "letters", [*_in_shapes((PAPER,), (8, 10, 12)), "simo2:pull=1.2:epsilon_start=1:samples_per_class=16"],
+        "letters",
+        [*_in_shapes((PAPER,), (8, 10, 12)), *_in_shapes(("simo2:pull=1.2", "simo2:pull=1.2:epsilon_start=1"), (16,))],
         OF_NOW, 5,
     ),
     "letters-few": Study(
@@ -228,7 +234,7 @@ STUDIES = {
         ],
         f"{BATCHES} --eval-every 400",
     ),
-    "digits-mean": Study("digits", _in_shapes(MEANS, (4, 16)), "--eval-every 400", 3),
+    "digits-mean": Study("digits", _in_shapes(MEANS, (4, 16, 32)), "--eval-every 400", 3),
     "letters-mean": Study("letters", _in_shapes(MEANS[1:], (8,)), f"{BATCHES} --eval-every 400"),
     "letters-mean-now": Study("letters", _in_shapes(("simo2:reduction=mean",), (8, 16)), OF_NOW),
     "letters-rates": Study("letters", ("supcon", "cross_entropy"), FAIR, 2, RATES),
@@ -236,7 +242,7 @@ STUDIES = {
         "letters", _in_shapes(("simo2-published", "simo2:pull=1:epsilon_start=1"), (13, 20)),
         f"{GATHER} --epsilon-until 1",
     ),
-    "letters-frontier": Study("letters", FRONTIER, f"{OF_NOW} --samples-per-class 8", 3),
+    "letters-frontier": Study("letters", FRONTIER, f"{GATHER} --samples-per-class 8 --epsilon-until 1", 3),
     **{
         f"{data}-rare-{every}": Study(
             f"{data}-rare-{every}", ("simo2", "supcon", "cross_entropy", "cross_entropy:sampling=proportional"),

@@ -45,23 +45,26 @@ def test_without_a_course_epsilon_is_a_constant_of_the_program():
 @pytest.mark.parametrize(
     ("shape", "changes", "pull", "first"),
     [
-        ((26, 4), {}, 50 / 3, 1.0),
-        ((13, 12), {}, 24 / 11, 1.0),
-        ((12, 13), {}, 22 / 12, 1.0),
-        ((16, 16), {}, 2.0, 1.0),
-        ((10, 14), {}, 18 / 13, 1.0),
+        ((26, 4), {}, 50 / 3, None),
+        ((13, 12), {}, 24 / 11, None),
+        ((12, 13), {}, 22 / 12, None),
+        ((16, 16), {}, 2.0, None),
+        ((10, 14), {}, 18 / 13, None),
         ((10, 15), {}, 1.0, None),
-        ((2, 2), {}, 2.0, 1.0),
+        ((2, 2), {}, 2.0, None),
         ((2, 3), {}, 1.0, None),
         ((1, 4), {}, 1.0, None),
         ((5, 32), {}, 1.0, None),
         ((5, 1), {}, 1.0, None),
         ((26, 4), {"published": True}, 1.0, None),
         ((26, 4), {"reduction": "mean"}, 1.0, None),
-        ((26, 4), {"pull": 2}, 2.0, 1.0),
-        ((26, 4), {"epsilon_start": None}, 50 / 3, None),
-        ((26, 4), {"epsilon": 3.0}, 50 / 3, 3.0),
-        ((26, 4), {"same_epsilon": 4.0}, 50 / 3, 4.0),
+        ((26, 4), {"pull": 2}, 2.0, None),
+        ((26, 4), {"epsilon_start": "auto"}, 50 / 3, 1.0),
+        ((10, 15), {"epsilon_start": "auto"}, 1.0, None),
+        ((26, 4), {"reduction": "mean", "epsilon_start": "auto"}, 1.0, None),
+        ((26, 4), {"pull": 2, "epsilon_start": "auto"}, 2.0, 1.0),
+        ((26, 4), {"epsilon": 3.0, "epsilon_start": "auto"}, 50 / 3, 3.0),
+        ((26, 4), {"same_epsilon": 4.0, "epsilon_start": "auto"}, 50 / 3, 4.0),
         ((5, 32), {"pull": "balanced", "epsilon_start": 5}, 4 / 31, 5.0),
     ],
 )
@@ -74,7 +77,7 @@ def test_the_loss_is_the_papers_where_a_batch_has_images_enough_of_a_class_and_g
 
 
 def test_auto_is_what_it_stands_for():
-    auto = Simo2().loss({}, seen_at(0.3), TASK)
+    auto = Simo2(epsilon_start="auto").loss({}, seen_at(0.3), TASK)
     typed = Simo2(pull=2 * 4 / 2, epsilon_start=1.0).loss({}, seen_at(0.3), TASK)
     paper = Simo2(published=True).loss({}, seen_at(0.3), TASK)
     assert float(auto.total) == float(typed.total) != float(paper.total)
@@ -108,7 +111,7 @@ def test_a_run_of_format_3_keeps_the_pairs_that_it_had():
     ],
 )
 def test_a_run_of_format_4_keeps_what_auto_stood_for_then(size, samples, pull, start):
-    config = Config().replace({"batch_size": size, "samples_per_class": samples})
+    config = Config().replace({"batch_size": size, "samples_per_class": samples, "epsilon_start": "auto"})
     of_then = Config.from_json({**config.to_json(), "format": 4})
     assert (of_then.objective.pull, of_then.objective.epsilon_start) == (pull, start)
     typed = config.replace({"pull": 3})
@@ -118,18 +121,22 @@ def test_a_run_of_format_4_keeps_what_auto_stood_for_then(size, samples, pull, s
 
 def test_a_run_of_before_keeps_the_settings_that_it_had():
     today = Config().to_json()
-    assert today["objective"]["pull"] == today["objective"]["epsilon_start"] == "auto"
+    assert (today["objective"]["pull"], today["objective"]["epsilon_start"]) == ("auto", None)
     left = {name: value for name, value in today["objective"].items() if name not in ("pull", "epsilon_start")}
     of_then = Config.from_json({**today, "format": 2, "objective": left}).objective
     assert (of_then.pull, of_then.epsilon_start) == (1.0, None)
     kept = Config.from_json({**today, "format": 2, "objective": {**left, "pull": 3.0, "epsilon_start": 2.0}}).objective
     assert (kept.pull, kept.epsilon_start) == (3.0, 2.0)
+    fell = Config.from_json({**today, "objective": {**today["objective"], "epsilon_start": "auto"}}).objective
+    assert fell.first_epsilon(26, 4) == 1.0, "ε fell by default until format 5"
 
 
 def test_what_auto_chooses_is_said_and_only_where_it_changes_something():
     few = Batch(classes=26, samples=4, size=104, all_classes=26, dimensions=16, labels="classes")
     (told,) = (finding for finding in Simo2().advice(few) if finding.code == DECIDED)
-    assert "pairs of one class weigh 16.7, and ε begins at 1" in told.message
+    assert told.message.endswith("pairs of one class weigh 16.7.")
+    (told,) = (finding for finding in Simo2(epsilon_start="auto").advice(few) if finding.code == DECIDED)
+    assert told.message.endswith("pairs of one class weigh 16.7, and ε begins at 1.")
     assert "few-pairs" not in [finding.code for finding in Simo2().advice(few)]
     assert "few-pairs" in [finding.code for finding in Simo2(published=True).advice(few)]
     many = dataclasses.replace(few, classes=10, samples=16)
@@ -239,7 +246,7 @@ def test_published_is_the_paper_in_one_word_and_takes_no_other_setting_beside_it
 def test_a_pull_that_evens_out_the_pairs_is_no_reason_to_warn():
     batch = Batch(classes=20, samples=8, size=160, all_classes=26, dimensions=32, labels="classes")
     (warning,) = (finding for finding in Simo2(pull=1).advice(batch) if finding.code == "few-pairs")
-    assert warning.cure.startswith("Use --pull auto --epsilon-start auto; or --samples-per-class")
+    assert warning.cure.startswith("Use --pull auto; or --samples-per-class")
     (warning,) = (finding for finding in Simo2(published=True).advice(batch) if finding.code == "few-pairs")
     assert warning.cure.startswith("Leave out --published; or")
     for pull, warned in ((2.0, True), (2.6, True), (2.71, False), (2.8, False), ("balanced", False)):

@@ -77,8 +77,8 @@ def test_pairs_that_are_stuck_at_a_right_angle_are_told_once_with_a_cure_that_is
     for settings, cure in (
         ({}, "--samples-per-class"),
         ({"published": True}, "Leave out --published, and"),
-        ({"pull": 1}, "--pull auto --epsilon-start auto, and"),
-        ({"pull": "balanced", "epsilon_start": None}, "--epsilon-start 1, or --epsilon 1"),
+        ({"pull": 1}, "--pull auto, and"),
+        ({"pull": "balanced"}, "--pull auto, and"),
         ({"pull": 3.0, "epsilon": 1.0}, "--samples-per-class"),
         ({"pull": 3.0, "epsilon_start": 1.0}, "--samples-per"),
     ):
