@@ -55,6 +55,8 @@ PAPER = "simo2:pull=1:epsilon_start=none"
 """The published settings, as an arm that takes more of them."""
 PARTS = ("simo2:epsilon_start=1", "simo2:pull=1:epsilon_start=1", f"{PAPER}:same_bias=1")
 """The pull with an ε that falls, that ε alone, and in place of both a b of pairs of one class."""
+PULLS = ((4, "balanced"), (8, "balanced"), (4, 33.33), (8, 10.857), (12, 4.364), (16, 3), (32, 3))
+"""Images of a class and the pull: half of what simo2 takes by itself, twice that, and more than the paper's."""
 DROPOUTS = [f"simo2:dropout={share}" for share in (0, 0.1, 0.2)]
 BIASES = ("0", "1/36", "1/18", "1/9", "5/18")
 """0, ½, 1, 2 and 5 times the threshold that the author gives, 1/(2(C − 1)), for ten classes."""
@@ -149,7 +151,7 @@ STUDIES = {
         f"{DIGITS} --epsilon-until 0.5", 5,
     ),
     "letters-dropout": Study(
-        "letters", _in_shapes(("simo2:dropout=0.1", "simo2:dropout=0.2"), (4, 8, 10, 12, 16, 32, 80)), OF_NOW, 5
+        "letters", _in_shapes(DROPOUTS, (4, 8, 10, 12, 16, 32, 80)), f"{OF_NOW} --epsilon-start auto", 5
     ),
     "letters-dropout-others": Study(
         "letters",
@@ -169,9 +171,6 @@ STUDIES = {
     "letters-others": Study(
         "letters", _in_shapes(("supcon", "cross_entropy"), (4, 8, 10, 12, 16, 32, 80)), OF_NOW, 5
     ),
-    "letters-warm-up": Study(
-        "letters", _in_shapes(("simo2",), (4, 8, 16)), WARMED, 5
-    ),
     "letters-paper": Study(
         "letters",
         [*_in_shapes((PAPER,), (8, 10, 12)), *_in_shapes(("simo2:pull=1.2", "simo2:pull=1.2:epsilon_start=1"), (16,))],
@@ -181,6 +180,7 @@ STUDIES = {
         "letters", ("simo2-published", "simo2"), f"{OF_NOW} --samples-per-class 10 --batch-size 260", 3
     ),
     "letters-parts": Study("letters", _in_shapes(PARTS, (4, 8, 12)), OF_NOW, 3),
+    "letters-pulls": Study("letters", [f"simo2:pull={pull}:samples_per_class={k}" for k, pull in PULLS], OF_NOW),
     "letters-long": Study(
         "letters", ("simo2:steps=1200",), f"{OF_NOW} --samples-per-class 8", 3
     ),
@@ -234,7 +234,7 @@ STUDIES = {
         ],
         f"{BATCHES} --eval-every 400",
     ),
-    "digits-mean": Study("digits", _in_shapes(MEANS, (4, 16, 32)), "--eval-every 400", 3),
+    "digits-mean": Study("digits", _in_shapes(MEANS, (4, 16)), f"{DIGITS} --epsilon-until 1"),
     "letters-mean": Study("letters", _in_shapes(MEANS[1:], (8,)), f"{BATCHES} --eval-every 400"),
     "letters-mean-now": Study("letters", _in_shapes(("simo2:reduction=mean",), (8, 16)), OF_NOW),
     "letters-rates": Study("letters", ("supcon", "cross_entropy"), FAIR, 2, RATES),
@@ -265,7 +265,7 @@ STUDIES = {
     "digits-negatives": Study(
         "digits",
         [f"simo2:samples_per_class={k}:negatives={which}" for k in (4, 16, 32) for which in ("slots", "all")],
-        "--eval-every 400", 3,
+        f"{DIGITS} --epsilon-until 1", 5,
     ),
     "digits-thresholds": Study(
         "digits", [f"simo2:bias={b}:epsilon={e}" for e in ("1/137", "0.1", "1", "10") for b in BIASES],
@@ -304,7 +304,9 @@ STUDIES = {
         ("simo2-published", "simo2", "supcon", "cross_entropy", "simo2:samples_per_class=16:batch_size=160"), FEW, 3,
     ),
     **{
-        f"photographs-dropout-{name}": Study("cifar10", DROPOUTS, f"{FEW} --label-fraction {share}", 3)
+        f"photographs-dropout-{name}": Study(
+            "cifar10", DROPOUTS, f"{FEW} --label-fraction {share} --epsilon-start auto", 3
+        )
         for name, share in (("few", 0.2), ("fewer", 0.02))
     },
     "photographs-seeds": Study(
