@@ -256,7 +256,7 @@ def _about_balance(objective: Simo2, batch: Batch) -> Iterable[Finding]:
 
     An image has k − 1 pairs of its own class and C − 1 of others in its slot. What comes of too few was measured with
     the paper's settings: letters reach a kNN of 53% in 26 classes of 4 and 84% in 20 of 8 (with a dropout of 0.2 19 and
-    22%), photographs in 10 of 8 37%, where `auto` has 86, 89 and 46%. From 10 images of a class on letters gather: 86%
+    22%), photographs in 10 of 8 37%, where `auto` has 91, 92 and 47%. From 10 images of a class on letters gather: 86%
     in 16 of 10, 90% in 26 of 10.
     """
     k = batch.samples
@@ -279,7 +279,7 @@ def _about_balance(objective: Simo2, batch: Batch) -> Iterable[Finding]:
             "parts classes before it gathers them.",
             "Use --reduction sum, which counts more of them the more --samples-per-class there are.",
         )
-    elif not _gathers(objective, batch.classes, k):
+    elif not _pulls_enough(objective, batch.classes, k):
         yield Finding(
             "warning",
             "few-pairs",
@@ -303,15 +303,15 @@ def _other_batches(objective: Simo2, batch: Batch) -> Iterable[str]:
     most = batch.size // 2 if batch.most_samples is None else min(batch.size // 2, batch.most_samples)
     for k in range(batch.samples + 1, most + 1):
         classes = min(batch.size // k, batch.all_classes)
-        if _gathers(objective, classes, k):
+        if _pulls_enough(objective, classes, k):
             yield f"--samples-per-class {k}, which draws {classes} classes"
             break
-    fewer = next(c for c in range(batch.classes - 1, 0, -1) if _gathers(objective, c, batch.samples))
+    fewer = next(c for c in range(batch.classes - 1, 0, -1) if _pulls_enough(objective, c, batch.samples))
     if fewer >= 2:
         yield f"fewer classes with --batch-size {fewer * batch.samples}"
 
 
-def _gathers(objective: Simo2, classes: int, samples: int) -> bool:
+def _pulls_enough(objective: Simo2, classes: int, samples: int) -> bool:
     """Whether an image has enough to pull it, in pairs of C classes of k samples: as much as to push it, or many."""
     nearly = 1.01  # a pull of 25/3 may be typed as 8.33
     return samples >= _MANY or classes - 1 <= nearly * objective.pull_of(classes, samples) * (samples - 1)

@@ -53,8 +53,8 @@ FEW = f"{OF_PHOTOGRAPHS} --samples-per-class 8 --batch-size 80 --eval-every 800"
 DISTANCES = ("simo2", "simo2-line")
 PAPER = "simo2:pull=1:epsilon_start=none"
 """The published settings, as an arm that takes more of them."""
-PARTS = ("simo2:epsilon_start=1", "simo2:pull=1:epsilon_start=1", f"{PAPER}:same_bias=1", PAPER)
-"""The pull with an ε that falls, that ε alone, in place of both a b of pairs of one class, and nothing of it."""
+PARTS = ("simo2:epsilon_start=1", "simo2:pull=1:epsilon_start=1", f"{PAPER}:same_bias=1")
+"""The pull with an ε that falls, that ε alone, and in place of both a b of pairs of one class."""
 PULLS = ((4, "balanced"), (8, "balanced"), (4, 33.33), (8, 10.857), (12, 4.364), (16, 3), (32, 3))
 """Images of a class and the pull: half of what simo2 takes by itself, twice that, and more than the paper's."""
 DROPOUTS = [f"simo2:dropout={share}" for share in (0, 0.1, 0.2)]
@@ -174,7 +174,7 @@ STUDIES = {
     "letters-paper": Study(
         "letters",
         [
-            *_in_shapes((PAPER,), (4, 8, 10, 12)),
+            *_in_shapes((PAPER,), (8, 10, 12)),
             *_in_shapes(("simo2:pull=1.2", "simo2:pull=1.2:epsilon_start=1"), (16,)),
         ],
         OF_NOW, 5,
@@ -182,8 +182,10 @@ STUDIES = {
     "letters-few": Study(
         "letters", ("simo2-published", "simo2"), f"{OF_NOW} --samples-per-class 10 --batch-size 260", 3
     ),
-    "letters-parts": Study("letters", _in_shapes(PARTS, (4, 8, 12)), OF_NOW, 5),
-    "digits-parts": Study("digits", _in_shapes(PARTS, (4,)), "--eval-every 400", 5),
+    "letters-parts": Study(
+        "letters", [*_in_shapes(PARTS, (4, 8, 12)), f"{PAPER}:samples_per_class=4"], OF_NOW, 5
+    ),
+    "digits-parts": Study("digits", _in_shapes((*PARTS, PAPER), (4,)), "--eval-every 400", 5),
     "letters-pulls": Study("letters", [f"simo2:pull={pull}:samples_per_class={k}" for k, pull in PULLS], OF_NOW),
     "letters-long": Study(
         "letters", ("simo2:steps=1200",), f"{OF_NOW} --samples-per-class 8", 3
