@@ -162,12 +162,15 @@ def result_alarms(event: Evaluated) -> list[WarningRaised]:
     return [WarningRaised(step=event.step, code="below_raw_pixels", message=message, cure=cure)]
 
 
-def alarms(event: Evaluated, already: set[str], objective: Objective, progress: float = 1.0) -> list[WarningRaised]:
+def alarms(
+    event: Evaluated, already: set[str], objective: Objective, batch: tuple[int, int], progress: float = 1.0
+) -> list[WarningRaised]:
     """What an evaluation warns of, each code once a run: `already` remembers.
 
     They judge the embedding, so an objective that does not train the projection head raises none.
 
     Args:
+        batch: groups of a training batch, and samples of each.
         progress: how much of the run is done, in [0, 1].
     """
     found: list[tuple[str, str, str]] = []
@@ -181,7 +184,7 @@ def alarms(event: Evaluated, already: set[str], objective: Objective, progress: 
         why, more = objective.about_parted_classes()
         cure = "Lower --learning-rate, or try another --seed" + (f", or {more}." if more else ".")
         found.append(("same_class_opposite", message + (f": {why}." if why else "."), cure))
-    why, cure = objective.about_stuck_pairs()
+    why, cure = objective.about_stuck_pairs(*batch)
     allowed = STUCK_SHARE if progress < 1 else STUCK_AT_END
     if cure and progress >= GATHERED_BY and (event.stuck_pairs or 0) > allowed:
         message = f"{event.stuck_pairs:.0%} of the same-class pairs of training images stand at a right angle: {why}."

@@ -137,8 +137,9 @@ class Objective(Part):
         """The reason, and one more cure, when samples of one class point away from each other."""
         return "", ""
 
-    def about_stuck_pairs(self) -> tuple[str, str]:
-        """The reason, and the cure, when samples of one class stay at a right angle; no cure where it says nothing."""
+    def about_stuck_pairs(self, classes: int, samples_per_class: int) -> tuple[str, str]:
+        """The reason, and the cure, when samples of one class stay at a right angle, in batches of C classes of k
+        samples; no cure where it says nothing."""
         return "", ""
 
     # -- on the device

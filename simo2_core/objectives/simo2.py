@@ -140,8 +140,7 @@ class Simo2(Objective):
             return self.pull
         if self.pull == BALANCED:
             return balanced_pull(classes, samples_per_class)
-        helped = _gathers_late(self, classes, samples_per_class)
-        return _TIMES_BALANCED * balanced_pull(classes, samples_per_class) if helped else 1.0
+        return _by_itself(self, classes, samples_per_class)
 
     def first_epsilon(self, classes: int, samples_per_class: int) -> float | None:
         """ε at the first step, in batches of C classes of k samples; None where it is the last one all along."""
@@ -209,8 +208,8 @@ class Simo2(Objective):
     def about_parted_classes(self) -> tuple[str, str]:
         return "the loss is blind to sign", "--bias 0.5, which sees it"
 
-    def about_stuck_pairs(self) -> tuple[str, str]:
-        if self.pull in (1, BALANCED):
+    def about_stuck_pairs(self, classes: int, samples_per_class: int) -> tuple[str, str]:
+        if self.pull_of(classes, samples_per_class) < _by_itself(self, classes, samples_per_class):
             cure = f"{_to_auto(self)}, and start again."
         else:
             cure = "Start again with more --samples-per-class, or a smaller --learning-rate."
@@ -320,6 +319,12 @@ def _pulls_enough(objective: Simo2, classes: int, samples: int) -> bool:
 def _gathers_late(objective: Simo2, classes: int, samples_per_class: int) -> bool:
     """Whether the paper's settings part images of one class in batches of C classes of k samples."""
     return 1 < samples_per_class < _ENOUGH * classes and objective.reduction == "sum"
+
+
+def _by_itself(objective: Simo2, classes: int, samples_per_class: int) -> float:
+    """The pull that `auto` stands for."""
+    helped = _gathers_late(objective, classes, samples_per_class)
+    return _TIMES_BALANCED * balanced_pull(classes, samples_per_class) if helped else 1.0
 
 
 def _to_auto(objective: Simo2) -> str:

@@ -50,11 +50,13 @@ PHOTOGRAPHS = (
 )
 FEW = f"{OF_PHOTOGRAPHS} --samples-per-class 8 --batch-size 80 --eval-every 800"
 """Batches of 10 × 8, and what simo2 takes by itself."""
+SHAPES = (4, 8, 10, 12, 16, 32, 80)
+"""Images of a class in a batch of 160: seven ways to cut it."""
 DISTANCES = ("simo2", "simo2-line")
 PAPER = "simo2:pull=1:epsilon_start=none"
 """The published settings, as an arm that takes more of them."""
-PARTS = ("simo2:epsilon_start=1", "simo2:pull=1:epsilon_start=1", f"{PAPER}:same_bias=1")
-"""The pull with an ε that falls, that ε alone, and in place of both a b of pairs of one class."""
+PARTS = ("simo2:pull=1:epsilon_start=1", "simo2:pull=1:same_bias=1", "simo2:pull=1:epsilon=1")
+"""In place of the pull: an ε that falls, a b of pairs of one class, and an ε that is large all along."""
 PULLS = ((4, "balanced"), (8, "balanced"), (4, 33.33), (8, 10.857), (12, 4.364), (16, 3), (32, 3))
 """Images of a class and the pull: half of what simo2 takes by itself, twice that, and more than the paper's."""
 DROPOUTS = [f"simo2:dropout={share}" for share in (0, 0.1, 0.2)]
@@ -62,7 +64,7 @@ BIASES = ("0", "1/36", "1/18", "1/9", "5/18")
 """0, ½, 1, 2 and 5 times the threshold that the author gives, 1/(2(C − 1)), for ten classes."""
 RATES = "lr=0.001,0.004"
 FRONTIER = (
-    "simo2-line", "simo2:same_bias=1", "simo2:steps=1200",
+    "simo2-line", "simo2:steps=1200",
     "simo2-course:steps=1200", "simo2-line:steps=1200", "simo2:epsilon=0.1", "simo2:epsilon_until=0.5",
     "simo2:learning_rate=0.002",
 )  # fmt: skip
@@ -138,9 +140,9 @@ STUDIES = {
         BATCHES,
     ),
     "letters-gathering": Study(
-        "letters", _in_shapes(("simo2-published", "simo2"), (4, 8, 10, 12, 16, 32, 80)), OF_NOW, 5
+        "letters", _in_shapes(("simo2-published", "simo2"), SHAPES), OF_NOW, 5
     ),
-    "letters-distance": Study("letters", _in_shapes(("simo2",), (4, 8, 10, 12, 16, 32, 80)), GATHER, 5),
+    "letters-distance": Study("letters", _in_shapes(("simo2:distance=euclidean",), SHAPES), OF_NOW, 5),
     "digits-distance": Study(
         "digits",
         [*_in_shapes(("simo2", "simo2-line"), (4, 16, 32)), "simo2-line:samples_per_class=16:negatives=all"],
@@ -151,12 +153,12 @@ STUDIES = {
         f"{DIGITS} --epsilon-until 0.5", 5,
     ),
     "letters-dropout": Study(
-        "letters", _in_shapes(DROPOUTS, (4, 8, 10, 12, 16, 32, 80)), f"{OF_NOW} --epsilon-start auto", 5
+        "letters", _in_shapes(DROPOUTS, SHAPES), f"{OF_NOW} --epsilon-start auto", 5
     ),
     "letters-dropout-others": Study(
         "letters",
         _in_shapes(
-            [f"{arm}:dropout=0.2" for arm in ("cross_entropy", "supcon", "simo2-published")], (4, 8, 10, 12, 16, 32, 80)
+            [f"{arm}:dropout=0.2" for arm in ("cross_entropy", "supcon", "simo2-published")], SHAPES
         ),
         OF_NOW, 5,
     ),
@@ -169,12 +171,12 @@ STUDIES = {
         f"{GATHER} --epsilon-until 1", 5,
     ),
     "letters-others": Study(
-        "letters", _in_shapes(("supcon", "cross_entropy"), (4, 8, 10, 12, 16, 32, 80)), OF_NOW, 5
+        "letters", _in_shapes(("supcon", "cross_entropy"), SHAPES), OF_NOW, 5
     ),
     "letters-paper": Study(
         "letters",
         [
-            *_in_shapes((PAPER,), (8, 10, 12)),
+            *_in_shapes((PAPER,), SHAPES[:4]),
             *_in_shapes(("simo2:pull=1.2", "simo2:pull=1.2:epsilon_start=1"), (16,)),
         ],
         OF_NOW, 5,
@@ -182,10 +184,18 @@ STUDIES = {
     "letters-few": Study(
         "letters", ("simo2-published", "simo2"), f"{OF_NOW} --samples-per-class 10 --batch-size 260", 3
     ),
-    "letters-parts": Study(
-        "letters", [*_in_shapes(PARTS, (4, 8, 12)), f"{PAPER}:samples_per_class=4"], OF_NOW, 5
+    "letters-parts": Study("letters", _in_shapes(PARTS, SHAPES), OF_NOW, 5),
+    "letters-beside": Study(
+        "letters",
+        [
+            *_in_shapes(("simo2:epsilon_start=1",), SHAPES[:4]),
+            *_in_shapes(("simo2:same_bias=1", "simo2:dropout=0.1"), (4, 8, 12)),
+        ],
+        OF_NOW, 5,
     ),
-    "digits-parts": Study("digits", _in_shapes((*PARTS, PAPER), (4,)), "--eval-every 400", 5),
+    "digits-parts": Study(
+        "digits", _in_shapes(("simo2:epsilon_start=1", *PARTS[:2], PAPER), (4,)), "--eval-every 400", 5
+    ),
     "letters-pulls": Study("letters", [f"simo2:pull={pull}:samples_per_class={k}" for k, pull in PULLS], OF_NOW),
     "letters-long": Study(
         "letters", ("simo2:steps=1200",), f"{OF_NOW} --samples-per-class 8", 3
@@ -226,7 +236,7 @@ STUDIES = {
     ),
     "letters-negatives": Study(
         "letters",
-        _in_shapes(("simo2:negatives=slots",), (4, 8, 10, 12, 16, 32, 80)), OF_NOW, 3,
+        _in_shapes(("simo2:negatives=slots",), SHAPES), OF_NOW, 5,
     ),
     "letters-tried": Study(
         "letters",

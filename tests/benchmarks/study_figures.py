@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +15,18 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from simo2_core.analysis.plots.compare import look
 from simo2_core.analysis.plots.style import LIGHT, dress, heading, new_figure, own_look, save
-from simo2_core.compare.outcome import Outcome
 from simo2_core.compare.plan import Arm
-from simo2_core.evaluation.evaluate import STUCK_AT_END
 from simo2_core.events import Evaluated
 from simo2_core.run.directory import RunDirectory
+from tests.benchmarks.letters_figures import (
+    FRONTIER,
+    LETTERS_RAW_PIXELS,
+    draw_frontier,
+    draw_gathering,
+    draw_parts,
+    draw_stuck,
+)
+from tests.benchmarks.study_outcomes import outcomes
 
 PUBLISHED = 1 / 137
 """ε and α of the paper."""
@@ -31,19 +37,10 @@ METRICS = (
     ("projection", "effective_rank", "effective rank, projection"),
 )
 DISTANCES = {"simo2": "euclidean, as published", "simo2-line": "line"}
-LETTERS_RAW_PIXELS = 0.704
 LEGEND = "Line: mean. Dots: seeds. On test images."
 
 Points = Mapping[float, list[float]]
 """By value of the setting, what each seed came to."""
-
-
-def outcomes(folder: Path) -> Iterator[Outcome]:
-    """Those of the runs of a study that came to an end."""
-    for path in sorted((folder / "runs").iterdir()):
-        outcome = Outcome.read(path)
-        if outcome is not None and outcome.scores:
-            yield outcome
 
 
 def series(folder: Path, setting: str, default: float | None, features: str, metric: str) -> dict[str, Points]:
@@ -127,134 +124,6 @@ def draw_thresholds(path: Path, folder: Path, lines: Path) -> Path:
         axes.set_xticks(range(len(positions)), [f"{b * 2 * (classes - 1):g} b_c" for b in positions], fontsize=8)
         axes.set_xlabel("b, in multiples of b_c = 1/(2(C − 1))")
     panels[0].legend(fontsize=8, frameon=False, labelcolor=LIGHT.ink)
-    return save(figure, path, dpi=110)
-
-
-GATHERING = {
-    "simo2-published": "as published",
-    "simo2": "simo2",
-    "supcon": "SupCon",
-    "cross_entropy": "cross-entropy",
-}
-
-
-@own_look
-def draw_gathering(path: Path, folders: Sequence[Path], raw_pixels: float) -> Path:
-    """Test kNN against the shape of the batch, a line for each loss."""
-    found: dict[str, dict[int, list[float]]] = {name: {} for name in GATHERING}
-    for outcome in (outcome for folder in folders for outcome in outcomes(folder)):
-        name, _, size = outcome.arm.partition(":samples_per_class=")
-        if name in found and size.isdigit():
-            found[name].setdefault(int(size), []).append(outcome.scores["representation"]["knn_20"])
-    sizes = sorted({k for points in found.values() for k in points})
-    figure = new_figure(
-        7.5,
-        4.0,
-        LIGHT,
-        "What gathers letters, by the shape of the batch",
-        "26 letters · batches of 160 images at most · 400 steps",
-        "Test kNN@20 of the representation. Line: mean. Dots: seeds. Dashed: raw pixels.",
-    )
-    axes = figure.subplots()
-    dress(axes, LIGHT)
-    for index, (name, points) in enumerate(found.items()):
-        colour, marker = look(index, LIGHT)
-        for x, k in enumerate(sizes):
-            axes.plot([x] * len(points[k]), points[k], "o", color=colour, alpha=0.4, markersize=3, markeredgewidth=0)
-        means = [float(np.mean(points[k])) for k in sizes]
-        axes.plot(means, color=colour, marker=marker, markersize=4.5, linewidth=1.6, label=GATHERING[name])
-    axes.axhline(raw_pixels, color=LIGHT.muted, linewidth=0.9, linestyle="--")
-    axes.set_xticks(range(len(sizes)), [f"{min(26, 160 // k)} × {k}" for k in sizes], fontsize=8)
-    axes.set_xlabel("classes × images of each in a batch")
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:.4g}%"))
-    axes.set_ylim(top=1.0)
-    axes.legend(fontsize=8, frameon=False, labelcolor=LIGHT.ink, ncol=4, loc="upper right")
-    return save(figure, path, dpi=110)
-
-
-FRONTIER = {
-    "simo2-published": "as published",
-    "simo2": "simo2",
-    "supcon": "SupCon",
-    "cross_entropy": "cross-entropy",
-    "simo2:pull=1:epsilon_start=none": "the paper's pull and ε",
-    "simo2:steps=1200": "simo2, 1,200 steps",
-}
-"""Arms of letters, most of them without their shape of batches.
-
-An arm has the colour of its place here, in the other pictures of letters too."""
-
-
-@own_look
-def draw_frontier(path: Path, folder: Path) -> Path:
-    """Test kNN against the largest |cos| of class means, and against the effective rank: a point for each run."""
-    found: dict[str, list[tuple[float, float, float]]] = {}
-    for study in ("letters-gathering", "letters-others", "letters-paper", "letters-long"):
-        for outcome in outcomes(folder / study) if (folder / study).is_dir() else ():
-            arm = re.sub(r":samples_per_class=(4|8|10|12)$", "", outcome.arm)
-            name = FRONTIER.get(arm)
-            if name is not None:
-                lies = outcome.scores["projection"]
-                at = (lies["class_max_abs_cosine"], lies["effective_rank"], outcome.scores["representation"]["knn_20"])
-                found.setdefault(name, []).append(at)
-    figure = new_figure(
-        9.0,
-        4.2,
-        LIGHT,
-        "What gathers, and what ends orthogonal",
-        "26 letters · batches of more classes than images of each · 400 steps, where nothing else is said",
-        "Test kNN@20 of the representation, and the geometry of the projection on test. A point is a run.",
-    )
-    panels = figure.subplots(1, 2, sharey=True)
-    titles = ("largest |cos| of two class means", "effective rank, of 26 classes")
-    for which, (axes, title) in enumerate(zip(panels, titles, strict=True)):
-        dress(axes, LIGHT)
-        for index, name in enumerate(FRONTIER.values()):
-            if name in found:
-                colour, marker = look(index, LIGHT)
-                x, y = np.array([(run[which], run[2]) for run in found[name]]).T
-                axes.plot(x, y, marker, color=colour, markersize=5, alpha=0.8, markeredgewidth=0, label=name)
-        axes.set_xlabel(title)
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:.4g}%"))
-    panels[0].legend(fontsize=8, frameon=False, labelcolor=LIGHT.ink, loc="lower left")
-    return save(figure, path, dpi=110)
-
-
-@own_look
-def draw_stuck(path: Path, folder: Path, raw_pixels: float) -> Path:
-    """Test kNN against the share of same-class pairs at a right angle at the end, and where simo2 begins to warn."""
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in FRONTIER if name.startswith("simo2")}
-    for outcome in outcomes(folder):
-        name, _, size = outcome.arm.partition(":samples_per_class=")
-        if name in found and size != "80":
-            at = (max(1e-4, outcome.geometry["stuck_pairs"]), outcome.scores["representation"]["knn_20"])
-            found[name].append(at)
-    figure = new_figure(
-        7.5,
-        3.6,
-        LIGHT,
-        "Stuck pairs, and what became of the run",
-        "26 letters · batches of 26 classes × 4 images to 5 × 32 · 400 steps",
-        "Test kNN@20 of the representation against the share of same-class pairs of training images at a right angle. "
-        "A point is a run. Dashed: raw pixels.",
-    )
-    axes = figure.subplots()
-    dress(axes, LIGHT)
-    for index, (name, label) in enumerate(FRONTIER.items()):
-        if points := found.get(name):
-            colour, marker = look(index, LIGHT)
-            x, y = np.array(points).T
-            axes.plot(x, y, marker, color=colour, markersize=5.5, alpha=0.8, markeredgewidth=0, label=label)
-    axes.axhline(raw_pixels, color=LIGHT.muted, linewidth=0.9, linestyle="--")
-    axes.axvline(STUCK_AT_END, color=LIGHT.accent, linewidth=0.9)
-    axes.annotate("simo2 warns", (STUCK_AT_END * 1.07, 0.97), color=LIGHT.accent, fontsize=8, va="top")
-    axes.set_xscale("log")
-    axes.minorticks_off()
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: "0.01% or less" if x <= 1e-4 else f"{100 * x:.4g}%"))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:.4g}%"))
-    axes.set_ylim(0.1, 1.0)
-    axes.set_xlabel("same-class pairs at a right angle")
-    axes.legend(fontsize=8, frameon=False, labelcolor=LIGHT.ink, loc="lower left")
     return save(figure, path, dpi=110)
 
 
@@ -347,6 +216,9 @@ def main(folder: Path, out: Path) -> None:
         draw_gathering(out / "study-gathering.png", (gathering, folder / "letters-others"), LETTERS_RAW_PIXELS)
         draw_stuck(out / "study-stuck.png", gathering, LETTERS_RAW_PIXELS)
         draw_frontier(out / "study-frontier.png", folder)
+    parts = [folder / f"letters-{name}" for name in ("gathering", "paper", "parts", "beside", "distance", "negatives")]
+    if all(place.is_dir() for place in parts):
+        draw_parts(out / "study-parts.png", parts)
     thresholds, of_lines = folder / "digits-thresholds", folder / "digits-thresholds-line"
     if thresholds.is_dir() and of_lines.is_dir():
         draw_thresholds(out / "study-thresholds.png", thresholds, of_lines)
