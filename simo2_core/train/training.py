@@ -247,9 +247,7 @@ class Training:
         except OSError as error:
             yield disk_alarm(self.taken, str(disk_error("writing a snapshot into", self.run.embeddings, error)))
         progress = self.taken / max(1, self.config.steps)
-        yield from alarms(
-            evaluation.event, self._warned, self.config.objective, self._step.batch_shape, progress
-        )
+        yield from alarms(evaluation.event, self._warned, self.config.objective, self._step.batch_shape, progress)
 
     def evaluate_saved(self, checkpoint: Path, split: str) -> Iterator[Event]:
         """Evaluates the state in a checkpoint of this run, and leaves this one as it is."""

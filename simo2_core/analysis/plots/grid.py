@@ -87,7 +87,7 @@ def draw_grid(
 
 def _panel(axes: Axes, panel: GridMap, every: NDArray[np.float64], written: bool, theme: Theme) -> None:
     dress(axes, theme, grid=False)
-    heading(axes, clean(panel.title, 44), theme, size=9)
+    heading(axes, clean(panel.title, 42) + (", %" if panel.share else ""), theme, size=9)
     for spine in axes.spines.values():
         spine.set_visible(False)
     known = every[np.isfinite(every)]
