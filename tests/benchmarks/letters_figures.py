@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 from simo2_core.analysis.plots.compare import look
@@ -20,22 +21,46 @@ from tests.benchmarks.study_outcomes import outcomes
 LETTERS_RAW_PIXELS = 0.704
 
 GATHERING = {
-    "simo2-published": "as published",
-    "simo2": "simo2",
-    "supcon": "SupCon",
-    "cross_entropy": "cross-entropy",
+    "simo2-published": ("as published", 0),
+    "simo2": ("simo2", 1),
+    "supcon": ("SupCon", 2),
+    "cross_entropy": ("cross-entropy", 3),
 }
+"""Losses: an arm without its shape of batches, its name and its colour."""
+
+Seeds = Mapping[str, Mapping[int, list[float]]]
+"""By arm and images of a class, the test kNN@20 of each seed."""
+
+
+def _by_shape(folders: Sequence[Path]) -> dict[str, dict[int, list[float]]]:
+    found: dict[str, dict[int, list[float]]] = {}
+    for outcome in (outcome for folder in folders for outcome in outcomes(folder)):
+        arm, _, size = outcome.arm.replace(":epsilon_start=none", "").partition(":samples_per_class=")
+        if size.isdigit():
+            found.setdefault(arm, {}).setdefault(int(size), []).append(outcome.scores["representation"]["knn_20"])
+    return found
+
+
+def _draw_shapes(axes: Axes, found: Seeds, arms: Mapping[str, tuple[str, int]]) -> None:
+    """A line for each of `arms` over the shapes of batches that simo2 has."""
+    dress(axes, LIGHT)
+    sizes = sorted(found["simo2"])
+    for arm, (label, place) in arms.items():
+        colour, marker = look(place, LIGHT)
+        at = [x for x, k in enumerate(sizes) if k in found[arm]]
+        seeds = [found[arm][sizes[x]] for x in at]
+        for x, points in zip(at, seeds, strict=True):
+            axes.plot([x] * len(points), points, "o", color=colour, alpha=0.4, markersize=3, markeredgewidth=0)
+        means = [float(np.mean(points)) for points in seeds]
+        axes.plot(at, means, color=colour, marker=marker, markersize=4.5, linewidth=1.6, label=label)
+    axes.set_xticks(range(len(sizes)), [f"{min(26, 160 // k)} × {k}" for k in sizes], fontsize=8)
+    axes.set_xlabel("classes × images of each in a batch")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:.4g}%"))
 
 
 @own_look
 def draw_gathering(path: Path, folders: Sequence[Path], raw_pixels: float) -> Path:
     """Test kNN against the shape of the batch, a line for each loss."""
-    found: dict[str, dict[int, list[float]]] = {name: {} for name in GATHERING}
-    for outcome in (outcome for folder in folders for outcome in outcomes(folder)):
-        name, _, size = outcome.arm.partition(":samples_per_class=")
-        if name in found and size.isdigit():
-            found[name].setdefault(int(size), []).append(outcome.scores["representation"]["knn_20"])
-    sizes = sorted({k for points in found.values() for k in points})
     figure = new_figure(
         7.5,
         4.0,
@@ -45,17 +70,8 @@ def draw_gathering(path: Path, folders: Sequence[Path], raw_pixels: float) -> Pa
         "Test kNN@20 of the representation. Line: mean. Dots: seeds. Dashed: raw pixels.",
     )
     axes = figure.subplots()
-    dress(axes, LIGHT)
-    for index, (name, points) in enumerate(found.items()):
-        colour, marker = look(index, LIGHT)
-        for x, k in enumerate(sizes):
-            axes.plot([x] * len(points[k]), points[k], "o", color=colour, alpha=0.4, markersize=3, markeredgewidth=0)
-        means = [float(np.mean(points[k])) for k in sizes]
-        axes.plot(means, color=colour, marker=marker, markersize=4.5, linewidth=1.6, label=GATHERING[name])
+    _draw_shapes(axes, _by_shape(folders), GATHERING)
     axes.axhline(raw_pixels, color=LIGHT.muted, linewidth=0.9, linestyle="--")
-    axes.set_xticks(range(len(sizes)), [f"{min(26, 160 // k)} × {k}" for k in sizes], fontsize=8)
-    axes.set_xlabel("classes × images of each in a batch")
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:.4g}%"))
     axes.set_ylim(top=1.0)
     axes.legend(fontsize=8, frameon=False, labelcolor=LIGHT.ink, ncol=4, loc="upper right")
     return save(figure, path, dpi=110)
@@ -73,7 +89,6 @@ FRONTIER = {
 """Arms of letters, most of them without their shape of batches.
 
 An arm has the colour of its place here, in the other pictures of letters too."""
-
 
 IN_PLACE = {
     "simo2-published": ("as published", 0),
@@ -98,13 +113,8 @@ BESIDE = {
 @own_look
 def draw_parts(path: Path, folders: Sequence[Path]) -> Path:
     """Test kNN against the shape of the batch, a line for each setting in place of the pull, or beside it."""
-    found: dict[str, dict[int, list[float]]] = {}
-    for outcome in (outcome for folder in folders for outcome in outcomes(folder)):
-        arm, _, size = outcome.arm.replace(":epsilon_start=none", "").partition(":samples_per_class=")
-        if size.isdigit():
-            found.setdefault(arm, {}).setdefault(int(size), []).append(outcome.scores["representation"]["knn_20"])
-    sizes = sorted(found["simo2"])
-    found["simo2:pull=1"] |= {k: found["simo2"][k] for k in sizes if k not in found["simo2:pull=1"]}
+    found = _by_shape(folders)
+    found["simo2:pull=1"] = found["simo2"] | found["simo2:pull=1"]  # from 10 × 16 on the same runs
     figure = new_figure(
         11.0,
         4.4,
@@ -115,21 +125,8 @@ def draw_parts(path: Path, folders: Sequence[Path]) -> Path:
     )
     panels = figure.subplots(1, 2)
     for axes, title, arms in zip(panels, ("in place of the pull", "beside it"), (IN_PLACE, BESIDE), strict=True):
-        dress(axes, LIGHT)
+        _draw_shapes(axes, found, arms)
         heading(axes, title, LIGHT)
-        for arm, (label, place) in arms.items():
-            colour, marker = look(place, LIGHT)
-            shapes = sorted(found[arm])
-            for k in shapes:
-                seeds = found[arm][k]
-                axes.plot([sizes.index(k)] * len(seeds), seeds, "o", color=colour, alpha=0.3, markersize=2.5)
-            means = [float(np.mean(found[arm][k])) for k in shapes]
-            at = [sizes.index(k) for k in shapes]
-            width = 2.2 if arm == "simo2" else 1.3
-            axes.plot(at, means, color=colour, marker=marker, markersize=4.5, linewidth=width, label=label)
-        axes.set_xticks(range(len(sizes)), [f"{min(26, 160 // k)} × {k}" for k in sizes], fontsize=8)
-        axes.set_xlabel("classes × images of each in a batch")
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:.4g}%"))
         axes.legend(fontsize=8, frameon=False, labelcolor=LIGHT.ink, loc="lower center", ncol=2)
     return save(figure, path, dpi=110)
 
