@@ -153,7 +153,7 @@ def _measure(job: PlannedRun, run: RunDirectory, *, diverged: bool, pixels: bool
     from simo2_core.checkpoints.checkpoint import find_checkpoint
     from simo2_core.evaluation.assess import assess
 
-    course = _course(run)
+    course = course_of(run)
     scores: dict[str, dict[str, float]] = {}
     gram = None
     if not diverged and not job.assessed:
@@ -195,7 +195,8 @@ def _own_scores(run: RunDirectory) -> dict[str, dict[str, float]]:
     return scores | ({} if test.classifier is None else {"classifier": {"accuracy": test.classifier}})
 
 
-def _course(run: RunDirectory) -> list[tuple[int, float, float]]:
+def course_of(run: RunDirectory) -> list[tuple[int, float, float]]:
+    """(step, seconds of training, validation kNN of the representation) of each evaluation in the log of a run."""
     seconds, course = 0.0, []
     for event in run.events():
         if isinstance(event, StepsLogged):

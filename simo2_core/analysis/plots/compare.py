@@ -18,6 +18,8 @@ Values = NDArray[np.float64]
 
 PER_ROW = 4
 """Panels beside each other."""
+IN_MINUTES = 600
+"""Seconds from which on time is told in minutes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +107,7 @@ def _limits(score: Score) -> tuple[float, float]:
 def draw_course(
     path: Path, courses: Mapping[str, Sequence[tuple[Values, Values]]], caption: str, *, theme: Theme = LIGHT
 ) -> Path:
-    """Draws validation kNN against seconds of training: each seed thin, the mean thick.
+    """Draws validation kNN against the time of training: each seed thin, the mean thick.
 
     Args:
         courses: by arm, (seconds, accuracy) of each seed, seconds ascending.
@@ -116,17 +118,19 @@ def draw_course(
     figure = new_figure(8.4, 4.2, theme, "Validation kNN against time", caption, "Thin: each seed. Thick: their mean.")
     axes = figure.add_subplot()
     dress(axes, theme)
+    longest = max((float(seconds[-1]) for seeds in courses.values() for seconds, _ in seeds), default=0.0)
+    unit, unit_seconds = ("minutes", 60) if longest >= IN_MINUTES else ("seconds", 1)
     for index, (arm, seeds) in enumerate(courses.items()):
         if not seeds:
             continue
         colour, marker = look(index, theme)
         for seconds, accuracy in seeds:
-            axes.plot(seconds, accuracy, color=colour, linewidth=0.7, alpha=0.35)
+            axes.plot(seconds / unit_seconds, accuracy, color=colour, linewidth=0.7, alpha=0.35)
         length = min(len(seconds) for seconds, _ in seeds)  # evaluations fall on the same steps
         mean_seconds = np.mean([seconds[:length] for seconds, _ in seeds], axis=0)
         mean_accuracy = np.mean([accuracy[:length] for _, accuracy in seeds], axis=0)
         axes.plot(
-            mean_seconds,
+            mean_seconds / unit_seconds,
             mean_accuracy,
             color=colour,
             linewidth=1.8,
@@ -135,7 +139,7 @@ def draw_course(
             label=clean(arm, 40),
         )
     axes.set_xlim(left=0)
-    axes.set_xlabel("seconds of training, without compilation and evaluation")
+    axes.set_xlabel(f"{unit} of training, without compilation and evaluation")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:.4g}%"))
     axes.set_ylabel("validation kNN@20 of the representation")
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=8.5, frameon=False, labelcolor=theme.ink)

@@ -3,7 +3,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from simo2_core.analysis.few_shot import Estimate
-from simo2_core.analysis.plots.compare import Score, draw_arms
+from simo2_core.analysis.plots.compare import Score, draw_arms, draw_course
 from simo2_core.analysis.plots.evaluation import DotRow, draw_scores
 
 
@@ -43,3 +43,13 @@ def test_the_interval_of_a_share_ends_at_none_and_at_all(tmp_path, drawn):
         (one, two) = (segment[:, 0] for segment in bars.get_segments())
         assert one.tolist() == pytest.approx([0.96, 1.0])
         assert two.tolist() == pytest.approx([0.0, 0.03])
+
+
+@pytest.mark.parametrize(("longest", "unit", "end"), [(599.0, "seconds", 599.0), (3600.0, "minutes", 60.0)])
+def test_long_runs_are_told_in_minutes(tmp_path, drawn, longest, unit, end):
+    short, long = (np.array([1.0, seconds]) for seconds in (30.0, longest))
+    accuracy = np.array([0.5, 0.9])
+    draw_course(tmp_path / "x.png", {"one": [(short, accuracy)], "none": [], "two": [(long, accuracy)]}, "a caption")
+    [axes] = drawn[0].axes
+    assert axes.get_xlabel().startswith(f"{unit} of training")
+    assert max(line.get_xdata()[-1] for line in axes.lines) == pytest.approx(end)
