@@ -42,7 +42,7 @@ _FAST: Mapping[str, Any] = {
 """`simo2 train --preset cifar10 --objective cross_entropy`: 20 minutes of two cores, or of whatever there is; with
 `--minutes 60` an hour. Put together from airbench94-Muon (arXiv 2404.00498; 94.0% on CIFAR-10 in 8 passes at 32 pixels,
 with views averaged at test) and smaller images first. Measured on 2026-11-29, 2 CPU cores, one seed, CIFAR-10 from
-JPEG files, objective simo2 with `--negatives slots`: test kNN@20 87.72%, over views 88.71%, in 20 minutes (1,367
+JPEG files, objective simo2 as published: test kNN@20 87.72%, over views 88.71%, in 20 minutes (1,367
 steps); with as many steps cross_entropy 89.45% (its classifier 89.36%) and supcon 88.87%. With all pairs in an hour
 (4,151 steps) 89.89%, over views 90.45%. A fast machine ends after 60 passes: on an NVIDIA H200 18 seconds of training,
 after 38 of compiling, give simo2 89.35 and 89.69%, cross_entropy 89.79 and 89.53% (two seeds each). Not measured: for
