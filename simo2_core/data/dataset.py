@@ -51,13 +51,15 @@ class DataPart:
         return DataPart(self.images, self.rows, np.ones(len(self), np.int64))
 
     def thin(self, at_most: int) -> DataPart:
-        """A part of at most about `at_most` rows, each class with its share and at least one.
+        """A part of at most about `at_most` rows, each class with its share and at least one of those it has.
 
         The rows of a class lie in an order that chance decided, so its first ones are a fair sample.
         """
         if len(self) <= at_most:
             return self
-        return DataPart(self.images, self.offsets, np.maximum(1, self.counts * at_most // len(self)))
+        return DataPart(
+            self.images, self.offsets, np.minimum(self.counts, np.maximum(1, self.counts * at_most // len(self)))
+        )
 
     def of_classes(self, chosen: NDArray[np.bool_]) -> DataPart:
         """The rows of those classes that the (C,) mask names, which are numbered anew in their order."""

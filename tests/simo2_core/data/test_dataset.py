@@ -17,3 +17,9 @@ def test_a_thin_part_keeps_the_shares_of_its_classes() -> None:
     assert set(thin.rows) <= set(PART.rows)
     assert PART.thin(85) is PART
     np.testing.assert_array_equal(PART.thin(1).counts, [1, 1, 1])
+
+
+def test_a_class_without_images_stays_so_in_a_thin_part() -> None:
+    part = DataPart(PART.images, np.array([0, 60, 100]), np.array([50, 30, 0]))
+    np.testing.assert_array_equal(part.thin(8).counts, [5, 3, 0])
+    assert part.thin(8).gather().shape[0] == 8
