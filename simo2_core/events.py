@@ -195,8 +195,11 @@ class Evaluated(Event):
     classifier_views: float | None = None
     """`classifier` so."""
     loss: float | None = None
-    """Mean training loss of the steps since the evaluation before; None where it is not followed, or no step was taken:
-    see `--patience-on`."""
+    """Mean training loss of the steps since the last evaluation that counts; None where it is not followed, or no step
+    was taken: see `--patience-on`."""
+    counts: bool = True
+    """Whether it is one of the evaluations that `--patience` counts, due by `--eval-every`: not one that a plot, a
+    checkpoint or somebody else asked for. In runs of before it was written all do."""
     seconds: float
 
 

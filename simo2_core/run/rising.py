@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from simo2_core.config import KNN, TRAINING_LOSS
 from simo2_core.events import Evaluated
@@ -21,7 +21,7 @@ class Rising:
     best_step: int = 0
     """The first step that reached it."""
     since: int = 0
-    """Evaluations after that one."""
+    """Evaluations after that one, of those that count."""
     looks: int = 0
     """Evaluations in all."""
     step: int = 0
@@ -29,13 +29,22 @@ class Rising:
     of: str = KNN
     """What goes so: `knn` of validation, or the `loss` of training."""
 
-    def after(self, step: int, score: float) -> Rising:
-        """With one more evaluation; one of the same state again counts once."""
+    def after(self, step: int, score: float, *, counts: bool = True) -> Rising:
+        """With one more evaluation; one of the same state again counts once.
+
+        Args:
+            counts: whether it is one more after the best; it may be the best in any case.
+        """
         if self.looks and step <= self.step:
             return self
         if score > self.best:
             return Rising(score, step, 0, self.looks + 1, step, self.of)
-        return dataclasses.replace(self, since=self.since + 1, looks=self.looks + 1, step=step)
+        return dataclasses.replace(self, since=self.since + counts, looks=self.looks + 1, step=step)
+
+    @property
+    def is_best(self) -> bool:
+        """Whether the newest evaluation is the best."""
+        return self.looks > 0 and self.best_step == self.step
 
     @property
     def told(self) -> str:
@@ -43,14 +52,14 @@ class Rising:
         if self.looks < 2:
             return ""
         falls = self.of == TRAINING_LOSS
-        if not self.since:
+        if self.is_best:
             good = "training loss falls: the lowest" if falls else "kNN rises: the best"
             return f"{good} of {self.looks} evaluations"
-        times = "1 evaluation" if self.since == 1 else f"{self.since} evaluations"
+        times = f" for {self.since} evaluation{'s' * (self.since > 1)}" if self.since else ""
         at = f"at step {self.best_step:,}"
         if falls:
-            return f"training loss has not fallen for {times}: the lowest was {-self.best:.4g} {at}"
-        return f"kNN has not risen for {times}: the best was {self.best:.2%} {at}"
+            return f"training loss has not fallen{times}: the lowest was {-self.best:.4g} {at}"
+        return f"kNN has not risen{times}: the best was {self.best:.2%} {at}"
 
     def to_json(self) -> dict[str, Any]:
         """For a checkpoint; `from_json` gives it back."""
@@ -72,8 +81,9 @@ class Followed:
 
     def after(self, event: Evaluated) -> Followed:
         """With one more evaluation of validation."""
-        loss = self.loss if event.loss is None else self.loss.after(event.step, -event.loss)
-        return Followed(self.knn.after(event.step, event.knn_representation), loss)
+        follows = event.counts and event.loss is not None
+        loss = self.loss.after(event.step, -cast(float, event.loss)) if follows else self.loss
+        return Followed(self.knn.after(event.step, event.knn_representation, counts=event.counts), loss)
 
     def awaited(self, patience_on: str) -> Rising:
         """What `--patience` waits for."""
@@ -96,7 +106,7 @@ class Followed:
     @property
     def stalled(self) -> str:
         """In words, what has come no further with the newest evaluation; empty where all has."""
-        return "; ".join(one.told for one in (self.knn, self.loss) if one.since)
+        return "; ".join(one.told for one in (self.knn, self.loss) if one.told and not one.is_best)
 
     def to_json(self) -> dict[str, Any]:
         """For a checkpoint; `from_json` gives it back."""
@@ -111,7 +121,7 @@ class Followed:
 
 @dataclass
 class MeanLoss:
-    """The training loss from one evaluation to the next."""
+    """The training loss from one evaluation that counts to the next."""
 
     total: float = 0.0
     steps: int = 0
@@ -121,8 +131,13 @@ class MeanLoss:
         for loss in losses:
             self.total, self.steps = self.total + loss, self.steps + 1
 
+    @property
+    def mean(self) -> float | None:
+        """So far; None where no step was taken."""
+        return self.total / self.steps if self.steps else None
+
     def take(self) -> float | None:
         """The mean, to begin anew; None where no step was taken."""
-        mean = self.total / self.steps if self.steps else None
+        mean = self.mean
         self.total, self.steps = 0.0, 0
         return mean

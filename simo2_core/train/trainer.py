@@ -36,7 +36,7 @@ from simo2_core.train.processes import HOLD_SECONDS, Word, lead, notice_loss
 from simo2_core.train.rollback import Rollback
 from simo2_core.train.saving import Saver
 from simo2_core.train.timetable import Timetable
-from simo2_core.train.training import Training, steps_and_seconds
+from simo2_core.train.training import Training, minutes_of, steps_and_seconds
 
 
 def train(
@@ -46,7 +46,8 @@ def train(
 
     Nothing happens between two events that are not asked for: not iterating is pausing. `control` can ask for a
     checkpoint, an evaluation or plots, also while it has the run paused, or for a stop, which keeps a checkpoint. The
-    test part is read once, at the end of a completed run, with the weights of the last step.
+    test part is read once, at the end of a completed run, with the weights of the last step; with `patience` those of
+    the best.
 
     Args:
         dataset: what to train on, where it is loaded already; by default what `config.data` names.
@@ -79,7 +80,7 @@ class _Work:
 
     def __init__(self, ready: Preparation, run: RunDirectory, *, pictures: bool) -> None:
         self.recovery = newest_sound(run.checkpoints)
-        ready = ready.with_room(*steps_and_seconds(self.recovery))
+        ready = ready.with_room(*steps_and_seconds(self.recovery), minutes_of(self.recovery))
         ready.tell()
         self.training = Training(ready, run, self.recovery)
         set_aside(self.recovery)
@@ -94,11 +95,11 @@ class _Work:
         """From now on, with the settings as they are now."""
         return Timetable(self.training.config, self.training.taken, self.saver.unscored)
 
-    def evaluate(self) -> Iterator[Event]:
+    def evaluate(self, *, counts: bool = False) -> Iterator[Event]:
         """Evaluates the state; where the run ends when none is better for long, the best so far is saved at once."""
         training = self.training
-        yield from training.evaluate()
-        if training.config.patience and training.evaluated and not training.followed.knn.since:
+        yield from training.evaluate(counts=counts)
+        if training.config.patience and training.evaluated and training.followed.knn.is_best:
             yield from self.save()
 
     def evaluate_once(self) -> Iterator[Event]:
@@ -121,10 +122,11 @@ class _Work:
         if not training.diverged:
             yield from self.saver.save(training.taken, training.score, training.arrays, training.meta())
 
-    def do(self, wanted: Set[str]) -> Iterator[Event]:
-        """Evaluates, plots and saves, whichever of it is wanted, in this order."""
+    def do(self, due: Set[str], asked: Set[str]) -> Iterator[Event]:
+        """Evaluates, plots and saves, whichever of it is due or asked for, in this order."""
+        wanted = due | asked
         if "evaluate" in wanted:
-            yield from self.evaluate()
+            yield from self.evaluate(counts="evaluate" in due)
         if "plot" in wanted:
             yield from self.evaluate_once()
             self.plotter.request(self.training.taken)
@@ -172,7 +174,7 @@ def _train(work: _Work, control: Control) -> Iterator[Event]:
         waits = control.paused or not training.budget.has_room
         due = set() if waits else timetable.due(training.taken)
         start = training.clock.seconds["evaluate"]
-        yield from work.do(due | asked)
+        yield from work.do(due, asked)
         timetable.did(due, training.taken, training.clock.seconds["evaluate"] - start)
         yield from work.poll()
         if training.diverged:

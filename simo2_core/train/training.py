@@ -205,8 +205,12 @@ class Training:
         self.clock.seconds["evaluate"] += self.budget.pixels
         return self._raw_pixels
 
-    def evaluate(self, split: str = "validation") -> Iterator[Event]:
-        """Evaluates the state; on validation, also writes the snapshot. One that is not finite has `diverged`."""
+    def evaluate(self, split: str = "validation", *, counts: bool = False) -> Iterator[Event]:
+        """Evaluates the state; on validation, also writes the snapshot. One that is not finite has `diverged`.
+
+        Args:
+            counts: whether it is one of the evaluations that `--patience` counts.
+        """
         start = time.monotonic()
         known = self._raw_pixels if split == "validation" else None
         try:
@@ -232,9 +236,9 @@ class Training:
             else:
                 self.clock.reading += seconds
         if split == "validation":
-            evaluation = dataclasses.replace(
-                evaluation, event=dataclasses.replace(evaluation.event, loss=self._losses.take())
-            )
+            loss = self._losses.take() if counts else self._losses.mean
+            event = dataclasses.replace(evaluation.event, loss=loss, counts=counts)
+            evaluation = dataclasses.replace(evaluation, event=event)
         yield evaluation.event
         if split != "validation":
             yield from result_alarms(evaluation.event)
@@ -302,6 +306,13 @@ def steps_and_seconds(recovery: Recovery) -> tuple[int, float]:
     """What the state that a run goes on from has taken: steps, and seconds of training and evaluating."""
     meta = {} if recovery.checkpoint is None else read_meta(recovery.checkpoint)
     return int(meta.get("step", 0)), float(meta.get("spent", 0.0))
+
+
+def minutes_of(recovery: Recovery) -> float | None:
+    """The minutes that the state a run goes on from was trained for; None where there is none, or it does not say."""
+    meta = {} if recovery.checkpoint is None else read_meta(recovery.checkpoint)
+    minutes = meta.get("config", {}).get("minutes")
+    return None if minutes is None else float(minutes)
 
 
 def _sides(config: Config, data: Dataset) -> tuple[int, ...]:

@@ -23,6 +23,16 @@ def test_the_course_is_told_in_words() -> None:
     assert after(0.9, 0.8, 0.91).since == 0
 
 
+def test_an_evaluation_for_a_plot_may_be_the_best_and_is_not_waited_for() -> None:
+    seen = after(0.5, 0.6).after(30, 0.55, counts=False)
+    assert (seen.since, seen.looks, seen.is_best) == (0, 3, False)
+    assert seen.told == "kNN has not risen: the best was 60.00% at step 20"
+    assert seen.after(40, 0.5).told == "kNN has not risen for 1 evaluation: the best was 60.00% at step 20"
+    assert seen.after(40, 0.7, counts=False).told == "kNN rises: the best of 4 evaluations"
+    events = [replace(evaluated(10 * (i + 1), 1.0), loss=loss, counts=i != 1) for i, loss in enumerate((3, 1, 2))]
+    assert Followed.through(events).loss.told == "training loss falls: the lowest of 2 evaluations"
+
+
 def test_the_same_state_counts_once() -> None:
     seen = after(0.9, 0.8)
     assert seen.after(20, 0.8) is seen

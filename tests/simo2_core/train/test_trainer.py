@@ -78,7 +78,9 @@ def test_a_run_ends_when_validation_rises_no_more_and_reads_test_with_the_best(
         return replace(found, event=replace(found.event, knn_representation=score))
 
     monkeypatch.setattr("simo2_core.train.training.evaluate", scored)
-    config = TINY.replace({"steps": 40, "eval_every": "4", "patience": 2, "average": 0.5})
+    config = TINY.replace(
+        {"steps": 40, "eval_every": "4", "checkpoint_every": "10", "patience": 2, "average": 0.5}  # 10 does not count
+    )
     run, control, events = _run(tmp_path, "settles", config)
     seen = []
     for event in events:
@@ -86,7 +88,7 @@ def test_a_run_ends_when_validation_rises_no_more_and_reads_test_with_the_best(
         if isinstance(event, Evaluated) and event.step == 12:
             control.send("stop", "test")
     assert seen[-1].reason == "stopped"  # type: ignore[attr-defined]
-    assert [event.step for event in seen if isinstance(event, CheckpointSaved)] == [4, 8, 16]
+    assert [event.step for event in seen if isinstance(event, CheckpointSaved)] == [4, 8, 10, 16]
     again = list(record(train(config, run, Control(run.control), pictures=False), run))
     finished = again[-1]
     assert isinstance(finished, RunFinished)
@@ -186,19 +188,21 @@ def test_everything_told_is_on_disk(whole: tuple[RunDirectory, list[Event]]) -> 
 
 
 def _require_followed_losses(run: RunDirectory) -> None:
-    """Each evaluation has the mean loss of the steps since the one before."""
+    """Each evaluation has the mean loss of the steps since the last that counts."""
     totals, last = _totals(run), 0
-    for event in run.events():
-        if isinstance(event, Evaluated) and event.split == "validation" and event.step > last:
-            assert event.loss == pytest.approx(np.mean([totals[step] for step in range(last + 1, event.step + 1)]))
-            last = event.step
-    assert last == 12
+    looks = [event for event in run.events() if isinstance(event, Evaluated) and event.split == "validation"]
+    for event in looks:
+        assert event.loss == pytest.approx(np.mean([totals[step] for step in range(last + 1, event.step + 1)]))
+        last = event.step if event.counts else last
+    assert looks[-1].step == 12
 
 
-def test_a_loss_that_is_followed_is_the_mean_since_the_evaluation_before(
+def test_a_loss_that_is_followed_is_the_mean_since_the_last_evaluation_that_counts(
     whole: tuple[RunDirectory, list[Event]],
 ) -> None:
     _require_followed_losses(whole[0])
+    looks = [event for event in whole[1] if isinstance(event, Evaluated) and event.split == "validation"]
+    assert [event.step for event in looks if event.counts] == [5, 10], "those of 6 and 12 are there for a checkpoint"
 
 
 def test_it_learns(tmp_path: Path) -> None:
