@@ -104,7 +104,7 @@ class Fit:
     def __init__(self, config: Config, run_dir: Path, name: str | None, *, pictures: bool, why: str = "") -> None:
         self.config = config
         self.why = why
-        """Why a recipe is used that nobody named, as the command line says it; empty where none is."""
+        """Why a recipe is used that nobody named, or one that suits is not, as the command line says it; or empty."""
         self._session = RunSession.create(config, run_dir, name, pictures=pictures)
         self.test: Evaluated | None = None
         """What the test part gave, once the run has completed."""
@@ -152,7 +152,7 @@ def resume(path: str | Path, *, pictures: bool = False, **settings: Any) -> Fit:
     """
     run = RunDirectory.open(Path(path))
     made = object.__new__(Fit)
-    made.config, made.test, made.why = run.config.replace(settings), None, ""
+    made.config, made.test, made.why = run.config.given(settings), None, ""
     made._session = RunSession(made.config, run, pictures=pictures)
     return made
 
@@ -194,9 +194,9 @@ def evaluate(
 
 
 def _chosen(config: Config | str | None, given: Mapping[str, Any]) -> tuple[Config, str]:
-    """The settings with those `given`, as the command line has them, and why there is a recipe that nobody named."""
+    """The settings with those `given`, as the command line has them, and what it says of a recipe that nobody named."""
     if isinstance(config, Config):
-        return config.replace(given), ""
+        return config.given(given), ""
     first = first_settings(config, given)
     return first.config, first.why
 

@@ -238,7 +238,14 @@ class Config(Section):
             "max_passes",
             self.max_passes,
             "0 without --minutes",
-            "Give --minutes as well, or the length of the run as --steps.",
+            "Give --minutes as well; or leave out --max-passes and give the length of the run as --steps.",
+        )
+        require(
+            not self.patience or self.eval_every != Cadence(),
+            "patience",
+            self.patience,
+            "0 with --eval-every never: it counts evaluations",
+            "Give --eval-every, as 500 steps or 5m.",
         )
         require(
             self.optim.schedule != "warmup_cosine" or self.optim.warmup_steps < self.steps,
@@ -271,7 +278,10 @@ class Config(Section):
 
     def sides(self, own: int) -> tuple[int, ...]:
         """The sides that images have over the run, each for an equal share of it; `own` is that of the data."""
-        return (self.grow_from, (self.grow_from + own) // 2, own) if self.grow_from else (own,)
+        if not self.grow_from:
+            return (own,)
+        middle = (self.grow_from + own) // 2
+        return self.grow_from, middle - middle % self.model.encoder.multiple_of, own
 
     def classes_per_batch(self, classes: int) -> int:
         """How many of a data set's `classes` are drawn for each batch."""
@@ -294,9 +304,29 @@ class Config(Section):
             raise ConfigError(_why_not(name, after))
         return after
 
+    def given(self, changes: Mapping[str, Any]) -> Config:
+        """A copy with settings that somebody gives for a run that has settings: its length is what they say of it.
+
+        So `steps` take the place of `minutes`, and either of `max_passes`, as they do beside a recipe.
+
+        Raises:
+            ConfigError: as `replace` does.
+        """
+        length: dict[str, Any] = {}
+        if "steps" in changes:
+            length["minutes"] = 0.0
+        if not changes.keys().isdisjoint({"steps", "minutes"}):
+            length["max_passes"] = 0
+        return self.replace({**length, **changes})
+
     def slowed_down(self) -> Config:
-        """The settings to go on with from before a loss that was not finite."""
-        return self.replace({"learning_rate": self.optim.learning_rate * RATE_AFTER_DIVERGENCE})
+        """The settings to go on with from before a loss that was not finite: all rates are lower."""
+        rates = {"learning_rate": self.optim.learning_rate, "rest_rate": self.optim.rest_rate}
+        return self.replace({name: rate * RATE_AFTER_DIVERGENCE for name, rate in rates.items()})
+
+    def beside_recipe(self, options: str) -> str:
+        """Options to use, as they are typed: a recipe that decides them would go where it is not named with them."""
+        return options if self.recipe == NONE else f"--recipe {self.recipe} {options}"
 
     def get(self, name: str) -> Any:
         """The value of a setting by name; raises KeyError where no part that is chosen has it."""

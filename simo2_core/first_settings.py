@@ -30,7 +30,7 @@ class FirstSettings:
     config: Config
     """With what is given in its place."""
     why: str = ""
-    """Why there is a recipe that nobody named: a sentence; empty where there is none."""
+    """Why there is a recipe that nobody named, or one that suits is not used: a sentence; empty where neither is so."""
 
 
 def first_settings(preset: str | None, given: Mapping[str, Any], *, look: bool = True) -> FirstSettings:
@@ -57,9 +57,7 @@ def recipe_for(preset: str | None, given: Mapping[str, Any], *, look: bool = Tru
     """The recipe of a run, and why it is used where it is not given: none where something is given that it decides."""
     if "recipe" in given:
         return given["recipe"], ""
-    of_encoders = {item.name for item in all_settings() if item.kind == "encoder"}
-    decided = (set().union(*RECIPES.values()) - _LEFT_OPEN) | _OF_ITS_OWN | of_encoders
-    if given.get("labels") == "none" or decided & given.keys():
+    if given.get("labels") == "none":
         return NONE, ""
     row = _row(preset, given)
     recipe = NONE if row is None else row.recipe
@@ -69,7 +67,16 @@ def recipe_for(preset: str | None, given: Mapping[str, Any], *, look: bool = Tru
         recipe = "fast" if are_small_photographs(given["dataset"]) else NONE
     if recipe == NONE:
         return NONE, ""
+    if decided := sorted(_decided() & given.keys()):
+        options = " and ".join(f"--{name.replace('_', '-')}" for name in decided)
+        return NONE, f"with {options} the recipe {recipe} is not used; --recipe {recipe} beside it keeps its rest."
     return recipe, f"small colour photographs, so --recipe {recipe} is used; --recipe none trains as the original did."
+
+
+def _decided() -> set[str]:
+    """What a recipe decides: where one of these is given, another run is meant."""
+    of_encoders = {item.name for item in all_settings() if item.kind == "encoder"}
+    return (set().union(*RECIPES.values()) - _LEFT_OPEN) | _OF_ITS_OWN | of_encoders
 
 
 def _row(preset: str | None, given: Mapping[str, Any]) -> Preset | None:

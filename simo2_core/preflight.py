@@ -187,13 +187,14 @@ def _class_sizes(config: Config, facts: DatasetFacts) -> list[Finding]:
     if facts.train_counts is None or smallest is None or smallest >= k:
         return []
     below = int((facts.train_counts < k).sum())
+    fewer = config.beside_recipe(f"--samples-per-class {max(2, smallest)}")
     return [
         Finding(
             "warning",
             "k-over-class",
             f"samples_per_class is {k}, but {below} of {facts.classes} classes have fewer training images "
             f"(the smallest {smallest}): a batch repeats images.",
-            f"Use --samples-per-class {max(2, smallest)}, or accept it: augmentation makes the repeats differ.",
+            f"Use {fewer}, or accept it: augmentation makes the repeats differ.",
         )
     ]
 

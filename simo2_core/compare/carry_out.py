@@ -22,7 +22,7 @@ from simo2_core.child import child_environment
 from simo2_core.compare.outcome import FILE, GEOMETRY, Outcome
 from simo2_core.compare.plan import Plan, PlannedRun
 from simo2_core.errors import ConfigError, DivergedError, RunError
-from simo2_core.events import Evaluated, Event, RunFinished, StepsLogged
+from simo2_core.events import Evaluated, Event, Planned, RunFinished, RunStarted, StepsLogged
 from simo2_core.run.contained import require_contained
 from simo2_core.run.control import STOP_SIGNALS
 from simo2_core.run.directory import RunDirectory, require_name
@@ -137,12 +137,15 @@ def _session(folder: Path, job: PlannedRun) -> RunSession:
 def _train(job: PlannedRun, session: RunSession, tell: Tell, stop: Stop) -> Literal["completed", "diverged", "stopped"]:
     """Trains a run to its end, a trial to just before it reads the test part; says how it ended."""
     session.control.follow(stop.is_set)
+    last = job.config.steps
     try:
         for event in session.events():
             tell(job, event)
             if isinstance(event, RunFinished) and event.reason.early:
                 return "stopped"
-            if job.trial and isinstance(event, Evaluated) and event.step == job.config.steps:
+            if isinstance(event, RunStarted | Planned):  # a run for a time says so how many there will be
+                last = event.steps
+            if job.trial and isinstance(event, Evaluated) and event.step >= last:
                 break
     except DivergedError:
         return "diverged"

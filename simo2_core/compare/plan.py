@@ -1,7 +1,7 @@
 """What is compared with what: arms that differ in a few settings, each trained with the same seeds.
 
 An arm is a name that stands for some settings, or such a name with more of them: `simo2-line:epsilon=0.1`.
-Everything else (data, order of data, augmentation, steps, batch) is the same for all arms of one seed.
+Everything else (data, order of data, augmentation, steps or minutes, batch) is the same for all arms of one seed.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Arm:
 
     def config(self, base: Config) -> Config:
         """The settings of the arm, in place of those of `base`."""
-        return (with_views(base) if self.settings.get("labels") == "none" else base).replace(self.settings)
+        return (with_views(base) if self.settings.get("labels") == "none" else base).given(self.settings)
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class Plan:
         name = f"{slug(arm.name)}-s{seed}"
         if self.sweep is not None and swept:
             settings = self.sweep.settings(value)
-            config = config.replace(settings)
+            config = config.given(settings)
             name += "".join(f"-{slug(str(each))}" for each in settings.values()) if trial else ""
         name = f"trial-{name}" if trial else name
         if trial:

@@ -111,10 +111,11 @@ def _advice(config: Config, program: Any, chunking: Chunking | None, needs: Need
             return f"Use --chunk-size {chunk}, which changes nothing but the memory and the time of a step."
     batch = fitting_batch(config.batch_size, config.samples_per_class, *_needs(program))
     if batch is not None:
-        return f"Use --batch-size {batch}."
+        return f"Use {config.beside_recipe(f'--batch-size {batch}')}."
     k = max(2, config.samples_per_class // 2)
     if k < config.samples_per_class:
-        return f"Use --batch-size {2 * k} --samples-per-class {k}, or a smaller --image-size."
+        fewer = config.beside_recipe(f"--batch-size {2 * k} --samples-per-class {k}")
+        return f"Use {fewer}, or a smaller --image-size."
     return "Use a smaller --image-size or --widths."
 
 

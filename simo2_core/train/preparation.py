@@ -79,19 +79,23 @@ class Preparation:
         """What it needs of memory at the least."""
         return needs_of(self.config, DatasetFacts.of(self.data))
 
-    def with_room(self, taken: int, spent: float) -> Preparation:
+    def with_room(self, taken: int, spent: float, before: float | None = None) -> Preparation:
         """With steps that stand for any number where a run trains for a time, and nobody has planned them yet.
 
         Args:
             taken: steps taken so far. A run that has taken all it planned goes on where it is given more minutes.
             spent: seconds of its time that are gone.
+            before: the minutes that it had so far; None where they are not known.
         """
         if self.most_steps is not None and taken >= self.most_steps:
             return self
-        config, over = self.config, spent > NEARLY_OVER * 60 * self.config.minutes
+        config = self.config
+        over = spent > (1 if before is not None and before < config.minutes else NEARLY_OVER) * 60 * config.minutes
         if not config.minutes or (taken and (taken < config.steps or over)):
             return self
         room = max(config.steps, 2 * taken, FIRST_STEPS)
+        if taken and spent:  # at the speed so far: its schedule and its images are not those of the first steps again
+            room = min(room, max(config.steps, taken + 1, round(taken * 60 * config.minutes / spent)))
         return replace(self, config=config.replace({"steps": min(room, self.most_steps or room)}))
 
     def begin(self, config: Config, *, fit: bool = True) -> tuple[Step, TrainState]:

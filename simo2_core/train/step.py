@@ -298,6 +298,13 @@ def _require_side(config: Config, image_shape: tuple[int, int, int]) -> None:
         config.grow_from,
         f"0, or from {least} to {own - 1} for {config.model.encoder.name} on images of {own} pixels",
     )
+    patch = config.model.encoder.multiple_of
+    require(
+        config.grow_from % patch == 0,
+        "grow_from",
+        config.grow_from,
+        f"a multiple of {patch}, the patches of {config.model.encoder.name}",
+    )
 
 
 def _rates(config: Config) -> NDArray[np.float32]:
@@ -313,9 +320,10 @@ def require_whole_batch(config: Config, classes: int, devices: int) -> None:
     if config.chunk_size:
         raise ConfigError(f"chunk_size is {config.chunk_size}; it must be 0: {_why_whole(config)}")
     if batch % devices:
+        fitting = devices * (config.samples_per_class // devices or 1)
         raise ConfigError(
-            f"a batch is {batch} images, which {devices} devices cannot share evenly. Use a --samples-per-class "
-            f"that is a multiple of {devices}: {_why_whole(config)}"
+            f"a batch is {batch} images, which {devices} devices cannot share evenly. Use "
+            f"{config.beside_recipe(f'--samples-per-class {fitting}')}, a multiple of {devices}: {_why_whole(config)}"
         )
 
 

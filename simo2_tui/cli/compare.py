@@ -67,18 +67,20 @@ def _compare(
 ) -> None:
     """Compare objectives by runs that differ in nothing else: `simo2 compare --preset digits --seeds 5`.
 
-    Same data, same order of it, same steps and batch for all. An interrupted comparison goes on when it is started
-    again with the same --name. Settings below hold for all arms.
+    Same data, same order of it, same batch and same steps for all; with --minutes, which some presets have, the same
+    time. An interrupted comparison goes on when it is started again with the same --name. Settings below hold for all
+    arms.
     """
     from simo2_core.compare.carry_out import count_devices, open_comparison, unless_begun
     from simo2_core.compare.plan import make_plan
     from simo2_core.pretrained.place import is_pretrained
     from simo2_core.run.directory import find_run
 
-    base = resolve(preset, settings)
+    named = _names(encoders)
+    base = resolve(preset, {"encoder": named[0], **settings} if named else settings)
     if base.tune.init is not None and not is_pretrained(base.tune.init):
         find_run(base.tune.init, run_dir)  # before the first run, which would be the first to miss it
-    plan = make_plan(base, _names(objectives), _names(encoders), seeds, sweep)
+    plan = make_plan(base, _names(objectives), named, seeds, sweep)
     workers = devices or count_devices()
     folder = open_comparison(run_dir, name or f"compare-{base.preset or 'data'}", plan)
     with unless_begun(folder):

@@ -92,7 +92,7 @@ def tuned_config(text: str, run_dir: Path, data: str | None, settings: Mapping[s
         config = config.replace({"samples_per_class": usual.samples_per_class, "batch_size": usual.batch_size})
         config = config.replace({"views_split": None, "labels": "classes"})
     mine = {"objective": "cross_entropy", "label_smoothing": 0.1, "init": None, "freeze": False, **settings}
-    config = config.replace(mine)
+    config = config.given(mine)
     return config, checkpoint
 
 

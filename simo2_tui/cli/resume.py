@@ -31,7 +31,8 @@ def _resume(
 ) -> None:
     """Go on with a run from its newest sound checkpoint, bit for bit as if it had never stopped.
 
-    Settings given here replace the run's own from now on: `simo2 resume latest --steps 2000`.
+    Settings given here replace the run's own from now on: `simo2 resume latest --steps 2000`. Where the run trains
+    for a time, --steps take its place.
     """
     if plain and as_json:
         raise ConfigError("--plain and --json are given together; choose one of them.")
@@ -68,4 +69,4 @@ def find_resumable(text: str, run_dir: Path, settings: Mapping[str, Any]) -> tup
 
         config, problem = settings_of(run)
         print_visible(f"simo2: {problem}", error=True)
-    return config.replace(settings), run
+    return config.given(settings), run

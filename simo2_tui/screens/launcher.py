@@ -312,7 +312,7 @@ class LauncherScreen(ConsoleScreen):
     def _look_for_recipe(self, given: Mapping[str, Any], shown: Config) -> None:
         """Takes the recipe that suits the images of a folder, unless a setting is changed meanwhile."""
         worker, first = get_current_worker(), first_settings(None, given)
-        if first.why and not worker.is_cancelled:
+        if first.config.recipe != NONE and first.why and not worker.is_cancelled:
             self.app.call_from_thread(self.if_ready, self._take_recipe, first, shown)
 
     def _take_recipe(self, first: FirstSettings, shown: Config) -> None:

@@ -56,7 +56,7 @@ class ValueQuestion(Question):
         self.start = as_typed(config.get(setting.name))
 
     def _with(self, text: str) -> Config:
-        return self._config.replace({self._setting.name: self._setting.parse(text)})
+        return self._config.given({self._setting.name: self._setting.parse(text)})
 
     def problem(self, text: str) -> str:
         try:

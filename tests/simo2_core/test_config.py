@@ -53,6 +53,8 @@ def test_replace_changes_the_leaf_wherever_it_lives() -> None:
         ({"schedule": "warmup_cosine", "warmup_steps": 500}, "warmup_steps is 500; it must be below the 400 steps"),
         ({"flip": "maybe"}, "flip is 'maybe'; it must be true or false"),
         ({"eval_every": "3x"}, "'3x' is no cadence"),
+        ({"patience": 3, "eval_every": "never"}, "patience is 3; it must be 0 with --eval-every never"),
+        ({"max_passes": 3}, "max_passes is 3; it must be 0 without --minutes"),
         ({"widths": "8,,"}, "widths is ''"),
         ({"epsilon": "1/0"}, "epsilon is '1/0'"),
         ({"dataset": " "}, "dataset is ' '"),

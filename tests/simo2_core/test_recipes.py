@@ -2,10 +2,14 @@
 
 import pytest
 
+from simo2_core.compare.plan import Arm
 from simo2_core.config import Config, all_settings
+from simo2_core.errors import ConfigError
+from simo2_core.first_settings import first_settings
 from simo2_core.objectives.simo2 import PUBLISHED
 from simo2_core.presets import PRESETS
 from simo2_core.recipes import RECIPES, added
+from simo2_core.train.step import make_training, require_whole_batch
 
 CIFAR = PRESETS["cifar10"].config
 
@@ -32,6 +36,44 @@ def test_what_is_given_beside_a_recipe_holds_then_and_later() -> None:
     assert (later.optim.learning_rate, later.optim.momentum) == (0.1, 0.9), "the same recipe again changes nothing"
     assert CIFAR.replace({"recipe": "none"}) == CIFAR
     assert "alternate_flip" not in added("fast", {"sampling": "replacement"})
+
+
+def test_steps_that_are_given_later_take_the_place_of_the_time() -> None:
+    run = CIFAR.replace({"recipe": "fast"})
+    longer = run.given({"steps": 5000})
+    assert (longer.steps, longer.minutes, longer.max_passes) == (5000, 0, 0)
+    assert (run.given({"minutes": 60.0}).minutes, run.given({"minutes": 60.0}).max_passes) == (60, 0)
+    assert run.given({"minutes": 0.0}).max_passes == 0
+    both = run.given({"minutes": 60.0, "max_passes": 90, "steps": 7})
+    assert (both.minutes, both.max_passes, both.steps) == (60, 90, 7)
+    assert run.given({"seed": 3}) == run.replace({"seed": 3})
+    assert Arm.parse("simo2:steps=300").config(run).minutes == 0
+
+
+def test_a_cure_names_the_recipe_that_it_would_undo() -> None:
+    assert CIFAR.beside_recipe("--batch-size 9") == "--batch-size 9"
+    assert CIFAR.replace({"recipe": "fast"}).beside_recipe("--batch-size 9") == "--recipe fast --batch-size 9"
+    with pytest.raises(ConfigError, match="Use --recipe fast --samples-per-class 48, a multiple of 8"):
+        require_whole_batch(CIFAR.replace({"recipe": "fast"}), classes=10, devices=8)
+
+
+def test_what_turns_a_recipe_off_is_said() -> None:
+    first = first_settings("cifar10", {"samples_per_class": 48, "batch_size": 480})
+    assert first.config.recipe == "none"
+    assert first.why == (
+        "with --batch-size and --samples-per-class the recipe fast is not used; --recipe fast beside it keeps its rest."
+    )
+    assert first_settings("cifar10", {"minutes": 60.0}).why.startswith("small colour photographs")
+    assert first_settings("stl10", {"samples_per_class": 48}).why == ""
+    assert first_settings("cifar10", {"recipe": "none", "seed": 1}).why == ""
+
+
+def test_images_grow_in_whole_patches() -> None:
+    config = CIFAR.replace({"encoder": "vit_small", "patch_size": 4, "grow_from": 16})
+    assert config.sides(28) == (16, 20, 28)
+    assert CIFAR.replace({"grow_from": 16}).sides(28) == (16, 22, 28)
+    with pytest.raises(ConfigError, match=r"grow_from is 18; it must be a multiple of 4, the patches of vit_small"):
+        make_training(config.replace({"grow_from": 18}), 10, (28, 28, 3), None)
 
 
 def test_the_published_loss_is_that_of_the_paper_in_a_recipe_too() -> None:

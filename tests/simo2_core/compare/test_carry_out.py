@@ -2,14 +2,18 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from simo2_core.compare.carry_out import open_comparison, unless_begun
+from simo2_core.compare.carry_out import carry_out, course_of, open_comparison, unless_begun
 from simo2_core.compare.plan import make_plan
+from simo2_core.events import Evaluated, Planned
 from simo2_core.presets import PRESETS
+from simo2_core.run.directory import RunDirectory
+from tests.tiny import DIGITS, QUIET
 
 PARENT = """
 import multiprocessing, os, time
@@ -54,3 +58,16 @@ def test_a_comparison_that_never_began_leaves_nothing(tmp_path: Path) -> None:
         with pytest.raises(KeyboardInterrupt), unless_begun(folder):
             raise KeyboardInterrupt
         assert folder.exists() == begun
+
+
+def test_a_trial_of_a_run_for_a_time_ends_before_it_reads_test(tmp_path: Path) -> None:
+    plan = make_plan(DIGITS.replace(QUIET | {"minutes": 0.04}), ["simo2"], [], 2, "lr=0.01")
+    folder = open_comparison(tmp_path, "timed", plan)
+    [trial] = plan.trials()
+    outcome = carry_out(folder, trial, lambda *_: None, threading.Event())
+    run = RunDirectory.open(folder / "runs" / trial.name)
+    events = list(run.events())
+    assert [event.split for event in events if isinstance(event, Evaluated)] == ["validation"]
+    assert outcome is not None
+    assert outcome.step == [event for event in events if isinstance(event, Planned)][-1].steps != trial.config.steps
+    assert outcome.course == tuple(course_of(run))

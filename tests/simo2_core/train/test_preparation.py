@@ -103,7 +103,8 @@ def test_a_device_that_is_not_there_is_one_line_and_leaves_no_run(
         ({"steps": 300}, 0, 0.0, 300),
         ({"steps": 300, "minutes": 10.0}, 0, 0.0, FIRST_STEPS),
         ({"steps": 300, "minutes": 10.0}, 200, 60.0, 300),
-        ({"steps": 300, "minutes": 10.0}, 300, 300.0, FIRST_STEPS),
+        ({"steps": 300, "minutes": 10.0}, 300, 300.0, 600),
+        ({"steps": 300, "minutes": 10.0}, 300, 0.0, FIRST_STEPS),
         ({"steps": 300, "minutes": 10.0}, 300, 598.0, 300),
         ({"steps": 200_000, "minutes": 10.0}, 200_000, 30.0, 400_000),
         ({"steps": 300, "minutes": 10.0, "max_passes": 3}, 0, 0.0, 25),
@@ -116,6 +117,7 @@ def test_a_device_that_is_not_there_is_one_line_and_leaves_no_run(
         "new",
         "planned",
         "more-minutes",
+        "more-minutes-than-nobody-counted",
         "complete",
         "more-minutes-of-many-steps",
         "most-passes",
@@ -130,3 +132,9 @@ def test_a_run_for_a_time_begins_with_room_where_nobody_has_planned_and_all_proc
     ready = prepare(DIGITS.replace(changes)).with_room(taken, spent)
     ready.tell()
     assert (ready.config.steps, prepare_with_leader().config.steps) == (steps, steps)
+
+
+def test_a_few_more_minutes_are_used() -> None:
+    ready = prepare(DIGITS.replace({"steps": 25, "minutes": 11.0}))
+    assert ready.with_room(25, 600.0, 11.0).config.steps == 25, "it has ended"
+    assert ready.with_room(25, 600.0, 10.0).config.steps > 25
