@@ -324,10 +324,6 @@ class Config(Section):
         rates = {"learning_rate": self.optim.learning_rate, "rest_rate": self.optim.rest_rate}
         return self.replace({name: rate * RATE_AFTER_DIVERGENCE for name, rate in rates.items()})
 
-    def beside_recipe(self, options: str) -> str:
-        """Options to use, as they are typed: a recipe that decides them would go where it is not named with them."""
-        return options if self.recipe == NONE else f"--recipe {self.recipe} {options}"
-
     def get(self, name: str) -> Any:
         """The value of a setting by name; raises KeyError where no part that is chosen has it."""
         return value_of(self, name)

@@ -68,9 +68,16 @@ def recipe_for(preset: str | None, given: Mapping[str, Any], *, look: bool = Tru
     if recipe == NONE:
         return NONE, ""
     if decided := sorted(_decided() & given.keys()):
-        options = " and ".join(f"--{name.replace('_', '-')}" for name in decided)
+        options = _listed([f"--{name.replace('_', '-')}" for name in decided])
         return NONE, f"with {options} the recipe {recipe} is not used; --recipe {recipe} beside it keeps its rest."
     return recipe, f"small colour photographs, so --recipe {recipe} is used; --recipe none trains as the original did."
+
+
+def _listed(options: list[str]) -> str:
+    """`--a`, `--a and --b`, or `--a, --b and 5 more`."""
+    if len(options) < 3:
+        return " and ".join(options)
+    return f"{', '.join(options[:2])} and {len(options) - 2} more"
 
 
 def _decided() -> set[str]:

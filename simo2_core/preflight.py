@@ -10,6 +10,7 @@ from simo2_core.findings import Finding
 from simo2_core.loss_floor import welch_floor
 from simo2_core.memory_needs import too_much
 from simo2_core.objectives.objective import Batch
+from simo2_core.recipes import beside
 
 _COMPILING = 600_000_000
 """Bytes of addresses without which the compiler ends the process, with no word: digits needs 0.5 GB on 2 cores."""
@@ -187,7 +188,7 @@ def _class_sizes(config: Config, facts: DatasetFacts) -> list[Finding]:
     if facts.train_counts is None or smallest is None or smallest >= k:
         return []
     below = int((facts.train_counts < k).sum())
-    fewer = config.beside_recipe(f"--samples-per-class {max(2, smallest)}")
+    fewer = beside(config.recipe, f"--samples-per-class {max(2, smallest)}")
     return [
         Finding(
             "warning",

@@ -14,6 +14,7 @@ from simo2_core.config import Config
 from simo2_core.data.placement import host_memory_free, human_bytes, look_at_machine
 from simo2_core.errors import OutOfMemoryError
 from simo2_core.memory_needs import Needs, cure
+from simo2_core.recipes import beside
 from simo2_core.run.directory import RunDirectory
 
 SHARE = 0.9
@@ -111,10 +112,10 @@ def _advice(config: Config, program: Any, chunking: Chunking | None, needs: Need
             return f"Use --chunk-size {chunk}, which changes nothing but the memory and the time of a step."
     batch = fitting_batch(config.batch_size, config.samples_per_class, *_needs(program))
     if batch is not None:
-        return f"Use {config.beside_recipe(f'--batch-size {batch}')}."
+        return f"Use {beside(config.recipe, f'--batch-size {batch}')}."
     k = max(2, config.samples_per_class // 2)
     if k < config.samples_per_class:
-        fewer = config.beside_recipe(f"--batch-size {2 * k} --samples-per-class {k}")
+        fewer = beside(config.recipe, f"--batch-size {2 * k} --samples-per-class {k}")
         return f"Use {fewer}, or a smaller --image-size."
     return "Use a smaller --image-size or --widths."
 

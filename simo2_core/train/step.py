@@ -29,6 +29,7 @@ from simo2_core.data.sampler import Draw, draw_batch
 from simo2_core.errors import ConfigError
 from simo2_core.model.network import Arrays, Network, first_weights
 from simo2_core.objectives.objective import PREFIX, Loss, Objective, Seen, Task, require_loss
+from simo2_core.recipes import beside
 from simo2_core.settings import require
 from simo2_core.train.budget import FIRST_STEPS
 from simo2_core.train.devices import all_devices, embed_in_chunks, put_whole, share_out, whole
@@ -323,7 +324,7 @@ def require_whole_batch(config: Config, classes: int, devices: int) -> None:
         fitting = devices * (config.samples_per_class // devices or 1)
         raise ConfigError(
             f"a batch is {batch} images, which {devices} devices cannot share evenly. Use "
-            f"{config.beside_recipe(f'--samples-per-class {fitting}')}, a multiple of {devices}: {_why_whole(config)}"
+            f"{beside(config.recipe, f'--samples-per-class {fitting}')}, a multiple of {devices}: {_why_whole(config)}"
         )
 
 

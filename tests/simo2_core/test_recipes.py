@@ -8,7 +8,7 @@ from simo2_core.errors import ConfigError
 from simo2_core.first_settings import first_settings
 from simo2_core.objectives.simo2 import PUBLISHED
 from simo2_core.presets import PRESETS
-from simo2_core.recipes import RECIPES, added
+from simo2_core.recipes import RECIPES, added, beside
 from simo2_core.train.step import make_training, require_whole_batch
 
 CIFAR = PRESETS["cifar10"].config
@@ -51,8 +51,8 @@ def test_steps_that_are_given_later_take_the_place_of_the_time() -> None:
 
 
 def test_a_cure_names_the_recipe_that_it_would_undo() -> None:
-    assert CIFAR.beside_recipe("--batch-size 9") == "--batch-size 9"
-    assert CIFAR.replace({"recipe": "fast"}).beside_recipe("--batch-size 9") == "--recipe fast --batch-size 9"
+    assert beside(CIFAR.recipe, "--batch-size 9") == "--batch-size 9"
+    assert beside("fast", "--batch-size 9") == "--recipe fast --batch-size 9"
     with pytest.raises(ConfigError, match="Use --recipe fast --samples-per-class 48, a multiple of 8"):
         require_whole_batch(CIFAR.replace({"recipe": "fast"}), classes=10, devices=8)
 
@@ -63,6 +63,8 @@ def test_what_turns_a_recipe_off_is_said() -> None:
     assert first.why == (
         "with --batch-size and --samples-per-class the recipe fast is not used; --recipe fast beside it keeps its rest."
     )
+    more = first_settings("cifar10", {"widths": (8,), "flip": False, "init": "latest", "schedule": "cosine"})
+    assert more.why.startswith("with --flip, --init and 2 more the recipe fast is not used")
     assert first_settings("cifar10", {"minutes": 60.0}).why.startswith("small colour photographs")
     assert first_settings("stl10", {"samples_per_class": 48}).why == ""
     assert first_settings("cifar10", {"recipe": "none", "seed": 1}).why == ""
