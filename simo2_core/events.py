@@ -321,7 +321,7 @@ def from_json(data: Any) -> Event:
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"the {kind.kind} event is unfit: {error!s:.80}.") from None
     for item in dataclasses.fields(kind):
-        if item.name not in data and item.default is None:
+        if item.name not in data and item.name != "step" and item.default is not dataclasses.MISSING:
             continue  # what not every event has, and older ones never had
         if item.name not in data:
             raise RunError(f"the {kind.kind} event has no {item.name!r}.")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from simo2_core.commands import Asker, Command, Reason, Requester
 from simo2_core.errors import RunError
-from simo2_core.events import KINDS, Event, StepsLogged, from_json, from_line
+from simo2_core.events import KINDS, Evaluated, Event, StepsLogged, from_json, from_line
 from tests.simo2_tui.recorded import evaluated
 
 _VALUES: dict[Any, st.SearchStrategy[Any]] = {
@@ -130,3 +130,14 @@ def test_an_evaluation_from_before_stuck_pairs_were_measured_is_read() -> None:
     body = now.to_json()
     del body["stuck_pairs"], body["classifier"], body["least_class_cosine"]
     assert from_json(body) == dataclasses.replace(now, stuck_pairs=None, least_class_cosine=None)
+
+
+def test_every_evaluation_of_before_it_was_told_counts_and_none_is_without_its_step() -> None:
+    data = evaluated(40, 1.0).to_json()
+    del data["counts"]
+    seen = from_json(data)
+    assert isinstance(seen, Evaluated)
+    assert seen.counts
+    del data["step"]
+    with pytest.raises(RunError, match="has no 'step'"):
+        from_json(data)
