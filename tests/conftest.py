@@ -33,9 +33,13 @@ settings.load_profile("simo2")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests first: what comes last is then short, and no worker waits for another's long file."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    """Files with slow tests first: what comes last is then short, and no worker waits for another's long file.
+
+    Those with `optimised` tests are in the middle, the last of the slow and the first of the others: each change of how
+    programs are compiled forgets all that there are.
+    """
+    slow, optimised = ({item.path for item in items if item.get_closest_marker(name)} for name in ("slow", "optimised"))
+    items.sort(key=lambda item: (item.path not in slow, (item.path in optimised) == (item.path in slow)))
 
 
 def _compile_lightly(test: pytest.Item) -> None:

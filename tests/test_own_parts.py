@@ -141,7 +141,7 @@ def test_it_is_evaluated_with_a_number_of_its_own(run: Path, site: Path) -> None
 
 def test_its_objective_is_an_arm_and_brings_another(run: Path, site: Path) -> None:
     plan = ("--objectives", "triplet-wide:margin=0.7", "--seeds", "2", "--steps", "4", "--name", "both")
-    found = result(simo2(site, run.parents[1], "compare", *PARTS[:4], *PARTS[8:], *plan, "--json"))
+    found = result(simo2(site, run.parents[1], "compare", *PARTS[:4], *PARTS[8:], *plan, "--devices", "1", "--json"))
     assert "triplet-wide:margin=0.7" in json.dumps(found)
 
 
@@ -150,7 +150,7 @@ def test_its_tracker_was_told_to_the_end(run: Path) -> None:
 
 
 def test_without_the_package_its_name_is_said(run: Path) -> None:
-    for command in ("resume", "eval", "plot"):
+    for command in ("resume", "plot"):
         process = simo2(None, run.parents[1], command, "own")
         _, said = process.communicate(timeout=100)
         assert process.returncode == 2

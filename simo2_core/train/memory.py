@@ -145,12 +145,14 @@ def fitting_chunk(chunking: Chunking, program: Any, room: int) -> int | None:
         room: bytes that there are.
     """
     present, small = chunking.present, max(1, chunking.present // 8)
+    if small >= present:
+        return None
     try:
         least, most = program_bytes(chunking.compile(small)), program_bytes(program)
     except jax.errors.JaxRuntimeError:
         return None
     spare = int(room * SHARE) - least
-    if small >= present or spare < 0:
+    if spare < 0:
         return None
     each = max(1.0, (most - least) / (present - small))
     return min(present - 1, small + int(spare / each))

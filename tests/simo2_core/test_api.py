@@ -65,15 +65,15 @@ def test_a_run_on_arrays_goes_on_where_they_are_given_again(tmp_path: Path) -> N
 
 
 def test_a_function_of_the_number_trains_as_the_array_does(tmp_path: Path) -> None:
-    settings: dict[str, Any] = {"steps": 1, "run_dir": tmp_path, "samples_per_class": 2, "batch_size": 20}
-    by_array = simo2.fit(IMAGES[:200], DIGITS.target[:200], name="array", **settings)
-    by_function = simo2.fit(lambda number: IMAGES[number], DIGITS.target[:200], name="function", **settings)
+    settings = SMALL | {"steps": 1, "run_dir": tmp_path}
+    by_array = simo2.fit(IMAGES[:900], DIGITS.target[:900], name="array", **settings)
+    by_function = simo2.fit(lambda number: IMAGES[number], DIGITS.target[:900], name="function", **settings)
     assert by_function.config.replace({"dataset": "python:array"}) == by_array.config
     first, second = (run.run().test for run in (by_array, by_function))
     assert first is not None
     assert second is not None
     assert first.knn_representation == second.knn_representation
-    assert first.images == second.images == 40
+    assert first.images == second.images == 180
 
 
 def test_what_does_not_fit_is_refused_in_one_line(tmp_path: Path) -> None:

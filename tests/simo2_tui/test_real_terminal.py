@@ -45,13 +45,13 @@ os.execv(sys.argv[1], sys.argv[1:])
 class Terminal:
     """A program on a pseudo-terminal of its own; what it draws is collected as text."""
 
-    def __init__(self, arguments, size=(24, 80), **variables):
+    def __init__(self, arguments, size=(24, 80), program="simo2_tui.start", **variables):
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
         self.slave = slave
         self.before = termios.tcgetattr(slave)
         self.process = subprocess.Popen(
-            [sys.executable, "-c", TAKE_THE_TERMINAL, sys.executable, "-m", "simo2_tui.start", *arguments],
+            [sys.executable, "-c", TAKE_THE_TERMINAL, sys.executable, "-m", program, *arguments],
             stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
             env={**{name: value for name, value in os.environ.items() if name not in LEFT_OUT},
                  "TERM": "xterm-256color", "JAX_PLATFORMS": "cpu", **variables},
@@ -161,7 +161,7 @@ def last_of(run, kind):
 
 
 def test_train_digits_to_the_end(terminal, runs):
-    screen, run = begin(terminal, runs, steps=30)
+    screen, run = begin(terminal, runs, steps=30, program="tests.without_pictures")
     screen.wait_for(lambda: "completed" in screen.text(), "the end of the run")
     screen.press("q")
     assert screen.code() == 0

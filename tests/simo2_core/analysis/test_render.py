@@ -181,6 +181,7 @@ def test_the_child_draws_every_kind_prints_json_and_loads_neither_jax_nor_pyplot
     for kind in KINDS:
         with Image.open(run.plots / f"{kind}.png") as image:
             image.verify()
+            assert min(image.size) > 600
 
 
 def test_the_child_ends_with_one_line_and_the_code_of_the_error(run, capsys, monkeypatch):

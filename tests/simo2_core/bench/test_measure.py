@@ -16,8 +16,6 @@ from simo2_core.train.feed import place
 from simo2_core.train.memory import program_bytes
 from simo2_core.train.step import make_training
 
-pytestmark = pytest.mark.optimised
-
 # without labels a batch is drawn from images, not from classes: 12 of them here, more than digits has classes
 TINY = PRESETS["digits"].config.replace(
     {"widths": "8", "stem_width": 4, "labels": "none", "samples_per_class": 2, "batch_size": 24}
@@ -58,10 +56,9 @@ def test_operations_are_those_of_the_plain_convolutions_at_full_size() -> None:
         {"recipe": "fast", "groups": "4,4,4", "samples_per_class": 2, "batch_size": 20, "objective": "cross_entropy"}
     )
     assert config.grow_from
-    counted = []
+    counted, dataset = [], synthetic_dataset(find_preset("cifar10"), config)
     for images in (20, 40):
         of = config.replace({"grow_from": 0, "batch_size": images, "samples_per_class": images // 10})
-        dataset = synthetic_dataset(find_preset("cifar10"), of)
         step, state = make_training(of, len(dataset.class_names), dataset.image_shape)
         counted.append(count_operations(step, state, place(dataset)))
     pixels = 31 * 31 * 4 * 3 * 24 + 9 * (31 * 31 * 24 * 4 + 15 * 15 * (4 * 4 + 4 * 4) + 7 * 7 * 32 + 3 * 3 * 16)

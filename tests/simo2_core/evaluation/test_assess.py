@@ -19,6 +19,7 @@ from simo2_core.evaluation import features as module
 from simo2_core.evaluation.assess import FEATURES, Assessment, assess, summarise
 from simo2_core.evaluation.evaluate import flatten_pixels
 from simo2_core.evaluation.features import folder_of
+from simo2_core.evaluation.measures import own_metrics
 from simo2_core.evaluation.restore import load_encoder, untrained_encoder
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
@@ -30,6 +31,8 @@ from tests.tiny import DIGITS, QUIET
 TINY = DIGITS.replace(QUIET | {"steps": 20, "learning_rate": 1e-2})
 LEARNED = ("representation", "projection")
 """What the trained encoder gives: to measure the other features again would say no more."""
+QUICK = tuple(metric for metric in own_metrics() if metric.name in ("knn", "few_shot"))
+"""Neighbours, and what is drawn at random: enough to compare where it is not the metrics that are tested."""
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +95,7 @@ def test_a_run_with_few_labels_is_measured_with_these_unless_all_are_asked_for(
     run.write_config(config, run.facts)
     monkeypatch.setattr(module, "load_encoder", lambda _: pytest.fail("embedded again for another choice of labels"))
     checkpoint, some = find_checkpoint(run.checkpoints), ("representation", "raw_pixels")
-    few = assess(run, checkpoint, features=some)
+    few = assess(run, checkpoint, features=some, metrics=QUICK)
     assert few.labels == (50, 50, 1295)
     assert few.images["train"] == 50
     data = load_dataset(TINY.data)
@@ -122,16 +125,16 @@ def test_images_are_embedded_once(
     trained: tuple[RunDirectory, Path], found: Assessment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
-    scores = found.to_json()["scores"]
-    learned = {name: scores[name] for name in LEARNED}
+    scores, keys = found.to_json()["scores"], [row.key for metric in QUICK for row in metric.rows]
+    learned = {name: {key: scores[name][key] for key in keys} for name in LEARNED}
     monkeypatch.setattr(module, "load_encoder", lambda _: pytest.fail("embedded again"))
-    again = assess(*trained, features=LEARNED, say=said.append)
+    again = assess(*trained, features=LEARNED, metrics=QUICK, say=said.append)
     assert again.to_json()["scores"] == learned, "and the numbers are the same each time"
     assert said
     monkeypatch.undo()
     features = folder_of(*trained, None) / "features.npz"
     features.write_bytes(features.read_bytes()[:1000])
-    torn = assess(*trained, features=LEARNED)
+    torn = assess(*trained, features=LEARNED, metrics=QUICK)
     assert torn.to_json()["scores"] == learned, "a torn file is made again"
 
 
@@ -152,7 +155,7 @@ def test_another_data_set_is_measured_at_the_size_of_the_run(
         return dataclasses.replace(load_dataset(TINY.data), name="other")
 
     monkeypatch.setattr(module, "load_dataset", load)
-    found = assess(*trained, data="some/where", features=("representation",))
+    found = assess(*trained, data="some/where", features=("representation",), metrics=QUICK)
     assert (asked[0].dataset, asked[0].image_size, asked[0].channels) == ("some/where", 8, 1)
     assert (found.data, folder_of(*trained, "some/where").name) == ("other", "20-some-where")
 

@@ -47,7 +47,10 @@ def of_lax(x, kernel, strides, padding):
 
 
 def compare(cases, forms, n):
-    """All cases as one program: compiling is what takes long."""
+    """All cases as one program: compiling is what takes long.
+
+    One image is less than a chunk of 2 or of 3, six are whole chunks of either, and of seven one is left over.
+    """
 
     def both(operands):
         pairs = []
@@ -62,7 +65,7 @@ def compare(cases, forms, n):
             np.testing.assert_allclose(one, other, atol=1e-5 * max(np.abs(other).max(), 1e-6))
 
 
-@pytest.mark.parametrize("n", [1, 4, 7], ids=lambda n: f"{n} images")
+@pytest.mark.parametrize("n", [1, 7], ids=lambda n: f"{n} images")
 def test_every_form_gives_the_gradients_of_odd_sizes_and_strides(n):
     every = [(*case, padding, form) for case, padding, form in itertools.product(ODD, ("SAME", "VALID"), FORMS)]
     compare([case[:4] for case in every], [case[4] for case in every], n)
@@ -71,7 +74,7 @@ def test_every_form_gives_the_gradients_of_odd_sizes_and_strides(n):
 @pytest.mark.parametrize("form", FORMS[2:])
 def test_every_shape_that_ships_has_the_gradients_of_lax(form):
     cases = [((size,) * 2, (kernel,) * 2, (stride,) * 2, "SAME") for size, kernel, stride in SHIPPED]
-    compare(cases, [form] * len(cases), 5)
+    compare(cases, [form] * len(cases), 6)
 
 
 def test_chunks_of_bfloat16_are_summed_in_float32():

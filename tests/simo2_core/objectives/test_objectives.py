@@ -21,11 +21,11 @@ from simo2_core.train.step import make_training
 
 TINY = PRESETS["digits"].config.replace(
     {
-        "widths": "8,8",
+        "widths": "8",
         "stem_width": 4,
         "samples_per_class": 3,
         "batch_size": 12,
-        "steps": 60,
+        "steps": 150,
         "dropout": 0.0,
         "learning_rate": 0.01,
         "schedule": "constant",
@@ -49,7 +49,7 @@ def test_trains_and_reports_its_terms(objective, digits):
     step, state = make_training(config, len(part.counts), digits.image_shape)
     data = place(dataclasses.replace(digits, train=part))
     take, after, totals = jit(step), state, []
-    for _ in range(60):
+    for _ in range(TINY.steps):
         after, measured, finite = take(after, data, step.course)
         assert finite
         totals.append(float(measured.total))
@@ -98,7 +98,7 @@ def test_the_autoencoder_hides_noise_from_what_it_must_give_back():
     images = jnp.zeros((12, 8, 8, 1))
     shown = step.objective.view(jax.random.key(0), images)
     assert float(shown.std()) == pytest.approx(0.5, rel=0.1)
-    seen, _ = step.see(state.params, state, images, jnp.arange(4), 1.0)
+    seen, _ = jit(step.see)(state.params, state, images, jnp.arange(4), 1.0)
     assert (np.asarray(seen.images) == 0).all()
     own = {name.removeprefix(PREFIX): value for name, value in state.params.items() if name.startswith(PREFIX)}
     assert step.objective.reconstruct(own, seen.representation, step.task).shape == images.shape

@@ -56,7 +56,7 @@ def run(tmp_path_factory):
     lines = run.events_path.read_text().replace('"zero"', json.dumps(EVIL))
     run.events_path.write_text(lines)
     for kind in ("curves", "pca"):
-        noise = np.random.default_rng(0).integers(0, 256, (1600, 2000, 3), dtype=np.uint8)
+        noise = np.random.default_rng(0).integers(0, 256, (160, 2000, 3), dtype=np.uint8)
         Image.fromarray(noise).save(run.plots / f"{kind}.png")
     metric = {"label": "kNN k=20", "split": "test", "fit": "train", "how": "cosine", "share": True}
     (run.path / "eval" / "400").mkdir(parents=True)
@@ -125,13 +125,17 @@ def test_a_run_without_anything_to_tell_is_one_line(tmp_path):
 
 
 def test_a_run_that_was_killed_early_has_a_page_too(tmp_path):
-    page = render_page(collect(write_run(tmp_path, upto=3)))
+    found = collect(write_run(tmp_path, upto=3))
+    assert [name for name, *_ in found.pictures] == ["curves"], "what can be drawn is, and the rest is not there"
+    page = render_page(found)
     assert "dead" in page
     assert "Nothing has been evaluated yet." in page
 
 
 def test_what_is_below_raw_pixels_is_red_and_says_so_and_what_is_none_is_a_dash(tmp_path):
-    found = collect(write_run(tmp_path, finish="completed", upto=40))
+    run = write_run(tmp_path, finish="completed", upto=40)
+    Image.new("RGB", (8, 8)).save(run.plots / "curves.png")  # or seven would be drawn
+    found = collect(run)
     none = float("nan")
     found.evaluations = [dataclasses.replace(e, same_class_cosine=none) for e in found.evaluations]
     assert "below raw pixels" not in render_page(found)
@@ -147,11 +151,13 @@ def test_wide_pictures_have_the_width_of_the_page_and_commands_break_between_opt
     run = write_run(tmp_path, finish="completed", upto=40)
     for kind, size in (("curves", (3000, 400)), ("pca", (500, 420)), ("tsne", (3100, 3000))):
         Image.new("RGB", size).save(run.plots / f"{kind}.png")
-    elements = Elements(render_page(collect(run))).found
+    found = collect(run)
+    page = render_page(found)
+    elements = Elements(page).found
     assert [a.get("class") for tag, a in elements if tag == "figure"] == ["wide", None, None]
-    assert "<span>--steps 400</span>" not in render_page(collect(run)), "what the preset has is not said"
+    assert "<span>--steps 400</span>" not in page, "what the preset has is not said"
     config = run.config.replace({"steps": 7, "batch_size": 80})
-    page = render_page(dataclasses.replace(collect(run), config=config))
+    page = render_page(dataclasses.replace(found, config=config))
     for words in ("simo2 train", "--preset digits", "--steps 7", "--batch-size 80"):
         assert f"<span>{words}</span>" in page
     text = Elements(page).text

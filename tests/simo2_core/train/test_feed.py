@@ -28,16 +28,20 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SIMO2_CACHE", str(tmp_path / "cache"))
 
 
-@pytest.fixture
-def small_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A device on which images are not placed, and chunks of 5 steps."""
-    monkeypatch.setattr(preparation, "choose_placement", lambda *_: Placement("host", "mapped from disk"))
+def make_device_small(patch: pytest.MonkeyPatch) -> None:
+    """Images are not placed on the device, and come in chunks of 5 steps."""
+    patch.setattr(preparation, "choose_placement", lambda *_: Placement("host", "mapped from disk"))
     whole: Any = Chunks
 
     def five(*args: object, **options: object) -> Any:
         return whole(*args, steps=5, **options)
 
-    monkeypatch.setattr(feed, "Chunks", five)
+    patch.setattr(feed, "Chunks", five)
+
+
+@pytest.fixture
+def small_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_device_small(monkeypatch)
 
 
 def totals(tmp_path: Path, name: str, config: Config, stop_at: int = 0) -> list[float]:
@@ -62,9 +66,16 @@ def on_device(tmp_path_factory: pytest.TempPathFactory) -> list[float]:
     return totals(tmp_path_factory.mktemp("device"), "device", TINY)
 
 
-@pytest.mark.usefixtures("small_device")
-def test_images_mapped_from_the_host_train_the_same(tmp_path: Path, on_device: list[float]) -> None:
-    np.testing.assert_allclose(totals(tmp_path, "host", TINY), on_device, rtol=1e-4)
+@pytest.fixture(scope="module")
+def on_host(tmp_path_factory: pytest.TempPathFactory) -> list[float]:
+    """The losses with all images on the host."""
+    with pytest.MonkeyPatch.context() as patch:
+        make_device_small(patch)
+        return totals(tmp_path_factory.mktemp("host"), "host", TINY)
+
+
+def test_images_mapped_from_the_host_train_the_same(on_host: list[float], on_device: list[float]) -> None:
+    np.testing.assert_allclose(on_host, on_device, rtol=1e-4)
 
 
 @pytest.mark.usefixtures("small_device")
@@ -101,9 +112,8 @@ def test_images_that_no_longer_come_do_not_cost_the_run(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("small_device")
-def test_stopping_inside_a_chunk_and_resuming_changes_nothing(tmp_path: Path) -> None:
-    whole = totals(tmp_path, "whole", TINY)
-    assert totals(tmp_path, "parts", TINY, stop_at=3) == whole
+def test_stopping_inside_a_chunk_and_resuming_changes_nothing(tmp_path: Path, on_host: list[float]) -> None:
+    assert totals(tmp_path, "parts", TINY, stop_at=3) == on_host
 
 
 @pytest.mark.slow

@@ -12,7 +12,6 @@ from simo2_core.data.load import load_dataset
 from simo2_core.errors import CheckpointError, ConfigError
 from simo2_core.events import Evaluated, Event, StepsLogged, WeightsLoaded
 from simo2_core.objectives.objective import PREFIX
-from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.log import record
@@ -20,11 +19,9 @@ from simo2_core.train.feed import place
 from simo2_core.train.finetune_optimizer import limit_updates
 from simo2_core.train.step import make_training
 from simo2_core.train.trainer import train
+from tests.tiny import DIGITS, QUIET
 
-TINY = PRESETS["digits"].config.replace(
-    {"widths": "8,8", "stem_width": 4, "samples_per_class": 3, "batch_size": 30, "steps": 8, "learning_rate": 1e-2,
-     "eval_every": "never", "plot_every": "never", "checkpoint_every": "never"}
-)  # fmt: skip
+TINY = DIGITS.replace(QUIET | {"steps": 8, "learning_rate": 1e-2})
 TUNED = TINY.replace({"objective": "cross_entropy", "label_smoothing": 0.1})
 
 
@@ -72,8 +69,8 @@ def test_training_begins_with_the_encoder_and_a_fresh_classifier_and_resumes(
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"widths": "8,16"}, "block1/conv/bias is .*--widths"),
-        ({"widths": "8,8,8"}, "has no params/encoder/block2"),
+        ({"widths": "16"}, "block0/conv/bias is .*--widths"),
+        ({"widths": "8,8"}, "has no params/encoder/block1"),
         ({"encoder": "cnn"}, "--encoder"),
     ],
 )

@@ -136,7 +136,9 @@ def test_the_suggested_chunk_is_the_largest_that_fits(monkeypatch: pytest.Monkey
         with out_of_memory(tiny, RunDirectory(Path("runs/one")), program, Chunking(400, compile)):
             raise MemoryError
     assert fitting_chunk(Chunking(400, compile), program, 1000) is None, "not even the smallest"
+    known = compile.cache_info().currsize
     assert fitting_chunk(Chunking(1, compile), program, 10**12) is None, "nothing is smaller"
+    assert compile.cache_info().currsize == known, "and nothing is compiled to hear it"
 
 
 def test_the_trainer_says_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

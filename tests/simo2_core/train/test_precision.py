@@ -22,8 +22,6 @@ from simo2_core.train.precision import decide, time_of_convolutions
 from simo2_core.train.preparation import prepare
 from simo2_core.train.step import Data, Step, TrainState, compile_call, make_training
 
-pytestmark = pytest.mark.optimised
-
 DIGITS = PRESETS["digits"].config
 SMALL = DIGITS.replace({"widths": "8,16", "stem_width": 4, "samples_per_class": 4, "batch_size": 40})
 
@@ -46,29 +44,6 @@ def test_gradients_point_the_same_way() -> None:
     cosine = float(flat[0] @ flat[1]) / (norms[0] * norms[1])
     assert 0.995 < cosine < 1 - 1e-7, "near, and not the same program twice"
     assert norms[1] == pytest.approx(norms[0], rel=0.02)
-
-
-def knn(config: Config) -> float:
-    """Of the representation, in [0, 1], on validation and test together: 502 images tell half a point."""
-    dataset = load_dataset(config.data)
-    step, state = make_training(config, 10, dataset.image_shape)
-    data = place(dataset)
-    state, rows, _ = compile_call(step, state, data)(state, data, config.steps)
-    assert np.isfinite(rows.total[: config.steps]).all()
-    encoder = TrainedEncoder(
-        compile_embed(step.network), state.params, state.stats, dataset.mean, dataset.std, dataset.image_shape
-    )
-    looks = [evaluate(encoder, dataset, split, config.steps, raw_pixels=0.0).event for split in ("validation", "test")]
-    return sum(look.knn_representation * look.images for look in looks) / sum(look.images for look in looks)
-
-
-@pytest.mark.slow
-def test_digits_are_learnt_as_well() -> None:
-    """A smaller network than the preset's, and fewer steps."""
-    quick = DIGITS.replace({"widths": "16,32,64", "steps": 250})
-    whole, half = (knn(quick.replace({"precision": precision})) for precision in ("float32", "bfloat16"))
-    assert whole > 0.985
-    assert abs(whole - half) <= 0.005
 
 
 LARGE = PRESETS["cifar10"].config.replace({"encoder": "resnet18", "widths": "64,128", "norm": "batch"})
@@ -168,3 +143,27 @@ def test_a_close_answer_stands_in_the_end_and_a_clear_one_at_once(pauses, monkey
     say(in_turns([10] * 6, [12] * 6), monkeypatch)
     assert time_of_convolutions(((CONVOLUTION, 2),)) == {"float32": 20, "bfloat16": 24}
     assert len(pauses) == 3
+
+
+def knn(config: Config) -> float:
+    """Of the representation, in [0, 1], on validation and test together: 502 images tell half a point."""
+    dataset = load_dataset(config.data)
+    step, state = make_training(config, 10, dataset.image_shape)
+    data = place(dataset)
+    state, rows, _ = compile_call(step, state, data)(state, data, config.steps)
+    assert np.isfinite(rows.total[: config.steps]).all()
+    encoder = TrainedEncoder(
+        compile_embed(step.network), state.params, state.stats, dataset.mean, dataset.std, dataset.image_shape
+    )
+    looks = [evaluate(encoder, dataset, split, config.steps, raw_pixels=0.0).event for split in ("validation", "test")]
+    return sum(look.knn_representation * look.images for look in looks) / sum(look.images for look in looks)
+
+
+@pytest.mark.slow
+@pytest.mark.optimised
+def test_digits_are_learnt_as_well() -> None:
+    """A smaller network than the preset's, and fewer steps."""
+    quick = DIGITS.replace({"widths": "16,32,64", "steps": 250})
+    whole, half = (knn(quick.replace({"precision": precision})) for precision in ("float32", "bfloat16"))
+    assert whole > 0.985
+    assert abs(whole - half) <= 0.005

@@ -23,7 +23,6 @@ from simo2_core.events import (
     Evaluated,
     Event,
     Planned,
-    PlotSaved,
     RunFinished,
     RunStarted,
     StepsLogged,
@@ -39,13 +38,11 @@ from tests.tiny import DIGITS, QUIET
 TINY = DIGITS.replace(QUIET | {"steps": 12, "learning_rate": 1e-2})
 
 
-def _run(
-    tmp_path: Path, name: str, config: Config, *, pictures: bool = False
-) -> tuple[RunDirectory, Control, Iterator[Event]]:
-    """`pictures` take seconds."""
+def _run(tmp_path: Path, name: str, config: Config) -> tuple[RunDirectory, Control, Iterator[Event]]:
+    """Without pictures, which take seconds: `simo2_tui/cli/test_train.py` has them."""
     run = RunDirectory.create(tmp_path, name, config)
     control = Control(run.control)
-    return run, control, record(train(config, run, control, pictures=pictures), run)
+    return run, control, record(train(config, run, control, pictures=False), run)
 
 
 def _totals(run: RunDirectory) -> dict[int, float]:
@@ -62,7 +59,7 @@ def _state(run: RunDirectory, step: int) -> dict[str, np.ndarray[tuple[int, ...]
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDirectory, list[Event]]:
     config = TINY.replace({"eval_every": "5", "checkpoint_every": "6", "patience_on": "loss"})
-    run, _, events = _run(tmp_path_factory.mktemp("runs"), "whole", config, pictures=True)
+    run, _, events = _run(tmp_path_factory.mktemp("runs"), "whole", config)
     return run, list(events)
 
 
@@ -103,7 +100,7 @@ def test_a_run_ends_when_validation_rises_no_more_and_reads_test_with_the_best(
 
 
 def test_a_run_for_a_time_plans_its_steps_and_goes_on_within_it(tmp_path: Path) -> None:
-    config = TINY.replace({"minutes": 0.06, "schedule": "linear"})
+    config = TINY.replace({"minutes": 0.04, "schedule": "linear"})
     run, control, events = _run(tmp_path, "timed", config)
     seen: list[Event] = []
     for event in events:
@@ -120,22 +117,22 @@ def test_a_run_for_a_time_plans_its_steps_and_goes_on_within_it(tmp_path: Path) 
     assert isinstance(finished, RunFinished)
     assert finished.reason == "completed"
     assert finished.step == run.config.steps
-    assert " of 0.06 minutes" in finished.message
+    assert " of 0.04 minutes" in finished.message
     spent = read_meta(run.checkpoints / str(finished.step))["spent"]
-    assert 3.0 < spent < 30, "the looks before the first step and after the last are not planned"
+    assert 2.0 < spent < 30, "the looks before the first step and after the last are not planned"
     [last] = [event for event in again if isinstance(event, StepsLogged)][-1:]
     assert last.learning_rate[-1] < 0.05 * config.optim.learning_rate, "the schedule ends where the run does"
     assert summarise(run).steps == finished.step
 
 
 def test_a_fast_run_for_a_time_ends_with_its_passes(tmp_path: Path) -> None:
-    config = TINY.replace({"minutes": 60.0, "max_passes": 20, "schedule": "linear"})
+    config = TINY.replace({"minutes": 60.0, "max_passes": 5, "schedule": "linear"})
     run, _, events = _run(tmp_path, "passes", config)
     seen = list(events)
-    finished, steps = seen[-1], -(-20 * 1295 // 30)
+    finished, steps = seen[-1], -(-5 * 1295 // 30)
     assert isinstance(finished, RunFinished)
     assert (finished.step, finished.reason, run.config.steps) == (steps, "completed", steps)
-    assert finished.message.endswith("of 60 minutes, as --max-passes 20 has it")
+    assert finished.message.endswith("of 60 minutes, as --max-passes 5 has it")
     plans = [event for event in seen if isinstance(event, Planned)]
     assert plans, "an hour was said to be left"
     assert {plan.steps for plan in plans} == {steps}
@@ -175,7 +172,7 @@ def test_the_images_behind_the_points_are_kept_once(whole: tuple[RunDirectory, l
 def test_everything_told_is_on_disk(whole: tuple[RunDirectory, list[Event]]) -> None:
     run, events = whole
     for event in events:
-        if isinstance(event, CheckpointSaved | EmbeddingSnapshot | PlotSaved):
+        if isinstance(event, CheckpointSaved | EmbeddingSnapshot):
             assert (run.path / event.path).exists(), event
         if isinstance(event, EmbeddingSnapshot):
             with np.load(run.path / event.path) as file:
@@ -213,7 +210,7 @@ def test_it_learns(tmp_path: Path) -> None:
     assert np.mean([totals[i] for i in (10, 11, 12)]) < np.mean([totals[i] for i in (1, 2, 3)])
 
 
-@pytest.mark.parametrize("stop", [1, 6, 7])
+@pytest.mark.parametrize("stop", [1, 7])
 def test_a_run_that_was_stopped_resumes_bit_for_bit(
     whole: tuple[RunDirectory, list[Event]], tmp_path: Path, stop: int
 ) -> None:
@@ -287,7 +284,8 @@ def test_other_images_cannot_resume(whole: tuple[RunDirectory, list[Event]]) -> 
         list(train(TINY.replace({"split_seed": 5}), run, Control()))
 
 
-def test_a_class_smaller_than_k_is_warned_of(tmp_path: Path) -> None:
+def test_a_class_smaller_than_k_is_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simo2_core.train.training.Training.compile", lambda self, leave: None)  # as if left at once
     _, control, events = _run(tmp_path, "large-k", TINY.replace({"samples_per_class": 140, "batch_size": 280}))
     control.send("stop", "test")
     codes = [event.code for event in events if isinstance(event, WarningRaised)]

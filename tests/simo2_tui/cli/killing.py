@@ -23,8 +23,8 @@ from tests.tiny import TINY, options
 AIMS = ("save", "event", "random", "start")
 """Inside a checkpoint save, inside the write of an event, anywhere while training, anywhere before it."""
 
-SETTINGS = options(TINY | {"steps": 120, "schedule": "cosine", "checkpoint_every": 7, "eval_every": "never",
-                           "plot_every": "never", "keep": 2})  # fmt: skip
+SETTINGS = options(TINY | {"schedule": "cosine", "checkpoint_every": 7, "eval_every": "never", "plot_every": "never",
+                           "keep": 2})  # fmt: skip
 
 # The last argument of a killed process: it pauses in the middle of each write and before each fsync, so that a kill
 # finds it there.
@@ -67,8 +67,8 @@ def start(folder: Path, *arguments: str, pause: float = 0.0) -> subprocess.Popen
 class Killer:
     """Trains runs in `folder`, kills them again and again, and compares them with one that nobody touched."""
 
-    def __init__(self, folder: Path, seed: int, pause: float = 0.03) -> None:
-        self._folder, self._pause = folder, pause
+    def __init__(self, folder: Path, seed: int, pause: float = 0.03, steps: int = 120) -> None:
+        self._folder, self._pause, self._settings = folder, pause, [*SETTINGS, "--steps", str(steps)]
         self._random = random.Random(seed)
         self.figures: Counter[str] = Counter()
         self._reference = self._finish("reference")
@@ -103,7 +103,7 @@ class Killer:
         return RunDirectory(self._folder / "runs" / f"killed-{self._number}")
 
     def _start(self, name: str, resumed: bool, pause: float | None = None) -> subprocess.Popen[bytes]:
-        arguments = ["resume", name, "--json"] if resumed else ["train", *SETTINGS, "--name", name, "--json"]
+        arguments = ["resume", name, "--json"] if resumed else ["train", *self._settings, "--name", name, "--json"]
         return start(self._folder, *arguments, pause=self._pause if pause is None else pause)
 
     def _finish(self, name: str) -> RunDirectory:

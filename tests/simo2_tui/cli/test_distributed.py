@@ -23,7 +23,7 @@ from tests.simo2_tui.cli.test_train import start
 SETTINGS = ["--widths", "8", "--stem-width", "4", "--samples-per-class", "4", "--batch-size", "40",
             "--steps", "100000", "--schedule", "constant", "--learning-rate", "1e-3",
             "--labels-per-class", "6", "--eval-every", "never", "--plot-every", "never",
-            "--checkpoint-every", "6", "--published"]  # fmt: skip
+            "--checkpoint-every", "6", "--published", "--name", "one", "--json"]  # fmt: skip
 BOUND = 60
 """Seconds within which a process notices that another is gone."""
 
@@ -34,7 +34,7 @@ def start_pair(folder: Path) -> tuple[subprocess.Popen[str], subprocess.Popen[st
         port = free.getsockname()[1]
     together = ["--distributed", "--coordinator", f"127.0.0.1:{port}", "--processes", "2"]
     first, second = (
-        start("train", *SETTINGS, *together, "--process-id", str(i), "--name", "one", "--json", cwd=folder)
+        start("train", *SETTINGS, *together, "--process-id", str(i), cwd=folder, JAX_DISABLE_MOST_OPTIMIZATIONS="1")
         for i in range(2)
     )
     return first, second

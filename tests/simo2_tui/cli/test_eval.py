@@ -1,21 +1,29 @@
-"""`simo2 eval` as a user runs it, on checkpoints of digits and on a folder of images."""
+"""`simo2 eval` on checkpoints of digits and on a folder of images; `tests/test_own_parts.py` has a process of it."""
 
 import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from simo2_tui.cli.main import app
 from tests.simo2_core.data.pictures import encoded, picture
-from tests.simo2_tui.cli.test_train import TINY, simo2
+from tests.simo2_tui.cli.test_train import TINY
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_pictures")]
 
 
-def test_two_checkpoints_and_another_data_set(tmp_path: Path) -> None:
+def simo2(*words: str) -> tuple[int, str, str]:
+    done = CliRunner().invoke(app, [*words], catch_exceptions=False)
+    return done.exit_code, done.stdout, done.stderr
+
+
+def test_two_checkpoints_and_another_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     steps = ["--steps", "20", "--checkpoint-every", "10"]
-    code, _, err = simo2("train", *TINY, *steps, "--name", "one", "--json", cwd=tmp_path, pictures=False)
+    code, _, err = simo2("train", *TINY, *steps, "--name", "one", "--json")
     assert code == 0, err
-    code, out, err = simo2("eval", "runs/one/checkpoints/10", "one", "--out", "both", "--json", cwd=tmp_path)
+    code, out, err = simo2("eval", "runs/one/checkpoints/10", "one", "--out", "both", "--json")
     assert (code, err) == (0, "")
     *lines, last = map(json.loads, out.splitlines())
     measured = [line for line in lines if line["event"] == "run_measured"]
@@ -34,7 +42,7 @@ def test_two_checkpoints_and_another_data_set(tmp_path: Path) -> None:
         (tmp_path / "pets" / name).mkdir(parents=True)
         for i in range(12):
             (tmp_path / "pets" / name / f"{i}.jpg").write_bytes(encoded(picture(first_picture + i), "JPEG"))
-    code, out, err = simo2("eval", "one", "--data", "./pets", "--out", "here", cwd=tmp_path)
+    code, out, err = simo2("eval", "one", "--data", "./pets", "--out", "here")
     assert (code, err) == (0, "")
     for words in ("linear probe", "NC4", "silhouette", "precision", "nothing is chosen on test", " cat ", " dog "):
         assert words in out

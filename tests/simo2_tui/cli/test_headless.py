@@ -3,7 +3,18 @@ import signal
 
 import pytest
 
+from simo2_core.run.control import STOP_SIGNALS
 from simo2_tui.cli.headless import listen
+
+
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_each_signal_that_stops_asks_for_it_and_is_as_before_afterwards(number: signal.Signals) -> None:
+    asked: list[str] = []
+    before = signal.getsignal(number)
+    with listen(asked.append, lambda _: None):
+        signal.raise_signal(number)
+    assert asked == [f"signal {number.name}"]
+    assert signal.getsignal(number) == before
 
 
 def test_a_signal_asks_for_a_stop_and_a_second_ctrl_c_leaves_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

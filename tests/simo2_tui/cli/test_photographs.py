@@ -91,10 +91,11 @@ def test_they_are_embedded_and_the_encoder_exported(runs: Path, tmp_path: Path) 
 
 
 def test_they_are_drawn_listed_reported_and_told(runs: Path, tmp_path: Path) -> None:
-    result = simo2("plot", "one", "--run-dir", str(runs))
-    assert {Path(path).stem for path in result["plots"]} >= {"curves", "pca", "similarity", "tsne"}  # type: ignore[attr-defined]
+    of_images = ("neighbours", "augmentation", "filters")  # the others are drawn of numbers, whatever these are of
+    result = simo2("plot", "one", "--run-dir", str(runs), "--kinds", ",".join(("curves", *of_images)))
+    assert {Path(path).stem for path in result["plots"]} == {"curves", *of_images}  # type: ignore[attr-defined]
     page = Path(str(simo2("report", "one", "--run-dir", str(runs))["report"])).read_text()
-    assert all(f">{name}<" in page for name in ("neighbours", "augmentation", "filters"))
+    assert all(f">{name}<" in page for name in of_images)
     assert int(str(simo2("runs", "--run-dir", str(runs), "--filter", "one")["runs"])) == 1
     pytest.importorskip("tensorboard")
     assert int(str(simo2("log", "one", "--run-dir", str(runs), "--tensorboard", str(tmp_path))["events"])) > 4

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from simo2_core.run.directory import RunDirectory
+from simo2_tui.cli.main import app
 from tests import tiny
 from tests.tiny import options
 
@@ -51,15 +53,14 @@ def test_json_ends_in_a_result_that_the_folder_confirms(tmp_path: Path) -> None:
     test = [event for event in events if event["event"] == "evaluated" and event["split"] == "test"]
     assert len(test) == 1, "test is read once"
     assert test[0]["knn_representation"] == result["test"]["knn_representation"]
-    assert sorted(path.name for path in run.plots.iterdir()) != []
+    drawn = {event["path"] for event in events if event["event"] == "plot_saved"}
+    assert drawn >= {"plots/curves.png", "plots/pca.png", "plots/tsne.png"}
+    assert {str(path.relative_to(run.path)) for path in run.plots.iterdir()} == drawn, "what is told is on disk"
 
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
-
-
-def test_each_signal_keeps_a_checkpoint_that_can_be_resumed_and_plotted(tmp_path: Path) -> None:
+def test_a_signal_keeps_a_checkpoint_that_can_be_resumed_and_plotted(tmp_path: Path) -> None:
     done = 0
-    for number in SIGNALS:
+    for number in (signal.SIGINT, signal.SIGUSR1):  # test_headless.py has all that ask for a stop
         words = ("resume", "one") if done else ("train", *TINY, "--steps", "100000", "--name", "one")
         process = start(*words, "--json", cwd=tmp_path)
         assert process.stdout is not None
@@ -122,14 +123,18 @@ def test_a_disk_that_fills_up_is_said_and_training_goes_on(tmp_path: Path) -> No
     assert "Traceback" not in err
 
 
-def test_a_run_that_diverged_is_resumed_from_before_the_state_that_did_and_told_in_plain_words(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("no_pictures")
+def test_a_run_that_diverged_is_resumed_from_before_the_state_that_did_and_told_in_plain_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     wild = ["--optimizer", "sgd", "--steps", "12", "--learning-rate", "1e30", "--name", "wild"]
-    assert simo2("train", *TINY, *wild, cwd=tmp_path)[0] == 3
+    assert CliRunner().invoke(app, ["train", *TINY, *wild], catch_exceptions=False).exit_code == 3
     tame = ["--learning-rate", "1e-3", "--steps", "30", "--log-rate", "10", "--plain"]
-    code, out, err = simo2("resume", "wild", *tame, cwd=tmp_path, pictures=False)
-    assert code == 0, err
+    done = CliRunner().invoke(app, ["resume", "wild", *tame], catch_exceptions=False)
+    assert done.exit_code == 0, done.stderr
     assert list((tmp_path / "runs" / "wild" / "checkpoints").glob("*.diverged"))
-    lines = out.splitlines()
+    lines = done.stdout.splitlines()
     assert [line.split()[1] for line in lines if " loss total " in line] == ["10/30", "20/30", "30/30"]
     for words in ("raw pixels (baseline)", "Checkpoint: runs/", "Time: compile", "Next: simo2 plot", "kNN@20: cosine"):
-        assert words in out
+        assert words in done.stdout

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.neighbors import NearestNeighbors
@@ -19,20 +18,6 @@ from tests.simo2_core.analysis.plots.test_pictures import assert_legible, texts_
 PIXELS, LABELS = load_digits(return_X_y=True)
 ROWS = np.arange(0, 1797, 9)
 NAMES = [str(i) for i in range(10)]
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures that were saved."""
-    figures = []
-    original = Figure.savefig
-
-    def savefig(self, *args, **kwargs):
-        original(self, *args, **kwargs)
-        figures.append(self)
-
-    monkeypatch.setattr(Figure, "savefig", savefig)
-    return figures
 
 
 def test_neighbours_are_those_of_scikit_learn():
@@ -55,15 +40,15 @@ def test_queries_are_of_every_class_right_and_wrong():
     assert np.mean(many[chosen] % 2 == 0) == 0.5
 
 
-def test_right_and_wrong_neighbours_are_marked(tmp_path, drawn):
+def test_right_and_wrong_neighbours_are_marked(tmp_path, laid_out):
     labels = np.array([0, 0, 0, 1, 1])
     angles = np.radians([0, 1, 2, 90, 10])  # the last one looks like the first class
     points = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     images = np.zeros((5, 3, 3, 1), np.uint8)
     caption = Caption("x", 1, 5)
     draw_neighbours(tmp_path / "x.png", points, labels, ["cat", "dog"], caption, images, theme=DARK)
-    assert_legible(drawn[0])
-    words = [word for word, _ in texts_of(drawn[0])]
+    assert_legible(laid_out[0])
+    words = [word for word, _ in texts_of(laid_out[0])]
     assert [sum(word.startswith(mark) for word in words) for mark in ("✓", "✗ dog", "✗ cat")] == [4, 2, 6]
     assert "is right for 80.0%" in " ".join(" ".join(words).split())
     with pytest.raises(DataError, match="needs two"):
@@ -71,13 +56,14 @@ def test_right_and_wrong_neighbours_are_marked(tmp_path, drawn):
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_filters_are_sorted_by_strength(tmp_path, drawn, channels):
+def test_filters_are_sorted_by_strength(tmp_path, coarse, channels):
     kernel = np.random.default_rng(0).normal(size=(3, 3, channels, 70)) * np.linspace(0.1, 1, 70)
     kernel[..., 4] = 0
     paths = [draw_filters(tmp_path / f"{i}.png", kernel, "YatConv", "digits · step 4") for i in range(2)]
     assert paths[0].read_bytes() == paths[1].read_bytes()
-    assert_legible(drawn[0])
-    words = [word for word, _ in texts_of(drawn[0])]
+    coarse[0].draw_without_rendering()
+    assert_legible(coarse[0])
+    words = [word for word, _ in texts_of(coarse[0])]
     norms = [float(word) for word in words if word.replace(".", "").isdigit()]
     assert norms == sorted(norms, reverse=True)
     assert norms[0] == pytest.approx(np.linalg.norm(kernel.reshape(-1, 70), axis=0).max(), abs=0.006)
@@ -85,12 +71,12 @@ def test_filters_are_sorted_by_strength(tmp_path, drawn, channels):
     assert "The 64 strongest of 70." in " ".join(words)
 
 
-def test_augmentation_shows_each_image_and_its_draws(tmp_path, drawn):
+def test_augmentation_shows_each_image_and_its_draws(tmp_path, laid_out):
     images = np.random.default_rng(0).integers(0, 256, (3, 8, 10, 3), dtype=np.uint8)
     views = np.repeat(images[:, None] / 255, 5, axis=1) * 1.2
     draw_augmentation(tmp_path / "x.png", images, views, "digits · seed 0", "Augmentation: brightness 0.2.")
-    assert_legible(drawn[0])
-    shown = drawn[0].axes[0].images
+    assert_legible(laid_out[0])
+    shown = laid_out[0].axes[0].images
     assert len(shown) == 3 * 6
     np.testing.assert_allclose(shown[0].get_array(), images[0] / 255)
 

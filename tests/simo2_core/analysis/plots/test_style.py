@@ -87,7 +87,7 @@ def test_the_signed_scale_is_neutral_at_zero():
     assert colours(1.0)[:3] == pytest.approx(to_rgb(LIGHT.classes.high), abs=0.01)
 
 
-def test_a_users_own_settings_of_matplotlib_change_no_byte(tmp_path):
+def test_a_users_own_settings_of_matplotlib_change_no_byte(tmp_path, coarse):
     kernel = np.random.default_rng(0).normal(size=(3, 3, 1, 4))
     plain = draw_filters(tmp_path / "plain.png", kernel, "YatConv", "digits").read_bytes()
     with matplotlib.rc_context({"font.size": 20, "font.family": "monospace", "axes.facecolor": "red"}):
