@@ -13,15 +13,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from simo2_core.analysis.plots.compare import draw_course, look
+from simo2_core.analysis.plots.compare import look
 from simo2_core.analysis.plots.style import LIGHT, dress, heading, new_figure, own_look, save
-from simo2_core.compare.carry_out import course_of
 from simo2_core.compare.plan import Arm
 from simo2_core.events import Evaluated
 from simo2_core.run.directory import RunDirectory
 from tests.benchmarks.letters_figures import (
     FRONTIER,
-    GATHERING,
     LETTERS_RAW_PIXELS,
     draw_frontier,
     draw_gathering,
@@ -229,20 +227,8 @@ def main(folder: Path, out: Path) -> None:
         draw_photographs(out / "study-photographs.png", few, folder / "photographs-gathering")
     if digits.is_dir():
         draw_dimensions(out, digits)
-    if (hour := folder / "photographs-hour").is_dir():
-        draw_hour(out / "study-hour.png", hour)
     if (settings := folder / "letters-settings").is_dir():
         draw_settings(out, settings)
-
-
-def draw_hour(path: Path, folder: Path) -> Path:
-    """Validation kNN in an hour of CIFAR-10, a line for each loss; `folder` holds the runs, in any order."""
-    found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {arm: [] for arm in GATHERING}
-    for run in map(RunDirectory.open, sorted(folder.iterdir())):
-        _, seconds, knn = np.array(course_of(run)).T
-        found[run.config.objective.name].append((seconds, knn))
-    courses = {GATHERING[arm][0]: seeds for arm, seeds in found.items()}
-    return draw_course(path, courses, "CIFAR-10 as JPEG files · one hour of two cores for each loss · one seed")
 
 
 def draw_dimensions(out: Path, digits: Path) -> None:
