@@ -36,7 +36,11 @@ PATCH = 2
 EPSILON = 5e-4
 """Added to the variance along each direction: those with next to none are noise, and would be blown up."""
 MOMENTUM = 0.4
-"""What batch norm keeps of its running statistics in each step: a run of a few hundred steps has no time for more."""
+"""What batch norm keeps of its running statistics in each step: a run of a few hundred steps has no time for more.
+
+The published program keeps 0.6. After 342 steps of CIFAR-10 that comes to the same within 0.2 points, with an average
+of the weights and without (2026-11-30, one seed).
+"""
 
 
 def whitening_filters(images: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
