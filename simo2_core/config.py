@@ -321,8 +321,8 @@ class Config(Section):
 
     def slowed_down(self) -> Config:
         """The settings to go on with from before a loss that was not finite: all rates are lower."""
-        rates = {"learning_rate": self.optim.learning_rate, "rest_rate": self.optim.rest_rate}
-        return self.replace({name: rate * RATE_AFTER_DIVERGENCE for name, rate in rates.items()})
+        names = ("learning_rate", *(("rest_rate",) if self.optim.optimizer == "muon" else ()))
+        return self.replace({name: self.get(name) * RATE_AFTER_DIVERGENCE for name in names})
 
     def get(self, name: str) -> Any:
         """The value of a setting by name; raises KeyError where no part that is chosen has it."""

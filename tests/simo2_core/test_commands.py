@@ -65,6 +65,7 @@ def test_logs_of_before_are_read_and_new_ones_have_the_same_words() -> None:
 def test_the_rate_after_a_divergence_is_said_from_one_constant() -> None:
     config = Config().replace({"learning_rate": 0.3})
     assert config.slowed_down().optim.learning_rate == pytest.approx(0.3 * RATE_AFTER_DIVERGENCE)
+    assert config.slowed_down().optim.rest_rate == config.optim.rest_rate, "which only Muon has a use for"
     muon = config.replace({"optimizer": "muon"}).slowed_down().optim
     assert muon.rest_rate / muon.learning_rate == pytest.approx(config.optim.rest_rate / config.optim.learning_rate)
     said = next(item.help for item in all_settings() if item.name == "on_nan")
