@@ -24,7 +24,7 @@ from simo2_core.faults import naming_faults
 from simo2_core.objectives.objective import Objective, Task
 from simo2_core.optimizer_config import OptimizerConfig
 from simo2_core.parts import Part, strangers
-from simo2_core.recipes import NONE, RECIPES, added
+from simo2_core.recipes import NONE, RECIPES, added, replaced_by
 from simo2_core.sections import changed, names_in, part, plain, read_section, settings_in, several, value_of
 from simo2_core.settings import Cadence, Section, Setting, require, setting
 
@@ -312,12 +312,7 @@ class Config(Section):
         Raises:
             ConfigError: as `replace` does.
         """
-        length: dict[str, Any] = {}
-        if "steps" in changes:
-            length["minutes"] = 0.0
-        if not changes.keys().isdisjoint({"steps", "minutes"}):
-            length["max_passes"] = 0
-        return self.replace({**length, **changes})
+        return self.replace({**replaced_by(changes), **changes})
 
     def slowed_down(self) -> Config:
         """The settings to go on with from before a loss that was not finite: all rates are lower."""

@@ -55,16 +55,23 @@ RECIPES: Mapping[str, Mapping[str, Any]] = {"fast": _FAST}
 
 def added(recipe: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a recipe that go with those `given`: all, but for what would contradict them."""
-    settings = {name: value for name, value in RECIPES[recipe].items() if name not in given}
-    if "steps" in given:
-        settings.pop("minutes", None)
-    if "steps" in given or "minutes" in given:
-        settings.pop("max_passes", None)
+    beaten = {*given, *replaced_by(given)}
+    settings = {name: value for name, value in RECIPES[recipe].items() if name not in beaten}
     if given.get("flip") is False:
         settings.pop("alternate_flip", None)
     if given.get("sampling") == "replacement":
         settings.pop("alternate_flip", None)
     return settings
+
+
+def replaced_by(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What else says how long a run is, as it is without: `steps` stand for `minutes`, and either for `max_passes`."""
+    replaced: dict[str, Any] = {}
+    if "steps" in given:
+        replaced["minutes"] = 0.0
+    if "steps" in given or "minutes" in given:
+        replaced["max_passes"] = 0
+    return replaced
 
 
 def beside(recipe: str, options: str) -> str:

@@ -36,7 +36,7 @@ from simo2_core.train.processes import HOLD_SECONDS, Word, lead, notice_loss
 from simo2_core.train.rollback import Rollback
 from simo2_core.train.saving import Saver
 from simo2_core.train.timetable import Timetable
-from simo2_core.train.training import Training, minutes_of, steps_and_seconds
+from simo2_core.train.training import Training, taken_so_far
 
 
 def train(
@@ -80,7 +80,7 @@ class _Work:
 
     def __init__(self, ready: Preparation, run: RunDirectory, *, pictures: bool) -> None:
         self.recovery = newest_sound(run.checkpoints)
-        ready = ready.with_room(*steps_and_seconds(self.recovery), minutes_of(self.recovery))
+        ready = ready.with_room(*taken_so_far(self.recovery))
         ready.tell()
         self.training = Training(ready, run, self.recovery)
         set_aside(self.recovery)

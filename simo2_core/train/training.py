@@ -72,7 +72,7 @@ class Training:
         self._warned: set[str] = set()
         self.stop_passed_on = False
         """Whether another process of the run has been asked to stop."""
-        self.clock = Clock(steps_and_seconds(recovery)[1])
+        self.clock = Clock(taken_so_far(recovery)[1])
         self.go_to(recovery, ready.config)
         batches = sum(map(len, looked_at(self.data, "validation"))) / ready.batch_size
         self.budget = Budget(ready.config.minutes, self.clock, batches, ready.most_steps, self.taken)
@@ -302,17 +302,14 @@ class Training:
         }
 
 
-def steps_and_seconds(recovery: Recovery) -> tuple[int, float]:
-    """What the state that a run goes on from has taken: steps, and seconds of training and evaluating."""
-    meta = {} if recovery.checkpoint is None else read_meta(recovery.checkpoint)
-    return int(meta.get("step", 0)), float(meta.get("spent", 0.0))
+def taken_so_far(recovery: Recovery) -> tuple[int, float, float | None]:
+    """What the state that a run goes on from has taken: steps, and seconds of training and evaluating.
 
-
-def minutes_of(recovery: Recovery) -> float | None:
-    """The minutes that the state a run goes on from was trained for; None where there is none, or it does not say."""
+    And the minutes that it had for them, None where it does not say.
+    """
     meta = {} if recovery.checkpoint is None else read_meta(recovery.checkpoint)
     minutes = meta.get("config", {}).get("minutes")
-    return None if minutes is None else float(minutes)
+    return int(meta.get("step", 0)), float(meta.get("spent", 0.0)), None if minutes is None else float(minutes)
 
 
 def _sides(config: Config, data: Dataset) -> tuple[int, ...]:
