@@ -153,17 +153,20 @@ def _train(job: PlannedRun, session: RunSession, tell: Tell, stop: Stop) -> Lite
 
 
 def _measure(job: PlannedRun, run: RunDirectory, *, diverged: bool, pixels: bool) -> Outcome:
-    from simo2_core.checkpoints.checkpoint import find_checkpoint
     from simo2_core.evaluation.assess import assess
+    from simo2_core.evaluation.restore import speaking_for
 
     course = course_of(run)
+    last = course[-1:]
+    if job.config.patience:  # the state that test was read with
+        last = sorted(course, key=lambda look: (look[2], look[0]))[-1:]
     scores: dict[str, dict[str, float]] = {}
     gram = None
     if not diverged and not job.assessed:
         scores = _own_scores(run)
     elif not diverged and not job.trial:
         features = (*FEATURES, "raw_pixels") if pixels else FEATURES
-        found = assess(run, find_checkpoint(run.checkpoints, "latest"), features=features)
+        found = assess(run, speaking_for(run), features=features)
         scores = {
             name: {key: float(score.mean) for key, score in worth.scores.items()} for name, worth in found.worth.items()
         }
@@ -174,19 +177,21 @@ def _measure(job: PlannedRun, run: RunDirectory, *, diverged: bool, pixels: bool
         arm=job.arm,
         seed=job.config.seed,
         value=job.value,
-        step=course[-1][0] if course else 0,
+        step=last[0][0] if last else 0,
         diverged=diverged,
-        validation=course[-1][2] if course and not diverged else 0.0,
+        validation=last[0][2] if last and not diverged else 0.0,
         seconds=_seconds(run),
         course=tuple(course),
         scores=scores,
         class_gram=gram,
-        geometry={} if diverged else _geometry(run),
+        geometry=_geometry(run, last[0][0]) if last and not diverged else {},
     )
 
 
-def _geometry(run: RunDirectory) -> dict[str, float]:
-    looks = [event for event in run.events() if isinstance(event, Evaluated) and event.split == "validation"]
+def _geometry(run: RunDirectory, step: int) -> dict[str, float]:
+    """By validation, of the state after `step`."""
+    seen = (event for event in run.events() if isinstance(event, Evaluated) and event.split == "validation")
+    looks = [event for event in seen if event.step == step]
     numbers = {name: getattr(looks[-1], name) for name in GEOMETRY} if looks else {}
     return {name: value for name, value in numbers.items() if value is not None and np.isfinite(value)}
 

@@ -18,6 +18,7 @@ from simo2_core.config import Config
 from simo2_core.data.dataset import Dataset
 from simo2_core.data.decode import Rule
 from simo2_core.data.load import load_dataset
+from simo2_core.errors import ConfigError, RunError
 from simo2_core.evaluation.evaluate import looked_at, save_snapshot
 from simo2_core.evaluation.thumbnails import save_thumbnails
 from simo2_core.events import EmbeddingSnapshot
@@ -28,8 +29,21 @@ from simo2_core.run.directory import RunDirectory, find_run
 from simo2_core.run.files import disk_error
 
 
+def speaking_for(run: RunDirectory) -> Path:
+    """The checkpoint that is meant by a run: the newest; or the best where it waits for better, as test is read.
+
+    Raises:
+        CheckpointError: it has no checkpoint.
+    """
+    try:
+        waits = run.config.patience > 0
+    except (RunError, ConfigError):  # its settings are lost, or of a part that is not here
+        waits = False
+    return find_checkpoint(run.checkpoints, "best" if waits else "latest")
+
+
 def locate(text: str, run_dir: Path) -> Path:
-    """The checkpoint that a user means: a checkpoint itself, or the newest one of a run (path, name or `latest`).
+    """The checkpoint that a user means: itself, or that of a run by path, name or `latest`: see `speaking_for`.
 
     Raises:
         RunError: there is no such run, or it has no checkpoint.
@@ -39,7 +53,7 @@ def locate(text: str, run_dir: Path) -> Path:
     for path in (named, named.parent):
         if re.fullmatch(r"\d+", path.name) and path.parent.name == run.checkpoints.name and path.exists():
             return find_checkpoint(run.checkpoints, path.name)
-    return find_checkpoint(run.checkpoints, "latest")
+    return speaking_for(run)
 
 
 def snapshot_checkpoint(run: RunDirectory, checkpoint: Path) -> int:

@@ -20,7 +20,7 @@ from simo2_core.checkpoints.recovery import newest_sound, require_ahead, set_asi
 from simo2_core.commands import Asker, Command, Requester
 from simo2_core.config import Config
 from simo2_core.data.dataset import Dataset
-from simo2_core.errors import DataError, PartError
+from simo2_core.errors import DataError, PartError, RunError
 from simo2_core.events import ControlApplied, Event
 from simo2_core.faults import naming_faults
 from simo2_core.run.control import Control
@@ -28,7 +28,7 @@ from simo2_core.run.directory import RunDirectory
 from simo2_core.train.beginning import introduce
 from simo2_core.train.endings import Endings
 from simo2_core.train.environment import write_settings
-from simo2_core.train.machine_alarms import Watch
+from simo2_core.train.machine_alarms import Watch, disk_alarm
 from simo2_core.train.memory import out_of_memory
 from simo2_core.train.plotting import Plotter
 from simo2_core.train.preparation import Preparation, prepare
@@ -65,7 +65,7 @@ def train(
     kept = f"What was saved is kept: start all processes again with --resume {run.path}."
     require_ahead(config, run)
     with naming_faults(), notice_loss(kept), out_of_memory(config, run):
-        work = _Work(prepare(config, dataset, new="precision" not in run.facts), run, pictures=pictures)
+        work = _Work(prepare(config, dataset, new=not _begun_before(run)), run, pictures=pictures)
         try:
             with naming_faults():
                 yield from _train(work, control)
@@ -73,6 +73,14 @@ def train(
             yield from work.endings.fail(error)
         finally:
             work.close()
+
+
+def _begun_before(run: RunDirectory) -> bool:
+    """Whether an earlier start decided what settings leave open: `config` has it, from wherever it was read."""
+    try:
+        return "precision" in run.facts
+    except RunError:  # lost or damaged: `config` is of the newest checkpoint
+        return True
 
 
 class _Work:
@@ -90,6 +98,7 @@ class _Work:
         self.plotter = Plotter(run, enabled=pictures)
         self.rollback = Rollback(self.training, self.saver)
         self.endings = Endings(self.training, self.saver, self.plotter)
+        self.plan_written = True
 
     def timetable(self) -> Timetable:
         """From now on, with the settings as they are now."""
@@ -133,6 +142,16 @@ class _Work:
         if "checkpoint" in wanted:
             yield from self.save()
 
+    def write_plan(self) -> Iterator[Event]:
+        """Writes the settings with the steps of a new plan; if the disk refuses, the next plan or the end tries it."""
+        self.plan_written = False
+        if self.saver.in_place:
+            try:
+                write_settings(self.training.run, self.training.config, self.training.data)
+                self.plan_written = True
+            except RunError as error:
+                yield disk_alarm(self.training.taken, str(error))
+
     def poll(self) -> Iterator[Event]:
         """Says what finished behind the training: pictures, checkpoints."""
         yield from self.plotter.poll()
@@ -162,6 +181,8 @@ def _train(work: _Work, control: Control) -> Iterator[Event]:
                 return
             timetable = work.timetable()
         if training.taken >= training.config.steps:
+            if not work.plan_written:
+                yield from work.write_plan()
             yield from work.endings.complete()
             if training.diverged:
                 continue
@@ -192,7 +213,7 @@ def _train(work: _Work, control: Control) -> Iterator[Event]:
         if not training.diverged:
             for told in training.plan(timetable.looks):
                 timetable.plan(training.config.steps)
-                write_settings(training.run, training.config, training.data)
+                yield from work.write_plan()
                 yield told
         if training.stop_passed_on:
             control.send(Command.STOP, Requester(Asker.SIGNAL, "to another process"))

@@ -53,8 +53,8 @@ def plot_command(
 ) -> None:
     """Draw training curves, PCA, t-SNE, class similarity and pairs, cosines, neighbours and more as PNG.
 
-    A run is drawn as of its newest checkpoint into plots/; a checkpoint, into plots/STEP/. Dark pictures go into dark/
-    of that folder.
+    A run is drawn as of its newest checkpoint, with --patience of its best, into plots/; a checkpoint into
+    plots/STEP/. Dark pictures go into dark/ of that folder.
     """
     if show and (as_json or not sys.stdout.isatty()):
         raise ConfigError("--show prints pictures into a terminal, and the output is none. Leave it out.")

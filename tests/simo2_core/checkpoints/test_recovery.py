@@ -213,3 +213,16 @@ def test_a_run_with_a_damaged_checkpoint_ends_as_if_nothing_had_happened(tmp_pat
     assert read_score(whole.checkpoints / "12") == told[0].knn_representation, "so it can be the best"
     assert newest_sound(whole.checkpoints) == Recovery(whole.checkpoints / "16")
     verify(whole.checkpoints / "12")
+
+
+def test_a_run_without_its_settings_trains_on_and_has_them_again(tmp_path: Path) -> None:
+    run = RunDirectory.create(tmp_path, "one", TINY.replace({"steps": 4}))
+    for _ in record(train(run.config, run, Control(run.control), pictures=False), run):
+        pass
+    run.config_path.unlink()
+    config, _ = settings_of(run)
+    longer = config.replace({"steps": 8})
+    *_, last = record(train(longer, run, Control(run.control), pictures=False), run)
+    assert isinstance(last, RunFinished)
+    assert (last.step, last.reason) == (8, "completed")
+    assert run.config == longer

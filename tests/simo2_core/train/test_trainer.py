@@ -12,9 +12,9 @@ import pytest
 from simo2_core.checkpoints.checkpoint import find_checkpoint, load, read_meta
 from simo2_core.config import Config
 from simo2_core.data.load import load_dataset
-from simo2_core.errors import CheckpointError, ConfigError, DivergedError
+from simo2_core.errors import CheckpointError, ConfigError, DivergedError, RunError
 from simo2_core.evaluation.evaluate import Evaluation, evaluate
-from simo2_core.evaluation.restore import load_encoder
+from simo2_core.evaluation.restore import load_encoder, locate
 from simo2_core.events import (
     CheckpointSaved,
     Compiled,
@@ -32,6 +32,7 @@ from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.log import record
 from simo2_core.run.summary import summarise
+from simo2_core.train.environment import write_settings
 from simo2_core.train.trainer import train
 from tests.tiny import DIGITS, QUIET
 
@@ -95,6 +96,9 @@ def test_a_run_ends_when_validation_rises_no_more_and_reads_test_with_the_best(
     assert test.step == 8
     assert find_checkpoint(run.checkpoints, "best").name == "8"
     assert summarise(run).state.done
+    assert locate("settles", tmp_path).name == "8", "what is measured and exported later is what test was read with"
+    run.config_path.unlink()
+    assert locate("settles", tmp_path).name == "16"
     expected = real(load_encoder(run.checkpoints / "8"), load_dataset(config.data), "test", 8).event
     assert test.effective_rank == pytest.approx(expected.effective_rank, rel=1e-4)
 
@@ -123,6 +127,41 @@ def test_a_run_for_a_time_plans_its_steps_and_goes_on_within_it(tmp_path: Path) 
     [last] = [event for event in again if isinstance(event, StepsLogged)][-1:]
     assert last.learning_rate[-1] < 0.05 * config.optim.learning_rate, "the schedule ends where the run does"
     assert summarise(run).steps == finished.step
+
+
+def test_a_disk_that_refuses_a_new_plan_ends_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, _, events = _run(tmp_path, "full", TINY.replace({"minutes": 0.02}))
+    full, write, seen = [True], write_settings, [next(events)]
+
+    def refuse(*written: Any) -> None:
+        if full[0]:
+            raise RunError("no room left on the disk.")
+        write(*written)
+
+    monkeypatch.setattr("simo2_core.train.trainer.write_settings", refuse)
+    for event in events:
+        seen.append(event)
+        plans = [event for event in seen if isinstance(event, Planned)]
+        if isinstance(event, StepsLogged) and plans and event.last_step == plans[-1].steps:
+            full[0] = False
+    finished = seen[-1]
+    assert isinstance(finished, RunFinished)
+    assert finished.reason == "completed"
+    assert "disk" in [event.code for event in seen if isinstance(event, WarningRaised)]
+    assert run.config.steps == finished.step, "there was room in the end"
+    [*again] = train(run.config, run, Control(run.control), pictures=False)
+    assert not [event for event in again if isinstance(event, StepsLogged)], "its time is over"
+
+
+def test_a_run_by_steps_that_gets_minutes_later_uses_them(tmp_path: Path) -> None:
+    run, control, events = _run(tmp_path, "longer", TINY.replace({"schedule": "linear"}))
+    for event in events:
+        if isinstance(event, StepsLogged) and event.last_step >= 5:
+            control.send("stop", "test")
+    again = list(record(train(run.config.given({"minutes": 0.05}), run, Control(run.control), pictures=False), run))
+    plans = [event for event in again if isinstance(event, Planned)]
+    assert plans, "not the few steps that were left"
+    assert again[-1].step > 12
 
 
 def test_a_fast_run_for_a_time_ends_with_its_passes(tmp_path: Path) -> None:
