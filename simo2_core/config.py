@@ -248,7 +248,7 @@ class Config(Section):
             "Give --eval-every, as 500 steps or 5m.",
         )
         require(
-            self.optim.schedule != "warmup_cosine" or self.optim.warmup_steps < self.steps,
+            self.minutes > 0 or self.optim.schedule != "warmup_cosine" or self.optim.warmup_steps < self.steps,
             "warmup_steps",
             self.optim.warmup_steps,
             f"below the {self.steps} steps of the run",
@@ -310,8 +310,13 @@ class Config(Section):
         So `steps` take the place of `minutes`, and either of `max_passes`, as they do beside a recipe.
 
         Raises:
-            ConfigError: as `replace` does.
+            ConfigError: as `replace` does; or it takes the name of a recipe away, whose settings would stay.
         """
+        if changes.get("recipe", self.recipe) == NONE != self.recipe:
+            raise ConfigError(
+                f"recipe is none, but these settings are those of {self.recipe}, and stay without its name. Leave out "
+                "--recipe, and give what is to be another by its name, as --optimizer adam."
+            )
         return self.replace({**replaced_by(changes), **changes})
 
     def slowed_down(self) -> Config:

@@ -83,6 +83,9 @@ class RunStarted(Event):
     """For people: what the objective decided for such batches, where its settings leave it open; None where nothing."""
     seconds_left: float | None = None
     """Of the time that it trains for, `--minutes`; None where it trains for its steps."""
+    sides: tuple[int, ...] = ()
+    """Of images that grow over the run, the shorter side in pixels, each for an equal share of its steps; empty where
+    all have one size, and in runs of before it was said."""
 
     @property
     def planned_steps(self) -> int | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from simo2_core.config import Config
 from simo2_core.data.facts import DatasetFacts
 from simo2_core.data.placement import human_bytes
+from simo2_core.recipes import beside
 
 _FLOAT = 4
 """Bytes of a weight: they are float32 whatever the encoder multiplies in."""
@@ -114,5 +115,6 @@ def cure(config: Config, needs: Needs, room: float) -> str:
     share = max(0.0, room - needs.weights) / (needs.images + needs.embedding)
     classes = int(needs.batch * share) // config.samples_per_class
     if classes >= 2:
-        return f"Use --batch-size {classes * config.samples_per_class} or less, or a smaller --image-size."
+        fewer = beside(config.recipe, f"--batch-size {classes * config.samples_per_class}")
+        return f"Use {fewer} or less, or a smaller --image-size."
     return "Use a smaller --image-size, --batch-size or --samples-per-class."

@@ -136,7 +136,7 @@ def _classes(config: Config, facts: DatasetFacts) -> list[Finding]:
                 f"a batch would hold {drawn} of {facts.classes} classes; the loss compares at least 2.",
                 "Use a data set with more classes."
                 if facts.classes < 2
-                else f"Use --batch-size {2 * config.samples_per_class} or more.",
+                else f"Use {beside(config.recipe, f'--batch-size {2 * config.samples_per_class}')} or more.",
             )
         ]
     if drawn < facts.classes:
@@ -145,7 +145,8 @@ def _classes(config: Config, facts: DatasetFacts) -> list[Finding]:
                 "info",
                 "classes-per-batch",
                 f"each batch draws {drawn} of {facts.classes} classes, {config.samples_per_class} images each.",
-                f"For all of them use --batch-size {facts.classes * config.samples_per_class}.",
+                f"For all of them use "
+                f"{beside(config.recipe, f'--batch-size {facts.classes * config.samples_per_class}')}.",
             )
         ]
     return []
@@ -164,9 +165,10 @@ def _batch(config: Config, facts: DatasetFacts) -> list[Finding]:
             "warning" if 2 * drawn <= asked else "info",
             "batch-not-filled",
             f"batch_size is {asked}, and a batch has {drawn} images: {groups} {what}, {k} samples of each.",
-            f"Use --samples-per-class {more} for a batch of {more * groups}."
+            f"Use {beside(config.recipe, f'--samples-per-class {more}')} for a batch of {more * groups}."
             if more > k
-            else f"Use --batch-size {drawn}, which is what is drawn: the smallest class has no more images.",
+            else f"Use {beside(config.recipe, f'--batch-size {drawn}')}, which is what is drawn: the smallest class "
+            "has no more images.",
         )
     ]
 
@@ -227,6 +229,7 @@ def _objective(config: Config, facts: DatasetFacts) -> list[Finding]:
         dimensions=config.model.embedding_size,
         labels=config.data.labels,
         most_samples=_most_samples(config, facts),
+        recipe=config.recipe,
     )
     return list(config.objective.advice(batch))
 
@@ -264,7 +267,7 @@ def _schedule(config: Config) -> list[Finding]:
                     f"Add --schedule {schedules[0]}, or leave out {flag}.",
                 )
             )
-    if optim.schedule == "step" and optim.decay_steps >= config.steps:
+    if optim.schedule == "step" and optim.decay_steps >= config.steps and not config.minutes:
         said = (
             f"decay_steps is {optim.decay_steps:,}: in a run of {config.steps:,} steps the learning rate never falls."
         )

@@ -65,11 +65,15 @@ def added(recipe: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def replaced_by(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What else says how long a run is, as it is without: `steps` stand for `minutes`, and either for `max_passes`."""
+    """What else says how long a run is, as it is without: `steps` stand for `minutes`, and either for `max_passes`.
+
+    So do few labels: the passes that all images are enough for, over a few of them, are a handful of steps.
+    """
     replaced: dict[str, Any] = {}
     if "steps" in given:
         replaced["minutes"] = 0.0
-    if "steps" in given or "minutes" in given:
+    few = given.get("labels_per_class", 0) != 0 or given.get("label_fraction", 1.0) != 1
+    if "steps" in given or "minutes" in given or few:
         replaced["max_passes"] = 0
     return replaced
 

@@ -110,7 +110,7 @@ def measure(config: Config, dataset: Dataset, report: Callable[[str], None], sec
     errors = largest_errors()
     require_right_products(errors)
     config = config.replace(
-        {"steps": 10**5, "minutes": 0.0, "max_passes": 0, "grow_from": 0}
+        {"steps": 10**5, "minutes": 0.0, "max_passes": 0, "patience": 0, "grow_from": 0}
         | dict.fromkeys(("eval_every", "plot_every", "checkpoint_every"), "never")
     )
     with empty_compilation_cache():

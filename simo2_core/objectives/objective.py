@@ -14,6 +14,7 @@ from simo2_core.errors import PartError
 from simo2_core.faults import called, shape_of
 from simo2_core.findings import Finding
 from simo2_core.parts import Part
+from simo2_core.recipes import NONE
 
 if TYPE_CHECKING:
     from jax import Array
@@ -84,6 +85,8 @@ class Batch:
     """What makes two images a pair: `classes`, or `none`."""
     most_samples: int | None = None
     """Training images of the smallest class: more samples than that repeat some. None where none do, or not known."""
+    recipe: str = NONE
+    """By which the run is trained: an option that it decides is named beside it, see `recipes.beside`."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from simo2_core.findings import Finding
 from simo2_core.loss_floor import DISTANCES, NEGATIVES, REDUCTIONS, balanced_pull, loss_floor, pair_counts
 from simo2_core.objectives.objective import DECIDED, Batch, Loss, Objective, Seen, Task, Term
+from simo2_core.recipes import beside
 from simo2_core.settings import as_typed, read_switch, require, setting
 
 if TYPE_CHECKING:
@@ -303,11 +304,11 @@ def _other_batches(objective: Simo2, batch: Batch) -> Iterable[str]:
     for k in range(batch.samples + 1, most + 1):
         classes = min(batch.size // k, batch.all_classes)
         if _pulls_enough(objective, classes, k):
-            yield f"--samples-per-class {k}, which draws {classes} classes"
+            yield f"{beside(batch.recipe, f'--samples-per-class {k}')}, which draws {classes} classes"
             break
     fewer = next(c for c in range(batch.classes - 1, 0, -1) if _pulls_enough(objective, c, batch.samples))
     if fewer >= 2:
-        yield f"fewer classes with --batch-size {fewer * batch.samples}"
+        yield f"fewer classes with {beside(batch.recipe, f'--batch-size {fewer * batch.samples}')}"
 
 
 def _pulls_enough(objective: Simo2, classes: int, samples: int) -> bool:

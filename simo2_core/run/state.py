@@ -72,6 +72,9 @@ _RUNNING = (State.PREPARING, State.COMPILING, State.TRAINING, State.PAUSED, Stat
 PATIENCE = 30.0
 """Seconds for which a run that trains may say nothing, beside ten times what a call takes and thrice an evaluation."""
 
+VIEWS = 7
+"""Times that an image of test may be embedded: by itself, and in six views of it."""
+
 PICTURES = 120.0
 """Seconds that the last pictures may take: two sets, of a minute each at most."""
 
@@ -92,6 +95,12 @@ class RunCourse:
 
     tested: bool = False
     """Whether test was read: then only the pictures are still to be drawn."""
+    test_over_validation: float = 1.0
+    """How many times as long reading test may take as the newest look at validation, which has fewer images."""
+    stepped_at: float = 0.0
+    """When it took its newest step, and
+    looked_at: looked at validation, in seconds since 1970."""
+    looked_at: float = 0.0
 
     said_at: float = 0.0
     """When it last said something, in seconds since 1970."""
@@ -99,14 +108,17 @@ class RunCourse:
     """What its newest call took, and
     evaluation_seconds: its longest look at validation."""
     evaluation_seconds: float = 0.0
+    _images: tuple[int, int] = (0, 0)
 
     def heard(self, event: Event) -> None:
         """Takes how long things last, and when something was said last, from an event in any order."""
         self.said_at = max(self.said_at, event.time)
         if isinstance(event, StepsLogged) and event.steps_per_second > 0:
             self.call_seconds = len(event.total) / event.steps_per_second
+            self.stepped_at = max(self.stepped_at, event.time)
         elif isinstance(event, Evaluated):
             self.evaluation_seconds = max(self.evaluation_seconds, event.seconds)
+            self.looked_at = max(self.looked_at, event.time)
 
     def add(self, event: Event) -> None:
         """Takes one more event; those that say nothing of the state are passed over."""
@@ -116,8 +128,14 @@ class RunCourse:
                 # what an earlier start was told is over
                 self.started, self.compiling, self.word, self.finished = True, True, None, None
                 self.tested = False
+                self._images = (event.train_images, event.test_images)
             case Evaluated(split="test"):
                 self.tested = True
+            case Evaluated():
+                train, test = self._images
+                embedded = (train + VIEWS * test) / max(1, event.bank + event.images)
+                compared = train * test / max(1, event.bank * event.images)
+                self.test_over_validation = max(1.0, embedded, compared)
             case RolledBack():
                 self.compiling = True
             case Compiled() | StepsLogged():
@@ -140,7 +158,10 @@ class RunCourse:
         if not owner.may_live:
             return None
         quiet = max(0.0, now - max(self.said_at, owner.since))
-        patience = PATIENCE + 10 * self.call_seconds + 3 * self.evaluation_seconds + PICTURES * self.tested
+        look = self.evaluation_seconds
+        if self.looked_at > self.stepped_at and not self.tested:  # it may have been the last, and test is read now
+            look *= self.test_over_validation
+        patience = PATIENCE + 10 * self.call_seconds + 3 * look + PICTURES * self.tested
         late = self.state(owner.since) is State.TRAINING and quiet > patience
         return quiet if owner.stopped or late else None
 

@@ -1,7 +1,8 @@
-"""What is left of the time of a run that trains for minutes, from what the run says."""
+"""What is left of the time of a run, from what the run says."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from simo2_core.events import Evaluated, Event, Planned, RunStarted, StepsLogged
@@ -17,6 +18,29 @@ def is_left(seconds: float) -> str:
     """`12.3 minutes are left`, or `1 second is left`."""
     words = in_words(seconds)
     return f"{words} {'is' if words == '1 second' else 'are'} left"
+
+
+def work_between(first: int, last: int, planned: int, sides: Sequence[int]) -> float:
+    """What the steps from `first` to `last` cost, where a step on images of full size costs 1."""
+    total, stages = 0.0, len(sides)
+    for stage, side in enumerate(sides):
+        begin, end = planned * stage / stages, planned * (stage + 1) / stages
+        if stage == stages - 1:
+            end = max(end, last)
+        total += max(0.0, min(last, end) - max(first, begin)) * (side / sides[-1]) ** 2
+    return total
+
+
+def seconds_of_steps(taken: int, planned: int, sides: Sequence[int], steps_per_second: float) -> float:
+    """Seconds that the steps after those `taken` will last, of a run of so many `planned`, at the speed of the newest.
+
+    Args:
+        sides: of images, as for `work_between`; those of the newest steps may be smaller.
+    """
+    if not sides or min(sides) < 1:  # all of one size; or a log that somebody damaged
+        sides = (1,)
+    newest = work_between(max(0, taken - 1), max(1, taken), planned, sides)
+    return work_between(taken, planned, planned, sides) / (newest * steps_per_second)
 
 
 @dataclass

@@ -42,6 +42,7 @@ def started(training: Training, raw_pixels_knn: float) -> RunStarted:
         precision=ready.precision,
         decided="; ".join(each.message.removesuffix(".") for each in ready.findings if each.code == DECIDED) or None,
         seconds_left=training.budget.left if config.minutes else None,
+        sides=config.sides(min(ready.data.image_shape[:2])) if config.grow_from else (),
     )
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from simo2_core.run.time_left import work_between
+
 FIRST_STEPS = 1 << 17
 """Steps of a run whose speed nobody knows yet, and room for learning rates: its first plan comes within seconds."""
 
@@ -57,6 +59,7 @@ class Budget:
             taken: before this start.
         """
         self._seconds, self._clock, self._batches, self._most = 60 * minutes, clock, batches, most
+        self._begun = taken
         self._last = self._done(taken)
         self._needed = self._told = self.left
         self._told_at = clock.spent
@@ -117,12 +120,17 @@ class Budget:
         self._looks += 1
         self._looking += seconds
 
-    def due(self, taken: int) -> bool:
-        """Whether to plan again, with so many steps taken."""
-        if not self._seconds or self._calls <= LEAST_CALLS or taken == self._most:
+    def due(self, taken: int, planned: int) -> bool:
+        """Whether to plan again, with so many steps taken of those `planned`."""
+        if not self._seconds or taken == self._most:
             return False
         begin, now = self._last, self._done(taken)
-        if not self._planned and now - begin >= PLANNED_AT[0]:  # whatever was planned on another machine
+        # whatever was planned on another machine, which may have been far slower
+        if not self._planned and self._work and planned - taken <= taken - self._begun:
+            return True
+        if self._calls <= LEAST_CALLS:
+            return False
+        if not self._planned and now - begin >= PLANNED_AT[0]:
             return True
         return any(begin < share <= now for share in PLANNED_AT) or now >= 1
 
@@ -149,17 +157,6 @@ class Budget:
             steps = max(self._most, taken)
             self._needed = min(left, cost(steps))
         return steps
-
-
-def work_between(first: int, last: int, planned: int, sides: Sequence[int]) -> float:
-    """What the steps from `first` to `last` cost, where a step on images of full size costs 1."""
-    total, stages = 0.0, len(sides)
-    for stage, side in enumerate(sides):
-        begin, end = planned * stage / stages, planned * (stage + 1) / stages
-        if stage == stages - 1:
-            end = max(end, last)
-        total += max(0.0, min(last, end) - max(first, begin)) * (side / sides[-1]) ** 2
-    return total
 
 
 def steps_that_fit(taken: int, work: float, sides: Sequence[int]) -> int:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simo2_core.compiling import require_device
-from simo2_core.config import Config
+from simo2_core.config import PROPORTIONAL, Config
 from simo2_core.data.cache import cache_root
 from simo2_core.data.dataset import Dataset
 from simo2_core.data.facts import DatasetFacts
@@ -71,7 +71,8 @@ class Preparation:
     def most_steps(self) -> int | None:
         """Steps that a run for a time may take, however fast the machine is; None for any number."""
         passes = self.config.max_passes if self.config.minutes else 0
-        views = self.config.samples_per_class if self.config.data.labels == "none" else 1  # of one image, in a batch
+        one_by_one = self.config.data.labels != "none" or self.config.sampling == PROPORTIONAL
+        views = 1 if one_by_one else self.config.samples_per_class  # of one image, in a batch
         return math.ceil(passes * len(self.drawn.train) * views / self.batch_size) if passes else None
 
     @property
@@ -91,7 +92,8 @@ class Preparation:
             return self
         config = self.config
         over = spent > (1 if before is not None and before < config.minutes else NEARLY_OVER) * 60 * config.minutes
-        if not config.minutes or (taken and (taken < config.steps or over)):
+        planned = taken < config.steps and before in (None, config.minutes)  # for this time, on whatever machine
+        if not config.minutes or (taken and (planned or over)):
             return self
         room = max(config.steps, 2 * taken, FIRST_STEPS)
         if taken and spent:  # at the speed so far: its schedule and its images are not those of the first steps again

@@ -297,7 +297,8 @@ def _require_side(config: Config, image_shape: tuple[int, int, int]) -> None:
         not config.grow_from or least <= config.grow_from < own,
         "grow_from",
         config.grow_from,
-        f"0, or from {least} to {own - 1} for {config.model.encoder.name} on images of {own} pixels",
+        f"0{f', or from {least} to {own - 1}' if least < own else ''} for {config.model.encoder.name} on images of "
+        f"{own} pixels",
     )
     patch = config.model.encoder.multiple_of
     require(

@@ -177,11 +177,10 @@ class Training:
 
     def plan(self, looks: Looks) -> Iterator[Event]:
         """Plans the steps of a run that trains for a time, where that is due, with so many `looks` on the way."""
-        if not self.budget.due(self.taken):
+        if not self.budget.due(self.taken, self.config.steps):
             return
         steps = self.budget.plan(self.taken, _sides(self.config, self.data), looks)
-        warm = self.config.optim.warmup_steps + 1 if self.config.optim.schedule == "warmup_cosine" else 1
-        steps = max(steps, self.taken, warm)
+        steps = max(steps, self.taken, 1)
         if steps != self.config.steps:
             processes.lead(processes.Word.PLAN, steps)
             self._step = self._step.with_steps(steps)

@@ -29,9 +29,9 @@ from simo2_tui.screens.base import ConsoleScreen
 from simo2_tui.screens.host import host_of
 from simo2_tui.screens.readiness import Row, data_state, find_out
 from simo2_tui.screens.settings import SettingsEditor
-from simo2_tui.session.estimate import Pace, read_paces
+from simo2_tui.session.estimate import Pace, preset_of, read_paces
 from simo2_tui.session.shelf import Shelf
-from simo2_tui.session.trial import Trial, preset_of
+from simo2_tui.session.trial import Trial
 from simo2_tui.widgets.keybar import KeyBar
 from simo2_tui.widgets.options import Options
 from simo2_tui.widgets.palette import ACCENT, ALERT, GOOD, MUTED, WARN
@@ -186,6 +186,8 @@ class LauncherScreen(ConsoleScreen):
         """Takes some steps with the settings as they stand, on random images, to know how long the run would take."""
         if self._trial is not None:
             self.notify("A trial is under way.", timeout=4)
+        elif self.config.minutes:
+            self.notify("It trains for a time: its first seconds tell how many steps that will be.", timeout=6)
         elif preset_of(self.config) is None:
             self.notify("No preset knows these images: the first seconds of the run will tell.", timeout=6)
         else:

@@ -56,7 +56,8 @@ class ValueQuestion(Question):
         self.start = as_typed(config.get(setting.name))
 
     def _with(self, text: str) -> Config:
-        return self._config.given({self._setting.name: self._setting.parse(text)})
+        value = {self._setting.name: self._setting.parse(text)}
+        return self._config.replace(value) if self._setting.name == "recipe" else self._config.given(value)
 
     def problem(self, text: str) -> str:
         try:

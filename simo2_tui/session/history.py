@@ -30,7 +30,7 @@ from simo2_core.events import (
 from simo2_core.run.log import describe
 from simo2_core.run.rising import Followed
 from simo2_core.run.state import RunCourse
-from simo2_core.run.time_left import TimeLeft
+from simo2_core.run.time_left import TimeLeft, seconds_of_steps
 
 _Item = TypeVar("_Item", bound=Event)
 
@@ -222,7 +222,9 @@ class History:
         if self.time_left.seconds is not None:
             return self.time_left.seconds
         speed, total = self.speed()[0], self.total_steps
-        return (total - self.step) / speed if speed > 0 and total is not None else None
+        if speed <= 0 or total is None:
+            return None
+        return seconds_of_steps(self.step, total, self.start.sides if self.start else (), speed)
 
     def checkpoint_age(self, now: float | None = None) -> float | None:
         """Seconds since the newest checkpoint of this run, or None when there is none."""

@@ -14,8 +14,7 @@ from statistics import median
 
 from simo2_core.child import child_environment, last_words, module_command, read_answer, scratch_file
 from simo2_core.config import Config
-from simo2_core.presets import PRESETS, Preset
-from simo2_tui.session.estimate import Pace
+from simo2_tui.session.estimate import Pace, preset_of
 
 SECONDS = 5.0
 """How long steps are taken, compiling and the first calls apart."""
@@ -68,13 +67,11 @@ class Trial:
         self._files.close()
 
 
-def preset_of(config: Config) -> Preset | None:
-    """The preset that knows the shape of the images, or None where only the data themselves do."""
-    return next((p for p in PRESETS.values() if p.config.data.dataset == config.data.dataset), None)
-
-
 def take_steps(config: Config, seconds: float = SECONDS) -> Pace:
-    """Trains for `seconds` on random images in a folder that is gone afterwards, and says how fast it went."""
+    """Trains for `seconds` on random images in a folder that is gone afterwards, and says how fast it went.
+
+    The images have full size throughout, where those of the run would grow.
+    """
     import jax  # in the child process only: seconds, and all processors while it compiles
 
     from simo2_core.bench.synthetic import synthetic_dataset
@@ -84,7 +81,7 @@ def take_steps(config: Config, seconds: float = SECONDS) -> Pace:
     preset = preset_of(config)
     assert preset is not None, "the launcher offers no trial where the shape of the images is not known"
     never = dict.fromkeys(("eval_every", "plot_every", "checkpoint_every"), "never")
-    endless = config.replace({"steps": 10**6, **never})
+    endless = config.replace({"steps": 10**6, "minutes": 0.0, "max_passes": 0, "patience": 0, "grow_from": 0, **never})
     rates: list[float] = []
     compiling, end = 0.0, float("inf")
     with (

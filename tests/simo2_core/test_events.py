@@ -22,6 +22,7 @@ _VALUES: dict[Any, st.SearchStrategy[Any]] = {
     str | None: st.none() | st.text(),
     float | None: st.none() | st.floats(allow_nan=False),
     tuple[float, ...]: st.lists(st.floats(allow_nan=False)).map(tuple),
+    tuple[int, ...]: st.lists(st.integers(0, 2**53)).map(tuple),
     tuple[str, ...]: st.lists(st.text()).map(tuple),
     Reason: st.sampled_from(Reason),
     Command: st.sampled_from(Command),

@@ -112,6 +112,18 @@ def test_more_pairs_of_classes_than_of_one_class_is_a_warning(changes: dict[str,
     assert "few-pairs" not in codes(config.replace({"objective": "supcon"}), facts)
 
 
+def test_a_cure_of_the_batch_keeps_the_recipe() -> None:
+    config = PRESETS["cifar10"].config.replace({"recipe": "fast"})
+    facts = dataclasses.replace(FACTS, classes=5, train_counts=np.full(5, 4000), image_shape=(32, 32, 3))
+    cures = {finding.code: finding.cure for finding in preflight(config, facts, ROOMY)}
+    assert cures["batch-not-filled"] == "Use --recipe fast --samples-per-class 100 for a batch of 500."
+    wide = config.replace({"samples_per_class": 4, "batch_size": 104})
+    cures = {
+        f.code: f.cure for f in preflight(wide.replace({"pull": 1}), dataclasses.replace(facts, classes=26), ROOMY)
+    }
+    assert "--recipe fast --samples-per-class" in cures["few-pairs"]
+
+
 def test_more_samples_than_images_of_a_class_is_a_warning_with_the_number_to_use() -> None:
     facts = dataclasses.replace(FACTS, train_counts=np.array([100] * 9 + [9]))
     (finding,) = (f for f in preflight(Config(), facts, ROOMY) if f.severity == "warning")

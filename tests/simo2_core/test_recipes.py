@@ -87,3 +87,27 @@ def test_runs_of_before_there_were_recipes_have_none() -> None:
     body = CIFAR.to_json()
     del body["recipe"]
     assert Config.from_json(body) == CIFAR
+
+
+@pytest.mark.parametrize("few", [{"labels_per_class": 5}, {"label_fraction": 0.01}])
+def test_few_labels_are_not_counted_in_passes(few: dict[str, float]) -> None:
+    run = CIFAR.replace({"recipe": "fast"})
+    assert (run.given(few).minutes, run.given(few).max_passes) == (20, 0)
+    assert first_settings("cifar10", few).config.max_passes == 0
+    assert run.given({**few, "max_passes": 9}).max_passes == 9
+    assert run.given({"labels_per_class": 0, "label_fraction": 1.0}).max_passes == 60
+
+
+def test_the_name_of_a_recipe_cannot_go_without_its_settings() -> None:
+    run = CIFAR.replace({"recipe": "fast"})
+    with pytest.raises(ConfigError, match=r"recipe is none, but these settings are those of fast.* Leave out --recipe"):
+        Arm.parse("simo2:recipe=none").config(run)
+    assert Arm.parse("simo2:recipe=none").config(CIFAR) == CIFAR
+    assert Arm.parse("simo2:recipe=fast").config(CIFAR).model.encoder.name == "airbench"
+
+
+def test_steps_of_a_schedule_are_not_held_against_steps_that_do_not_count() -> None:
+    warm = {"schedule": "warmup_cosine", "warmup_steps": 20_000}
+    assert CIFAR.replace({**warm, "minutes": 60.0}).optim.warmup_steps == 20_000
+    with pytest.raises(ConfigError, match="must be below the 10000 steps of the run"):
+        CIFAR.replace(warm)

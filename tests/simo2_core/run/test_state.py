@@ -4,7 +4,16 @@ from dataclasses import replace
 import pytest
 
 from simo2_core.commands import Command, Reason, Requester
-from simo2_core.events import Compiled, ControlApplied, Event, RolledBack, RunFinished, RunStarted, StepsLogged
+from simo2_core.events import (
+    Compiled,
+    ControlApplied,
+    Evaluated,
+    Event,
+    RolledBack,
+    RunFinished,
+    RunStarted,
+    StepsLogged,
+)
 from simo2_core.run.owner import Owner, Presence
 from simo2_core.run.state import RunCourse, State
 from tests.simo2_tui.recorded import evaluated
@@ -126,3 +135,15 @@ def test_the_pictures_of_a_run_at_its_end_are_waited_for_and_no_longer_than_they
     for event in (BEGUN, Compiled(seconds=1.0), logged(0.25)):  # and a run that goes on trains again
         course.add(replace(event, time=300.0))
     assert course.silent_for(HERE, 340.0) == 40.0
+
+
+def test_reading_test_is_waited_for_as_long_as_so_many_images_may_take() -> None:
+    course = RunCourse()
+    begun = replace(BEGUN, train_images=45_000, test_images=10_000)
+    look = replace(evaluated(1, 0.5), images=5000, bank=10_000, seconds=16.0)
+    for event in (begun, Compiled(seconds=1.0), logged(0.25), look):
+        course.add(replace(event, time=100.0 + isinstance(event, Evaluated)))
+    assert course.silent_for(HERE, 101.0 + 130.0) is None, "it took 118 seconds"
+    assert course.silent_for(HERE, 101.0 + 600.0) == 600.0
+    course.add(replace(logged(0.25), time=102.0))
+    assert course.silent_for(HERE, 102.0 + 130.0) == 130.0, "it trains on"

@@ -10,8 +10,8 @@ import pytest
 
 from simo2_core.config import Config
 from simo2_core.events import Evaluated, Event, Planned, StepsLogged
-from simo2_core.run.time_left import TimeLeft
-from simo2_core.train.budget import FIRST_STEPS, Budget, Clock, steps_that_fit, work_between
+from simo2_core.run.time_left import TimeLeft, work_between
+from simo2_core.train.budget import FIRST_STEPS, Budget, Clock, steps_that_fit
 from simo2_core.train.timetable import Timetable
 
 GROWING = (16, 24, 32)
@@ -74,7 +74,7 @@ def carried(
         course.taken += n
         left.add(_steps(n, seconds))
         budget.saw(first, n, seconds, sides, planned)
-        if budget.due(course.taken):
+        if budget.due(course.taken, planned):
             planned = max(course.taken, budget.plan(course.taken, sides, table.looks))
             table.plan(planned)
             course.plans.append(planned)
@@ -197,11 +197,22 @@ def test_a_start_with_other_minutes_is_planned_within_a_hundredth_of_them() -> N
     for first in range(1000, 1050, 10):
         budget.saw(first, 10, 7.0, (32,), 1050)
     clock.seconds["train"] = 35.0
-    assert not budget.due(1050)
+    assert not budget.due(1050, 9000)
     clock.seconds["train"] = 37.0
-    assert budget.due(1050), "what an earlier start planned was for other minutes, or another machine"
+    assert budget.due(1050, 9000), "what an earlier start planned was for other minutes, or another machine"
     assert budget.plan(1050, (32,), lambda *_: 0) == pytest.approx(1050 + (3600 - 647) / 0.7, abs=1)
-    assert not budget.due(1050)
+    assert not budget.due(1050, 9000)
+
+
+def test_a_start_on_a_far_faster_machine_is_planned_before_the_old_steps_run_out() -> None:
+    clock = Clock(600.0)
+    budget = Budget(20.0, clock, 0, taken=350)
+    for first in range(350, 520, 10):
+        budget.saw(first, 10, 0.03, (32,), 700)
+    clock.seconds["train"] = 0.5  # of twelve seconds, a hundredth of the time
+    assert not budget.due(520, 700)
+    assert budget.due(525, 700), "half of what was left is done: the rest is planned anew while there is a rest"
+    assert budget.plan(525, (32,), lambda *_: 0) == pytest.approx(525 + 599.5 / 0.003, rel=0.001)
 
 
 def test_a_time_that_is_over_ends_the_run_where_it_is() -> None:
@@ -211,7 +222,7 @@ def test_a_time_that_is_over_ends_the_run_where_it_is() -> None:
     for first in range(0, 50, 10):
         budget.saw(first, 10, 20.0, (32,), 1000)
     clock.seconds["train"] = 100.0
-    assert budget.due(50)
+    assert budget.due(50, 1000)
     assert budget.plan(50, (32,), lambda *_: 0) == 50
 
 
@@ -223,8 +234,8 @@ def test_work_is_that_of_the_sizes_that_images_have() -> None:
 
 def test_nothing_is_planned_without_a_time_or_before_speed_is_known() -> None:
     clock = Clock(1000.0)
-    assert not Budget(0.0, clock, 0).due(0)
+    assert not Budget(0.0, clock, 0).due(0, FIRST_STEPS)
     assert Budget(0.0, clock, 0).has_room
     budget = Budget(1.0, Clock(30.0), 0)
     budget.saw(0, 1, 30.0, (32,), FIRST_STEPS)
-    assert not budget.due(1)
+    assert not budget.due(1, FIRST_STEPS)

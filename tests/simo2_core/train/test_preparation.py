@@ -111,6 +111,18 @@ def test_a_device_that_is_not_there_is_one_line_and_leaves_no_run(
         ({"steps": 25, "minutes": 10.0, "max_passes": 3}, 25, 1.0, 25),
         ({"steps": 25, "minutes": 10.0, "max_passes": 6}, 25, 1.0, 49),
         ({"labels": "none", "steps": 300, "minutes": 10.0, "max_passes": 3}, 0, 0.0, 389),
+        (
+            {
+                "labels": "none",
+                "sampling": "proportional",
+                "objective": "autoencoder",
+                "minutes": 10.0,
+                "max_passes": 3,
+            },
+            0,
+            0.0,
+            25,
+        ),
     ],
     ids=[
         "by-steps",
@@ -124,6 +136,7 @@ def test_a_device_that_is_not_there_is_one_line_and_leaves_no_run(
         "all-passes",
         "more-passes",
         "passes of images without labels, each of which is in a batch three times",
+        "and once where they are drawn in proportion",
     ],
 )
 def test_a_run_for_a_time_begins_with_room_where_nobody_has_planned_and_all_processes_know(
@@ -138,3 +151,10 @@ def test_a_few_more_minutes_are_used() -> None:
     ready = prepare(DIGITS.replace({"steps": 25, "minutes": 11.0}))
     assert ready.with_room(25, 600.0, 11.0).config.steps == 25, "it has ended"
     assert ready.with_room(25, 600.0, 10.0).config.steps > 25
+
+
+def test_minutes_that_are_given_later_are_planned_whatever_steps_were_left() -> None:
+    ready = prepare(DIGITS.replace({"steps": 400, "minutes": 20.0}))
+    assert ready.with_room(250, 4.0, 20.0).config.steps == 400, "these were planned for the time"
+    assert ready.with_room(250, 4.0, 0.0).config.steps == 250 * 300
+    assert ready.with_room(250, 4.0, 10.0).config.steps == 250 * 300

@@ -84,6 +84,8 @@ def test_a_smaller_image_is_the_mean_of_its_pixels() -> None:
 def test_images_cannot_begin_larger_than_they_are() -> None:
     with pytest.raises(ConfigError, match="grow_from is 8; it must be 0, or from 1 to 7 for yatcnn on images of 8"):
         make_training(TINY.replace({"grow_from": 8}), 10, (8, 8, 1))
+    with pytest.raises(ConfigError, match="grow_from is 4; it must be 0 for airbench on images of 8 pixels"):
+        make_training(TINY.replace({"encoder": "airbench", "grow_from": 4}), 10, (8, 8, 1))
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_does_not(data: Data) -> None:

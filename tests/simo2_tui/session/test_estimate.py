@@ -63,3 +63,17 @@ def test_runs_without_steps_or_settings_are_passed_over(tmp_path):
     empty.events_path.write_bytes(b"")
     broken.config_path.write_text("{")
     assert [pace.name for pace in read_paces([empty, broken, whole])] == ["whole"]
+
+
+def test_images_that_grow_take_less_and_only_those_of_full_size_were_timed(tmp_path):
+    run = write_run(tmp_path, "grown", upto=400)
+    config = DIGITS.replace({"grow_from": 4})
+    run.write_config(config, {"device": "cpu"})
+    full = read_pace(run)
+    assert 1 / full.step_seconds == pytest.approx(10.4, abs=0.5)
+    found = estimate(config.replace({"eval_every": "never", "steps": 300}), [full], gpu=False)
+    assert found.seconds == pytest.approx(100 * (0.25 + 0.5625 + 1) * full.step_seconds)
+    assert estimate(config.replace({"image_size": 0, "dataset": "/some/folder"}), [full], gpu=False) is None
+    stopped = write_run(tmp_path, "stopped", upto=200)
+    stopped.write_config(config, {"device": "cpu"})
+    assert read_pace(stopped) is None, "it saw small images alone"

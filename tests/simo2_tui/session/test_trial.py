@@ -4,8 +4,8 @@ from simo2_core.events import Compiled
 from simo2_core.presets import PRESETS
 from simo2_tui.app import Console
 from simo2_tui.screens import launcher
-from simo2_tui.session.estimate import Pace
-from simo2_tui.session.trial import CALLS_BEFORE, Trial, preset_of, take_steps
+from simo2_tui.session.estimate import Pace, preset_of
+from simo2_tui.session.trial import CALLS_BEFORE, Trial, take_steps
 from tests.simo2_tui.recorded import logged, started
 from tests.simo2_tui.screen_text import text_of, until
 
@@ -56,3 +56,16 @@ async def test_t_measures_and_the_launcher_says_what_it_found(tmp_path, monkeypa
         assert "t takes some steps" in text_of(app)
         await pilot.press("t")
         await until(pilot, lambda: "about 0:40 and 0:05 of compiling" in text_of(app))
+
+
+def test_a_trial_waits_for_nothing_and_takes_images_of_full_size(tmp_path, monkeypatch):
+    def training(config, run, control, dataset, *, pictures):
+        assert (config.patience, config.minutes, config.max_passes, config.grow_from) == (0, 0, 0, 0)
+        yield started(run, config.steps)
+        for first in range(1, 10):
+            yield logged(first, 1, 400)
+
+    monkeypatch.setattr("simo2_core.train.trainer.train", training)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    wanted = DIGITS.replace({"patience": 12, "grow_from": 4, "minutes": 20.0, "max_passes": 60})
+    assert take_steps(wanted, 0.0).config == wanted
