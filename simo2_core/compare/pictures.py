@@ -14,6 +14,7 @@ from simo2_core.analysis.plots.style import clean
 from simo2_core.compare.outcome import Outcome
 from simo2_core.compare.plan import TRIAL_SEEDS, Plan
 from simo2_core.compare.results import cells, trial_map
+from simo2_core.config import Config
 from simo2_core.evaluation.measures import rows_of
 from simo2_core.presets import data_name
 from simo2_core.settings import as_typed
@@ -86,7 +87,7 @@ def draw_comparison(
     sound = [outcome for outcome in outcomes if not outcome.diverged]
     data = data_name(plan.base)
     where = f"comparison {clean(folder.name, 40)} · {clean(data, 40)}"
-    caption = f"{where} · {plan.base.steps:,} steps · {len(plan.seeds)} seeds · test"
+    caption = f"{where} · {_length(plan.base)} · {len(plan.seeds)} seeds · test"
     shares = {row.key for row in rows_of() if row.share}
     tables = {features: cells(plan, outcomes, features) for features in ("representation", "projection")}
     arms = [arm.name for arm in plan.arms]
@@ -123,6 +124,11 @@ def draw_comparison(
     return [*drawn, *_draw_grams(folder, plan, sound, caption), *_draw_grid(folder, plan, trials, chosen)]
 
 
+def _length(config: Config) -> str:
+    """How long each run is, for people."""
+    return f"{config.minutes:g} minutes" if config.minutes else f"{config.steps:,} steps"
+
+
 def _draw_grid(folder: Path, plan: Plan, trials: Sequence[Outcome], chosen: Mapping[str, Any]) -> list[Path]:
     if plan.sweep is None or not plan.sweep.grid or not trials:
         return []
@@ -151,7 +157,7 @@ def _draw_grid(folder: Path, plan: Plan, trials: Sequence[Outcome], chosen: Mapp
         return []
     data = data_name(plan.base)
     seed = plan.seeds[0] + TRIAL_SEEDS
-    caption = f"comparison {clean(folder.name, 40)} · {clean(data, 40)} · {plan.base.steps:,} steps · validation"
+    caption = f"comparison {clean(folder.name, 40)} · {clean(data, 40)} · {_length(plan.base)} · validation"
     words = [(axis.setting, [*map(as_typed, axis.values)]) for axis in (first, second)]
     note = f"One trial a cell, seed {seed}. Framed: what was chosen by kNN. Grey: diverged."
     return [draw_grid(folder / "grid.png", panels, words[0], words[1], caption, note)]

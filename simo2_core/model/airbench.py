@@ -28,7 +28,7 @@ from simo2_core.dtypes import raised
 from simo2_core.model.conv import Conv, convolve
 from simo2_core.model.fitted import Fitted
 from simo2_core.model.norm import ACTIVATIONS, normalised_by
-from simo2_core.model.resnet import GROUP
+from simo2_core.model.resnet import norm_groups
 from simo2_core.model.yat import YatConv
 
 PATCH = 2
@@ -205,4 +205,4 @@ def _identity(layer: Any) -> Any:
 def _norm(kind: str, features: int, rngs: nnx.Rngs) -> Any:
     if kind == "batch":
         return nnx.BatchNorm(features, momentum=MOMENTUM, epsilon=1e-12, use_scale=False, rngs=rngs)
-    return nnx.GroupNorm(features, num_groups=max(1, features // GROUP), rngs=rngs)
+    return nnx.GroupNorm(features, num_groups=norm_groups(features), rngs=rngs)

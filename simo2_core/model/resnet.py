@@ -23,6 +23,11 @@ GROUP = 16
 """Channels that group norm takes together: Wu & He, "Group Normalization", arXiv 1803.08494, table 3."""
 
 
+def norm_groups(features: int) -> int:
+    """Groups that group norm makes of `features` channels: the most of one size with `GROUP` channels or more."""
+    return next(groups for groups in range(max(1, features // GROUP), 0, -1) if features % groups == 0)
+
+
 class Norm(nnx.Module):
     """Group norm, or batch norm with running statistics, computed in float32; and an activation after it."""
 
@@ -31,7 +36,7 @@ class Norm(nnx.Module):
         if kind == "batch":
             self.norm = nnx.BatchNorm(features, momentum=0.9, rngs=rngs)
         else:
-            self.norm = nnx.GroupNorm(features, num_groups=max(1, features // GROUP), rngs=rngs)
+            self.norm = nnx.GroupNorm(features, num_groups=norm_groups(features), rngs=rngs)
 
     def __call__(self, x_nhwc: Array, *, train: bool, activation: str | None = None) -> Array:
         """(n, h, w, features) to the same; in training, batch norm takes a batch's statistics and keeps an average."""

@@ -64,7 +64,7 @@ def collect(run: RunDirectory) -> Collected:
         found.begun = found.begun if found.begun is not None else event.time
         match event:
             case RunStarted():
-                found.started, found.finished = event, None
+                found.started, found.finished, found.test = event, None, None
             case RunFinished():
                 found.finished = event
             case Evaluated(split="test"):

@@ -65,7 +65,8 @@ def render_page(found: Collected) -> str:
 def _head(found: Collected) -> dict[str, Any]:
     config, state = found.config, found.summary.state
     words = [f"{data_name(config)}, {config.objective.name}, seed {config.seed}"]
-    words.append(f"step {found.summary.step:,} of {found.summary.steps:,}")
+    of = f" of {found.summary.steps:,}" if found.summary.steps else ""
+    words.append(f"step {found.summary.step:,}{of}")
     if found.begun is not None:
         words.append("begun " + _date(found.begun))
     if found.finished is not None:
@@ -144,7 +145,7 @@ def _warnings(found: Collected) -> list[str]:
         "there."
         for r in found.rollbacks
     ]
-    if found.finished is not None and found.finished.reason != "completed":
+    if found.finished is not None and not found.finished.reason.done:
         lines.append(f"step {found.finished.step:,}: {found.finished.reason}. {found.finished.message}")
     return lines
 
@@ -204,7 +205,10 @@ def _commands(found: Collected) -> dict[str, Any]:
     packages, commit = found.facts.get("packages"), found.facts.get("git_commit")
     version = packages.get("simo2", "") if isinstance(packages, Mapping) else ""
     note = f"With simo2 {version}" + (f" at commit {commit}." if commit else ".")
-    note += " The same seed, settings, data and machine give the same bits."
+    if found.config.minutes:
+        note += " How many steps fit into the time is measured as it trains, so another run of it takes others."
+    else:
+        note += " The same seed, settings, data and machine give the same bits."
     return {"commands": [line.replace(" --", "\n--").split("\n") for line in lines], "commands_note": note}
 
 

@@ -44,6 +44,7 @@ class RunSummary:
     problem: str = ""
     step: int = 0
     steps: int = 0
+    """At which it will be finished; 0 while nobody knows."""
     knn: list[float] = field(default_factory=list)
     """Validation kNN of the representation, in order."""
     followed: Followed = field(default_factory=Followed)
@@ -71,6 +72,11 @@ class RunSummary:
     def below_raw_pixels(self) -> bool:
         """Whether what it reached is less than raw pixels give."""
         return self.best_knn is not None and self.raw_knn is not None and self.best_knn < self.raw_knn
+
+
+def told_steps(step: int, steps: int) -> str:
+    """`61/2,560`; without the latter where nobody knows it yet, and nothing where nothing was done."""
+    return f"{step:,}/{steps:,}" if steps else f"{step:,}" if step else ""
 
 
 def summarise(run: RunDirectory) -> RunSummary:
@@ -129,7 +135,7 @@ class SummaryReader:
             return
         summary.course.add(event)
         if isinstance(event, RunStarted):
-            summary.steps, summary.test_knn = event.steps, None
+            summary.steps, summary.test_knn = event.planned_steps or 0, None
             summary.raw_knn = event.raw_pixels_knn
         elif isinstance(event, Planned):
             summary.steps = event.steps

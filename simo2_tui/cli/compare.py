@@ -154,23 +154,31 @@ def _progress(plan: Plan, total: int, as_json: bool) -> Iterator[tuple[Progress,
     """What is trained: a bar on a terminal, elsewhere a line as it comes; one line for each finished run."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    from simo2_core.events import StepsLogged
+    from simo2_core.events import Planned, RunStarted, StepsLogged
     from simo2_tui.cli.printing import make_console, text_column
 
     console = make_console(file=sys.stderr)
     columns = (text_column("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=as_json or not console.is_terminal) as bars:
         all_runs = bars.add_task("runs", total=total)
-        one = bars.add_task("", total=1, visible=False)
+        one = bars.add_task("", total=None, visible=False)
+
+        last: dict[str, int | None] = {}
+        """By run, the step at which it will be finished; None of one for a time that has not planned it yet."""
 
         def called(arm: str, value: Any, seed: int) -> str:
             what = f" with {plan.sweep.told(value)}" if value is not None and plan.sweep else ""
             return f"{arm}{what}, seed {seed}"
 
         def tell(job: PlannedRun, event: Event) -> None:
-            if isinstance(event, StepsLogged):
-                bars.update(one, description=job.name, total=job.config.steps, completed=event.last_step, visible=True)
-            if not as_json and not console.is_terminal and (news := _news(job, event)):
+            if isinstance(event, RunStarted):
+                last[job.name] = event.planned_steps
+            elif isinstance(event, Planned):
+                last[job.name] = event.steps
+            elif isinstance(event, StepsLogged):
+                total = last.get(job.name)
+                bars.update(one, description=job.name, total=total, completed=event.last_step, visible=True)
+            if not as_json and not console.is_terminal and (news := _news(job, event, last.get(job.name))):
                 console.print(
                     f"{called(job.arm, job.value if job.trial else None, job.config.seed)}: {news}", soft_wrap=True
                 )
@@ -189,14 +197,15 @@ def _progress(plan: Plan, total: int, as_json: bool) -> Iterator[tuple[Progress,
         yield tell, done
 
 
-def _news(job: PlannedRun, event: Event) -> str | None:
-    """What a run of a comparison has come to, for a log; None for what a line is not worth."""
+def _news(job: PlannedRun, event: Event, last: int | None) -> str | None:
+    """What a run of a comparison, which ends with step `last`, has come to, for a log; None for what needs no line."""
     from simo2_core.events import Evaluated, RunFinished, RunStarted
 
     if isinstance(event, RunStarted):
-        begun = f"from step {event.step:,} of {event.steps:,}" if event.step else f"{event.steps:,} steps"
-        return f"trains, {begun}"
-    if isinstance(event, Evaluated) and event.split == "validation" and event.step < job.config.steps:
+        if last is None:
+            return f"trains, {job.config.minutes:g} minutes"
+        return f"trains, from step {event.step:,} of {last:,}" if event.step else f"trains, {last:,} steps"
+    if isinstance(event, Evaluated) and event.split == "validation" and (last is None or event.step < last):
         return f"step {event.step:,}: validation kNN@20 {event.knn_representation:.2%}"
     if isinstance(event, RunFinished) and event.reason.done and job.assessed:
         return "trained; is measured on test"

@@ -129,6 +129,7 @@ def _print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from simo2_core.run.summary import told_steps
     from simo2_tui.cli.printing import make_console
 
     console = make_console()
@@ -139,7 +140,7 @@ def _print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
     for row in rows:
         table.add_row(
             row["state"],
-            f"{row['step']:,}/{row['steps']:,}" if row["steps"] else _MISSING,
+            told_steps(row["step"], row["steps"]) or _MISSING,
             *(_MISSING if row[key] is None else f"{row[key]:.2%}" for key in ("validation", "test")),
             _MISSING if row["loss"] is None else f"{row['loss']:.4g}",
             _size(row["size"]),

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from simo2_core.run.state import State
-from simo2_core.run.summary import RunSummary
+from simo2_core.run.summary import RunSummary, told_steps
 from simo2_tui.widgets.palette import ALERT, UNICODE, Glyphs
 from simo2_tui.widgets.text import ago, state_style
 
@@ -73,7 +73,7 @@ def row_of(summary: RunSummary, scale: tuple[float, float], glyphs: Glyphs, tabl
     return {
         "run": Text(summary.run.name),
         "state": Text(summary.state, state_style(summary.state, table)),
-        "step": Text(f"{summary.step:,}/{summary.steps:,}" if summary.steps else "-"),
+        "step": Text(told_steps(summary.step, summary.steps) or "-"),
         "kNN": Text(told, table[ALERT] if below else ""),
         "over time": Text(sparkline(summary.knn, SPARK, glyphs, scale)),
         "said": Text(ago(max(0.0, time.time() - summary.time)) if summary.time else "-"),

@@ -16,6 +16,7 @@ from textual.widgets.option_list import Option
 
 from simo2_core.config import Config, all_settings
 from simo2_core.errors import ConfigError
+from simo2_core.recipes import replaced_by
 from simo2_core.sections import names_in
 from simo2_core.settings import Setting, as_typed
 from simo2_tui.screens.questions import NAME_HELP, FilterQuestion, NameQuestion, QuestionLine, ValueQuestion
@@ -137,6 +138,14 @@ def _changes(base: Config, now: Config) -> dict[str, Any]:
     return {name: now.get(name) for name in names if not base.has(name) or now.get(name) != base.get(name)}
 
 
+def _taken_back(chosen: str, base: Config, now: Config) -> dict[str, Any]:
+    """What a setting was before it was changed, and what it replaced, where nothing else that was changed does."""
+    replaced = replaced_by({chosen: now.get(chosen)})
+    others = {name: value for name, value in _changes(base, now).items() if name not in (chosen, *replaced)}
+    back = [name for name, value in replaced.items() if name not in replaced_by(others) and now.get(name) == value]
+    return {name: _usual(name, base, now) for name in (chosen, *back)}
+
+
 class SettingsEditor(Vertical):
     """A list of settings, and one line in which the chosen one is typed."""
 
@@ -241,6 +250,6 @@ class SettingsEditor(Vertical):
             self.name_run()
         elif chosen is not None:
             try:
-                self._take(self._config.replace({chosen: _usual(chosen, self._base, self._config)}))
+                self._take(self._config.replace(_taken_back(chosen, self._base, self._config)))
             except ConfigError as error:
                 self.notify(str(error), severity="error")

@@ -56,6 +56,32 @@ async def test_a_setting_is_judged_while_it_is_typed(tmp_path):
         assert editor.config == PRESETS["digits"].config
 
 
+async def test_what_a_length_replaced_comes_back_with_it(tmp_path):
+    app = Console(tmp_path, preset="cifar10")
+    async with app.run_test(size=(120, 40)) as pilot:
+        editor = app.screen.query_one(SettingsEditor)
+        shown, box = editor.query_one("#setting-list", OptionList), editor.query_one("#value", Input)
+        begun = editor.config
+        assert (begun.minutes, begun.max_passes) == (20, 60)
+        for name, value, left in (
+            ("steps", "700", (0, 0)),
+            ("minutes", "60", (60, 0)),
+            ("labels_per_class", "9", (20, 0)),
+        ):
+            shown.focus()
+            shown.highlighted = shown.get_option_index(name)
+            await pilot.press("enter")
+            box.value = value
+            await pilot.press("enter")
+            await pilot.pause()
+            assert (editor.config.minutes, editor.config.max_passes) == left
+            shown.focus()
+            shown.highlighted = shown.get_option_index(name)
+            await pilot.press("backspace")
+            await pilot.pause()
+            assert editor.config == begun
+
+
 async def test_a_setting_of_a_part_that_the_preset_lacks_goes_back_to_what_the_part_has_by_itself(tmp_path):
     app = Console(tmp_path, preset="digits", overrides={"objective": "supcon", "temperature": 0.7})
     async with app.run_test(size=(120, 40)) as pilot:

@@ -5,11 +5,12 @@ from flax import nnx
 
 from simo2_core.compiling import jit
 from simo2_core.config import ModelConfig
+from simo2_core.encoders.airbench import Airbench
 from simo2_core.encoders.resnet18 import ResNet18
 from simo2_core.encoders.yatcnn import PlainCNN, YatCNN
 from simo2_core.model.build import build_model
 from simo2_core.model.network import Network
-from simo2_core.model.resnet import ResNetEncoder
+from simo2_core.model.resnet import ResNetEncoder, norm_groups
 
 IMAGES = np.float32(np.random.default_rng(0).normal(size=(6, 9, 8, 3)))
 KEYS = jax.random.split(jax.random.key(0), 6)
@@ -53,3 +54,11 @@ def test_the_twin_has_the_weights_of_yatcnn_less_its_scales():
     kernels = {path for path in ours if "alpha" not in path}
     assert {path: ours[path] for path in kernels} == {path: twin[path] for path in kernels}
     assert {path for path in set(twin) - kernels if "yat" not in path and "stem" not in path} == set()
+
+
+@pytest.mark.parametrize("encoder", [ResNet18(widths=(24, 50)), Airbench(groups=(24, 50), group_norm="group")])
+def test_group_norm_divides_any_width(encoder):
+    model = nnx.eval_shape(lambda: build_model(ModelConfig(encoder=encoder), 3, jax.random.key(0)))
+    norms = [module for _, module in nnx.iter_modules(model) if isinstance(module, nnx.GroupNorm)]
+    assert {(norm.scale.shape[-1], norm.num_groups) for norm in norms} == {(24, 1), (50, 2)}
+    assert [norm_groups(features) for features in (8, 16, 64, 512)] == [1, 1, 4, 32]

@@ -23,7 +23,7 @@ from simo2_core.report.collect import collect, shown_score
 from simo2_core.report.page import _cards, render_page
 from simo2_core.run.directory import RunDirectory
 from simo2_tui.cli.options import resolve
-from tests.simo2_tui.recorded import write_run
+from tests.simo2_tui.recorded import started, write_run
 
 EVIL = "<script>alert('x')</script>&\"'"
 
@@ -313,3 +313,16 @@ def test_the_command_gives_a_recipe_back(preset, changes):
 def test_a_folder_is_named_once(tmp_path):
     config = resolve(None, {"dataset": str(tmp_path / "my images"), "image_size": 16})
     assert train_command(config) == f"simo2 train --dataset '{tmp_path / 'my images'}' --image-size 16"
+
+
+def test_a_run_for_a_time_that_settled_is_no_warning_and_promises_no_bits(tmp_path):
+    run = write_run(tmp_path, finish="settled", upto=40)
+    run.write_config(run.config.replace({"minutes": 20.0}), {})
+    Image.new("RGB", (8, 8)).save(run.plots / "curves.png")
+    text = Elements(render_page(collect(run))).text
+    assert "settled. done" not in text
+    assert "another run of it takes others" in text
+    assert "gives the same bits" not in text
+    with run.events_path.open("a") as log:
+        log.write(dataclasses.replace(started(run, 900), step=40).to_line() + "\n")
+    assert collect(run).test is None, "it goes on, and will read test at its new end"

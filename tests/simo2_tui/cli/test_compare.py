@@ -17,13 +17,14 @@ from simo2_core.compare.plan import make_plan
 from simo2_core.compare.results import cells
 from simo2_core.config import Config
 from simo2_core.errors import RunError
-from simo2_core.events import CheckpointSaved, Evaluated, Event, RunFinished, RunStarted
+from simo2_core.events import CheckpointSaved, Evaluated, Event, Planned, RunFinished, RunStarted
 from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
 from simo2_tui.cli.compare import _in_pieces, _progress, table_lines
 from simo2_tui.cli.main import app
 from tests import tiny
+from tests.simo2_tui.recorded import evaluated, started
 from tests.tiny import options
 
 TINY = [*options(tiny.TINY), "--steps", "6", "--eval-every", "3", "--seeds", "2"]
@@ -180,3 +181,20 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_made(tmp_path: Pa
     assert code == 2
     assert "Did you mean supcon" in said
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_for_a_time_is_told_in_minutes_until_its_steps_are_planned(capsys: pytest.CaptureFixture[str]) -> None:
+    plan = make_plan(PRESETS["digits"].config.replace({"minutes": 5.0}), ["simo2"], [], 2, None)
+    job, _ = plan.runs({})
+    begun = replace(started(RunDirectory(Path("r")), 1 << 17), seconds_left=300.0)
+    with _progress(plan, 2, as_json=False) as (tell, _):
+        tell(job, begun)
+        tell(job, replace(evaluated(500, 0.5), knn_representation=0.5))
+        tell(job, Planned(step=501, steps=900, seconds_left=200.0))
+        tell(job, replace(evaluated(800, 0.5), knn_representation=0.75))
+        tell(job, evaluated(900, 1.0))
+    assert capsys.readouterr().err.splitlines() == [
+        "simo2, seed 0: trains, 5 minutes",
+        "simo2, seed 0: step 500: validation kNN@20 50.00%",
+        "simo2, seed 0: step 800: validation kNN@20 75.00%",
+    ]
