@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 from numpy.typing import NDArray
@@ -101,8 +102,8 @@ def _load_pretrained(state: TrainState, text: str) -> tuple[TrainState, WeightsL
 
 
 def _beginning(state: TrainState, params: Arrays, stats: Arrays) -> TrainState:
-    """The state with those weights; an average of them begins as they are."""
-    average = {"params": params, "stats": stats} if state.average else {}
+    """The state with those weights; an average of them begins as they are, in arrays of its own: a step takes both."""
+    average = jax.tree.map(jnp.copy, {"params": params, "stats": stats}) if state.average else {}
     return state._replace(params=params, stats=stats, average=average)
 
 

@@ -66,6 +66,16 @@ def test_training_begins_with_the_encoder_and_a_fresh_classifier_and_resumes(
         np.testing.assert_array_equal(resumed[name], array, err_msg=name)
 
 
+def test_an_average_begins_with_the_weights_that_were_loaded(pretrained: RunDirectory, tmp_path: Path) -> None:
+    config = TINY.replace({"init": str(pretrained.path), "average": 0.9, "learning_rate": 1e-9})
+    run, events = run_to_the_end(tmp_path, "averaged", config)
+    assert len([event for event in events if isinstance(event, Evaluated)]) == 2
+    first, after = (load(find_checkpoint(each.checkpoints))[0] for each in (pretrained, run))
+    for name, value in first.items():
+        if name.startswith("params/"):
+            np.testing.assert_allclose(after[f"average/{name}"], value, atol=1e-6, err_msg=name)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
