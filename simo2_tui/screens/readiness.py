@@ -28,7 +28,7 @@ from simo2_core.faults import naming_faults
 from simo2_core.paths import is_dir, user_path
 from simo2_core.preflight import preflight
 from simo2_core.presets import PRESETS, Preset
-from simo2_tui.session.estimate import Pace, estimate
+from simo2_tui.session.estimate import Pace, estimate, preset_of
 from simo2_tui.widgets.text import duration
 
 Row = tuple[str, str]
@@ -117,7 +117,8 @@ def _time(config: Config, paces: Sequence[Pace]) -> Row:
         return ("time", f"{time}, whatever the speed: steps are planned as it trains")
     found = estimate(config, paces, gpu=gpu())
     if found is None:
-        return ("time", "not known, no earlier run here is like it: t takes some steps and measures")
+        trial = ": t takes some steps and measures" if preset_of(config) else ""
+        return ("time", f"not known, no earlier run here is like it{trial}")
     pace = found.pace
     scaled = f", scaled from batches of {found.scaled_from}" if found.scaled_from else ""
     compiling = f" and {duration(pace.compile_seconds)} of compiling" if pace.compile_seconds >= 1 else ""
