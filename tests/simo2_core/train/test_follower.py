@@ -69,7 +69,7 @@ def words(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Word, int]]:
 def _leader(step: Step, state: Any, courses: Courses, plans: Iterator[int]) -> Any:
     """A `Training` with all that planning needs."""
     return SimpleNamespace(
-        budget=SimpleNamespace(due=lambda _: True, plan=lambda *_: next(plans), misled=False, tell=lambda: 30.0),
+        budget=SimpleNamespace(due=lambda *_: True, plan=lambda *_: next(plans), misled=False, tell=lambda: 30.0),
         feed=SimpleNamespace(data=lambda _: None, chunk=None),
         data=SimpleNamespace(image_shape=(8, 8, 1)), taken=3, state=state, config=step.config,
         _step=step, _call=Call(courses, put_whole(step.course, step.mesh)),
