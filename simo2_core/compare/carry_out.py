@@ -157,9 +157,10 @@ def _measure(job: PlannedRun, run: RunDirectory, *, diverged: bool, pixels: bool
     from simo2_core.evaluation.restore import speaking_for
 
     course = course_of(run)
-    last = course[-1:]
-    if job.config.patience:  # the state that test was read with
-        last = sorted(course, key=lambda look: (look[2], look[0]))[-1:]
+    told = course[-1:]
+    if job.config.patience and not diverged:  # of the state that test was read with
+        step = int(speaking_for(run).name)
+        told = [look for look in course if look[0] == step][-1:]
     scores: dict[str, dict[str, float]] = {}
     gram = None
     if not diverged and not job.assessed:
@@ -177,14 +178,14 @@ def _measure(job: PlannedRun, run: RunDirectory, *, diverged: bool, pixels: bool
         arm=job.arm,
         seed=job.config.seed,
         value=job.value,
-        step=last[0][0] if last else 0,
+        step=told[0][0] if told else 0,
         diverged=diverged,
-        validation=last[0][2] if last and not diverged else 0.0,
+        validation=told[0][2] if told and not diverged else 0.0,
         seconds=_seconds(run),
         course=tuple(course),
         scores=scores,
         class_gram=gram,
-        geometry=_geometry(run, last[0][0]) if last and not diverged else {},
+        geometry=_geometry(run, told[0][0]) if told and not diverged else {},
     )
 
 

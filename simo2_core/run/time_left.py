@@ -49,16 +49,28 @@ class TimeLeft:
 
     seconds: float | None = None
     """To the last step and its evaluation, as the run plans it; None where it trains for its steps."""
+    sides: tuple[int, ...] = ()
+    """Of its images, where they grow."""
 
     def add(self, event: Event) -> None:
         """Takes one more event; those that take none of the time are passed over."""
         match event:
-            case RunStarted() | Planned():
+            case RunStarted():
+                self.seconds, self.sides = event.seconds_left, event.sides
+            case Planned():
                 self.seconds = event.seconds_left
             case StepsLogged() if event.steps_per_second > 0:
                 self._spend(len(event.total) / event.steps_per_second)
             case Evaluated(split="validation"):
                 self._spend(event.seconds)
+
+    def to_the_end(self, taken: int, planned: int | None, steps_per_second: float) -> float | None:
+        """Seconds as the run plans them, or else of the steps after those `taken` at this speed; None while unknown."""
+        if self.seconds is not None:
+            return self.seconds
+        if planned is None or steps_per_second <= 0:
+            return None
+        return seconds_of_steps(taken, planned, self.sides, steps_per_second)
 
     def _spend(self, seconds: float) -> None:
         if self.seconds is not None:

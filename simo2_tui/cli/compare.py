@@ -163,8 +163,7 @@ def _progress(plan: Plan, total: int, as_json: bool) -> Iterator[tuple[Progress,
         all_runs = bars.add_task("runs", total=total)
         one = bars.add_task("", total=None, visible=False)
 
-        last: dict[str, int | None] = {}
-        """By run, the step at which it will be finished; None of one for a time that has not planned it yet."""
+        last: dict[str, int | None] = {}  # by run, its last step; None of one for a time that has not planned it yet
 
         def called(arm: str, value: Any, seed: int) -> str:
             what = f" with {plan.sweep.told(value)}" if value is not None and plan.sweep else ""

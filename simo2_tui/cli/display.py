@@ -31,7 +31,7 @@ from simo2_core.presets import data_name
 from simo2_core.run.directory import RunDirectory
 from simo2_core.run.log import describe
 from simo2_core.run.rising import Followed
-from simo2_core.run.time_left import TimeLeft, in_words, seconds_of_steps
+from simo2_core.run.time_left import TimeLeft, in_words
 from simo2_tui.cli.printing import make_console, text_column
 from simo2_tui.plain_lines import print_visible
 
@@ -190,9 +190,8 @@ class RichDisplay(Display):
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         self._console = make_console()
-        self._in_words = bool(config.minutes or config.grow_from)
-        """Whether what is left is told by the run; else by the bar, which takes all steps to last as long."""
-        eta = text_column("{task.fields[eta]}") if self._in_words else TimeRemainingColumn(compact=True)
+        uneven = config.minutes or config.grow_from  # the bar by itself takes all steps to last as long
+        eta = text_column("{task.fields[eta]}") if uneven else TimeRemainingColumn(compact=True)
         self._progress = Progress(
             text_column("{task.description}", "bold"),
             BarColumn(bar_width=None),
@@ -219,7 +218,8 @@ class RichDisplay(Display):
         match event:
             case StepsLogged():
                 rate = f"{event.steps_per_second:.1f} steps/s {event.images_per_second:,.0f} images/s"
-                self._progress.update(self._task, completed=event.last_step, rate=rate, eta=self._left(event))
+                left = self.time_left.to_the_end(event.last_step, self.planned_steps, event.steps_per_second)
+                self._progress.update(self._task, completed=event.last_step, rate=rate, eta=in_words(left or 0))
             case Planned():
                 self._progress.update(self._task, total=event.steps)
             case RunStarted():
@@ -233,14 +233,6 @@ class RichDisplay(Display):
             case _:
                 pass
         self._live.update(self._render(), refresh=True)
-
-    def _left(self, event: StepsLogged) -> str:
-        """What is left in words, at the speed of the newest call where the run has no time."""
-        seconds = self.time_left.seconds
-        if seconds is None and self._in_words and self.planned_steps and event.steps_per_second > 0:
-            sides = self.started.sides if self.started else ()
-            seconds = seconds_of_steps(event.last_step, self.planned_steps, sides, event.steps_per_second)
-        return in_words(seconds or 0)
 
     def _render(self) -> Group:
         return Group(self._progress, self._losses(), self._quality())

@@ -30,7 +30,7 @@ from simo2_core.events import (
 from simo2_core.run.log import describe
 from simo2_core.run.rising import Followed
 from simo2_core.run.state import RunCourse
-from simo2_core.run.time_left import TimeLeft, seconds_of_steps
+from simo2_core.run.time_left import TimeLeft
 
 _Item = TypeVar("_Item", bound=Event)
 
@@ -97,7 +97,7 @@ class History:
     followed: Followed = field(default_factory=Followed)
     """How validation kNN, and a loss that is followed, have gone; its words stand in the log."""
     time_left: TimeLeft = field(default_factory=TimeLeft)
-    """Of a run that trains for a time."""
+    """What is left of the run."""
     log: list[tuple[float, str]] = field(default_factory=list)
     """(seconds since 1970, line) for people."""
     version: int = 0
@@ -219,12 +219,7 @@ class History:
 
     def seconds_left(self) -> float | None:
         """Seconds until the last step at the newest speed, or as a run for a time plans them; None while unknown."""
-        if self.time_left.seconds is not None:
-            return self.time_left.seconds
-        speed, total = self.speed()[0], self.total_steps
-        if speed <= 0 or total is None:
-            return None
-        return seconds_of_steps(self.step, total, self.start.sides if self.start else (), speed)
+        return self.time_left.to_the_end(self.step, self.total_steps, self.speed()[0])
 
     def checkpoint_age(self, now: float | None = None) -> float | None:
         """Seconds since the newest checkpoint of this run, or None when there is none."""

@@ -4,12 +4,16 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from simo2_core.compare.carry_out import carry_out, course_of, open_comparison, unless_begun
 from simo2_core.compare.plan import make_plan
+from simo2_core.evaluation.evaluate import Evaluation, evaluate
 from simo2_core.events import Evaluated, Planned
 from simo2_core.presets import PRESETS
 from simo2_core.run.directory import RunDirectory
@@ -71,3 +75,30 @@ def test_a_trial_of_a_run_for_a_time_ends_before_it_reads_test(tmp_path: Path) -
     assert outcome is not None
     assert outcome.step == [event for event in events if isinstance(event, Planned)][-1].steps != trial.config.steps
     assert outcome.course == tuple(course_of(run))
+
+
+def test_a_run_that_settled_is_measured_by_the_state_that_its_test_was_read_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores, real, measured = {4: 0.5, 8: 0.7, 12: 0.6, 16: 0.65}, evaluate, []
+
+    def scored(*args: Any, **options: Any) -> Evaluation:
+        found = real(*args, **options)
+        if found.event.split != "validation":
+            return found
+        seen = replace(found.event, knn_representation=scores[found.event.step], effective_rank=found.event.step)
+        return replace(found, event=seen)
+
+    def assessed(run: RunDirectory, checkpoint: Path, **options: Any) -> Any:
+        measured.append(checkpoint.name)
+        return SimpleNamespace(worth={}, class_names=("a",) * 1000)
+
+    monkeypatch.setattr("simo2_core.train.training.evaluate", scored)
+    monkeypatch.setattr("simo2_core.evaluation.assess.assess", assessed)
+    settings = QUIET | {"steps": 40, "eval_every": "4", "patience": 2}
+    job, _ = make_plan(DIGITS.replace(settings), ["simo2"], [], 2, None).runs({})
+    outcome = carry_out(tmp_path, job, lambda *_: None, threading.Event())
+    assert outcome is not None
+    assert measured == ["8"]
+    assert (outcome.step, outcome.validation, outcome.geometry["effective_rank"]) == (8, 0.7, 8)
+    assert [step for step, _, _ in outcome.course] == [4, 8, 12, 16], "the picture shows all of it"

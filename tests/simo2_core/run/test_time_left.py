@@ -1,6 +1,6 @@
 import pytest
 
-from simo2_core.run.time_left import seconds_of_steps
+from simo2_core.run.time_left import TimeLeft, seconds_of_steps
 
 
 def test_steps_on_larger_images_last_longer_than_those_that_were_timed() -> None:
@@ -10,3 +10,11 @@ def test_steps_on_larger_images_last_longer_than_those_that_were_timed() -> None
     assert seconds_of_steps(100, 300, (16, 0), 4.0) == 50, "of a damaged log"
     assert seconds_of_steps(300, 300, (16, 24, 32), 4.0) == 0
     assert seconds_of_steps(0, 300, (16, 32), 4.0) == pytest.approx(37.5 * 5), "before the first one, as it will be"
+
+
+def test_what_a_run_plans_goes_before_what_its_steps_say() -> None:
+    left = TimeLeft(sides=(16, 32))
+    assert left.to_the_end(0, None, 4.0) is None
+    assert left.to_the_end(0, 300, 0.0) is None
+    assert left.to_the_end(0, 300, 4.0) == pytest.approx(37.5 * 5)
+    assert TimeLeft(30.0).to_the_end(0, 300, 4.0) == 30
