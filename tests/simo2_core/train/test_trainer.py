@@ -131,19 +131,18 @@ def test_a_run_for_a_time_plans_its_steps_and_goes_on_within_it(tmp_path: Path) 
 
 def test_a_disk_that_refuses_a_new_plan_ends_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run, _, events = _run(tmp_path, "full", TINY.replace({"minutes": 0.02}))
-    full, write, seen = [True], write_settings, [next(events)]
+    write, refused, taken, seen = write_settings, [0], [0], [next(events)]
 
-    def refuse(*written: Any) -> None:
-        if full[0]:
+    def refuse(run: RunDirectory, config: Config, data: Any) -> None:
+        if not refused[0] or config.steps > taken[0]:  # the first, and all but the end
+            refused[0] += 1
             raise RunError("no room left on the disk.")
-        write(*written)
+        write(run, config, data)
 
     monkeypatch.setattr("simo2_core.train.trainer.write_settings", refuse)
     for event in events:
         seen.append(event)
-        plans = [event for event in seen if isinstance(event, Planned)]
-        if isinstance(event, StepsLogged) and plans and event.last_step == plans[-1].steps:
-            full[0] = False
+        taken[0] = event.last_step if isinstance(event, StepsLogged) else taken[0]
     finished = seen[-1]
     assert isinstance(finished, RunFinished)
     assert finished.reason == "completed"
