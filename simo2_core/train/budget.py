@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from simo2_core.run.time_left import work_between
+from simo2_core.run.time_left import relative_seconds, steps_of_shares
 
 FIRST_STEPS = 1 << 17
 """Steps of a run whose speed nobody knows yet, and room for learning rates: its first plan comes within seconds."""
@@ -45,6 +45,39 @@ class Clock:
         return self._before + self.seconds["train"] + self.seconds["evaluate"] - self.reading
 
 
+class StepSeconds:
+    """What a step takes by the side of its images: of those that were seen what they took, else in proportion to it."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, tuple[float, float]] = {}
+        """By side: what its steps were thought to take, where one of full size takes 1, and the seconds they took."""
+
+    def __bool__(self) -> bool:
+        """Whether any step was seen."""
+        return bool(self._seen)
+
+    def of(self, sides: Sequence[int]) -> list[float]:
+        """Seconds of a step on images of each of the `sides`; once some were seen."""
+        thought, took = (sum(sums) for sums in zip(*self._seen.values(), strict=True))
+        paces = {side: took / thought for side, (thought, took) in self._seen.items()}
+        return [
+            each * paces.get(side, took / thought) for side, each in zip(sides, relative_seconds(sides), strict=True)
+        ]
+
+    def saw(self, first: int, last: int, planned: int, sides: Sequence[int], seconds: float) -> None:
+        """Takes the time of the steps from `first` to `last`; where they are of several sizes, as it was expected."""
+        steps, relative = steps_of_shares(first, last, planned, len(sides)), relative_seconds(sides)
+        expected = [n * each for n, each in zip(steps, self.of(sides) if self else relative, strict=True)]
+        for side, n, each, share in zip(sides, steps, relative, expected, strict=True):
+            if n:
+                thought, took = self._seen.get(side, (0.0, 0.0))
+                self._seen[side] = thought + n * each, took + seconds * share / (sum(expected) or 1.0)
+
+    def halve(self) -> None:
+        """Lets what comes from now on count for more."""
+        self._seen = {side: (thought / 2, took / 2) for side, (thought, took) in self._seen.items()}
+
+
 class Budget:
     """When to plan again, and what. Of one start of a run: the speed of an earlier one may be another machine's.
 
@@ -63,8 +96,9 @@ class Budget:
         self._last = self._done(taken)
         self._needed = self._told = self.left
         self._told_at = clock.spent
-        self._planned = False
-        self._work, self._measured, self._calls = 0.0, 0.0, 0
+        self.planned = False
+        """Whether this start has made a plan."""
+        self._step_seconds, self._full_size, self._calls = StepSeconds(), 0.0, 0
         self._looks, self._looking = 0, 0.0
         self.pixels = 0.0
         """Seconds that kNN of raw pixels took: that of representations takes no longer."""
@@ -80,10 +114,14 @@ class Budget:
         return max(time, taken / self._most if self._most else 0.0)
 
     @property
+    def counted(self) -> float:
+        """Seconds that who counts down what was told last sees."""
+        return max(0.0, self._told - (self._clock.spent - self._told_at))
+
+    @property
     def misled(self) -> bool:
-        """Whether who counts down what was told last sees a tenth more or less than the last plan needs."""
-        counted = self._told - (self._clock.spent - self._told_at)
-        return abs(counted - self._needed) > 0.1 * self._needed
+        """Whether that is a tenth more or less than the last plan needs."""
+        return abs(self.counted - self._needed) > 0.1 * self._needed
 
     def tell(self) -> float:
         """Seconds that the last plan needs, to its end."""
@@ -95,7 +133,7 @@ class Budget:
         """What an evaluation takes: the mean of those that were made; before the first, by the speed of steps."""
         if self._looks:
             return self._looking / self._looks
-        return self.pixels + (self._batches * FORWARD_SHARE * self._measured / self._work if self._work else 0.0)
+        return self.pixels + self._batches * FORWARD_SHARE * self._full_size
 
     @property
     def has_room(self) -> bool:
@@ -112,8 +150,8 @@ class Budget:
         """
         self._calls += 1
         if self._calls > 1:
-            self._measured += seconds
-            self._work += work_between(first, first + steps, planned, sides)
+            self._step_seconds.saw(first, first + steps, planned, sides, seconds)
+            *_, self._full_size = self._step_seconds.of(sides)
 
     def looked(self, seconds: float) -> None:
         """Takes the time of an evaluation of validation."""
@@ -126,11 +164,11 @@ class Budget:
             return False
         begin, now = self._last, self._done(taken)
         # whatever was planned on another machine, which may have been far slower
-        if not self._planned and self._work and planned - taken <= taken - self._begun:
+        if not self.planned and self._step_seconds and planned - taken <= taken - self._begun:
             return True
         if self._calls <= LEAST_CALLS:
             return False
-        if not self._planned and now - begin >= PLANNED_AT[0]:
+        if not self.planned and now - begin >= PLANNED_AT[0]:
             return True
         return any(begin < share <= now for share in PLANNED_AT) or now >= 1
 
@@ -139,19 +177,19 @@ class Budget:
 
         Kept back is the time of the evaluations on the way and of the one after the last step.
         """
-        speed, each, left = self._measured / self._work, self.look_seconds, self.left
-        self._last, self._planned = self._done(taken), True
-        self._work, self._measured = self._work / 2, self._measured / 2  # what is newer counts for more
+        of_sides, each, left = self._step_seconds.of(sides), self.look_seconds, self.left
+        self._last, self.planned = self._done(taken), True
+        self._step_seconds.halve()
 
         def on_the_way(steps: int) -> int:
-            return looks(taken, steps, speed * work_between(taken, steps, steps, sides), each)
+            return looks(taken, steps, _training_seconds(taken, steps, of_sides), each)
 
         def cost(steps: int) -> float:
-            return speed * work_between(taken, steps, steps, sides) + each * (on_the_way(steps) + 1)
+            return _training_seconds(taken, steps, of_sides) + each * (on_the_way(steps) + 1)
 
         kept = each * (on_the_way(_most(taken, cost, left)) + 1)
         # where one more would just not fit it is not made, see `has_room`, and its time is trained
-        steps = steps_that_fit(taken, (left - kept) / speed, sides)
+        steps = steps_that_fit(taken, left - kept, of_sides)
         self._needed = left
         if self._most is not None and steps > max(self._most, taken):
             steps = max(self._most, taken)
@@ -159,9 +197,15 @@ class Budget:
         return steps
 
 
-def steps_that_fit(taken: int, work: float, sides: Sequence[int]) -> int:
-    """The most steps of a run in all, such that those after the `taken` ones cost no more than `work`."""
-    return _most(taken, lambda steps: work_between(taken, steps, steps, sides), work)
+def _training_seconds(taken: int, steps: int, of_sides: Sequence[float]) -> float:
+    """What those after the `taken` ones take, of a run of so many, in whose equal shares a step takes `of_sides`."""
+    of_shares = steps_of_shares(taken, steps, steps, len(of_sides))
+    return sum(n * each for n, each in zip(of_shares, of_sides, strict=True))
+
+
+def steps_that_fit(taken: int, seconds: float, of_sides: Sequence[float]) -> int:
+    """The most steps of a run in all, such that those after the `taken` ones take no longer than that."""
+    return _most(taken, lambda steps: _training_seconds(taken, steps, of_sides), seconds)
 
 
 def _most(taken: int, cost: Callable[[int], float], most: float) -> int:

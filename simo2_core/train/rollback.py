@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from simo2_core.checkpoints.recovery import back_from, set_aside
-from simo2_core.events import Event, RolledBack
+from simo2_core.events import Event, Planned, RolledBack
 from simo2_core.train import processes
 from simo2_core.train.beginning import of_state
 from simo2_core.train.divergence import LOSS
@@ -46,4 +46,6 @@ class Rollback:
         write_settings(training.run, training.config, training.data)
         rate, left = training.config.optim.learning_rate, training.config.rollbacks - self.times
         yield RolledBack(step=training.taken, from_step=bad, learning_rate=rate, left=left)
+        if training.budget.planned:  # what the log said of it may be of the steps that are dropped
+            yield Planned(step=training.taken, steps=training.config.steps, seconds_left=training.budget.counted)
         yield from of_state(training, recovery)

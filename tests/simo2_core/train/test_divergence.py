@@ -1,9 +1,11 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from simo2_core.errors import DivergedError
-from simo2_core.events import RolledBack, RunFinished, StepsLogged
+from simo2_core.evaluation.evaluate import Evaluation, evaluate
+from simo2_core.events import Event, Planned, RolledBack, RunFinished, StepsLogged
 from simo2_core.presets import PRESETS
 from simo2_core.run.control import Control
 from simo2_core.run.directory import RunDirectory
@@ -45,6 +47,32 @@ def test_it_goes_back_no_more_often_than_it_may(tmp_path: Path) -> None:
     assert [event.left for event in told if isinstance(event, RolledBack)] == [1, 0]
     assert isinstance(told[-1], RunFinished)
     assert told[-1].reason == "diverged"
+
+
+def test_a_run_for_a_time_that_went_back_says_its_plan_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = DIGITS.replace(QUIET | {"minutes": 0.05, "on_nan": "rollback", "eval_every": "3"})
+    run, real = RunDirectory.create(tmp_path, "timed", config), evaluate
+    seen: list[Event] = []
+
+    def once(*args: Any, **options: Any) -> Evaluation:
+        if any(isinstance(event, Planned) for event in seen) and not any(
+            isinstance(event, RolledBack) for event in seen
+        ):
+            raise DivergedError("not finite")
+        return real(*args, **options)
+
+    monkeypatch.setattr("simo2_core.train.training.evaluate", once)
+    for event in record(train(config, run, Control(), pictures=False), run):
+        if isinstance(event, RolledBack):
+            before = [one.steps for one in seen if isinstance(one, Planned)][-1]
+        seen.append(event)
+    [back] = [i for i, event in enumerate(seen) if isinstance(event, RolledBack)]
+    again = seen[back + 1]
+    assert isinstance(again, Planned)
+    assert (again.step, again.steps) == (0, before), "the log has dropped what it knew of later steps"
+    assert 0 < again.seconds_left <= 3
+    assert isinstance(seen[-1], RunFinished)
+    assert seen[-1].reason == "completed"
 
 
 def test_the_cures_of_divergence_come_in_order_and_fit() -> None:

@@ -72,7 +72,7 @@ def test_images_that_grow_take_less_and_only_those_of_full_size_were_timed(tmp_p
     full = read_pace(run)
     assert 1 / full.step_seconds == pytest.approx(10.4, abs=0.5)
     found = estimate(config.replace({"eval_every": "never", "steps": 300}), [full], gpu=False)
-    assert found.seconds == pytest.approx(100 * (0.25 + 0.5625 + 1) * full.step_seconds)
+    assert found.seconds == pytest.approx(100 * (0.325 + 0.60625 + 1) * full.step_seconds)
     assert estimate(config.replace({"image_size": 0, "dataset": "/some/folder"}), [full], gpu=False) is None
     stopped = write_run(tmp_path, "stopped", upto=200)
     stopped.write_config(config, {"device": "cpu"})
