@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 _TAKEN_OVER = ("--init", "--objective", "--labels")
 
+_OF_MUON = 0.01
+"""Of the rate that Muon trains with from scratch: what weights that are trained already are moved with."""
+
 
 def _finetune(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run (path, name or latest), or a checkpoint in one.")],
@@ -35,7 +38,9 @@ def _finetune(
     compare_scratch: Annotated[
         bool, typer.Option("--compare-scratch", help="Both, for --seeds seeds, as mean and standard deviation.")
     ] = False,
-    seeds: Annotated[int, typer.Option(help="With --compare-scratch: runs of each.", min=2, max=1000)] = 3,
+    seeds: Annotated[
+        int | None, typer.Option(help="With --compare-scratch: runs of each, by default 3.", min=2, max=1000)
+    ] = None,
     run_dir: RunDirOption = DEFAULT_RUN_DIR,
     name: Annotated[str | None, typer.Option(help="Name of the new run's folder.")] = None,
     plain: Annotated[bool, typer.Option("--plain", help="One line per log interval; the default when piped.")] = False,
@@ -45,29 +50,40 @@ def _finetune(
 ) -> None:
     """Train a classifier on a pretrained encoder: `simo2 finetune latest --labels-per-class 5`.
 
-    The new run has the settings of the old one but for cross-entropy with label smoothing 0.1; those given here go
-    first. It can be watched, stopped and resumed like every run.
+    The new run has the settings of the old one but for cross-entropy with label smoothing 0.1, and a hundredth of the
+    learning rate of Muon; those given here go first. It can be watched, stopped and resumed like every run.
     """
+    if plain and as_json:
+        raise ConfigError("--plain and --json are given together; choose one of them.")
     if compare_scratch and (from_scratch or settings.get("freeze")):
         other = "--from-scratch" if from_scratch else "--freeze"
         raise ConfigError(f"--compare-scratch and {other} are given together; it trains the whole network both ways.")
+    if compare_scratch and (services or plain):
+        other = "--plain" if plain else f"tracking by {services[0].name}"
+        raise ConfigError(
+            f"--compare-scratch and {other} are given together; its runs are told by their results alone."
+        )
+    if seeds is not None and not compare_scratch:
+        raise ConfigError(f"--seeds is {seeds}, of --compare-scratch, which is not given. Use --seed for another seed.")
     for flag in _TAKEN_OVER:
         if flag.removeprefix("--") in settings:
             raise ConfigError(f"{flag} is given; fine-tuning sets it itself. Use simo2 train for other combinations.")
-    config, checkpoint = tuned_config(run, run_dir, data, settings)
+    config, weights = tuned_config(run, run_dir, data, settings)
     if compare_scratch:
-        stem = name or f"{checkpoint.parents[1].name}-tuned"
-        _compare(config, checkpoint, seeds, run_dir, stem, as_json)
+        stem = name or f"{Path(weights['init']).parents[1].name}-tuned"
+        _compare(config, weights, seeds or 3, run_dir, stem, as_json)
         return
-    config = config if from_scratch else config.replace({"init": str(checkpoint)})
+    config = config if from_scratch else config.replace(weights)
     run_training(config, None, run_dir=run_dir, name=name, plain=plain, as_json=as_json, services=services)
 
 
 finetune_command = with_settings(with_tracking(_finetune))
 
 
-def tuned_config(text: str, run_dir: Path, data: str | None, settings: Mapping[str, Any]) -> tuple[Config, Path]:
-    """The settings to fine-tune a run with, weights not named yet, and the checkpoint that has them.
+def tuned_config(
+    text: str, run_dir: Path, data: str | None, settings: Mapping[str, Any]
+) -> tuple[Config, dict[str, Any]]:
+    """The settings to fine-tune a run with, but for its weights; and the settings that come with these.
 
     Raises:
         RunError: there is no such run, or it has no checkpoint.
@@ -89,18 +105,24 @@ def tuned_config(text: str, run_dir: Path, data: str | None, settings: Mapping[s
     if config.data.labels == "none":  # its views and batches were made for training without labels
         usual = config_for(config.data.dataset)
         config = dataclasses.replace(config, augment=usual.augment)
-        config = config.replace({"samples_per_class": usual.samples_per_class, "batch_size": usual.batch_size})
-        config = config.replace({"views_split": None, "labels": "classes"})
+        batch = {"samples_per_class": usual.samples_per_class, "batch_size": usual.batch_size}
+        config = config.replace({"views_split": None, "labels": "classes", "objective": "cross_entropy", **batch})
     mine = {"objective": "cross_entropy", "label_smoothing": 0.1, "init": None, "freeze": False, **settings}
     config = config.given(mine)
-    return config, checkpoint
+    weights: dict[str, Any] = {"init": str(checkpoint)}
+    tune = found.config.tune
+    was_tuned = tune.init is not None and not tune.freeze and found.config.objective.name == "cross_entropy"
+    # Muon moves kernels as far as its rate says, however small the gradient is: that from scratch would undo them
+    if config.optim.optimizer == "muon" and not (config.tune.freeze or was_tuned or "learning_rate" in settings):
+        weights["learning_rate"] = _OF_MUON * config.optim.learning_rate
+    return config, weights
 
 
-def _compare(config: Config, checkpoint: Path, seeds: int, run_dir: Path, name: str, as_json: bool) -> None:
+def _compare(config: Config, weights: Mapping[str, Any], seeds: int, run_dir: Path, name: str, as_json: bool) -> None:
     from simo2_core.compare.carry_out import carry_out_all, make_stop, open_comparison
     from simo2_core.compare.plan import Arm, Plan
 
-    arms = (Arm("pretrained", {"init": str(checkpoint)}), Arm("from scratch", {"init": None}))
+    arms = (Arm("pretrained", weights), Arm("from scratch", {"init": None}))
     plan = Plan(config, arms, tuple(range(config.seed, config.seed + seeds)), assessed=False)
     folder = open_comparison(run_dir, name, plan)
     decode_images(config.images, quiet=as_json)
@@ -122,9 +144,13 @@ def _compare(config: Config, checkpoint: Path, seeds: int, run_dir: Path, name: 
         raise typer.Exit(INTERRUPTED)
     summary = {arm: _mean_and_std(tests) for arm, tests in rows.items()}
     if as_json:
-        print(json.dumps({"event": "result", "checkpoint": str(checkpoint), "seeds": seeds, "test": summary}))
+        print(json.dumps({"event": "result", "checkpoint": weights["init"], "seeds": seeds, "test": summary}))
         return
-    print_visible(f"Test, mean ± standard deviation over {seeds} seeds, fine-tuned with the same settings:")
+    apart = ""
+    if "learning_rate" in weights:
+        rates = (weights["learning_rate"], config.optim.learning_rate)
+        apart = " but for the rate ({:g} and {:g})".format(*rates)
+    print_visible(f"Test, mean ± standard deviation over {seeds} seeds, fine-tuned with the same settings{apart}:")
     print_visible(f"{'':<14}{'classifier':>16}{'kNN@20':>16}{'raw pixels kNN':>18}")
     for arm, scores in summary.items():
         cells = [f"{100 * scores[key]['mean']:.2f} ± {100 * scores[key]['std']:.2f}" for key in scores]

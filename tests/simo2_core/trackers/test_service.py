@@ -110,6 +110,12 @@ def test_a_run_is_told_later_by_the_command_that_names_it(run: RunDirectory, min
     assert (run.path / "later").read_text().count("loss/total") == 80
 
 
+def test_a_comparison_with_scratch_that_would_not_be_told_is_refused(run: RunDirectory, mine: str) -> None:
+    at = ["finetune", "demo", "--run-dir", str(run.path.parent), "--tracker", mine]
+    result = CliRunner().invoke(app, take_parts([*at, "--compare-scratch"]))
+    assert (result.exit_code, "--compare-scratch and tracking by" in result.stderr) == (2, True), result.stderr
+
+
 @pytest.mark.parametrize(
     ("named", "said"),
     [

@@ -2,12 +2,15 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import copytree
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from simo2_core.presets import PRESETS
 from simo2_core.run.directory import RunDirectory
+from simo2_tui.cli.finetune import tuned_config
 from simo2_tui.cli.main import app
 from tests import tiny
 from tests.tiny import QUIET, options
@@ -112,7 +115,41 @@ def test_weights_of_another_network_are_refused_and_leave_no_run(runs: Path) -> 
 def test_what_contradicts_itself_is_refused(runs: Path) -> None:
     code, _, said = simo2("finetune", "first", "--run-dir", str(runs), "--compare-scratch", "--from-scratch")
     assert (code, "given together" in said) == (2, True)
+    code, _, said = simo2("finetune", "first", "--run-dir", str(runs), "--compare-scratch", "--plain")
+    assert (code, "--compare-scratch and --plain are given together" in said) == (2, True), said
+    code, _, said = simo2("finetune", "first", "--run-dir", str(runs), "--seeds", "5")
+    assert (code, "--seeds is 5, of --compare-scratch" in said) == (2, True)
+    code, _, said = simo2("finetune", "first", "--run-dir", str(runs), "--plain", "--json")
+    assert (code, "choose one of them" in said) == (2, True)
     code, _, said = simo2("finetune", "first", "--run-dir", str(runs), "--objective", "supcon")
     assert (code, "fine-tuning sets it itself" in said) == (2, True)
     code, _, said = simo2("finetune", "nothing", "--run-dir", str(runs))
     assert code != 0
+
+
+@pytest.mark.slow
+def test_weights_that_muon_trained_are_moved_gently(runs: Path, tmp_path: Path) -> None:
+    def of(changes: dict[str, Any], **given: Any) -> tuple[float, float | None]:
+        run = RunDirectory.open(copytree(runs / "first", tmp_path / "fast", dirs_exist_ok=True))
+        run.write_config(run.config.replace({"optimizer": "muon", "learning_rate": 0.2, **changes}), {})
+        config, weights = tuned_config("fast", tmp_path, None, given)
+        assert weights["init"] == str(tmp_path / "fast" / "checkpoints" / "2")
+        return config.optim.learning_rate, weights.get("learning_rate")
+
+    assert of({}) == (0.2, 0.002), "from scratch, and with the weights"
+    assert of({}, learning_rate=0.1) == (0.1, None)
+    assert of({}, freeze=True) == (0.2, None), "the classifier has a rate of its own"
+    assert of({"optimizer": "adamw", "learning_rate": 0.001}) == (0.001, None)
+    tuned = {"objective": "cross_entropy", "labels": "classes", "init": "other"}
+    assert of({**tuned, "freeze": True}, freeze=False)[1] is not None
+    assert of({**tuned, "freeze": False, "learning_rate": 0.002}) == (0.002, None)
+
+
+@pytest.mark.slow
+def test_a_run_whose_objective_takes_no_labels_is_fine_tuned(tmp_path: Path, no_pictures: None) -> None:
+    at = ("--run-dir", str(tmp_path))
+    first = ("--objective", "simclr", "--labels", "none", *TINY[:-2], "--samples-per-class", "2", "--batch-size", "30")
+    code, _, said = simo2("train", *first, "--steps", "1", *at, "--name", "views", "--json")
+    assert code == 0, said
+    config, _ = tuned_config("views", tmp_path, None, {})
+    assert (config.objective.name, config.data.labels) == ("cross_entropy", "classes")
