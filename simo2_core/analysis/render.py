@@ -45,6 +45,7 @@ def render_each(
     kinds: Sequence[str] | None = None,
     *,
     step: int | None = None,
+    snapshot_of: int | None = None,
     out: Path | None = None,
     dark: bool = False,
 ) -> Iterator[DrawnPlot]:
@@ -53,6 +54,7 @@ def render_each(
     Args:
         kinds: of `KINDS` and `ON_REQUEST`; by default all of the first that the run has the data for.
         step: of the snapshot to draw, and the last step of the curves; by default the newest.
+        snapshot_of: another step, of the snapshot alone.
         out: the folder for the files; by default that of `folder_for`.
         dark: light on dark.
 
@@ -66,10 +68,11 @@ def render_each(
     run = RunDirectory.open(run_path)
     folder = out or folder_for(run, step, dark=dark)
     steps = snapshot_steps(run)
-    if step is not None and step not in steps:
+    chosen = step if snapshot_of is None else snapshot_of
+    if chosen is not None and chosen not in steps:
         known = f"it has {', '.join(map(str, steps[-8:]))}" if steps else "it has none"
-        raise RunError(f"{run.path} has no snapshot of step {step}; {known}.")
-    snapshot = read_snapshot(run.embeddings / f"{steps[-1] if step is None else step}.npz") if steps else None
+        raise RunError(f"{run.path} has no snapshot of step {chosen}; {known}.")
+    snapshot = read_snapshot(run.embeddings / f"{steps[-1] if chosen is None else chosen}.npz") if steps else None
     failed: DataError | None = None
     drew = False
     for kind in wanted:

@@ -53,7 +53,7 @@ def plot_command(
 ) -> None:
     """Draw training curves, PCA, t-SNE, class similarity and pairs, cosines, neighbours and more as PNG.
 
-    A run is drawn as of its newest checkpoint, with --patience of its best, into plots/; a checkpoint into
+    A run is drawn as of its newest evaluation, with --patience of its best checkpoint, into plots/; a checkpoint into
     plots/STEP/. Dark pictures go into dark/ of that folder.
     """
     if show and (as_json or not sys.stdout.isatty()):
@@ -95,7 +95,9 @@ def _drawn(
     step = _snapshot(text, run_dir)
     named = step is not None and Path(text).name == str(step)
     if from_run is None or from_run:
-        yield from render_each(found.path, from_run, step=step if named else None, out=out, dark=dark)
+        best = step if found.config.patience else None
+        shown = step if named else None
+        yield from render_each(found.path, from_run, step=shown, snapshot_of=best, out=out, dark=dark)
     if step is None and wanted is not None and from_checkpoint:
         raise RunError(f"{found.path} has no checkpoint to draw {from_checkpoint[0]} from. Let it train to its first.")
     if step is None:

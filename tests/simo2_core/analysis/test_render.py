@@ -88,6 +88,16 @@ def test_an_older_step_goes_into_its_own_folder_and_kinds_are_chosen(run, tmp_pa
     assert list(run.plots.glob("*.png")) == []
 
 
+def test_the_embedding_of_another_step_is_drawn_beside_the_whole_course(run, tmp_path):
+    drawn = list(render_each(run.path, ["curves", "cosines"], snapshot_of=20))
+    assert [(one.kind, one.step, one.path.parent) for one in drawn] == [
+        ("curves", 40, run.plots),
+        ("cosines", 20, run.plots),
+    ]
+    with pytest.raises(RunError, match="no snapshot of step 30"):
+        render(run.path, ["cosines"], snapshot_of=30)
+
+
 def test_dark_pictures_lie_beside_the_light_ones(run):
     [light], [dark], [late] = (
         render(run.path, ["curves"]),
