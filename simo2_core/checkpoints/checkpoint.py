@@ -229,9 +229,15 @@ def list_steps(folder: Path) -> list[int]:
         return []
 
 
-def best_step(folder: Path) -> int | None:
-    """The step with the highest `score`, the later of two equals; None when no checkpoint has one."""
-    scores = [(read_score(folder / str(step)), step) for step in list_steps(folder)]
+def best_step(folder: Path, up_to: int | None = None) -> int | None:
+    """The step with the highest `score`, the later of two equals; None when no checkpoint has one.
+
+    Args:
+        folder: the `checkpoints/` of a run.
+        up_to: the last step that counts; None for all.
+    """
+    steps = [step for step in list_steps(folder) if up_to is None or step <= up_to]
+    scores = [(read_score(folder / str(step)), step) for step in steps]
     scored = [(score, step) for score, step in scores if score is not None]
     return max(scored)[1] if scored else None
 

@@ -79,6 +79,11 @@ class Followed:
     loss: Rising = field(default_factory=lambda: Rising(of=TRAINING_LOSS))
     """Where `--patience-on loss` follows it."""
 
+    @classmethod
+    def beginning_with(cls, best_step: int, best: float, step: int) -> Followed:
+        """At `step`, where nobody has waited for better ones yet than the `best` kNN, in [0, 1], of `best_step`."""
+        return cls(Rising(best, best_step, looks=1, step=step))
+
     def after(self, event: Evaluated) -> Followed:
         """With one more evaluation of validation."""
         follows = event.counts and event.loss is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from simo2_core.checkpoints.checkpoint import find_checkpoint, list_steps
 from simo2_core.commands import Reason, Requester
@@ -21,25 +21,25 @@ class Endings:
     def __init__(self, training: Training, saver: Saver, plotter: Plotter) -> None:
         self._training, self._saver, self._plotter = training, saver, plotter
 
-    def complete(self) -> Iterator[Event]:
-        """Evaluates and saves the last state, reads the test part, and draws the pictures; stops if it `diverged`."""
+    def complete(self) -> Generator[Event, None, bool]:
+        """Evaluates and saves the last state, reads test, and draws the pictures; False where it `diverged`."""
         training = self._training
         if not training.evaluated:
             yield from training.evaluate()
-        if not self._finite():
-            return
+        if training.diverged:
+            return False
         steps, minutes = training.config.steps, training.config.minutes
         time = f" in {training.clock.spent / 60:.1f} of {minutes:g} minutes" if minutes else ""
         ended = steps == training.ready.most_steps
         passes = f", as --max-passes {training.config.max_passes} has it" if ended else ""
-        yield from self._conclude(Reason.COMPLETED, f"{steps} steps done{time}{passes}")
+        return (yield from self._conclude(Reason.COMPLETED, f"{steps} steps done{time}{passes}"))
 
-    def settle(self) -> Iterator[Event]:
+    def settle(self) -> Generator[Event, None, bool]:
         """What `complete` does, before the last step: nothing came further for as long as the settings wait."""
         awaited = self._training.followed.awaited(self._training.config.patience_on)
-        yield from self._conclude(Reason.SETTLED, f"{awaited.told}, as --patience has it")
+        return (yield from self._conclude(Reason.SETTLED, f"{awaited.told}, as --patience has it"))
 
-    def _conclude(self, reason: Reason, message: str) -> Iterator[Event]:
+    def _conclude(self, reason: Reason, message: str) -> Generator[Event, None, bool]:
         """Saves the last state and reads the test part: by the best state where the run waits for none better."""
         training = self._training
         yield from self._save_or_fail()
@@ -49,13 +49,11 @@ class Endings:
             yield from training.evaluate_saved(find_checkpoint(training.run.checkpoints, "best"), "test")
         else:
             yield from training.evaluate("test")
-        if not self._finite():
-            return
+        if self._training.diverged:
+            return False
         yield from self._plotter.finish()
         yield self._finished(reason, message)
-
-    def _finite(self) -> bool:
-        return not self._training.diverged
+        return True
 
     def stop(self, source: Requester) -> Iterator[Event]:
         """Saves the state as it is, at once; the test part stays unread."""

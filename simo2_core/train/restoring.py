@@ -9,10 +9,11 @@ from typing import NamedTuple
 import jax
 from jax.sharding import Mesh
 
-from simo2_core.checkpoints.checkpoint import load, name_leaves, require_same
+from simo2_core.checkpoints.checkpoint import best_step, load, name_leaves, read_meta, read_score, require_same
 from simo2_core.config import Config
 from simo2_core.data.dataset import Dataset
 from simo2_core.errors import CheckpointError, ConfigError
+from simo2_core.run.rising import Followed
 from simo2_core.train.devices import put_whole
 from simo2_core.train.step import TrainState
 
@@ -55,3 +56,17 @@ def restore(checkpoint: Path, state: TrainState, data: Dataset, mesh: Mesh) -> t
     leaves = [arrays[name] for name in expected]
     restored = TrainState(*jax.tree.unflatten(jax.tree.structure(state), leaves))
     return put_whole(restored, mesh), Origin(saved_with, trained_on, (meta["mean"], meta["std"]))
+
+
+def followed_until(checkpoint: Path, config: Config) -> Followed:
+    """How validation kNN, and the training loss, had gone when a checkpoint was saved, for going on with `config`.
+
+    A run that only now waits for better ones begins to count: the best until then is the best of those on disk, for
+    test can be read with no other.
+    """
+    meta = read_meta(checkpoint)
+    if not config.patience or meta["config"].get("patience"):
+        return Followed.from_json(meta)
+    step = best_step(checkpoint.parent, up_to=int(checkpoint.name))
+    score = None if step is None else read_score(checkpoint.parent / str(step))
+    return Followed() if step is None or score is None else Followed.beginning_with(step, score, int(checkpoint.name))

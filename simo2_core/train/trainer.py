@@ -183,10 +183,9 @@ def _train(work: _Work, control: Control) -> Iterator[Event]:
         if training.taken >= training.config.steps:
             if not work.plan_written:
                 yield from work.write_plan()
-            yield from work.endings.complete()
-            if training.diverged:
-                continue
-            return
+            if (yield from work.endings.complete()):
+                return
+            continue
         asked, stopped_by = yield from _take(control, training)
         if stopped_by is not None:
             yield from work.endings.stop(stopped_by)
@@ -201,8 +200,9 @@ def _train(work: _Work, control: Control) -> Iterator[Event]:
         if training.diverged:
             continue
         if work.settled:
-            yield from work.endings.settle()
-            return
+            if (yield from work.endings.settle()):
+                return
+            continue
         if control.paused:
             control.wait_while_paused(HOLD_SECONDS)
             lead(Word.HOLD)  # the other processes learn that this one is still there

@@ -45,7 +45,7 @@ from simo2_core.train.finetune import load_weights
 from simo2_core.train.machine_alarms import disk_alarm
 from simo2_core.train.memory import Chunking, out_of_memory, require_memory
 from simo2_core.train.preparation import Preparation
-from simo2_core.train.restoring import Origin, restore
+from simo2_core.train.restoring import Origin, followed_until, restore
 from simo2_core.train.step import Call, Measured, Step, TrainState, compile_call, planned
 
 CALL_SECONDS = 0.25
@@ -102,7 +102,7 @@ class Training:
         """What was not finite, if anything: with the state as it is, it will not be."""
         self._evaluated: Evaluation | None = None
         meta = {} if recovery.checkpoint is None else read_meta(recovery.checkpoint)
-        self.followed = Followed.from_json(meta)
+        self.followed = Followed() if recovery.checkpoint is None else followed_until(recovery.checkpoint, config)
         """How validation kNN, and the training loss, have gone up to this state."""
         self._losses = MeanLoss(**meta.get("losses", {}))
         self._seconds_per_step = 0.0

@@ -103,6 +103,50 @@ def test_a_run_ends_when_validation_rises_no_more_and_reads_test_with_the_best(
     assert test.effective_rank == pytest.approx(expected.effective_rank, rel=1e-4)
 
 
+def test_a_run_that_waits_from_now_on_begins_to_count_with_the_best_that_is_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores, real = {4: 0.9, 6: 0.4, 8: 0.5, 12: 0.6}, evaluate
+
+    def scored(*args: Any, **options: Any) -> Evaluation:
+        found = real(*args, **options)
+        return replace(found, event=replace(found.event, knn_representation=scores.get(found.event.step, 0.3)))
+
+    monkeypatch.setattr("simo2_core.train.training.evaluate", scored)
+    run, _, events = _run(tmp_path, "later", TINY.replace({"eval_every": "4", "checkpoint_every": "6"}))
+    assert [event.step for event in events if isinstance(event, CheckpointSaved)] == [6, 12]
+    config = run.config.replace({"steps": 40, "patience": 2})
+    again = list(record(train(config, run, Control(run.control), pictures=False), run))
+    finished, scored_by = (
+        again[-1],
+        [event for event in again if isinstance(event, Evaluated) and event.split == "test"],
+    )
+    assert isinstance(finished, RunFinished)
+    assert (finished.step, finished.reason) == (20, "settled"), "not at once, though step 4 was better than any since"
+    assert finished.message.startswith("kNN has not risen for 2 evaluations: the best was 60.00% at step 12")
+    assert [event.step for event in scored_by] == [12], "step 4 is on no disk"
+
+
+def test_a_settled_run_whose_best_state_cannot_be_tested_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = evaluate
+
+    def scored(encoder: Any, data: Any, split: str, *args: Any, **options: Any) -> Evaluation:
+        if split == "test":
+            raise DivergedError("not finite")
+        found = real(encoder, data, split, *args, **options)
+        return replace(found, event=replace(found.event, knn_representation=1 / (1 + found.event.step)))
+
+    monkeypatch.setattr("simo2_core.train.training.evaluate", scored)
+    run, _, events = _run(tmp_path, "untested", TINY.replace({"eval_every": "3", "patience": 1}))
+    with pytest.raises(DivergedError, match="not finite"):
+        list(events)
+    *_, last = run.events()
+    assert isinstance(last, RunFinished)
+    assert last.reason == "diverged"
+
+
 def test_a_run_for_a_time_plans_its_steps_and_goes_on_within_it(tmp_path: Path) -> None:
     config = TINY.replace({"minutes": 0.04, "schedule": "linear"})
     run, control, events = _run(tmp_path, "timed", config)
