@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from simo2_core.errors import NewerFormatError, RunError
-from simo2_core.events import Event, StepsLogged, WarningRaised, from_line
+from simo2_core.events import Evaluated, Event, StepsLogged, WarningRaised, from_line
 from simo2_core.run.contained import open_in_place, open_to_read
 from simo2_core.run.files import disk_error, write_whole
 
@@ -126,6 +126,22 @@ def read_events(path: Path, *, warn: bool = True) -> Iterator[Event]:
         raise disk_error("reading", path, error) from error
     if warn and len(damage):
         yield damage.warning(step)
+
+
+def read_evaluations(path: Path) -> list[Evaluated]:
+    """Those of validation so far, in order, without reading all that is between; what cannot be read is left out.
+
+    Raises:
+        RunError: the file cannot be read at all.
+    """
+    try:
+        with open_to_read(path) as file:
+            events = list(Damage(path).decode(line for line in file if b'"event":"evaluated"' in line[:40]))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise disk_error("reading", path, error) from error
+    return [event for event in events if isinstance(event, Evaluated) and event.split == "validation"]
 
 
 def read_ends(path: Path, size: int) -> list[Event]:

@@ -52,8 +52,10 @@ class Display(ABC):
         self.finished: RunFinished | None = None
         self.plots: dict[str, None] = {}
         self.time_left = TimeLeft()
+        self.evaluations: list[Evaluated] = []
+        """Of validation; those of earlier starts too."""
         self.followed = Followed()
-        """How validation kNN has gone, and a loss that is followed; the evaluations of earlier starts count too."""
+        """How validation kNN has gone in them, and a loss that is followed."""
 
     @property
     def reason(self) -> Reason:
@@ -67,6 +69,9 @@ class Display(ABC):
             case RunStarted():
                 self.started = event
                 self.planned_steps = event.planned_steps
+                self._go_back(event.step)
+            case RolledBack():
+                self._go_back(event.step)
             case Planned():
                 self.planned_steps = event.steps
             case StepsLogged():
@@ -75,6 +80,7 @@ class Display(ABC):
                 self.test = event
             case Evaluated():
                 self.validation = event
+                self.evaluations.append(event)
                 self.followed = self.followed.after(event)
             case PlotSaved():
                 self.plots[event.path] = None
@@ -83,6 +89,11 @@ class Display(ABC):
             case _:
                 pass
         self.draw(event)
+
+    def _go_back(self, step: int) -> None:
+        """Forgets the evaluations of later steps, which are told again."""
+        self.evaluations = [event for event in self.evaluations if event.step <= step]
+        self.followed = Followed.through(self.evaluations)
 
     @abstractmethod
     def draw(self, event: Event) -> None:

@@ -42,15 +42,15 @@ def run_training(
     Raises:
         typer.Exit: with the exit code of its `Reason` when the run did not come to its end.
     """
-    from simo2_core.run.summary import summarise
+    from simo2_core.run.event_file import read_evaluations
     from simo2_core.session import RunSession
     from simo2_tui.cli.data_progress import DataProgress
     from simo2_tui.cli.display import make_display
     from simo2_tui.terminal import stray_output
 
-    before = None if run is None else summarise(run).followed
     display = make_display(config, plain=plain or not sys.stdout.isatty(), as_json=as_json)
-    display.followed = before or display.followed
+    if run is not None:
+        display.evaluations = read_evaluations(run.events_path)
     with ExitStack() as held:
         with DataProgress(quiet=as_json or plain) as progress:
             new = partial(RunSession.create, run_dir=run_dir, name=name)

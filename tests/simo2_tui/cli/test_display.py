@@ -1,9 +1,13 @@
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from simo2_core.config import Config
-from simo2_core.events import Event, Planned, RolledBack
+from simo2_core.events import Evaluated, Event, Planned, RolledBack
+from simo2_core.run.directory import RunDirectory
 from simo2_tui.cli.display import PlainDisplay, make_display
-from tests.simo2_tui.recorded import logged
+from tests.simo2_tui.recorded import evaluated, logged, started
 
 
 def rolled_back(to: int) -> RolledBack:
@@ -47,3 +51,22 @@ def test_minutes_left_stand_behind_the_steps_of_a_run_for_a_time(capsys: pytest.
     fresh = PlainDisplay(config)
     fresh.show(logged(1, 10, 1 << 17))
     assert capsys.readouterr().out.startswith("step 10 loss "), "no plan is made yet"
+
+
+def test_the_best_of_steps_that_are_taken_again_is_forgotten(capsys: pytest.CaptureFixture[str]) -> None:
+    def looked(step: int, knn: float) -> Evaluated:
+        return replace(evaluated(step, 0.5), knn_representation=knn)
+
+    def told(display: PlainDisplay, event: Event) -> str:
+        display.show(event)
+        return capsys.readouterr().out
+
+    display = PlainDisplay(Config())
+    for event in (looked(10, 0.5), looked(30, 0.9), rolled_back(20), looked(30, 0.4)):
+        last = told(display, event)
+    assert "has not risen for 1 evaluation: the best was 50.00% at step 10" in last
+
+    resumed = PlainDisplay(Config())
+    resumed.evaluations = [looked(10, 0.5), looked(30, 0.9)]  # of an earlier start, killed before it saved the second
+    told(resumed, replace(started(RunDirectory(Path("a")), 400), step=20))
+    assert "the best was 50.00% at step 10" in told(resumed, looked(30, 0.4))
