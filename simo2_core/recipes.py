@@ -45,7 +45,8 @@ pixels, with views averaged at test) and smaller images first. Measured on 2026-
 from JPEG files, objective simo2 as published: test kNN@20 87.72%, over views 88.71%, in 20 minutes (1,367 steps);
 with as many steps cross_entropy 89.45% (its classifier 89.36%) and supcon 88.87%. With all pairs in an hour (4,151
 steps) 89.89%, over views 90.45%, and with lines too on another machine (4,022 steps, 2026-11-30) 89.72 and 90.57%; in
-a quarter of an hour there (1,010 steps) 87.71%, supcon (971) 87.69%. On a machine of half the speed cross_entropy in
+a quarter of an hour there (1,010 steps) 87.71%, supcon (971) 87.69%; in half an hour of a third machine (1,550 steps,
+2026-12-01) 88.58%, supcon (1,542) 89.33%. On a machine of half the speed cross_entropy in
 an hour (2,064 steps) 89.66% (its classifier 89.67%), supcon (1,770) 88.45%. A fast machine ends after 60 passes: on
 an NVIDIA H200 18 seconds of training, after 38 of compiling, give simo2 89.35 and 89.69%, cross_entropy 89.79 and
 89.53% (two seeds each). Not measured: for other data sets."""
