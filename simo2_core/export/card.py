@@ -92,7 +92,7 @@ def _results(run: RunDirectory, step: int) -> Iterator[str]:
     try:
         found = json.loads((run.path / "eval" / str(step) / "eval.json").read_bytes())
         scores = found["scores"]["representation"]
-        rows = {said: float(scores[key]["mean"]) for key, said in _ROWS.items() if key in scores}
+        rows = {said: float(scores[key]["value"]) for key, said in _ROWS.items() if key in scores}
         images = int(found["images"]["test"])
     except (OSError, ValueError, KeyError, TypeError):
         at_end = [

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from simo2_core.analysis.few_shot import Estimate
 from simo2_core.checkpoints.checkpoint import find_checkpoint, load
 from simo2_core.checkpoints.exported import export_encoder
 from simo2_core.encoders.convnext import ConvNeXtTiny
@@ -19,6 +20,7 @@ from simo2_core.encoders.resnet_imagenet import ResNet18ImageNet
 from simo2_core.encoders.vit import ViTSmall
 from simo2_core.encoders.yatcnn import YatCNN
 from simo2_core.errors import ConfigError, RunError
+from simo2_core.evaluation.assess import scores_to_json
 from simo2_core.export import formats, hub
 from simo2_core.export.formats import export_as, require_format
 from simo2_core.pretrained.recognise import recognise
@@ -101,11 +103,13 @@ def test_a_card_says_results_data_and_command(made: tuple[Path, RunDirectory], t
     assert "simo2 train --preset digits --encoder vit_small" in card
     assert run.config.data.dataset in card
     (run.path / "eval" / "0").mkdir(parents=True)
-    scores = {"representation": {"knn_20": {"mean": 0.5}, "linear_probe": {"mean": 0.25}}}
+    measured = {"knn_20": Estimate(0.5, float("nan")), "linear_probe": Estimate(0.25, 0.01)}
+    scores = {"representation": scores_to_json(measured)}
     (run.path / "eval" / "0" / "eval.json").write_text(json.dumps({"scores": scores, "images": {"test": 359}}))
     export_as("onnx", checkpoint, tmp_path)
     card = (tmp_path / "README.md").read_text()
     assert "on 359 test images" in card
+    assert "| kNN, k = 20 | 50.00% |" in card
     assert "| linear probe | 25.00% |" in card
 
 
