@@ -191,7 +191,7 @@ def _changed_parts(
 
 
 def plain(value: Any) -> Any:
-    """A section, or what it holds, as JSON-ready data; a part says which it is, and the package that brings it."""
+    """A section, what it holds, or values by name, as JSON-ready data; a part says which it is, and who brings it."""
     if isinstance(value, Cadence):
         return str(value)
     if dataclasses.is_dataclass(value):
@@ -200,6 +200,8 @@ def plain(value: Any) -> Any:
             package = {"package": value.package} if value.package else {}
             return {"part": value.name, **package, **body}
         return body
+    if isinstance(value, Mapping):
+        return {name: plain(item) for name, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, tuple) else value
 
 

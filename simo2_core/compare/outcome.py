@@ -11,6 +11,7 @@ from typing import Any
 
 from simo2_core.errors import RunError
 from simo2_core.run.files import disk_error, write_whole
+from simo2_core.sections import plain
 
 FILE = "outcome.json"
 
@@ -25,7 +26,7 @@ class Outcome:
     arm: str
     seed: int
     value: Any
-    """The choice of the sweep, see `Sweep`; or None."""
+    """The choice of the sweep, see `Sweep`, as a file has it; or None."""
     step: int
     diverged: bool
     validation: float
@@ -40,6 +41,9 @@ class Outcome:
     """(C, C) signed cosines of the class means of test; of the projection where it is trained. Up to 150 classes."""
     geometry: dict[str, float] = field(default_factory=dict)
     """`GEOMETRY` of the projection after the last step, on validation; empty when it diverged."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", plain(self.value))  # a cadence, say, is no JSON
 
     def write(self, folder: Path) -> None:
         """Writes it whole; raises RunError when the disk refuses."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from simo2_core.compare.outcome import Outcome
 from simo2_core.compare.plan import Plan
+from simo2_core.sections import plain
 
 SECONDS = "seconds"
 """The key of the time of training, beside those of the rows of the metrics."""
@@ -136,7 +137,7 @@ def to_json(
     """Everything that was found, JSON-ready: what is not a number is null."""
     return {
         **plan.to_json(),
-        "chosen": dict(chosen),
+        "chosen": plain(chosen),
         "trials": [
             {
                 "arm": trial.arm,

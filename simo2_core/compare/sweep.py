@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from dataclasses import dataclass
@@ -90,7 +91,8 @@ class Sweep:
     def settings(self, choice: Any) -> dict[str, Any]:
         """The settings that a choice stands for, as it was made or as a file has it."""
         found = choice if self.grid else {self.axes[0].setting: choice}
-        return {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
+        tried = {axis.setting: {json.dumps(plain(value)): value for value in axis.values} for axis in self.axes}
+        return {name: tried[name].get(json.dumps(plain(value)), value) for name, value in found.items()}
 
     def told(self, choice: Any) -> str:
         """A choice in words: `epsilon 1, bias 0.5`."""

@@ -12,7 +12,8 @@ from simo2_core.compare.results import choose, to_json, trial_map
 from simo2_core.compare.sweep import Sweep
 from simo2_core.errors import ConfigError
 from simo2_core.presets import PRESETS
-from simo2_tui.cli.compare import grid_lines
+from simo2_core.settings import Cadence
+from simo2_tui.cli.compare import _progress, grid_lines
 
 DIGITS = PRESETS["digits"].config
 GRID = "epsilon=1/137,1:pull=1,balanced,3"
@@ -128,3 +129,24 @@ def test_a_grid_outcome_survives_its_file(tmp_path):
     for trial in trials_of(plan, lambda settings: 0.5):
         trial.write(tmp_path)
         assert Outcome.read(tmp_path) == trial
+
+
+@pytest.mark.parametrize("sweep", ["eval_every=50,2m", "eval_every=50,2m:lr=0.1,0.2"])
+def test_how_often_something_happens_is_swept_written_and_read_back(sweep, tmp_path, capsys):
+    plan = make_plan(DIGITS, ["simo2"], [], 2, sweep)
+    trials = trials_of(plan, lambda settings: 0.5 + float(settings["eval_every"] == Cadence(seconds=120)) / 4)
+    read = []
+    with _progress(plan, len(trials), as_json=True) as (_, done):
+        for trial in trials:
+            trial.write(tmp_path)
+            read.append(Outcome.read(tmp_path))
+            done(read[-1], True)
+    assert read == trials
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert "120s" in str(lines[-1]["value"])
+    chosen = choose(plan, read)
+    assert {job.config.eval_every for job in plan.runs(chosen)} == {Cadence(seconds=120)}
+    for choice in (chosen, choose(plan, [dataclasses.replace(trial, diverged=True) for trial in read])):
+        json.dumps(to_json(plan, choice, [], ["representation"], read), allow_nan=False)
+    if plan.sweep.grid:
+        assert trial_map(plan, read, "simo2", "validation").tolist() == [[0.5, 0.5], [0.75, 0.75]]
