@@ -21,7 +21,8 @@ import numpy as np
 from simo2_core.child import child_environment
 from simo2_core.compare.outcome import FILE, GEOMETRY, Outcome
 from simo2_core.compare.plan import Plan, PlannedRun
-from simo2_core.errors import ConfigError, DivergedError, RunError
+from simo2_core.config import Config
+from simo2_core.errors import ConfigError, DivergedError, RunError, Simo2Error
 from simo2_core.events import Evaluated, Event, Planned, RunFinished, RunStarted, StepsLogged
 from simo2_core.run.contained import require_contained
 from simo2_core.run.control import STOP_SIGNALS
@@ -130,8 +131,36 @@ def _session(folder: Path, job: PlannedRun) -> RunSession:
     path = folder / "runs" / job.name
     if path.exists():
         run = RunDirectory.open(path)
-        return RunSession(run.config, run, pictures=False)
-    return RunSession.create(with_init(job.config, folder.parent), path.parent, job.name, pictures=False)
+        begun = any(run.checkpoints.glob("*"))
+        return RunSession(run.config if begun else _as_decided(run.config, path.parent), run, pictures=False)
+    config = with_init(job.config, folder.parent)
+    return RunSession.create(_as_decided(config, path.parent), path.parent, job.name, pictures=False)
+
+
+def _as_decided(config: Config, runs: Path) -> Config:
+    """With the precision that a run in `runs` of such a network and batch was found faster in: not timed a second time.
+
+    Each start times it anew, and the runs of a comparison, of however many starts, must differ in nothing else.
+    """
+    if config.model.precision != "auto":
+        return config
+    for path in sorted(runs.glob("*/config.json")):
+        with contextlib.suppress(Simo2Error):  # what cannot be read says so where it is gone on with
+            run = RunDirectory.open(path.parent)
+            other = run.config
+            decided = other.model.precision
+            if decided == "auto" or _timed(other) != _timed(config.replace({"precision": decided})):
+                continue
+            start = next((event for event in run.events() if isinstance(event, RunStarted)), None)
+            if start is not None and start.precision is not None:  # else it was given, to an arm say
+                return config.replace({"precision": decided})
+    return config
+
+
+def _timed(config: Config) -> tuple[Any, ...]:
+    """What the precision that is faster depends on."""
+    images = config.images
+    return config.model, images.image_size, images.min_size, config.batch_size, config.samples_per_class
 
 
 def _train(job: PlannedRun, session: RunSession, tell: Tell, stop: Stop) -> Literal["completed", "diverged", "stopped"]:

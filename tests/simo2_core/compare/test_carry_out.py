@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from simo2_core.compare.carry_out import carry_out, course_of, open_comparison, unless_begun
+from simo2_core.compare.carry_out import _session, carry_out, course_of, open_comparison, unless_begun
 from simo2_core.compare.plan import make_plan
 from simo2_core.evaluation.evaluate import Evaluation, evaluate
 from simo2_core.events import Evaluated, Planned
 from simo2_core.presets import PRESETS
 from simo2_core.run.directory import RunDirectory
+from tests.simo2_tui.recorded import started
 from tests.tiny import DIGITS, QUIET
 
 PARENT = """
@@ -102,3 +103,34 @@ def test_a_run_that_settled_is_measured_by_the_state_that_its_test_was_read_with
     assert measured == ["8"]
     assert (outcome.step, outcome.validation, outcome.geometry["effective_rank"]) == (8, 0.7, 8)
     assert [step for step, _, _ in outcome.course] == [4, 8, 12, 16], "the picture shows all of it"
+
+
+WHY = "bfloat16: in bfloat16 its largest convolutions took 0.70 of float32's time here, 140 and 200 ms"
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["new", "stopped before it decided"])
+@pytest.mark.parametrize(
+    ("decided", "why", "changes", "expected"),
+    [
+        ("bfloat16", WHY, {}, "bfloat16"),
+        ("bfloat16", WHY, {"embedding_size": 5}, "auto"),
+        ("bfloat16", WHY, {"samples_per_class": 2}, "auto"),
+        ("bfloat16", WHY, {"precision": "float32"}, "float32"),
+        ("bfloat16", None, {}, "auto"),
+        ("auto", None, {}, "auto"),
+    ],
+    ids=["the same", "another network", "another batch", "given here", "given there", "left open"],
+)
+def test_a_run_has_the_precision_that_an_earlier_one_of_the_comparison_decided(
+    tmp_path: Path, decided: str, why: str | None, changes: dict[str, Any], expected: str, begun: bool
+) -> None:
+    first, _ = make_plan(DIGITS, ["simo2"], [], 2, None).runs({})
+    _, second = make_plan(DIGITS.replace(changes), ["simo2"], [], 2, None).runs({})
+    runs = tmp_path / "runs"
+    run = RunDirectory.create(runs, first.name, first.config.replace({"precision": decided, "steps": 77}))
+    run.events_path.write_text(replace(started(run, 77), precision=why).to_line() + "\n")
+    (runs / "damaged").mkdir()
+    (runs / "damaged" / "config.json").write_text("{")
+    if begun:
+        RunDirectory.create(runs, second.name, second.config)
+    assert _session(tmp_path, second).config == second.config.replace({"precision": expected})
