@@ -28,6 +28,7 @@ class OrthogonalProjection(LinearClassifier):
 
     name = "opl"
     summary = "a linear classifier, and classes of the representation orthogonal"
+    compares_images = True
 
     opl_weight: float = setting(1.0, "λ, the weight of the cosines beside the cross-entropy", at_least=0, at_most=1e6)
     opl_push: float = setting(0.5, "γ, the weight of pairs of different classes among the cosines", at_least=0)

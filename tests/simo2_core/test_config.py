@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simo2_core import parts
 from simo2_core.config import Config, ModelConfig, all_settings
 from simo2_core.encoders.resnet18 import ResNet18
 from simo2_core.errors import ConfigError
@@ -135,9 +136,16 @@ def test_classes_per_batch_is_the_original_rule() -> None:
     assert config.classes_per_batch(4) == 4
 
 
-def test_classes_in_proportion_are_for_objectives_that_compare_no_images() -> None:
-    with pytest.raises(ConfigError, match="sampling is 'proportional'; it must be balanced or replacement for simo2"):
-        Config().replace({"sampling": "proportional"})
+@pytest.mark.parametrize("objective", sorted({*parts.own("objective")} - {"arcface", "autoencoder", "cross_entropy"}))
+def test_classes_in_proportion_are_for_objectives_that_compare_no_images(objective: str) -> None:
+    config = Config().replace({"objective": objective, "labels": "none" if objective == "simclr" else "classes"})
+    with pytest.raises(
+        ConfigError, match=f"sampling is .proportional.; it must be balanced or replacement for {objective}"
+    ):
+        config.replace({"sampling": "proportional"})
+
+
+def test_what_looks_at_each_image_by_itself_may_draw_classes_in_proportion() -> None:
     config = Config().replace({"sampling": "proportional", "objective": "cross_entropy"})
     assert config.batch_shape(10) == (config.classes_per_batch(10) * config.samples_per_class, 1)
     assert config.replace({"sampling": "balanced"}).batch_shape(10) == (10, config.samples_per_class)
