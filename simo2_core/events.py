@@ -86,6 +86,8 @@ class RunStarted(Event):
     sides: tuple[int, ...] = ()
     """Of images that grow over the run, the shorter side in pixels, each for an equal share of its steps; empty where
     all have one size, and in runs of before it was said."""
+    one_by_one: bool = False
+    """Whether a batch of as many images is drawn one by one, classes as often as the data have them."""
 
     @property
     def planned_steps(self) -> int | None:

@@ -139,7 +139,7 @@ def _classes(config: Config, facts: DatasetFacts) -> list[Finding]:
                 else f"Use {beside(config.recipe, f'--batch-size {2 * config.samples_per_class}')} or more.",
             )
         ]
-    if drawn < facts.classes:
+    if drawn < facts.classes and config.sampling != PROPORTIONAL:
         return [
             Finding(
                 "info",
@@ -160,11 +160,15 @@ def _batch(config: Config, facts: DatasetFacts) -> list[Finding]:
     if groups < 2 or drawn > asked - k:
         return []
     more = min(asked // groups, _most_samples(config, facts) or asked)
+    one_by_one = config.sampling == PROPORTIONAL
+    made = (
+        f"drawn one by one, {k} for each of {groups} {what}" if one_by_one else f"{groups} {what}, {k} samples of each"
+    )
     return [
         Finding(
             "warning" if 2 * drawn <= asked else "info",
             "batch-not-filled",
-            f"batch_size is {asked}, and a batch has {drawn} images: {groups} {what}, {k} samples of each.",
+            f"batch_size is {asked}, and a batch has {drawn} images: {made}.",
             f"Use {beside(config.recipe, f'--samples-per-class {more}')} for a batch of {more * groups}."
             if more > k
             else f"Use {beside(config.recipe, f'--batch-size {drawn}')}, which is what is drawn: the smallest class "

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from simo2_core.analysis.course import Course, read_course
 from simo2_core.analysis.snapshot import Snapshot, read_snapshot, read_thumbnails, snapshot_steps
+from simo2_core.config import PROPORTIONAL
 from simo2_core.errors import ConfigError, DataError, RunError, Simo2Error, did_you_mean
 from simo2_core.presets import data_name
 from simo2_core.run.directory import RunDirectory
@@ -169,9 +170,12 @@ def _curves_title(run: RunDirectory, course: Course, last: int) -> str:
     from simo2_core.analysis.plots.style import named
 
     config = run.config
+    batch = f"{course.classes_per_batch} classes × {config.samples_per_class} samples"
+    if config.sampling == PROPORTIONAL:
+        batch = f"{course.classes_per_batch * config.samples_per_class} images"
     return (
-        f"{named(run.name, data_of(run))} · step {last:,} of {config.steps:,} · {course.classes_per_batch} classes × "
-        f"{config.samples_per_class} samples a batch · D {course.dimensions} · {config.optim.optimizer}, "
+        f"{named(run.name, data_of(run))} · step {last:,} of {config.steps:,} · {batch} a batch · "
+        f"D {course.dimensions} · {config.optim.optimizer}, "
         f"seed {config.seed}"
     )
 

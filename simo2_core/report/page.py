@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from simo2_core.analysis.plots.style import signed
 from simo2_core.command_line import settings_changed, train_command
+from simo2_core.config import PROPORTIONAL
 from simo2_core.presets import data_name
 from simo2_core.report.collect import Collected, shown_score
 from simo2_core.settings import as_typed
@@ -229,6 +230,9 @@ def _facts(found: Collected) -> list[tuple[str, str]]:
     started = found.started
     assert started is not None
     classes = ", ".join(started.class_names[:40]) + (", …" if len(started.class_names) > 40 else "")
+    batch = f"{started.classes_per_batch} classes × {started.samples_per_class} samples"
+    if found.config.sampling == PROPORTIONAL:
+        batch = f"{started.classes_per_batch * started.samples_per_class} images drawn one by one"
     rows = [
         (
             "images",
@@ -236,7 +240,7 @@ def _facts(found: Collected) -> list[tuple[str, str]]:
             f"{started.test_images:,} test",
         ),
         ("classes", f"{len(started.class_names):,}: {classes}"),
-        ("a batch", f"{started.classes_per_batch} classes × {started.samples_per_class} samples"),
+        ("a batch", batch),
         ("parameters", f"{started.parameters:,}"),
         ("folder", str(found.run.path.absolute())),
     ]

@@ -116,6 +116,12 @@ def describe(event: Event) -> str:
     return visible(_describe(event))
 
 
+def _batch(event: RunStarted) -> str:
+    if event.one_by_one:
+        return f"batches of {event.classes_per_batch * event.samples_per_class} images drawn one by one"
+    return f"{event.classes_per_batch} classes x {event.samples_per_class} samples"
+
+
 def _describe(event: Event) -> str:
     match event:
         case RunStarted():
@@ -125,7 +131,7 @@ def _describe(event: Event) -> str:
                 at = resumed if event.step else f"{in_words(event.seconds_left)}, whose steps are planned"
             return (
                 f"run {event.run}: {at}, {event.parameters:,} parameters, "
-                f"{event.classes_per_batch} classes x {event.samples_per_class} samples, D {event.embedding_size}, "
+                f"{_batch(event)}, D {event.embedding_size}, "
                 f"{event.train_images:,} training, {event.validation_images:,} validation, "
                 f"{event.test_images:,} test images, on {event.device}"
                 + (f"; images {event.placement.removesuffix('.')}" if event.placement else "")

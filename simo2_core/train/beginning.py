@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from simo2_core.checkpoints.recovery import Recovery
-from simo2_core.config import Config
+from simo2_core.config import PROPORTIONAL, Config
 from simo2_core.data.dataset import Dataset
 from simo2_core.data.fingerprint import other_decoder
 from simo2_core.events import Event, RunStarted, WarningRaised
@@ -32,6 +32,7 @@ def started(training: Training, raw_pixels_knn: float) -> RunStarted:
         class_names=ready.data.class_names,
         classes_per_batch=ready.batch_size // config.samples_per_class,
         samples_per_class=config.samples_per_class,
+        one_by_one=config.sampling == PROPORTIONAL,
         embedding_size=config.model.embedding_size,
         train_images=len(ready.drawn.train),
         validation_images=len(ready.data.validation),

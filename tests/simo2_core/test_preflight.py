@@ -143,6 +143,8 @@ def test_part_of_the_classes_in_a_batch_is_said() -> None:
     facts = dataclasses.replace(FACTS, classes=11, train_counts=None)
     assert codes(Config(), facts)["classes-per-batch"] == "info"
     assert "classes-per-batch" not in codes(Config(), FACTS)
+    one_by_one = Config().replace({"sampling": "proportional", "objective": "cross_entropy"})
+    assert "classes-per-batch" not in codes(one_by_one, facts), "no classes are drawn"
 
 
 def test_a_disk_too_small_for_the_cache_warns_and_streams() -> None:
@@ -206,6 +208,12 @@ def test_the_config_default_is_small_enough_for_its_images() -> None:
             "class 8",
         ),
         ({"batch_size": 512, "samples_per_class": 2, "labels": "none"}, None, "", ""),
+        (
+            {"batch_size": 640, "sampling": "proportional", "objective": "cross_entropy"},
+            "warning",
+            "has 320 images: drawn one by one, 32 for each of 10 classes",
+            "--samples-per-class 64",
+        ),
     ],
 )
 def test_a_batch_that_the_data_cannot_fill_is_said_with_the_setting_that_would(

@@ -9,7 +9,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from simo2_core.analysis.course import read_course
-from simo2_core.analysis.render import KINDS, folder_for, main, render_each
+from simo2_core.analysis.render import KINDS, _curves_title, folder_for, main, render_each
 from simo2_core.errors import ConfigError, DataError, RunError
 from simo2_core.events import Evaluated, RunStarted, StepsLogged
 from simo2_core.presets import PRESETS
@@ -210,3 +210,12 @@ def test_pictures_that_a_run_waits_for_are_drawn_at_its_priority(run, monkeypatc
     assert lowered == [10]
     assert main([str(run.path), "--kinds", "nothing", "--awaited"]) == 2
     assert lowered == [10]
+
+
+def test_the_curves_say_what_a_batch_is(run):
+    course = read_course(run)
+    assert "· 10 classes × 16 samples a batch · D 64 ·" in _curves_title(run, course, 40)
+    run.write_config(
+        run.config.replace({"objective": "cross_entropy", "sampling": "proportional", "samples_per_class": 16}), {}
+    )
+    assert "· 160 images a batch · D 64 ·" in _curves_title(run, course, 40)

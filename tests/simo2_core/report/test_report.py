@@ -326,3 +326,10 @@ def test_a_run_for_a_time_that_settled_is_no_warning_and_promises_no_bits(tmp_pa
     with run.events_path.open("a") as log:
         log.write(dataclasses.replace(started(run, 900), step=40).to_line() + "\n")
     assert collect(run).test is None, "it goes on, and will read test at its new end"
+
+
+def test_a_batch_of_images_drawn_one_by_one_is_no_classes_and_samples(tmp_path):
+    run = write_run(tmp_path, upto=3)
+    assert "10 classes × 16 samples" in Elements(render_page(collect(run))).text
+    run.write_config(run.config.replace({"objective": "cross_entropy", "sampling": "proportional"}), {})
+    assert "160 images drawn one by one" in Elements(render_page(collect(run))).text

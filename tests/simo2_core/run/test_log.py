@@ -94,6 +94,8 @@ def test_the_beginning_says_where_the_images_live_where_that_is_known() -> None:
     )  # fmt: skip
     assert describe(known).endswith("2 test images, on 1 x cpu; images mapped from disk: 9 GB exceed it")
     assert describe(known).startswith("run r: 9 steps, 1 parameters")
+    one_by_one = describe(dataclasses.replace(known, one_by_one=True))
+    assert "1 parameters, batches of 4 images drawn one by one, D 2, 8 training" in one_by_one
     timed = dataclasses.replace(known, seconds_left=1200.0)
     assert describe(timed).startswith("run r: 20.0 minutes, whose steps are planned, 1 parameters")
     assert "resumed at step 3, 20.0 minutes are left, 1 parameters" in describe(dataclasses.replace(timed, step=3))

@@ -1,7 +1,13 @@
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 
 from simo2_core.config import Config
-from simo2_core.train.beginning import rate_jump
+from simo2_core.run.directory import RunDirectory
+from simo2_core.train.beginning import rate_jump, started
+from simo2_core.train.preparation import prepare
+from tests.tiny import DIGITS
 
 BASE = Config().replace({"steps": 400, "schedule": "cosine", "learning_rate": 0.004})
 
@@ -38,3 +44,14 @@ def test_every_schedule_that_goes_by_the_length_of_the_run_is_watched(schedule: 
 def test_a_constant_rate_never_jumps() -> None:
     before = BASE.replace({"schedule": "constant"})
     assert list(rate_jump(before, before.replace({"steps": 1600}), 400)) == []
+
+
+@pytest.mark.parametrize("sampling", ["balanced", "proportional"])
+def test_the_first_event_says_whether_images_are_drawn_one_by_one(sampling: str) -> None:
+    ready = prepare(DIGITS.replace({"objective": "cross_entropy", "sampling": sampling}))
+    training = SimpleNamespace(
+        ready=ready, config=ready.config, taken=0, run=RunDirectory(Path("r")), state=SimpleNamespace(params={})
+    )
+    event = started(training, 0.5)  # type: ignore[arg-type]
+    assert event.one_by_one == (sampling == "proportional")
+    assert event.classes_per_batch * event.samples_per_class == ready.batch_size
