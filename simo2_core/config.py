@@ -25,7 +25,7 @@ from simo2_core.objectives.objective import Objective, Task
 from simo2_core.optimizer_config import OptimizerConfig
 from simo2_core.parts import Part, strangers
 from simo2_core.recipes import NONE, RECIPES, added, replaced_by
-from simo2_core.sections import changed, names_in, part, plain, read_section, settings_in, several, value_of
+from simo2_core.sections import changed, gained, names_in, part, plain, read_section, settings_in, several, value_of
 from simo2_core.settings import Cadence, Section, Setting, require, setting
 
 FORMAT = 5
@@ -291,18 +291,20 @@ class Config(Section):
         """A copy with settings changed by name, wherever in the tree they are.
 
         A change of `recipe` changes what belongs to it as well, but for what is given beside it.
-        A change of `objective` or `encoder` to another part keeps those of its settings that the one before it had.
+        A change of `objective` or `encoder` to another part keeps those of its settings that the one before it had; the
+        others are those of the recipe, where there is one that says them.
 
         Raises:
             ConfigError: a name is no setting, belongs to a part that is not chosen, or a value cannot work.
         """
         recipe = changes.get("recipe", self.recipe)
-        more = added(recipe, changes) if recipe != self.recipe and recipe in RECIPES else {}
+        more = added(recipe, changes) if recipe in RECIPES else {}
         left = set(changes)
-        after = changed(self, {**more, **changes}, left)
+        after = changed(self, {**more, **changes} if recipe != self.recipe else changes, left)
         for name in sorted(left):
             raise ConfigError(_why_not(name, after))
-        return after
+        new = gained(self, after, changes) if recipe == self.recipe else set()
+        return changed(after, {name: value for name, value in more.items() if name in new}, set())
 
     def given(self, changes: Mapping[str, Any]) -> Config:
         """A copy with settings that somebody gives for a run that has settings: its length is what they say of it.

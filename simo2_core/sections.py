@@ -162,6 +162,21 @@ def _changed_part(kind: str, now: Part, changes: Mapping[str, Any], left: set[st
     return made(**{**kept, **given})
 
 
+def gained(before: Section, after: Section, changes: Mapping[str, Any]) -> set[str]:
+    """The settings of parts that `changes` chose by name, which the parts in their place had not."""
+    found: set[str] = set()
+    for item in dataclasses.fields(before):
+        now, then = getattr(after, item.name), getattr(before, item.name)
+        kind = item.metadata.get("part")
+        if "help" in item.metadata or item.metadata.get("several"):
+            continue
+        if kind is None:
+            found |= gained(then, now, changes)
+        elif not isinstance(changes.get(kind), Part):  # given whole, it has its settings
+            found |= {each.name for each in dataclasses.fields(now)} - {each.name for each in dataclasses.fields(then)}
+    return found
+
+
 def _named(item: dataclasses.Field[Any], now: tuple[Part, ...]) -> list[str]:
     """Those that are there because they were asked for."""
     always = parts.own(item.metadata["part"]) if item.metadata["own"] else ()

@@ -6,6 +6,7 @@ from simo2_core.compare.plan import Arm
 from simo2_core.config import Config, all_settings
 from simo2_core.errors import ConfigError
 from simo2_core.first_settings import first_settings
+from simo2_core.objectives.cross_entropy import CrossEntropy
 from simo2_core.objectives.simo2 import PUBLISHED
 from simo2_core.presets import PRESETS
 from simo2_core.recipes import RECIPES, added, beside
@@ -111,3 +112,23 @@ def test_steps_of_a_schedule_are_not_held_against_steps_that_do_not_count() -> N
     assert CIFAR.replace({**warm, "minutes": 60.0}).optim.warmup_steps == 20_000
     with pytest.raises(ConfigError, match="must be below the 10000 steps of the run"):
         CIFAR.replace(warm)
+
+
+@pytest.mark.parametrize("objective", ["cross_entropy", "opl", "supcon"])
+def test_a_part_that_is_chosen_later_is_that_of_the_recipe_too(objective: str) -> None:
+    run = CIFAR.replace({"recipe": "fast"})
+    at_once = CIFAR.replace({"recipe": "fast", "objective": objective})
+    assert run.given({"objective": objective}) == Arm.parse(objective).config(run) == at_once
+    other = run.replace({"encoder": "resnet18"})
+    assert other.replace({"encoder": "airbench", "learning_rate": 0.1}).get("groups") == (64, 256, 256)
+    assert CIFAR.replace({"encoder": "airbench"}).get("groups") != (64, 256, 256), "there is no recipe"
+
+
+def test_what_is_given_with_a_part_or_was_there_before_is_not_that_of_the_recipe() -> None:
+    run = CIFAR.replace({"recipe": "fast"})
+    assert run.given({"objective": "cross_entropy", "label_smoothing": 0.1}).get("label_smoothing") == 0.1
+    assert run.replace({"objective": CrossEntropy()}).get("label_smoothing") == 0
+    sharp = run.replace({"objective": "cross_entropy", "label_smoothing": 0.0})
+    assert sharp.given({"objective": "opl"}).get("label_smoothing") == 0
+    assert sharp.given({"seed": 3}) == sharp.replace({"seed": 3})
+    assert sharp.get("label_smoothing") == 0
