@@ -7,7 +7,7 @@ from typing import Any
 
 from simo2_core.config import Config
 from simo2_core.first_settings import first_settings, recipe_for
-from simo2_core.recipes import NONE
+from simo2_core.recipes import NONE, replaced_by
 from simo2_core.settings import as_typed
 
 
@@ -26,8 +26,8 @@ def settings_changed(config: Config) -> dict[str, str]:
     if config.recipe == NONE:
         by_itself, _ = recipe_for(preset, changed if preset else {"dataset": config.data.dataset} | changed)
         return changed if by_itself == NONE else {"recipe": NONE, **changed}
-    if "steps" in changed or "minutes" in changed:  # given alone they stand in for the rest of a recipe's time
-        changed |= {name: as_typed(config.get(name)) for name in ("minutes", "max_passes")}
+    # what stands in for the time of a recipe where it is given alone: its time is said beside it
+    changed |= {name: as_typed(config.get(name)) for name in replaced_by(changed)}
     return {"recipe": config.recipe, **changed}
 
 

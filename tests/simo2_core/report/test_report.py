@@ -16,7 +16,7 @@ from PIL import Image
 
 from simo2_core.command_line import settings_changed, train_command
 from simo2_core.config import all_settings
-from simo2_core.errors import RunError
+from simo2_core.errors import ConfigError, RunError
 from simo2_core.first_settings import first_settings
 from simo2_core.presets import PRESETS
 from simo2_core.report.collect import collect, shown_score
@@ -289,6 +289,9 @@ def test_the_command_gives_the_settings_back(preset, changes):
         {"minutes": 60.0},
         {"minutes": 60.0, "max_passes": 7},
         {"max_passes": 0},
+        {"labels_per_class": 5},
+        {"labels_per_class": 5, "max_passes": 60},
+        {"label_fraction": 0.01, "max_passes": 60, "minutes": 60.0},
         {"recipe": "fast", "flip": False},
         {"recipe": "fast", "flip": True, "encoder": "resnet18", "widths": (4, 4)},
         {"recipe": "fast", "sampling": "replacement", "learning_rate": 3e-4},
@@ -308,6 +311,30 @@ def test_the_command_gives_a_recipe_back(preset, changes):
     planned = config.replace({"steps": 1234}) if config.minutes else config
     assert first_settings(preset, settings_changed(planned) | {"steps": planned.steps}).config == planned
     assert len(words) < 20, "what the recipe says is not said again"
+
+
+OF_A_RECIPE = st.fixed_dictionaries(
+    {},
+    optional={
+        "steps": st.sampled_from([7, 10_000]), "minutes": st.sampled_from([0.0, 20.0, 60.0]),
+        "max_passes": st.sampled_from([0, 7, 60]), "labels_per_class": st.sampled_from([0, 5]),
+        "label_fraction": st.sampled_from([0.01, 1.0]), "flip": st.booleans(), "label_smoothing": st.just(0.0),
+        "objective": st.sampled_from(["simo2", "cross_entropy"]), "encoder": st.sampled_from(["airbench", "resnet18"]),
+    },
+)  # fmt: skip
+
+
+@settings(max_examples=100)
+@given(st.sampled_from(["cifar10", "svhn_cropped"]), OF_A_RECIPE, OF_A_RECIPE)
+def test_the_command_of_a_recipe_run_gives_back_what_was_given_then_and_later(preset, first, later):
+    try:
+        config = resolve(preset, {"recipe": "fast", **first}).given(later)
+    except ConfigError:
+        return
+    words = shlex.split(train_command(config))
+    flags = {leaf.flag: leaf for leaf in all_settings()}
+    again = {flags[flag].name: flags[flag].parse(text) for flag, text in zip(words[4::2], words[5::2], strict=True)}
+    assert resolve(preset, again) == config
 
 
 def test_a_folder_is_named_once(tmp_path):
