@@ -46,8 +46,8 @@ def train(
 
     Nothing happens between two events that are not asked for: not iterating is pausing. `control` can ask for a
     checkpoint, an evaluation or plots, also while it has the run paused, or for a stop, which keeps a checkpoint. The
-    test part is read once, at the end of a completed run, with the weights of the last step; with `patience` those of
-    the best.
+    test part is read once, at the end of a completed run, with the weights of the last step, or their average where the
+    run keeps one; with `patience` those of the best.
 
     Args:
         dataset: what to train on, where it is loaded already; by default what `config.data` names.

@@ -273,7 +273,7 @@ class RichDisplay(Display):
     def summary(self, run: RunDirectory) -> None:
         self._console.print()
         if self.test:
-            table = Table(title=_test_title(self.test), title_justify="left", header_style="bold")
+            table = Table(title=_test_title(self.test, self.config), title_justify="left", header_style="bold")
             table.add_column("features")
             table.add_column("kNN@20 accuracy", justify="right")
             for name, accuracy in _accuracies(self.test):
@@ -284,8 +284,9 @@ class RichDisplay(Display):
             self._console.print(line, soft_wrap=True)
 
 
-def _test_title(test: Evaluated) -> str:
-    return f"Test: {test.images:,} images, read once, with the weights of step {test.step}"
+def _test_title(test: Evaluated, config: Config) -> str:
+    read_with = "average of the weights at" if config.optim.average else "weights of"
+    return f"Test: {test.images:,} images, read once, with the {read_with} step {test.step}"
 
 
 def _accuracies(test: Evaluated) -> list[tuple[str, float]]:
@@ -301,7 +302,7 @@ def summary_lines(display: Display, run: RunDirectory, *, accuracies: bool = Tru
     """The end of a run in plain lines; all of it can be read again from the run's folder."""
     lines = []
     if display.test and accuracies:
-        lines.append(f"{_test_title(display.test)}. {PROTOCOL.format(bank=display.test.bank)}:")
+        lines.append(f"{_test_title(display.test, display.config)}. {PROTOCOL.format(bank=display.test.bank)}:")
         lines += [f"  {name}: {accuracy:.2%}" for name, accuracy in _accuracies(display.test)]
     if display.finished:
         seconds = ", ".join(f"{name} {value:.1f} s" for name, value in display.finished.seconds.items())

@@ -70,3 +70,17 @@ def test_the_best_of_steps_that_are_taken_again_is_forgotten(capsys: pytest.Capt
     resumed.evaluations = [looked(10, 0.5), looked(30, 0.9)]  # of an earlier start, killed before it saved the second
     told(resumed, replace(started(RunDirectory(Path("a")), 400), step=20))
     assert "the best was 50.00% at step 10" in told(resumed, looked(30, 0.4))
+
+
+@pytest.mark.parametrize(("average", "said"), [(0.0, "weights of"), (0.9, "average of the weights at")])
+def test_the_end_says_what_test_was_read_with(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, average: float, said: str
+) -> None:
+    config, run = Config().replace({"average": average}), RunDirectory(tmp_path)
+    for plain in (True, False):
+        display = make_display(config, plain=plain, as_json=False)
+        display.show(evaluated(400, 1.0, "test"))
+        capsys.readouterr()
+        display.summary(run)
+        words = " ".join(capsys.readouterr().out.split())
+        assert f"Test: 143 images, read once, with the {said} step 400" in words
