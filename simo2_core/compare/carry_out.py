@@ -149,7 +149,7 @@ def _as_decided(config: Config, runs: Path) -> Config:
             run = RunDirectory.open(path.parent)
             other = run.config
             decided = other.model.precision
-            if decided == "auto" or _timed(other) != _timed(config.replace({"precision": decided})):
+            if decided == "auto" or _timed(other) != _timed(config):
                 continue
             start = next((event for event in run.events() if isinstance(event, RunStarted)), None)
             if start is not None and start.precision is not None:  # else it was given, to an arm say
@@ -160,7 +160,7 @@ def _as_decided(config: Config, runs: Path) -> Config:
 def _timed(config: Config) -> tuple[Any, ...]:
     """What the precision that is faster depends on."""
     images = config.images
-    return config.model, images.image_size, images.min_size, config.batch_size, config.samples_per_class
+    return config.model.encoder, images.image_size, images.min_size, config.batch_size, config.samples_per_class
 
 
 def _train(job: PlannedRun, session: RunSession, tell: Tell, stop: Stop) -> Literal["completed", "diverged", "stopped"]:

@@ -113,13 +113,14 @@ WHY = "bfloat16: in bfloat16 its largest convolutions took 0.70 of float32's tim
     ("decided", "why", "changes", "expected"),
     [
         ("bfloat16", WHY, {}, "bfloat16"),
-        ("bfloat16", WHY, {"embedding_size": 5}, "auto"),
+        ("bfloat16", WHY, {"embedding_size": 5, "objective": "cross_entropy"}, "bfloat16"),
+        ("bfloat16", WHY, {"widths": (9,)}, "auto"),
         ("bfloat16", WHY, {"samples_per_class": 2}, "auto"),
         ("bfloat16", WHY, {"precision": "float32"}, "float32"),
         ("bfloat16", None, {}, "auto"),
         ("auto", None, {}, "auto"),
     ],
-    ids=["the same", "another network", "another batch", "given here", "given there", "left open"],
+    ids=["the same", "another head", "another encoder", "another batch", "given here", "given there", "left open"],
 )
 def test_a_run_has_the_precision_that_an_earlier_one_of_the_comparison_decided(
     tmp_path: Path, decided: str, why: str | None, changes: dict[str, Any], expected: str, begun: bool
