@@ -16,18 +16,21 @@ def settings_changed(config: Config) -> dict[str, str]:
     preset, named = config.preset or None, _named(config)
     base = first_settings(preset, named).config
     chosen = {name: config.get(name) for name in ("objective", "encoder", "augmentation")}
-    changed = {name: value for name, value in chosen.items() if value != base.get(name)}
-    same_parts = first_settings(preset, named | changed).config
+    parts = {name: value for name, value in chosen.items() if value != base.get(name)}
+    same_parts = first_settings(preset, named | parts).config
     left_out = ("preset", "recipe", "labels", *chosen)
     names = [item.name for item in config.settings() if item.name not in left_out]
-    changed |= {name: as_typed(config.get(name)) for name in names if config.get(name) != same_parts.get(name)}
+    values = {name: config.get(name) for name in names if config.get(name) != same_parts.get(name)}
+    if config.recipe != NONE:  # what some of these stand in for, or take away, is said beside them
+        values |= {name: config.get(name) for name in replaced_by(values)}
+        again = first_settings(preset, named | parts | values).config
+        values |= {name: config.get(name) for name in names if config.get(name) != again.get(name)}
+    changed = parts | {name: as_typed(value) for name, value in values.items()}
     if config.data.labels != "classes":  # in the base it stands for more than itself
         changed["labels"] = config.data.labels
     if config.recipe == NONE:
         by_itself, _ = recipe_for(preset, changed if preset else {"dataset": config.data.dataset} | changed)
         return changed if by_itself == NONE else {"recipe": NONE, **changed}
-    # what stands in for the time of a recipe where it is given alone: its time is said beside it
-    changed |= {name: as_typed(config.get(name)) for name in replaced_by(changed)}
     return {"recipe": config.recipe, **changed}
 
 
