@@ -43,11 +43,13 @@ class Opener:
 
         Args:
             launcher: makes the screen that is there while no run is; takes the `name` of the run started next.
-            session: what is watched at first.
+            session: what is watched at first; if it is read-only, so is whatever is opened later.
             services: told of every run that is trained here.
             on_run: called with the folder of a run that is started here.
         """
         self.session = session
+        self.read_only = session is not None and session.read_only
+        """Whether this console only watches, whichever run it shows."""
         self._app, self._run_dir, self._launcher = app, run_dir, launcher
         self._services, self._on_run = services, on_run
         self._told = False
@@ -63,7 +65,7 @@ class Opener:
 
     def start(self, config: Config, name: str | None = None) -> None:
         """Starts a run and shows it; says in one line why not. Without a name it gets one of preset and time."""
-        if not self._trains_here():
+        if not self._refused():
             self._train(lambda: config, name=name)
 
     def resume(self, run: RunDirectory) -> None:
@@ -72,19 +74,16 @@ class Opener:
         One that diverged goes on from the checkpoint before, with `RATE_AFTER_DIVERGENCE` of the learning rate: the
         state that it left gives the same loss that is not finite, whatever the rate.
         """
-        if self.session is not None and self.session.read_only:
-            self._app.notify("This console was opened with --read-only.", severity="warning")
-            return
-        if self._trains_here():
+        if self._refused():
             return
         if run.owned():
             if run.owner().presence == Presence.ELSEWHERE:
-                self._app.notify(f"{run.owner()} may be training it. From a shell: simo2 resume {run.name}.", timeout=8)
+                self._app.notify(f"{run.owner()} may be training it. From a shell: simo2 resume {run.path}", timeout=8)
             self.follow(run)
             return
         summary = summarise(run)
         if summary.state is State.SETTLED:
-            cure = f"From a shell: simo2 resume {run.name} --patience 0."
+            cure = f"From a shell: simo2 resume {run.path} --patience 0"
             said = f"{run.name} has settled at step {summary.step:,}. {cure}"
             self._app.notify(said, severity="warning", timeout=8)
         elif summary.state is State.COMPLETED:
@@ -99,12 +98,16 @@ class Opener:
         self._app.notify(f"Goes on from before it diverged, with learning rate {config.optim.learning_rate:.2g}.")
         return config
 
-    def _trains_here(self) -> bool:
-        """Whether this console trains a run already, which is said."""
-        busy = self.session is not None and self.session.alive and self.session.owned_here
-        if busy:
-            self._app.notify("A run is training in this console already.", severity="warning")
-        return busy
+    def _refused(self) -> bool:
+        """Whether nothing may be trained here now, and says why: it only watches, or it trains a run already."""
+        why = ""
+        if self.read_only:
+            why = "This console was opened with --read-only: it trains nothing. In another: simo2 tui."
+        elif self.session is not None and self.session.alive and self.session.owned_here:
+            why = "A run is training in this console already."
+        if why:
+            self._app.notify(why, severity="warning")
+        return bool(why)
 
     def _train(self, config: Callable[[], Config], **which: Any) -> None:
         try:
@@ -115,7 +118,7 @@ class Opener:
         session.start()
         self._show(session)
 
-    def follow(self, run: RunDirectory, read_only: bool = False) -> bool:
+    def follow(self, run: RunDirectory) -> bool:
         """Follows a run that is trained elsewhere, or has ended; says whether it is shown now, and if not, why."""
         shown = self.session
         same = shown is not None and shown.run is not None and shown.run.path == run.path
@@ -125,7 +128,7 @@ class Opener:
         if shown is not None and same and (not shown.owned_here or shown.alive) and self._to_monitor():
             return True  # a key pressed twice opens a run once
         try:
-            session = FollowSession(run, read_only=read_only)
+            session = FollowSession(run, read_only=self.read_only)
         except Simo2Error as error:
             self._app.notify(str(error), severity="error", timeout=10)
             return False

@@ -15,13 +15,16 @@ from simo2_tui.refresh import Refresh
 class OpensRuns(Protocol):
     """What opens runs."""
 
+    read_only: bool
+    """Whether this console only watches: it commands, starts and goes on with none."""
+
     def start(self, config: Config, name: str | None = None) -> None:
         """Starts a run and shows it; without a name it gets one of preset and time."""
 
     def resume(self, run: RunDirectory) -> None:
         """Continues a run from its newest checkpoint and shows it."""
 
-    def follow(self, run: RunDirectory, read_only: bool = False) -> bool:
+    def follow(self, run: RunDirectory) -> bool:
         """Shows a run that is trained elsewhere, or has ended; gives whether it is shown."""
 
     def leave_monitor(self) -> None:

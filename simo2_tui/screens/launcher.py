@@ -197,7 +197,8 @@ class LauncherScreen(ConsoleScreen):
     @property
     def idle_actions(self) -> frozenset[str]:
         unfinished = any(summary.state.unfinished for summary in self._recent)
-        return frozenset({*(() if unfinished else ("resume",)), *(() if self._recent else ("embedding",))})
+        idle = set() if unfinished and not host_of(self).opener.read_only else {"resume"}
+        return frozenset(idle | (set() if self._recent else {"embedding"}))
 
     def show_recent(self) -> None:
         """Lists the newest runs under the run directory."""

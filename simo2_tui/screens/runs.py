@@ -113,7 +113,7 @@ class RunsScreen(ConsoleScreen):
     @property
     def idle_actions(self) -> frozenset[str]:
         if self._found:
-            return frozenset()
+            return frozenset({"resume"} if host_of(self).opener.read_only else ())
         return frozenset({"select_cursor", "mark", "sort", "metric", "filter", "resume"})
 
     def on_unmount(self) -> None:

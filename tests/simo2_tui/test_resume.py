@@ -9,13 +9,16 @@ from textual.widgets import OptionList
 from simo2_core.background import left_behind
 from simo2_core.errors import DivergedError
 from simo2_core.run.summary import summarise
+from simo2_tui import opener
 from simo2_tui.app import Console
 from simo2_tui.leaving import CANCELLED
 from simo2_tui.screens.dialogs import FailureScreen
+from simo2_tui.screens.launcher import LauncherScreen
 from simo2_tui.screens.monitor import MonitorScreen
 from simo2_tui.session.follow import FollowSession
 from tests import tiny
 from tests.simo2_tui.recorded import write_run
+from tests.simo2_tui.screen_text import screen_rows
 from tests.tiny import QUIET
 
 TINY = tiny.TINY | QUIET | {"warmup_steps": 0}
@@ -52,6 +55,43 @@ async def test_enter_looks_at_an_unfinished_run_and_does_not_go_on_with_it(tmp_p
         await pilot.pause(0.1)
         assert isinstance(app.session, FollowSession)
         app.session.close()
+
+
+async def test_a_run_that_has_settled_is_told_the_command_that_goes_on_with_it_from_any_folder(tmp_path):
+    run = write_run(tmp_path, upto=200, finish="settled")
+    app = Console(tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.opener.resume(run)
+        await pilot.pause(0.05)
+        assert str(next(iter(app._notifications)).message).endswith(f"simo2 resume {run.path} --patience 0")
+
+
+async def test_a_console_that_only_watches_does_so_whatever_it_shows_later(tmp_path, monkeypatch):
+    trained = []
+    monkeypatch.setattr(opener, "LiveSession", lambda *_, **named: trained.append(named))
+    first, second = (write_run(tmp_path, name, upto=80) for name in ("aaa", "bbb"))
+    app = Console(tmp_path, session=FollowSession(first, read_only=True))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("escape")
+        assert isinstance(app.screen, LauncherScreen)
+        await until(pilot, lambda: "quit" in screen_rows(app)[-1], "the last row")
+        assert "resume" not in screen_rows(app)[-1]
+        await pilot.press("enter", "r")
+        assert all("opened with --read-only" in str(item.message) for item in app._notifications)
+        assert len(app._notifications) == 2
+        for keys in (("enter",), ("R", "enter")):
+            app.screen.query_one("#recent", OptionList).focus()
+            await pilot.press(*keys)
+            await pilot.pause(0.1)
+            assert isinstance(app.screen, MonitorScreen)
+            assert app.session.run.path == second.path
+            assert app.session.read_only
+            app.session.close()
+            await pilot.press("r", "escape")
+        await pilot.press("R")
+        await until(pilot, lambda: "quit" in screen_rows(app)[-1], "the last row")
+        assert "resume" not in screen_rows(app)[-1]
+    assert trained == []
 
 
 @pytest.mark.slow

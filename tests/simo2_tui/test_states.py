@@ -125,7 +125,9 @@ async def test_r_does_not_train_over_a_run_that_another_machine_may_train(tmp_pa
         app.opener.resume(run)
         await pilot.pause(0.1)
         assert isinstance(app.session, FollowSession)
-        assert "process 7 on node12 may be training it" in str(next(iter(app._notifications)).message)
+        said = str(next(iter(app._notifications)).message)
+        assert "process 7 on node12 may be training it" in said
+        assert said.endswith(f"simo2 resume {run.path}"), "whatever folder it is typed in"
         assert "on node12" in text_of(app).splitlines()[0]
         app.session.close()
     assert (run.path / "lock").read_text() == text
