@@ -25,6 +25,7 @@ class Leaving:
         """Ends nothing yet; `session` gives what is watched now."""
         self._app, self._session = app, session
         self._asker: Asker | None = None
+        self._asked: ChoiceDialog | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def begin(self) -> None:
@@ -45,9 +46,10 @@ class Leaving:
         session = self._training()
         if session is None:
             self._app.exit(LEFT)
-        elif not isinstance(self._app.screen, ChoiceDialog) and not self.under_way:
+        elif self._asked not in self._app.screen_stack and not self.under_way:
             early = isinstance(session, LiveSession) and session.before_first_step
-            self._app.push_screen(ChoiceDialog(*(LEAVE_EARLY if early else LEAVE)), self._answered)
+            self._asked = ChoiceDialog(*(LEAVE_EARLY if early else LEAVE))
+            self._app.push_screen(self._asked, self._answered)
 
     def _answered(self, answer: str | None) -> None:
         if answer == "detach":

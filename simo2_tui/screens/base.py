@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen, ScreenResultType
 from textual.widget import Widget
 from textual.widgets import Input
 
@@ -30,6 +30,12 @@ class Line(Input):
 
     def action_leave(self) -> None:
         self.post_message(self.Left())
+
+
+class Modal(ModalScreen[ScreenResultType]):
+    """A screen over another. No key of the app reaches it, so it has those that leave from everywhere itself."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c,ctrl+q", "app.quit", "quit", show=False)]
 
 
 class ConsoleScreen(Screen[None]):

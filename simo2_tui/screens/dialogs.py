@@ -12,10 +12,10 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
+from simo2_tui.screens.base import Modal
 from simo2_tui.screens.guide import GuideScreen
 from simo2_tui.widgets.options import Options
 from simo2_tui.widgets.palette import ALERT, GOOD
@@ -39,7 +39,7 @@ STOP = (
 )
 
 
-class ChoiceDialog(ModalScreen[str]):
+class ChoiceDialog(Modal[str]):
     """A question; gives the answer, one of the first words of the choices. Esc gives `cancel`."""
 
     def __init__(self, question: str, choices: Sequence[Choice]) -> None:
@@ -126,7 +126,7 @@ SIGNS = (
 """The same where there are no colours."""
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(Modal[None]):
     """The keys that work where it was asked for, those of the pane in focus first; and the way to the guide."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -160,12 +160,13 @@ class HelpScreen(ModalScreen[None]):
         self.app.switch_screen(GuideScreen())
 
 
-class FailureScreen(ModalScreen[bool]):
+class FailureScreen(Modal[bool]):
     """Why training ended, what helps, and where the log is; gives whether to go back to before it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,enter,space", "choose(False)", "look at the run"),
         Binding("g", "choose(True)", "go back"),
+        Binding("q", "app.quit", "quit"),
     ]
 
     def __init__(self, reason: str, cure: str, log: Path | None, *, back: bool = False) -> None:

@@ -9,16 +9,16 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from simo2_tui.guide.pages import list_pages
 from simo2_tui.guide.render import GuideMarkdown
+from simo2_tui.screens.base import Modal
 from simo2_tui.widgets.options import Options
 
 
-class GuideScreen(ModalScreen[None]):
+class GuideScreen(Modal[None]):
     """Enter on a topic shows its page; Esc goes back to the list, and from the list to where one was."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

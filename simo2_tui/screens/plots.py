@@ -13,9 +13,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 
 from simo2_core.run.directory import RunDirectory
+from simo2_tui.screens.base import Modal
 from simo2_tui.screens.clipboard import copy
 from simo2_tui.widgets.picture import Picture
 
@@ -36,7 +36,7 @@ def copy_line(path: Path) -> str:
     return f"scp {shlex.quote(f'{getpass.getuser()}@{host}:{path.resolve()}')} ."
 
 
-class PlotsScreen(ModalScreen[None]):
+class PlotsScreen(Modal[None]):
     """One picture at a time."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -1,14 +1,18 @@
 """Every screen at every size, driven by keys, without a terminal."""
 
+from pathlib import Path
+
 import pytest
 from textual.widgets import Input
 
 from simo2_core.events import WarningRaised
 from simo2_core.run.control import read_command
 from simo2_tui.app import Console
-from simo2_tui.leaving import LEFT
-from simo2_tui.screens.dialogs import HELP, LEAVE, ChoiceDialog, HelpScreen
+from simo2_tui.leaving import DETACHED, LEFT
+from simo2_tui.screens.dialogs import HELP, LEAVE, STOP, ChoiceDialog, FailureScreen, HelpScreen
+from simo2_tui.screens.guide import GuideScreen
 from simo2_tui.screens.monitor import MonitorScreen
+from simo2_tui.screens.plots import PlotsScreen
 from simo2_tui.session.follow import FollowSession
 from simo2_tui.widgets.charts import CurveChart
 from tests.simo2_tui.recorded import write_run
@@ -209,6 +213,41 @@ async def test_leaving_a_run_of_another_process_asks_nothing(watch):
     async with app.run_test() as pilot:
         await pilot.press("q")
     assert app.return_value == LEFT
+
+
+@pytest.mark.parametrize(
+    ("over", "keys"),
+    [
+        (lambda: FailureScreen("the loss is NaN.", "", None), ("q", "ctrl+c", "ctrl+q")),
+        (lambda: ChoiceDialog(*STOP), ("ctrl+c", "ctrl+q")),
+        (lambda: HelpScreen(["chart"]), ("ctrl+c", "ctrl+q")),
+        (lambda: PlotsScreen([Path("none.png")]), ("ctrl+c", "ctrl+q")),
+        (GuideScreen, ("ctrl+c", "ctrl+q")),
+    ],
+    ids=["failure", "question", "help", "plots", "guide"],
+)
+async def test_the_keys_that_leave_from_everywhere_leave_from_a_screen_over_another(tmp_path, over, keys):
+    for key in keys:
+        app = Console(tmp_path)
+        async with app.run_test(size=(80, 24)) as pilot:
+            app.push_screen(over())
+            await pilot.pause()
+            await pilot.press(key)
+        assert app.return_value == LEFT, key
+
+
+async def test_leaving_asks_once_over_whatever_is_asked(tmp_path, monkeypatch):
+    run = write_run(tmp_path)
+    monkeypatch.setattr(FollowSession, "owned_here", True)
+    with run.own():
+        app = Console(tmp_path, session=FollowSession(run))
+        async with app.run_test(size=(80, 24)) as pilot:
+            await pilot.press("S", "ctrl+c", "ctrl+c")
+            assert [screen._question for screen in app.screen_stack[2:]] == [STOP[0], LEAVE[0]]
+            await pilot.press("escape", "escape")
+            assert isinstance(app.screen, MonitorScreen)
+            await pilot.press("ctrl+c", "d")
+        assert app.return_value == DETACHED
 
 
 async def test_a_command_for_a_run_that_has_ended_is_refused(watch):
