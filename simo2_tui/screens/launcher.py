@@ -19,7 +19,7 @@ from textual.worker import get_current_worker
 
 from simo2_core.config import Config
 from simo2_core.data.sources.place import is_place
-from simo2_core.errors import ConfigError
+from simo2_core.errors import ConfigError, PartError
 from simo2_core.first_settings import FirstSettings, first_settings
 from simo2_core.presets import PRESETS, config_for, find_preset
 from simo2_core.recipes import NONE
@@ -161,6 +161,7 @@ class LauncherScreen(ConsoleScreen):
                 presets.replace_option_prompt(name, row)
 
     def resized(self, event: events.Resize) -> None:
+        self.refresh_bindings()
         self.call_after_refresh(self.if_ready, self._show_findings)
         self.call_after_refresh(self.if_ready, self._show_presets)
 
@@ -198,7 +199,8 @@ class LauncherScreen(ConsoleScreen):
     def idle_actions(self) -> frozenset[str]:
         unfinished = any(summary.state.unfinished for summary in self._recent)
         idle = set() if unfinished and not host_of(self).opener.read_only else {"resume"}
-        return frozenset(idle | (set() if self._recent else {"embedding"}))
+        idle |= set() if self._recent else {"embedding"}
+        return frozenset(idle | ({"name", "filter"} if self.has_class("-tiny") else set()))
 
     def show_recent(self) -> None:
         """Lists the newest runs under the run directory."""
@@ -294,7 +296,7 @@ class LauncherScreen(ConsoleScreen):
         data = {"dataset": self._data} if self._data else {}
         try:
             self._take(first_settings(self._named, {**data, **given}, look=False))
-        except ConfigError as error:
+        except (ConfigError, PartError) as error:
             self._take(first_settings(self._named, data, look=False))
             self.notify(str(error), severity="error", timeout=10)
 
@@ -314,7 +316,11 @@ class LauncherScreen(ConsoleScreen):
     @work(thread=True, exclusive=True, group="recipe")
     def _look_for_recipe(self, given: Mapping[str, Any], shown: Config) -> None:
         """Takes the recipe that suits the images of a folder, unless a setting is changed meanwhile."""
-        worker, first = get_current_worker(), first_settings(None, given)
+        worker = get_current_worker()
+        try:
+            first = first_settings(None, given)
+        except (ConfigError, PartError):
+            return  # what was changed goes with the settings that are shown, and not with those of a folder
         if first.config.recipe != NONE and first.why and not worker.is_cancelled:
             self.app.call_from_thread(self.if_ready, self._take_recipe, first, shown)
 

@@ -16,6 +16,7 @@ from simo2_core.errors import ConfigError, PartError
 from simo2_core.run.directory import require_name
 from simo2_core.settings import Setting, as_typed
 from simo2_tui.screens.base import Line
+from simo2_tui.screens.layout import NARROWEST
 from simo2_tui.widgets.palette import ALERT, GOOD
 from simo2_tui.widgets.view import table_of
 
@@ -133,7 +134,12 @@ class QuestionLine(Vertical):
         self.query_one("#about", Static).update(Text(words, style))
 
     def ask(self, question: Question) -> None:
-        """Shows the line and gives it the keys."""
+        """Shows the line and gives it the keys; where it is hidden, which would take them unseen, says so instead."""
+        if not self.region.area:
+            here, least = ("×".join(map(str, size)) for size in (self.app.size, NARROWEST))
+            cure = "Make it larger, or give settings and --name to simo2 tui."
+            self.notify(f"A terminal of {here} has no room to type in; {least} has. {cure}", timeout=8)
+            return
         self._question = question
         box = self.query_one("#value", Input)
         box.placeholder, box.value = question.prompt, question.start

@@ -15,7 +15,7 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from simo2_core.config import Config, all_settings
-from simo2_core.errors import ConfigError
+from simo2_core.errors import ConfigError, PartError
 from simo2_core.recipes import replaced_by
 from simo2_core.sections import names_in
 from simo2_core.settings import Setting, as_typed
@@ -251,5 +251,5 @@ class SettingsEditor(Vertical):
         elif chosen is not None:
             try:
                 self._take(self._config.replace(_taken_back(chosen, self._base, self._config)))
-            except ConfigError as error:
+            except (ConfigError, PartError) as error:
                 self.notify(str(error), severity="error")

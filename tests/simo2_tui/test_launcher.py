@@ -4,11 +4,13 @@ import pytest
 from textual.widgets import Input, OptionList
 
 from simo2_core.data import small_photographs
+from simo2_core.errors import PartError
 from simo2_core.first_settings import first_settings
 from simo2_core.presets import PRESETS
 from simo2_core.settings import as_typed
 from simo2_tui.app import Console
 from simo2_tui.opener import Opener
+from simo2_tui.screens import launcher, settings
 from simo2_tui.screens.launcher import LauncherScreen
 from simo2_tui.screens.settings import NAME, SettingsEditor, ordered_settings
 from tests.simo2_tui.recorded import write_run
@@ -170,6 +172,70 @@ async def test_a_folder_that_is_typed_begins_as_one_of_the_command_line(tmp_path
         presets.highlighted = list(PRESETS).index("mnist")
         await pilot.pause(0.1)
         assert editor.config == first_settings("mnist", {"seed": 3}).config, "a preset that is chosen has its own data"
+
+
+async def test_a_folder_whose_settings_do_not_go_with_what_was_changed_leaves_those_that_are_shown(
+    tmp_path, monkeypatch
+):
+    looked = []
+    monkeypatch.setattr(small_photographs, "are_small_photographs", looked.append)
+    app = Console(tmp_path, preset="digits")
+    async with app.run_test(size=(120, 40)) as pilot:
+        editor = app.screen.query_one(SettingsEditor)
+        shown = editor.query_one("#setting-list", OptionList)
+        for name, value in (("batch_size", "40"), ("dataset", "./photos")):
+            shown.focus()
+            shown.highlighted = shown.get_option_index(name)
+            await pilot.press("enter")
+            editor.query_one("#value", Input).value = value
+            await pilot.press("enter")
+            await pilot.pause()
+        await until(pilot, lambda: looked)
+        await app.workers.wait_for_complete()
+        assert editor.config == PRESETS["digits"].config.replace({"batch_size": 40, "dataset": "./photos"})
+        assert app.is_running
+
+
+async def test_a_part_of_ones_own_that_raises_is_told_and_the_settings_stay(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PartError("the objective Mine raised ValueError.")
+
+    def first(name, given, *, look):
+        return refuse() if given else first_settings(name, given, look=look)
+
+    app = Console(tmp_path, preset="digits")
+    async with app.run_test(size=(120, 40)) as pilot:
+        editor = app.screen.query_one(SettingsEditor)
+        shown = editor.query_one("#setting-list", OptionList)
+        monkeypatch.setattr(settings, "_taken_back", refuse)
+        monkeypatch.setattr(launcher, "first_settings", first)
+        shown.focus()
+        shown.highlighted = shown.get_option_index("batch_size")
+        await pilot.press("backspace")
+        app.screen._load({"seed": 3})
+        await pilot.pause()
+        assert [str(item.message) for item in app._notifications] == ["the objective Mine raised ValueError."] * 2
+        assert editor.config == PRESETS["digits"].config
+
+
+async def test_where_the_settings_have_no_room_no_line_takes_the_keys_unseen(tmp_path):
+    app = Console(tmp_path)
+    async with app.run_test(size=(90, 14)) as pilot:
+        await until(pilot, lambda: "start" in text_of(app).splitlines()[-1])
+        await until(pilot, lambda: "find" not in text_of(app).splitlines()[-1])
+        assert "N name" not in text_of(app).splitlines()[-1]
+        for key in ("N", "slash"):
+            await pilot.press(key)
+            assert not isinstance(app.screen.focused, Input)
+        said = [str(item.message) for item in app._notifications]
+        assert len(said) == 2
+        assert all("90×14 has no room to type in; 60×15 has" in line for line in said)
+        await pilot.resize_terminal(90, 20)
+        await until(pilot, lambda: "N name / find" in text_of(app).splitlines()[-1])
+        await pilot.press("N")
+        assert isinstance(app.screen.focused, Input)
+        await pilot.resize_terminal(90, 14)
+        await until(pilot, lambda: not isinstance(app.screen.focused, Input))
 
 
 @pytest.mark.parametrize(
