@@ -27,7 +27,7 @@ class Trial:
     """Compiles and takes some steps of a run; `done` says when `pace` is there."""
 
     def __init__(self, config: Config) -> None:
-        """Starts at once. The images are random ones in the shape of the preset's: nothing is read or downloaded."""
+        """Starts at once. The images are random ones in the shape of the preset's: none is read or downloaded."""
         self.config = config
         self.reason = ""
         self._files = contextlib.ExitStack()
@@ -70,24 +70,30 @@ class Trial:
 def take_steps(config: Config, seconds: float = SECONDS) -> Pace:
     """Trains for `seconds` on random images in a folder that is gone afterwards, and says how fast it went.
 
-    The images have full size throughout, where those of the run would grow.
+    The images have full size throughout, where those of the run would grow. Weights to begin with are not read: with
+    others a step takes as long. Pretrained ones say which encoder it is.
     """
     import jax  # in the child process only: seconds, and all processors while it compiles
 
     from simo2_core.bench.synthetic import synthetic_dataset
     from simo2_core.events import Compiled, StepsLogged
+    from simo2_core.pretrained.adapt import with_pretrained
+    from simo2_core.pretrained.place import is_pretrained
     from simo2_core.session import RunSession
 
     preset = preset_of(config)
     assert preset is not None, "the launcher offers no trial where the shape of the images is not known"
     never = dict.fromkeys(("eval_every", "plot_every", "checkpoint_every"), "never")
-    endless = config.replace({"steps": 10**6, "minutes": 0.0, "max_passes": 0, "patience": 0, "grow_from": 0, **never})
+    begun = with_pretrained(config) if is_pretrained(config.tune.init or "") else config
+    endless = begun.replace(
+        {"init": None, "steps": 10**6, "minutes": 0.0, "max_passes": 0, "patience": 0, "grow_from": 0, **never}
+    )
     rates: list[float] = []
     compiling, end = 0.0, float("inf")
     with (
         tempfile.TemporaryDirectory(prefix="simo2-trial-") as folder,
         RunSession.create(
-            endless, Path(folder), "trial", dataset=synthetic_dataset(preset, config), pictures=False
+            endless, Path(folder), "trial", dataset=synthetic_dataset(preset, endless), pictures=False
         ) as session,
     ):
         for event in session.events():

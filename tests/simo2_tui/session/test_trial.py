@@ -1,4 +1,5 @@
 import dataclasses
+from pathlib import Path
 
 from simo2_core.events import Compiled
 from simo2_core.presets import PRESETS
@@ -6,6 +7,7 @@ from simo2_tui.app import Console
 from simo2_tui.screens import launcher
 from simo2_tui.session.estimate import Pace, preset_of
 from simo2_tui.session.trial import CALLS_BEFORE, Trial, take_steps
+from tests.peers.compare import read_answers, write_weights
 from tests.simo2_tui.recorded import logged, started
 from tests.simo2_tui.screen_text import text_of, until
 
@@ -69,3 +71,21 @@ def test_a_trial_waits_for_nothing_and_takes_images_of_full_size(tmp_path, monke
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     wanted = DIGITS.replace({"patience": 12, "grow_from": 4, "minutes": 20.0, "max_passes": 60})
     assert take_steps(wanted, 0.0).config == wanted
+
+
+def test_a_trial_reads_neither_the_weights_that_the_run_begins_with_nor_its_images(tmp_path, monkeypatch):
+    begun = []
+
+    def training(config, run, control, dataset, *, pictures):
+        begun.append((config.tune.init, config.get("encoder"), dataset.image_shape))
+        yield started(run, config.steps)
+        for first in range(1, 10):
+            yield logged(first, 1, 400)
+
+    monkeypatch.setattr("simo2_core.train.trainer.train", training)
+    answers = read_answers(Path(__file__).parents[2] / "simo2_core" / "golden" / "peers.json.xz")
+    weights = write_weights(tmp_path / "weights", answers["timm dinov2"])
+    for init in ("a-run", str(weights)):
+        wanted = DIGITS.replace({"init": init, "channels": 3})
+        assert take_steps(wanted, 0.0).config == wanted, "whose time it tells"
+    assert begun == [(None, "yatcnn", (8, 8, 3)), (None, "vit_small", (8, 8, 3))]
