@@ -48,6 +48,15 @@ def runs_command(
     """List the runs, the newest first; `simo2 runs diff A B` says in what two differ."""
     if context.invoked_subcommand is None:
         _list(text, state, sort, run_dir, as_json)
+        return
+    for parameter in context.command.params:
+        source = context.get_parameter_source(str(parameter.name))
+        if source is not None and source.name == "COMMANDLINE":
+            command, option = context.invoked_subcommand, parameter.opts[0]
+            raise ConfigError(
+                f"{option} is given before {command}, where it means nothing. Give it after {command}, or leave it "
+                f"out: simo2 runs {command} --help."
+            )
 
 
 @app.command("list")

@@ -48,7 +48,23 @@ def test_an_empty_value_before_a_command_of_a_group_is_refused_as_after_it(words
     for empty in ("", " "):
         code, _, err = simo2(*words, empty)
         assert (code, err) == (2, f"simo2: --filter is {empty!r}; give it a value, or leave it out.\n")
-    assert simo2("runs", "--run-dir", tmp_path, "list", "--filter", "x")[0] == 0
+    assert simo2("runs", "list", "--run-dir", tmp_path, "--filter", "x")[0] == 0
+
+
+@pytest.mark.parametrize("command", ["list", "diff"])
+@pytest.mark.parametrize(
+    "before", [["--run-dir", "there"], ["--json"], ["--sort", "name"], ["--filter", "x"], ["--state", "dead"]]
+)
+def test_an_option_before_a_command_of_the_group_is_refused(
+    command: str, before: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    option = before[0]
+    code, out, err = simo2("runs", *before, command, "a", "b")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert f"{option} is given before {command}, where it means nothing. Give it after {command}" in err
+    monkeypatch.setenv("SIMO2_RUN_DIR", str(tmp_path))
+    code, out, _ = simo2("runs", "list")
+    assert (code, out.partition(" holds")[0]) == (0, str(tmp_path)), "what a variable says holds for all of them"
 
 
 def test_every_run_has_a_row_a_damaged_one_too(runs: Path) -> None:
