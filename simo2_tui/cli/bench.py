@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from simo2_core.bounds import shown
+from simo2_core.errors import ConfigError, did_you_mean
 from simo2_tui.cli.options import JsonOption, resolve, with_settings
 
 if TYPE_CHECKING:
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
 
 def _bench(
     *,
-    preset: Annotated[str, typer.Option(help="Whose step to measure: see simo2 presets.")] = "digits",
+    preset: Annotated[
+        str | None, typer.Option(help="Whose step to measure: see simo2 presets. [default: digits]")
+    ] = None,
     as_json: JsonOption = False,
     settings: Mapping[str, Any],
 ) -> None:
@@ -29,21 +33,26 @@ def _bench(
 
     Random images stand in for the preset's, so nothing is downloaded. Takes half a minute for digits on a laptop.
     """
-    from simo2_core.presets import find_preset
+    from simo2_core.presets import PRESETS, data_name, find_preset
     from simo2_tui.cli.printing import Doing, make_console
 
+    rows = {row.config.data.dataset: row for row in PRESETS.values()}
+    images = settings.get("dataset", find_preset(preset or "digits").config.data.dataset)
+    if images not in rows:
+        hint = did_you_mean(images, rows) or " See them with: simo2 presets."
+        raise ConfigError(f"dataset is {shown(images)}; random images can stand in for those of a preset alone.{hint}")
     config = resolve(preset, settings)
     with Doing(make_console(stderr=True, quiet=not sys.stderr.isatty()), "loading jax") as doing:
         from simo2_core.bench.measure import measure  # seconds of jax: not before the settings are known to work
         from simo2_core.bench.synthetic import synthetic_dataset
 
-        result = measure(config, synthetic_dataset(find_preset(preset), config), doing.say)
+        result = measure(config, synthetic_dataset(rows[images], config), doing.say)
     if as_json:
-        print(json.dumps(facts(result)))
+        print(json.dumps({**facts(result), "dataset": config.data.dataset}))
         return
     console = make_console()
     shape = "x".join(map(str, result.image_shape))
-    console.print(f"A step of {result.preset}: {result.batch_size} images of {shape}")
+    console.print(f"A step of {data_name(config)}: {result.batch_size} images of {shape}")
     console.print(parts_table(result))
     for line in summary_lines(result):
         console.print(line, soft_wrap=True)

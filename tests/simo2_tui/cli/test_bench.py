@@ -67,3 +67,37 @@ def test_the_command_measures_and_draws_a_table(monkeypatch: pytest.MonkeyPatch)
     report("said while it is measured")
     for words in ("sampling", "augmentation", "forward", "backward", "loss", "optimiser", "160 images of 8x8x1"):
         assert words in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "shape"),
+    [
+        (["--dataset", "mnist"], "mnist", (28, 28, 1)),
+        (["--preset", "mnist", "--dataset", "mnist"], "mnist", (28, 28, 1)),
+        (["--preset", "digits", "--dataset", "kmnist"], "kmnist", (8, 8, 1)),  # as train would resize them
+    ],
+)
+def test_the_images_are_like_those_of_the_data_set_that_is_named(
+    words: list[str], name: str, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def measure(*given: Any) -> Bench:
+        asked.append(given)
+        return MEASURED
+
+    monkeypatch.setattr("simo2_core.bench.measure.measure", measure)
+    result = CliRunner().invoke(app, ["bench", *words, "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["dataset"] == name
+    [(config, dataset, _)] = asked
+    assert (config.data.dataset, dataset.image_shape) == (name, shape)
+    assert f"A step of {name}: " in CliRunner().invoke(app, ["bench", *words]).stdout
+
+
+@pytest.mark.parametrize(("name", "hint"), [("cifar", "Did you mean cifar10"), ("./photos", "simo2 presets")])
+def test_a_data_set_that_no_preset_knows_is_refused_in_one_line(name: str, hint: str) -> None:
+    result = CliRunner().invoke(app, ["bench", "--dataset", name])
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert f"dataset is {name!r}; random images" in result.stderr
+    assert hint in result.stderr
