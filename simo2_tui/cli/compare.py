@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from simo2_core.errors import INTERRUPTED, ConfigError
+from simo2_core.errors import INTERRUPTED, DivergedError
 from simo2_tui.cli.headless import decode_images, listen, say
 from simo2_tui.cli.options import DEFAULT_RUN_DIR, JsonOption, RunDirOption, resolve, with_settings
 from simo2_tui.ending import end_at_once_if_busy
@@ -135,11 +135,15 @@ def _tell(folder: Path, plan: Plan, found: _Found, as_json: bool) -> None:
     outcomes = found.outcomes
     result = to_json(plan, found.chosen, outcomes, ("representation", "projection"), found.trials)
     write_json(folder / "results.json", result)
-    if all(outcome.diverged for outcome in outcomes):
-        raise ConfigError("every run diverged. Use a smaller --learning-rate, or --sweep lr.")
-    files = [folder / "results.json", *draw_comparison(folder, plan, outcomes, found.trials, found.chosen)]
+    nothing = all(outcome.diverged for outcome in outcomes)
+    drawn = [] if nothing else draw_comparison(folder, plan, outcomes, found.trials, found.chosen)
+    files = [folder / "results.json", *drawn]
     if as_json:
         print(json.dumps({"event": "result", **result, "files": [str(path) for path in files]}))
+    if nothing:
+        cure = "Give another --name and a smaller --learning-rate, or --sweep lr."
+        raise DivergedError(f"every run of {folder} diverged. {cure}")
+    if as_json:
         return
     _table(plan, found)
     print_visible(f"Written: {', '.join(map(str, files))}")

@@ -1,7 +1,7 @@
 import json
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from simo2_core.commands import Reason
 from simo2_core.compare.carry_out import carry_out
 from simo2_core.compare.outcome import Outcome
 from simo2_core.compare.pictures import GEOMETRY, WORTH, draw_comparison
-from simo2_core.compare.plan import make_plan
+from simo2_core.compare.plan import PlannedRun, make_plan
 from simo2_core.compare.results import cells
 from simo2_core.config import Config
 from simo2_core.errors import RunError
@@ -79,6 +79,22 @@ def test_a_stop_says_what_is_done_and_how_to_go_on(tmp_path: Path, monkeypatch: 
     assert (code, lines) == (130, [])
     assert "0 of 2 runs are done, and what the others have is saved. The same command with --name two goes on." in said
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_comparison_of_which_every_run_diverged_ends_as_one_run_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def diverge(folder: Path, jobs: Sequence[PlannedRun], *_: object) -> Iterator[Outcome]:
+        for job in jobs:
+            yield Outcome(job.arm, job.config.seed, None, 0, True, 0.0, 1.0, (), {})
+
+    monkeypatch.setattr("simo2_core.compare.carry_out.carry_out_all", diverge)
+    code, lines, said = compare(tmp_path, "--objectives", "simo2", "--devices", "1")
+    assert code == 3
+    assert [line["event"] for line in lines] == ["run_measured", "run_measured", "result"]
+    assert lines[-1]["files"] == [str(tmp_path / "two" / "results.json")]
+    assert f"every run of {tmp_path / 'two'} diverged. Give another --name" in said
+    assert said.count("\n") == 1
 
 
 def test_a_log_is_told_what_comes_and_its_lines_are_whole(capsys: pytest.CaptureFixture[str]) -> None:
