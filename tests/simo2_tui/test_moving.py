@@ -147,8 +147,7 @@ async def test_the_footer_fits_at_80_columns_and_ends_with_help(console, keys):
         app.opener.follow(run)
         await pilot.pause(0.05)
         await pilot.press(*keys)
-        await pilot.pause(0.1)
-        assert footer(app).rstrip().endswith("? help"), footer(app)
+        await until(pilot, lambda: footer(app).rstrip().endswith("? help"))
         assert "q quit" in footer(app)
 
 
@@ -160,14 +159,12 @@ async def test_the_footer_tells_no_key_that_a_line_of_text_takes(console):
     app, (run, _) = console
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.press("R", "slash")
-        await pilot.pause(0.1)
+        await until(pilot, lambda: "keep" in footer(app))
         assert isinstance(app.screen.focused, Input)
         for words in ("quit", "open", "mark", "help", "embedding"):
             assert words not in footer(app), words
-        assert "keep" in footer(app)
         await pilot.press("enter")
-        await pilot.pause(0.1)
-        assert "quit" in footer(app)
+        await until(pilot, lambda: "quit" in footer(app))
         app.opener.follow(run)
         await pilot.pause(0.05)
         await pilot.press("slash")
